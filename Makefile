@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# baton: kernel-assisted scheduling in user space.
+#
+#   make            build the library, the tool and the tests
+#   make demo       the main job, with a picture at the end
+#   make test       every test, the patched kernel included (root, QEMU)
+#   make check      the tests that need no root and no VM, under two minutes
+#   make bench      every benchmark; JSON lines in build/bench/
+#   make vm         a shell in the patched kernel
+#   make kernel     build (or find in the cache) the kernels the VM runs
+#   make install    library, headers, man pages, tool (DESTDIR=, PREFIX=)
+#
+#   O=DIR  build there (default: build)    V=1  show the commands
+#   BATON_CACHE=DIR  kernels and other slow things (default: ~/.cache/baton)
+
+TOP := $(CURDIR)
+export TOP
+O ?= build
+override O := $(abspath $(O))
+export O
+export BATON_CACHE ?= $(HOME)/.cache/baton
+
+MAKEFLAGS += --no-print-directory
+SUBDIRS := lib tools $(patsubst %/Makefile,%,$(wildcard selftests/*/Makefile))
+
+.PHONY: all check test demo bench vm kernel install uninstall clean distclean deps $(SUBDIRS) help
+.DELETE_ON_ERROR:
+
+all: $(SUBDIRS)
+
+# Everything below the top is built by tools/build/rules.mk from a list of
+# variables in each directory's Makefile.
+$(SUBDIRS): $(O)/config.mk
+	@$(MAKE) -C $@ all
+
+tools: lib
+$(filter selftests/%,$(SUBDIRS)): lib tools
+
+# Probes: what this machine has, as make variables and as C macros.
+$(O)/config.mk: tools/build/configure | deps
+	@mkdir -p $(O)
+	@tools/build/configure $(O)
+
+# One `deps` for each make: installs only what is missing, or names it.
+deps:
+	@tools/build/deps build
+
+check: all
+	@tools/build/deps check
+	@selftests/run check
+
+test: all
+	@tools/build/deps check test
+	@selftests/run check root vm debug
+
+demo: all
+	@tools/build/deps demo
+	@tools/demo
+
+bench: all
+	@tools/build/deps bench
+	@tools/bench
+
+bench-%: all
+	@tools/build/deps bench
+	@tools/bench $*
+
+vm:
+	@tools/build/deps vm
+	@tools/vm/shell
+
+kernel:
+	@tools/build/deps vm
+	@tools/vm/kernel plain
+	@tools/vm/kernel debug
+
+install uninstall: lib tools
+	@$(MAKE) -C lib $@
+	@$(MAKE) -C tools $@
+
+clean distclean:
+	rm -rf $(O)
+
+help:
+	@sed -n '3,/^$$/s/^# \{0,1\}//p' Makefile
