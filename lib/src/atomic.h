@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * atomic.h - C11 atomics, written out, and what they need beside them.
+ *
+ * There are no wrappers here: the order stands at every access, with the tag
+ * of its partner. Code that ThreadSanitizer must follow uses no fences.
+ */
+#ifndef BTN_ATOMIC_H
+#define BTN_ATOMIC_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* x86-64 and most arm64; where lines are longer it costs time, not truth. */
+#define BTN_CACHELINE 64
+#define BTN_ALIGNED _Alignas(BTN_CACHELINE)
+
+#define btn_likely(x) __builtin_expect(!!(x), 1)
+#define btn_unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Tells the CPU that this is a spin loop. */
+static inline void btn_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+#endif

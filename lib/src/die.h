@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef BTN_DIE_H
+#define BTN_DIE_H
+
+/*
+ * What cannot happen did: a kernel answer that its documentation excludes, or
+ * a use of an object that its header forbids. Prints "baton: WHAT (CODE)" on
+ * stderr and aborts. Async-signal-safe.
+ */
+__attribute__((noreturn, cold)) void btn_die(const char *what, long code);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * inject.h - named points in the critical windows, for the tests.
+ *
+ *	BTN_POINT("park:resume:given");		may delay, yield or kill here
+ *	if (BTN_FAIL("park:chunk")) ...		may pretend that this failed
+ *
+ * They are nothing at all unless BTN_INJECT is defined. Then they call the
+ * function that a test put into btn_inject_hook, from whatever thread gets
+ * there; BTN_FAIL is true where that returns non-zero.
+ *
+ * A point stands immediately before each access to a shared word and is named
+ * FILE:FUNCTION:WHAT, so that a test can also take every such access for a
+ * step and try the steps of several threads in every order.
+ */
+#ifndef BTN_INJECT_H
+#define BTN_INJECT_H
+
+#ifdef BTN_INJECT
+
+#include <stdatomic.h>
+
+typedef int btn_inject_fn(const char *point);
+
+/* One variable for the program, without a file of its own. */
+__attribute__((weak)) btn_inject_fn *_Atomic btn_inject_hook;
+
+static inline int btn_inject_hit(const char *point)
+{
+	/* [INJECT-1] set before the threads that look are started. */
+	btn_inject_fn *fn = atomic_load_explicit(&btn_inject_hook,
+						 memory_order_relaxed); /* [INJECT-1] */
+
+	return fn ? fn(point) : 0;
+}
+
+#define BTN_POINT(NAME) ((void)btn_inject_hit(NAME))
+#define BTN_FAIL(NAME) btn_inject_hit(NAME)
+
+#else
+
+#define BTN_POINT(NAME) ((void)0)
+#define BTN_FAIL(NAME) 0
+
+#endif
+#endif
