@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * <baton/baton.h> - the whole public interface of libbaton.
+ */
+#ifndef BATON_BATON_H
+#define BATON_BATON_H
+
+#include <baton/base.h>
+#include <baton/park.h>
+
+#endif
