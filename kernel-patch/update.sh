@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# update.sh [--no-check] TREE: regenerate the series from the git tree TREE, in
+# which the tag `base` is Debian's source as unpacked and each commit after it
+# up to HEAD is one patch. The patches are never edited by hand.
+#
+# The cover letter's subject and text are those of kernel-patch/cover (first
+# line, empty line, text) or else of TREE's branch description. Nothing is replaced
+# unless everything is in order: TREE has no uncommitted change, each patch is
+# clean by TREE's own scripts/checkpatch.pl --strict, and the patches applied
+# to `base` give exactly HEAD.
+#
+# Exit status: 0 done; 1 not in order, nothing changed; 2 usage.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+check=y
+if [ "${1:-}" = --no-check ]; then
+	check=
+	shift
+fi
+if [ $# -ne 1 ]; then
+	echo "usage: update.sh [--no-check] TREE" >&2
+	exit 2
+fi
+die() {
+	echo "update.sh: $*; nothing was changed" >&2
+	exit 1
+}
+tree=$(cd "$1" && pwd) || exit 2
+git() {
+	command git -C "$tree" -c core.abbrev=12 "$@"
+}
+git rev-parse -q --verify 'base^{commit}' >/dev/null 2>&1 ||
+	die "$1 is not a git tree with the tag 'base' on Debian's source"
+git diff --quiet HEAD -- || die "$1 has uncommitted changes"
+git merge-base --is-ancestor base HEAD || die "HEAD of $1 does not descend from 'base'"
+n=$(git rev-list --count base..HEAD)
+[ "$n" -gt 0 ] || die "$1 has no commit after 'base'"
+[ -z "$(git rev-list --merges base..HEAD)" ] || die "$1 has merges after 'base'"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# --- write -------------------------------------------------------------------
+
+branch=$(git symbolic-ref -q --short HEAD) || die "$1 is not on a branch"
+cover=()
+if [ -f "$here/cover" ]; then
+	cover=(-c "branch.$branch.description=$(cat "$here/cover")")
+elif ! git config --get "branch.$branch.description" >/dev/null; then
+	die "no cover letter: write kernel-patch/cover, or git branch --edit-description in $1"
+fi
+# The same commits give the same files: no git version, no hash of a commit
+# that only this clone has, and the last commit's author and date on the cover.
+GIT_COMMITTER_NAME=$(git log -1 --format=%an) GIT_COMMITTER_EMAIL=$(git log -1 --format=%ae) \
+GIT_COMMITTER_DATE=$(git log -1 --format=%aD) \
+git ${cover[@]+"${cover[@]}"} format-patch --quiet --output-directory "$work" --base=base \
+	--cover-letter --cover-from-description=subject --no-signature --zero-commit \
+	--no-renames base..HEAD
+(cd "$work" && printf '%s\n' 0*.patch | grep -v '^0000-') >"$work/series"
+
+# --- check --------------------------------------------------------------------
+
+export GIT_INDEX_FILE=$work/index
+git read-tree base
+while read -r p; do
+	git apply --cached "$work/$p" || die "$p does not apply on the patches before it"
+done <"$work/series"
+[ "$(git write-tree)" = "$(git rev-parse 'HEAD^{tree}')" ] ||
+	die "the patches do not give HEAD when applied to 'base'"
+unset GIT_INDEX_FILE
+if [ -n "$check" ]; then
+	while read -r p; do
+		(cd "$tree" && perl scripts/checkpatch.pl --strict --quiet --no-summary "$work/$p") >"$work/check" 2>&1 || {
+			cat "$work/check" >&2
+			die "$p is not clean by checkpatch --strict"
+		}
+	done <"$work/series"
+fi
+
+# --- replace ------------------------------------------------------------------
+
+version=$(git show base:Makefile | sed -n '1,6s/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = *//p' | paste -sd.)
+debian=$(dpkg-query -W -f '${Package} ${Version}' linux-source-6.12 2>/dev/null) || debian="linux-source-6.12 unknown"
+case $debian in
+*" $version"*) ;;
+*) debian="linux-source-6.12 $version" ;;
+esac
+printf 'version %s\ndebian %s\n' "$version" "$debian" >"$work/BASE"
+rm -f "$here"/[0-9][0-9][0-9][0-9]-*.patch
+cp "$work"/[0-9][0-9][0-9][0-9]-*.patch "$work/series" "$work/BASE" "$here/"
+echo "update.sh: $n patches for Linux $version"
