@@ -51,8 +51,8 @@ if [ -f "$here/cover" ]; then
 elif ! git config --get "branch.$branch.description" >/dev/null; then
 	die "no cover letter: write kernel-patch/cover, or git branch --edit-description in $1"
 fi
-# The same commits give the same files: no git version, no hash of a commit
-# that only this clone has, and the last commit's author and date on the cover.
+# The same commits, made again, give the same files: no git version, no hash of
+# a commit, and the last commit's author and date on the cover.
 GIT_COMMITTER_NAME=$(git log -1 --format=%an) GIT_COMMITTER_EMAIL=$(git log -1 --format=%ae) \
 GIT_COMMITTER_DATE=$(git log -1 --format=%aD) \
 git ${cover[@]+"${cover[@]}"} format-patch --quiet --output-directory "$work" --base=base \
