@@ -189,20 +189,12 @@ static int sim_swap(_Atomic uint32_t *word, uint32_t val, uint64_t deadline,
 	return sim_wait_now(word, val, deadline);
 }
 
-static int sim_wake_then_wait(_Atomic uint32_t *word, uint32_t val,
-			      uint64_t deadline, _Atomic uint32_t *to)
-{
-	sim_wake(to, 1);
-	return sim_wait(word, val, deadline);
-}
-
 static const struct btn_futex_ops sim_ops_swap = {
 	.name = "test", .wait = sim_wait, .wake = sim_wake, .swap = sim_swap,
 };
 
 static const struct btn_futex_ops sim_ops_wakewait = {
 	.name = "test", .wait = sim_wait, .wake = sim_wake,
-	.swap = sim_wake_then_wait,
 };
 
 static void sim_thread_main(void)

@@ -8,70 +8,21 @@
  *
  * (A third one, which emulates a kernel inside one thread, belongs to the
  * tests: selftests/futex_sim.h.)
- *
- * The calls are made without libc's syscall(): that would write errno, which
- * a resume in a signal handler must not.
  */
 #include "futex.h"
 
 #include <baton/base.h>
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "die.h"
-
-_Static_assert(sizeof(long) == 8, "struct timespec is the kernel's on 64 bits only");
-
-/* Returns what the kernel returns: a count, or -errno. */
-static inline long sys_futex(_Atomic uint32_t *word, int op, uint32_t val,
-			     const struct timespec *timeout,
-			     _Atomic uint32_t *word2, uint32_t val3)
-{
-#if defined(__x86_64__)
-	register long r10 __asm__("r10") = (long)timeout;
-	register long r8 __asm__("r8") = (long)word2;
-	register long r9 __asm__("r9") = val3;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(SYS_futex), "D"(word), "S"((long)op),
-			   "d"((long)val), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return ret;
-#elif defined(__aarch64__)
-	register long x8 __asm__("x8") = SYS_futex;
-	register long x0 __asm__("x0") = (long)word;
-	register long x1 __asm__("x1") = op;
-	register long x2 __asm__("x2") = val;
-	register long x3 __asm__("x3") = (long)timeout;
-	register long x4 __asm__("x4") = (long)word2;
-	register long x5 __asm__("x5") = val3;
-
-	__asm__ volatile("svc #0"
-			 : "+r"(x0)
-			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-			 : "memory");
-	return x0;
-#else
-	int saved = errno;
-	long ret = syscall(SYS_futex, word, op, val, timeout, word2, val3);
-
-	if (ret == -1)
-		ret = -errno;
-	errno = saved;
-	return ret;
-#endif
-}
+#include "futex_sys.h"
 
 /* What a wait may answer; a count of woken threads is 0 here. */
 static inline int waited(long ret, const char *call)
@@ -90,14 +41,14 @@ static int sys_wait(_Atomic uint32_t *word, uint32_t val, uint64_t deadline)
 		ts = btn_clock_timespec(deadline);
 		timeout = &ts;
 	}
-	return waited(sys_futex(word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, val,
-				timeout, NULL, FUTEX_BITSET_MATCH_ANY),
+	return waited(btn_futex_sys(word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, val,
+				    timeout, NULL, FUTEX_BITSET_MATCH_ANY),
 		      "FUTEX_WAIT_BITSET");
 }
 
 static int sys_wake(_Atomic uint32_t *word, int n)
 {
-	long ret = sys_futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)n,
+	long ret = btn_futex_sys(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)n,
 			     NULL, NULL, 0);
 
 	if (btn_unlikely(ret < 0))
@@ -114,16 +65,9 @@ static int sys_swap(_Atomic uint32_t *word, uint32_t val, uint64_t deadline,
 		ts = btn_clock_timespec(deadline);
 		timeout = &ts;
 	}
-	return waited(sys_futex(word, BTN_FUTEX_SWAP | FUTEX_PRIVATE_FLAG, val,
+	return waited(btn_futex_sys(word, BTN_FUTEX_SWAP | FUTEX_PRIVATE_FLAG, val,
 				timeout, to, 0),
 		      "FUTEX_SWAP");
-}
-
-static int sys_wake_then_wait(_Atomic uint32_t *word, uint32_t val,
-			      uint64_t deadline, _Atomic uint32_t *to)
-{
-	sys_wake(to, 1);
-	return sys_wait(word, val, deadline);
 }
 
 static const struct btn_futex_ops ops_swap = {
@@ -137,7 +81,6 @@ static const struct btn_futex_ops ops_wakewait = {
 	.name = "wakewait",
 	.wait = sys_wait,
 	.wake = sys_wake,
-	.swap = sys_wake_then_wait,
 };
 
 const struct btn_futex_ops *btn_futex = &ops_wakewait;
@@ -154,8 +97,8 @@ static bool kernel_has_swap(void)
 	_Atomic uint32_t word = 1, other = 1;
 	const int op = BTN_FUTEX_SWAP | FUTEX_PRIVATE_FLAG;
 
-	return sys_futex(&word, op, 0, NULL, &word, 0) == -EINVAL &&
-	       sys_futex(&word, op, 0, NULL, &other, 0) == -EAGAIN;
+	return btn_futex_sys(&word, op, 0, NULL, &word, 0) == -EINVAL &&
+	       btn_futex_sys(&word, op, 0, NULL, &other, 0) == -EAGAIN;
 }
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -10,9 +10,6 @@
 
 #include "atomic.h"
 
-/* 13 became FUTEX_LOCK_PI2. */
-#define BTN_FUTEX_SWAP 14
-
 /*
  * All words are private to the process: their key is an address, so a wake
  * reads no memory at the word and may come after that memory was used for
@@ -25,7 +22,7 @@
  *	-ETIMEDOUT. Nothing else: the rest is btn_die().
  * wake: wake up to n waiters of word. Returns how many. Async-signal-safe.
  * swap: wake one waiter of to, then wait. The wake is done, once, whatever is
- *	returned, which is as for wait.
+ *	returned, which is as for wait. NULL where the kernel has no such call.
  */
 struct btn_futex_ops {
 	const char *name;

@@ -65,7 +65,8 @@
  *
  * Whoever turned PARKED into PERMIT owes the wake; everybody who comes later
  * sees PERMIT and does not. switch_to pays by its swap, which wakes whatever
- * becomes of its own wait, or by a plain wake if its own permit was there.
+ * becomes of its own wait, or by a plain wake if its own permit was there or
+ * the kernel has no swap.
  *
  * The relaxed load after a wake [PARK-2] only asks whether to sleep again; the
  * exchange that follows takes the permit and does the acquiring. A stale
@@ -285,6 +286,15 @@ int baton_parker_switch_to(struct baton_parker *self, struct baton_parker *to,
 	if (!give(to, "baton_parker_switch_to: this parker was destroyed"))
 		return baton_parker_block(self, deadline);
 	/* From here on *to may be another parker, and its owner is owed a wake. */
+	if (!btn_futex->swap) {
+		/*
+		 * Wake first: on one CPU the woken thread often runs at once, and
+		 * if it passes the permit back before we park neither of us sleeps.
+		 */
+		BTN_POINT("park:switch_to:wake_first");
+		btn_futex->wake(&to->word, 1);
+		return baton_parker_block(self, deadline);
+	}
 	if (take_or_park(self, deadline)) {
 		BTN_POINT("park:switch_to:wake");
 		btn_futex->wake(&to->word, 1);
