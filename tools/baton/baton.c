@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * baton - one command with verbs.
+ */
+#include "baton.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <baton/base.h>
+
+static int verb_version(int argc, char **argv)
+{
+	const char *backend;
+
+	printf("baton %s\n", baton_version());
+	if (baton_backend(&backend))
+		return 1;
+	printf("backend %s\n", backend);
+	return 0;
+}
+
+static const struct verb verbs[] = {
+	{ "bench", verb_bench, "measure: baton bench switch" },
+	{ "version", verb_version, "the version, and how this machine switches" },
+	{ NULL, NULL, NULL }
+};
+
+static void list(FILE *to, const char *prefix, const struct verb *v)
+{
+	fprintf(to, "usage: %s VERB [ARGUMENTS]\n\n", prefix);
+	for (; v->name; v++)
+		fprintf(to, "  %-10s %s\n", v->name, v->help);
+	fprintf(to, "\n%s VERB --help says more.\n", prefix);
+}
+
+int verb_dispatch(const char *prefix, const struct verb *v, int argc, char **argv)
+{
+	const struct verb *first = v;
+
+	if (argc < 2) {
+		list(stderr, prefix, first);
+		return 2;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		list(stdout, prefix, first);
+		return 0;
+	}
+	for (; v->name; v++)
+		if (!strcmp(argv[1], v->name))
+			return v->run(argc - 1, argv + 1);
+	fprintf(stderr, "%s: no verb \"%s\"; `%s --help` lists them\n", prefix, argv[1], prefix);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")))
+		argv[1] = "version";
+	return verb_dispatch("baton", verbs, argc, argv);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bench.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "baton.h"
+
+static const struct verb benches[] = {
+	{ "switch", bench_switch, "what it costs to hand the CPU to another thread" },
+	{ NULL, NULL, NULL }
+};
+
+int verb_bench(int argc, char **argv)
+{
+	return verb_dispatch("baton bench", benches, argc, argv);
+}
+
+int bench_options(struct bench *b, const char *name, const char *help, int argc, char **argv)
+{
+	*b = (struct bench){ .name = name, .where = "host", .table = true };
+	for (int i = 1; i < argc; i++) {
+		const char *o = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
+
+		if (!strcmp(o, "--quick")) {
+			b->quick = true;
+			continue;
+		}
+		if (!strcmp(o, "--help")) {
+			printf("usage: baton bench %s [OPTION]...\n\n%s\n"
+			       "  --json FILE     one JSON object a line there (- is stdout, without the table)\n"
+			       "  --where WHERE   host, vm or vm-icount: what the lines say (host)\n"
+			       "  --quick         fewer rounds, for a look\n"
+			       "  --rounds N      this many rounds\n"
+			       "  --case PATTERN  only these cases, a shell pattern; baselines run too\n",
+			       name, help);
+			return 1;
+		}
+		if (strcmp(o, "--json") && strcmp(o, "--where") && strcmp(o, "--rounds") &&
+		    strcmp(o, "--case")) {
+			fprintf(stderr, "baton bench %s: no option %s; --help lists them\n", name, o);
+			return 3;
+		}
+		if (!v) {
+			fprintf(stderr, "baton bench %s: %s wants a value\n", name, o);
+			return 3;
+		}
+		i++;
+		if (!strcmp(o, "--json")) {
+			b->table = strcmp(v, "-") != 0;
+			b->json = b->table ? fopen(v, "w") : stdout;
+			if (!b->json) {
+				fprintf(stderr, "baton bench %s: cannot write %s: %s\n", name, v,
+					strerror(errno));
+				return 3;
+			}
+		} else if (!strcmp(o, "--where")) {
+			if (strcmp(v, "host") && strcmp(v, "vm") && strcmp(v, "vm-icount")) {
+				fprintf(stderr, "baton bench %s: --where %s: host, vm or vm-icount\n",
+					name, v);
+				return 3;
+			}
+			b->where = v;
+		} else if (!strcmp(o, "--rounds")) {
+			char *end;
+			long rounds = strtol(v, &end, 10);
+
+			if (*end || rounds < 1 || rounds > 1001) {
+				fprintf(stderr, "baton bench %s: --rounds %s: a number from 1 to 1001\n",
+					name, v);
+				return 3;
+			}
+			b->rounds = (int)rounds;
+		} else {
+			b->only = v;
+		}
+	}
+	return 0;
+}
+
+bool bench_wants(const struct bench *b, const char *name)
+{
+	return !b->only || !fnmatch(b->only, name, 0);
+}
+
+/* Reasons and kernel names may hold anything. */
+static void put_string(FILE *to, const char *s)
+{
+	putc('"', to);
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			fprintf(to, "\\%c", *s);
+		else if ((unsigned char)*s < ' ')
+			fprintf(to, "\\u%04x", (unsigned char)*s);
+		else
+			putc(*s, to);
+	}
+	putc('"', to);
+}
+
+void bench_begin(const struct bench *b)
+{
+	struct utsname u;
+	cpu_set_t set;
+
+	uname(&u);
+	sched_getaffinity(0, sizeof(set), &set);
+	if (b->json) {
+		fprintf(b->json, "{\"bench\":\"%s\",\"case\":\"machine\",\"where\":\"%s\",\"kernel\":",
+			b->name, b->where);
+		put_string(b->json, u.release);
+		fprintf(b->json, ",\"cpus\":%d}\n", CPU_COUNT(&set));
+	}
+	if (b->table)
+		printf("%s, Linux %s, %d CPUs\n%-26s %12s %-7s %8s  %s\n", b->where, u.release,
+		       CPU_COUNT(&set), "case", "value", "unit", "ratio", "to");
+}
+
+void bench_put(const struct bench *b, const struct bench_result *r)
+{
+	if (b->json) {
+		fprintf(b->json, "{\"bench\":\"%s\",\"case\":\"%s\",\"where\":\"%s\"", b->name,
+			r->name, b->where);
+		if (r->skipped) {
+			fprintf(b->json, ",\"skipped\":");
+			put_string(b->json, r->skipped);
+		} else {
+			fprintf(b->json, ",\"value\":%.10g,\"unit\":\"%s\",\"n\":%lu", r->value,
+				r->unit, r->n);
+			if (r->has_quantiles)
+				fprintf(b->json, ",\"p50\":%.10g,\"p99\":%.10g,\"p999\":%.10g", r->p50,
+					r->p99, r->p999);
+			if (r->baseline)
+				fprintf(b->json, ",\"baseline\":\"%s\",\"ratio\":%.4f", r->baseline,
+					r->ratio);
+		}
+		fprintf(b->json, "}\n");
+		fflush(b->json);
+	}
+	if (!b->table)
+		return;
+	if (r->skipped)
+		printf("%-26s %12s %s\n", r->name, "skipped:", r->skipped);
+	else if (r->baseline)
+		printf("%-26s %12.1f %-7s %8.3f  %s\n", r->name, r->value, r->unit, r->ratio,
+		       r->baseline);
+	else
+		printf("%-26s %12.1f %-7s\n", r->name, r->value, r->unit);
+	fflush(stdout);
+}
+
+int bench_end(struct bench *b)
+{
+	if (!b->json || b->json == stdout)
+		return 0;
+	if (fclose(b->json)) {
+		fprintf(stderr, "baton bench %s: writing the results: %s\n", b->name, strerror(errno));
+		return 1;
+	}
+	return 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+double bench_median(double *v, size_t n)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cgroup.h - two threaded cgroups with the cpu controller, for one process
+ * whose threads shall not be in the same one. Functions return NULL, or why it
+ * cannot be.
+ */
+#ifndef TOOLS_CGROUP_H
+#define TOOLS_CGROUP_H
+
+#include <stddef.h>
+
+/* Makes them; a and b get their directories. */
+const char *cgroup_make_pair(char *a, char *b, size_t size);
+
+/* Moves the calling process into their parent. */
+const char *cgroup_enter(void);
+
+/* Moves the calling thread; 0 or -1 with errno. */
+int cgroup_add_thread(const char *dir);
+
+/* When the process that entered is gone. */
+void cgroup_remove_pair(void);
+
+#endif
