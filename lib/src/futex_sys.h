@@ -11,11 +11,11 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "atomic.h"
 
 /* 13 became FUTEX_LOCK_PI2. */
 #define BTN_FUTEX_SWAP 14

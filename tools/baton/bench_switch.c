@@ -10,7 +10,8 @@
  * both sides of it.
  *
  * The turn is the only thing the two threads share [TURN-1]: the release store
- * that passes it pairs with the acquire load that finds it.
+ * that passes it pairs with the acquire load that finds it. (Where they only
+ * yield, there is a flag that ends it and orders nothing [TURN-2].)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,7 @@
 #include <baton/baton.h>
 
 #include "baton.h"
+#include "atomic.h"
 #include "bench.h"
 #include "cgroup.h"
 #include "fiber.h"
@@ -198,7 +200,7 @@ static void *second_thread(void *unused)
 	thread_start(1);
 	switch (now->how) {
 	case YIELD:
-		while (!atomic_load_explicit(&over, memory_order_relaxed)) /* [TURN-2] a flag alone */
+		while (!atomic_load_explicit(&over, memory_order_relaxed)) /* [TURN-2] */
 			sched_yield();
 		return NULL;
 	case PIPE:
