@@ -1,0 +1,380 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The rules of the tree that a machine can check. Each check takes a directory
+laid out like this tree and returns what is wrong there; it runs on the tree
+itself, where nothing may be, and on a small tree made to break the rule, where
+it has to say so.
+
+    tree.py [CHECK]...    only these
+"""
+import fnmatch
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = os.environ.get("TOP") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+OUT = os.environ.get("O") or os.path.join(TOP, "build")
+
+
+def files(root):
+    """The tree's own files: what git tracks, or everything that was not built."""
+    if os.path.exists(os.path.join(root, ".git")):
+        r = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=True)
+        if r.returncode == 0:
+            return sorted(f for f in r.stdout.decode().split("\0")
+                          if f and os.path.isfile(os.path.join(root, f)))
+    found = []
+    for d, dirs, names in os.walk(root):
+        dirs[:] = [n for n in dirs if n not in (".git", "__pycache__")
+                   and os.path.join(d, n) != os.path.abspath(OUT)]
+        found += [os.path.relpath(os.path.join(d, n), root) for n in names]
+    return sorted(found)
+
+
+def read(root, name):
+    with open(os.path.join(root, name), encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
+def is_c(name):
+    return name.endswith((".c", ".h", ".cc", ".hh"))
+
+
+def code_and_comments(text):
+    """The text twice, lines kept: without its comments, and nothing but them."""
+    code, comments, at = [], [], 0
+    for m in re.finditer(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|/\*.*?\*/|//[^\n]*',
+                         text, re.S):
+        blank = re.sub(r"[^\n]", " ", m.group())
+        between = text[at:m.start()]
+        code.append(between)
+        comments.append(re.sub(r"[^\n]", " ", between))
+        if m.group().startswith("/"):
+            code.append(blank)
+            comments.append(m.group())
+        else:
+            code.append(m.group())
+            comments.append(blank)
+        at = m.end()
+    code.append(text[at:])
+    comments.append(re.sub(r"[^\n]", " ", text[at:]))
+    return "".join(code).split("\n"), "".join(comments).split("\n")
+
+
+# layers: includes in lib/src go strictly downward.
+
+def layers(root):
+    bad, patterns = [], []
+    for line in read(root, "lib/src/LAYERS").splitlines():
+        if line.strip() and not line.startswith("#"):
+            rank, *names = line.split()
+            patterns += [(int(rank), n) for n in names]
+
+    def rank(name):
+        ranks = {r for r, p in patterns if fnmatch.fnmatchcase(name, p)}
+        return ranks.pop() if len(ranks) == 1 else None
+
+    here = [os.path.basename(f) for f in files(root)
+            if os.path.dirname(f) == "lib/src" and is_c(f)]
+    for r, p in patterns:
+        if not fnmatch.filter(here, p):
+            bad.append(f"LAYERS: {p} of rank {r} is no file of lib/src")
+    for name in here:
+        mine = rank(name)
+        if mine is None:
+            bad.append(f"lib/src/{name}: LAYERS gives it no rank, or more than one")
+            continue
+        for i, line in enumerate(read(root, "lib/src/" + name).split("\n"), 1):
+            m = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+            if not m:
+                continue
+            other = m.group(1)
+            if other not in here:
+                if other != "config.h":
+                    bad.append(f'lib/src/{name}:{i}: "{other}" is not in lib/src')
+            elif os.path.splitext(other)[0] == os.path.splitext(name)[0]:
+                pass
+            elif rank(other) is not None and rank(other) >= mine:
+                bad.append(f"lib/src/{name}:{i}: of rank {mine}, includes {other} "
+                           f"of rank {rank(other)}")
+    return bad
+
+
+# tags: each memory order has one, each release its acquire.
+
+ORDER = re.compile(r"\bmemory_order_(relaxed|consume|acquire|release|acq_rel|seq_cst)\b")
+TAG = re.compile(r"\[([A-Z][A-Z0-9_]*-[0-9]+[a-z]?)\]")
+
+
+def tags(root):
+    bad, seen, explained = [], {}, set()
+    for name in files(root):
+        if not is_c(name):
+            continue
+        code, comments = code_and_comments(read(root, name))
+        for i, (line, comment) in enumerate(zip(code, comments), 1):
+            orders = ORDER.findall(line)
+            found = TAG.findall(comment)
+            if not orders:
+                explained.update(found)
+                continue
+            if not found:
+                bad.append(f"{name}:{i}: memory_order_{orders[0]} without a tag")
+            for tag in found:
+                for order in orders:
+                    seen.setdefault(tag, []).append((order, f"{name}:{i}"))
+    for tag, uses in sorted(seen.items()):
+        orders = {o for o, _ in uses}
+        where = uses[0][1]
+        gives = orders & {"release", "acq_rel", "seq_cst"}
+        takes = orders & {"acquire", "consume", "acq_rel", "seq_cst"}
+        if gives and not takes:
+            bad.append(f"{where}: [{tag}] is released and never acquired")
+        if takes and not gives:
+            bad.append(f"{where}: [{tag}] is acquired and never released")
+        if len(uses) == 1 and (gives or takes):
+            bad.append(f"{where}: [{tag}] has no partner")
+        if tag not in explained:
+            bad.append(f"{where}: [{tag}] is explained in no comment")
+    return bad
+
+
+# spdx: every file says its licence, and the one of its part of the tree.
+
+def spdx(root):
+    bad = []
+    for name in files(root):
+        if fnmatch.filter([name], "LICENSES/*") or name in (".gitignore", "tools/build/deps.list"):
+            continue
+        if name.endswith((".md", ".patch", ".png", ".svg", ".json", ".jsonl")):
+            continue
+        if name.startswith("kernel-patch/") and os.path.basename(name) in ("BASE", "series"):
+            continue
+        if name.startswith("kernel-patch/") and "cover-letter" in name:
+            continue
+        head = "\n".join(read(root, name).split("\n")[:4])
+        m = re.search(r"SPDX-License-Identifier: (\S+)", head)
+        want = ("LGPL-2.1-or-later" if name.startswith("lib/") else
+                "GPL-2.0-only" if name.startswith(("kernel-patch/", "bpf/")) else
+                "GPL-2.0-or-later")
+        if not m:
+            bad.append(f"{name}: no SPDX-License-Identifier in its first lines")
+        elif m.group(1) != want:
+            bad.append(f"{name}: {m.group(1)}, but this part of the tree is {want}")
+    return bad
+
+
+# words: what must not be left in the tree.
+
+WORDS = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|[Pp]lace" r"holder)\b|/wo" r"rk/(wt|main|shared)\b")
+
+
+def words(root):
+    bad = []
+    for name in files(root):
+        if name.startswith(("LICENSES/", "kernel-patch/0")) or name == "selftests/run":
+            continue    # (the runner reads TAP, which has such a word)
+        for i, line in enumerate(read(root, name).split("\n"), 1):
+            m = WORDS.search(line)
+            if m:
+                bad.append(f"{name}:{i}: {m.group()}")
+    return bad
+
+
+# abi: map, headers, man pages and examples know the same functions.
+
+def declared(root):
+    names = set()
+    for name in files(root):
+        if name.startswith("lib/include/") and name.endswith(".h"):
+            code = "\n".join(code_and_comments(read(root, name))[0])
+            for m in re.finditer(r"^\s*BATON_API\b([^;{]*)[;{]", code, re.M):
+                f = re.search(r"\b(\w+)\s*(?=\()", re.sub(r"__attribute__\s*\(\(.*?\)\)", "", m.group(1)))
+                if f:
+                    names.add(f.group(1))
+                else:
+                    names.add(m.group(1).split()[-1])
+    return names
+
+
+def mapped(root):
+    text = re.sub(r"/\*.*?\*/", "", read(root, "lib/baton.map"), flags=re.S)
+    names = set()
+    for node in re.finditer(r"\{(.*?)\}", text, re.S):
+        part = node.group(1)
+        part = part.split("local:")[0]
+        names.update(re.findall(r"(\w+)\s*;", part.replace("global:", "")))
+    return names
+
+
+def man_names(root):
+    names = set()
+    for name in files(root):
+        if fnmatch.fnmatch(name, "lib/man/*.3"):
+            m = re.search(r"^\.SH NAME\n(.*?)^\.SH", read(root, name), re.M | re.S)
+            if m:
+                names.update(re.findall(r"\bbaton_\w+", m.group(1)))
+    return names
+
+
+def abi(root):
+    bad = []
+    d, m, man = declared(root), mapped(root), man_names(root)
+    used = "".join(read(root, f) for f in files(root) if fnmatch.fnmatch(f, "lib/examples/*.c"))
+    for f in sorted(d | m):
+        if not f.startswith("baton_"):
+            bad.append(f"{f}: exported, and does not begin with baton_")
+        if f not in m:
+            bad.append(f"{f}: declared BATON_API, not in lib/baton.map")
+        if f not in d:
+            bad.append(f"{f}: in lib/baton.map, declared BATON_API in no header")
+        if f not in man:
+            bad.append(f"{f}: in the NAME section of no lib/man/*.3")
+        if not re.search(rf"\b{f}\s*\(", used):
+            bad.append(f"{f}: called by no lib/examples/*.c")
+    # (Names of objects may head a page: baton_parker(3).)
+    objects = {f.rsplit("_", n)[0] for f in d for n in (1, 2)}
+    for f in sorted(man - d - objects):
+        bad.append(f"{f}: in a man page, declared in no header")
+    lib = os.path.join(OUT, "lib/libbaton.so")
+    if root == TOP and os.path.exists(lib):
+        r = subprocess.run(["nm", "-D", "--defined-only", lib], capture_output=True, text=True)
+        real = {l.split()[2].split("@")[0] for l in r.stdout.splitlines() if l.split()[1] != "A"}
+        for f in sorted(real ^ m):
+            bad.append(f"{f}: lib/baton.map and libbaton.so do not agree on it")
+    return bad
+
+
+# naming: nothing global in the library without one of its two prefixes.
+
+def naming(root):
+    lib = os.path.join(OUT if root == TOP else root, "lib/libbaton.a")
+    r = subprocess.run(["nm", "-A", "--defined-only", "-g", lib], capture_output=True, text=True)
+    bad = [] if r.stdout else [f"nm {lib}: {r.stderr.strip()}"]
+    for line in r.stdout.splitlines():
+        where, kind, name = line.rsplit(None, 2)
+        if not name.startswith(("baton_", "btn_")) and kind not in "iNn":
+            bad.append(f"{where.split(':')[1]}: {name} is neither baton_ nor btn_")
+    return bad
+
+
+# shell: scripts are syntactically right, and shellcheck sees no error.
+
+def shell(root):
+    bad = []
+    scripts = [f for f in files(root)
+               if os.path.isfile(os.path.join(root, f))
+               and re.match(r"#!.*\b(ba)?sh\b", read(root, f).split("\n", 1)[0])]
+    for f in scripts:
+        r = subprocess.run(["bash", "-n", f], cwd=root, capture_output=True, text=True)
+        bad += r.stderr.splitlines()
+    if shutil.which("shellcheck") and scripts:
+        r = subprocess.run(["shellcheck", "-S", "error", "-f", "gcc", *scripts], cwd=root,
+                           capture_output=True, text=True)
+        bad += r.stdout.splitlines()
+    return bad
+
+
+# headers: each public one compiles alone, as C11 and as C++17.
+
+def headers(root):
+    bad = []
+    for name in files(root):
+        if not (name.startswith("lib/include/baton/") and name.endswith(".h")):
+            continue
+        for cc in (["cc", "-x", "c", "-std=c11"], ["c++", "-x", "c++", "-std=c++17"]):
+            r = subprocess.run(cc + ["-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+                                     "-I" + os.path.join(root, "lib/include"), "-"],
+                               input=f"#include <{name[len('lib/include/'):]}>\n",
+                               capture_output=True, text=True)
+            if r.returncode:
+                bad += [f"{name} as {cc[-1]}: {l}" for l in r.stderr.splitlines()[:3]]
+    return bad
+
+
+# What each check has to find in a tree made for it.
+
+SPDX_C = "/* SPDX-License-Identifier: LGPL-2.1-or-later */\n"
+BROKEN = {
+    layers: [
+        ({"lib/src/LAYERS": "0 a.h\n1 b.c c.h\n", "lib/src/a.h": '#include "c.h"\n',
+          "lib/src/b.c": "", "lib/src/c.h": ""}, "of rank 0, includes c.h of rank 1"),
+        ({"lib/src/LAYERS": "1 b.c c.h\n", "lib/src/b.c": '#include "c.h"\n', "lib/src/c.h": ""},
+         "of rank 1, includes c.h of rank 1"),
+        ({"lib/src/LAYERS": "0 a.h\n", "lib/src/a.h": "", "lib/src/new.c": ""}, "no rank"),
+        ({"lib/src/LAYERS": "0 a.h gone.c\n", "lib/src/a.h": ""}, "no file"),
+    ],
+    tags: [
+        ({"a.c": "store(x, memory_order_release);\n"}, "without a tag"),
+        ({"a.c": "/* [A-1] */\nstore(x, memory_order_release); /* [A-1] */\n"}, "never acquired"),
+        ({"a.c": "/* [A-1] */\nload(x, memory_order_acquire); /* [A-1] */\n"}, "never released"),
+        ({"a.c": "load(x, memory_order_relaxed); /* [A-1] */\n"}, "explained in no comment"),
+        ({"a.c": "/* [A-1] */\nload(x, memory_order_acquire);\n/* [A-1] */\n"}, "without a tag"),
+        ({"a.c": "/* [A-1] */\nxchg(x, memory_order_acq_rel); /* [A-1] */\n"}, "no partner"),
+    ],
+    spdx: [
+        ({"lib/a.c": "int x;\n"}, "no SPDX"),
+        ({"lib/a.c": "// SPDX-License-Identifier: GPL-2.0-or-later\n"}, "is LGPL"),
+        ({"bpf/a.c": SPDX_C}, "is GPL-2.0-only"),
+    ],
+    words: [
+        ({"a.c": "/* TO" "DO: later */\n"}, "a.c:1"),
+        ({"a.sh": "cd /wo" "rk/wt\n"}, "a.sh:1"),
+    ],
+    abi: [
+        ({"lib/include/baton/a.h": "BATON_API int baton_a_get(int x);\n",
+          "lib/baton.map": "V { global: baton_b_get; local: *; };\n",
+          "lib/man/baton_a.3": ".SH NAME\nbaton_c_get \\- c\n.SH SYNOPSIS\n",
+          "lib/examples/a.c": ""}, want)
+        for want in ("baton_a_get: declared BATON_API, not in", "baton_b_get: in lib/baton.map, declared",
+                     "baton_a_get: in the NAME section of no", "baton_a_get: called by no",
+                     "baton_c_get: in a man page")
+    ],
+    naming: [({"lib/x.c": "int helper(void) { return 0; }\n"}, "helper is neither")],
+    shell: [({"a.sh": "#!/bin/sh\nif true; then\n"}, "a.sh")],
+    headers: [
+        ({"lib/include/baton/a.h": "size_t x;\n"}, "as -std=c11"),
+        ({"lib/include/baton/a.h": "struct a { int class; };\n"}, "as -std=c++17"),
+    ],
+}
+
+
+def can_fail(check):
+    for tree, want in BROKEN[check]:
+        with tempfile.TemporaryDirectory() as root:
+            for name, text in tree.items():
+                path = os.path.join(root, name)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "w") as f:
+                    f.write(text)
+            if check is naming:
+                subprocess.run("cc -c -o x.o lib/x.c && ar rcs lib/libbaton.a x.o", shell=True,
+                               cwd=root, check=True)
+            found = check(root)
+            if not any(want in b for b in found):
+                return [f"did not find \"{want}\" in {tree}, only {found}"]
+    return []
+
+
+def main():
+    checks = [c for c in BROKEN if len(sys.argv) == 1 or c.__name__ in sys.argv[1:]]
+    n = failed = 0
+    print(f"1..{2 * len(checks)}", flush=True)
+    for check in checks:
+        for name, bad in ((check.__name__, check(TOP)),
+                          (f"{check.__name__} can fail", can_fail(check))):
+            n += 1
+            print(f"{'not ' if bad else ''}ok {n} - {name}")
+            for line in bad[:25]:
+                print(f"# {line}")
+            if len(bad) > 25:
+                print(f"# and {len(bad) - 25} more")
+            failed += bool(bad)
+    return 1 if failed else 0
+
+
+sys.exit(main())
