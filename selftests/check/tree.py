@@ -152,7 +152,7 @@ def spdx(root):
             continue
         if name.endswith((".md", ".patch", ".png", ".svg", ".json", ".jsonl")):
             continue
-        if name.startswith("kernel-patch/") and os.path.basename(name) in ("BASE", "series"):
+        if name.startswith("kernel-patch/") and os.path.basename(name) in ("BASE", "series", "cover"):
             continue
         if name.startswith("kernel-patch/") and "cover-letter" in name:
             continue
