@@ -33,7 +33,8 @@ static inline int waited(long ret, const char *call)
 	return ret < 0 ? (int)ret : 0;
 }
 
-static int sys_wait(_Atomic uint32_t *word, uint32_t val, uint64_t deadline)
+int btn_futex_wait_bits(_Atomic uint32_t *word, uint32_t val, uint64_t deadline,
+			uint32_t bits)
 {
 	struct timespec ts, *timeout = NULL;
 
@@ -42,8 +43,23 @@ static int sys_wait(_Atomic uint32_t *word, uint32_t val, uint64_t deadline)
 		timeout = &ts;
 	}
 	return waited(btn_futex_sys(word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, val,
-				    timeout, NULL, FUTEX_BITSET_MATCH_ANY),
+				    timeout, NULL, bits),
 		      "FUTEX_WAIT_BITSET");
+}
+
+int btn_futex_wake_bits(_Atomic uint32_t *word, int n, uint32_t bits)
+{
+	long ret = btn_futex_sys(word, FUTEX_WAKE_BITSET | FUTEX_PRIVATE_FLAG, (uint32_t)n,
+				 NULL, NULL, bits);
+
+	if (btn_unlikely(ret < 0))
+		btn_die("FUTEX_WAKE_BITSET", ret);
+	return (int)ret;
+}
+
+static int sys_wait(_Atomic uint32_t *word, uint32_t val, uint64_t deadline)
+{
+	return btn_futex_wait_bits(word, val, deadline, FUTEX_BITSET_MATCH_ANY);
 }
 
 static int sys_wake(_Atomic uint32_t *word, int n)

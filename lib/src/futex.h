@@ -42,6 +42,15 @@ extern const struct btn_futex_ops *btn_futex;
 int btn_futex_init(void);
 
 /*
+ * wait and wake for many sleepers on one word, each with a mask: a wake is for
+ * those whose mask has a bit in common with its own. Not in the table: the
+ * kernel's, always. Otherwise as wait and wake.
+ */
+int btn_futex_wait_bits(_Atomic uint32_t *word, uint32_t val, uint64_t deadline,
+			uint32_t bits);
+int btn_futex_wake_bits(_Atomic uint32_t *word, int n, uint32_t bits);
+
+/*
  * For tests: use this table from now on. Only while no other thread uses the
  * library.
  */
