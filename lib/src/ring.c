@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * ring.c - a bounded queue of pointers, one claim an operation.
+ *
+ * An index counts pushes (tail) or pops (head) for ever; index i uses slot
+ * i % capacity, and i / capacity is its lap. A slot holds one word: a pointer
+ * or nothing, and in its lowest bit the parity of a lap:
+ *
+ *	empty in lap L		0 | (L & 1)	may be pushed into, in lap L
+ *	full in lap L		item | (L & 1)	may be popped, in lap L
+ *
+ * A slot goes empty(0), full(0), empty(1), full(1), empty(2) == empty(0), ...
+ * A new mapping is all zeros, which is empty in lap 0 everywhere: create need
+ * not touch it.
+ *
+ * 1. Why the slot is filled before it can be seen, and not the index
+ *
+ * The naive ring claims by moving the index and lets the other side trust it:
+ *
+ *	producer			consumer
+ *	tail: 0 -> 1
+ *					tail is 1, so slot 0 is there
+ *					reads slot 0: what was in it a lap ago
+ *	slot 0 = item
+ *
+ * Here the other side's index is never read. Both look at the slot itself:
+ *
+ *	producer			consumer
+ *	(a) t = tail   [RING-1] acquire	(e) h = head   [RING-2] acquire
+ *	(b) slot[t] is empty(lap t)	(f) slot[h] is full(lap h)
+ *	    [RING-4] acquire		    [RING-3] acquire
+ *	(c) CAS tail t -> t + 1		(g) CAS head h -> h + 1
+ *	    [RING-1] acq_rel		    [RING-2] acq_rel
+ *	(d) slot[t] = full(lap t)	(h) slot[h] = empty(lap h + 1)
+ *	    [RING-3] release		    [RING-4] release
+ *
+ * (f) reads from (d): the item and what it points to are there. (b) reads from
+ * (h) of the lap before: the consumer is done with the slot.
+ *
+ * 2. Why one bit of the lap is enough
+ *
+ * Let a producer do (a)..(c) for index t in lap L. Since (c) succeeded tail was
+ * t all the time from (a) to (c). Index t - capacity was claimed by a producer
+ * that saw the slot empty(L - 1) at its (b), before its (c); each CAS on tail
+ * acquires the ones before it and (a) acquires the last one, so (b) of t comes
+ * after that. From then on, as long as t is not claimed, the slot can only be
+ *
+ *	empty(L - 1)	claimed for t - capacity, (d) not yet done
+ *	full(L - 1)	not yet popped, or popped and (h) not yet done
+ *	empty(L)	ready
+ *
+ * and these differ in the parity or in being a pointer. Likewise for a consumer
+ * of index h in lap L: the slot was full(L - 1) when h - capacity was claimed,
+ * so now it is full(L - 1), empty(L) or full(L).
+ *
+ * With no lap at all, empty(L - 1) is taken for empty(L) when a producer sleeps
+ * between (c) and (d) while the others go round once: two producers write one
+ * slot and an item is lost.
+ *
+ * The indexes have 64 bits, so a CAS never mistakes one lap's index for
+ * another's. They may wrap: the capacity divides 2^64, and so does twice it.
+ *
+ * 3. Full and empty
+ *
+ * If the slot is not ready and the index is still the same, it was full (or
+ * empty) at that moment, or some thread is between its claim and its store:
+ * see the header. If the index moved, the look was at an old slot: try again.
+ * Somebody else's operation succeeded then.
+ *
+ * 4. Several at once
+ *
+ * The claim of n indexes is one CAS, after a look at each of the n slots, since
+ * a thread may be inside any one of them. By 2. the looks stay true as long as
+ * the index does not move, so they are true when the CAS succeeds.
+ *
+ * The relaxed loads in count [RING-5] are two separate moments and order
+ * nothing; head is read first, so the difference is never negative.
+ */
+#include "ring.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "die.h"
+#include "inject.h"
+
+#define CAPACITY_MAX (UINT64_C(1) << 40)
+
+static size_t mapped(uint64_t mask)
+{
+	return sizeof(struct baton_ring) + (mask + 1) * sizeof(uintptr_t);
+}
+
+int baton_ring_create(struct baton_ring **out, size_t capacity)
+{
+	struct baton_ring *r;
+
+	*out = NULL;
+	if (capacity < 2 || capacity > CAPACITY_MAX || (capacity & (capacity - 1)))
+		return -EINVAL;
+	if (BTN_FAIL("ring:create:memory"))
+		return -ENOMEM;
+	r = mmap(NULL, mapped(capacity - 1), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (r == MAP_FAILED)
+		return -ENOMEM;
+	r->mask = capacity - 1;
+	r->shift = (unsigned int)__builtin_ctzll(capacity);
+	*out = r;
+	return 0;
+}
+
+void baton_ring_destroy(struct baton_ring *r)
+{
+	if (r)
+		munmap(r, mapped(r->mask));
+}
+
+/* The bit that index's lap has in its slot. */
+static inline uintptr_t lap_of(const struct baton_ring *r, uint64_t index)
+{
+	return (index >> r->shift) & 1;
+}
+
+static inline _Atomic uintptr_t *slot_of(struct baton_ring *r, uint64_t index)
+{
+	return &r->slots[index & r->mask];
+}
+
+/* word ^ lap of a slot that is full in that lap: a pointer, bit 0 clear. */
+static inline bool is_item(uintptr_t x)
+{
+	return x && !(x & 1);
+}
+
+static inline uintptr_t checked(const void *item)
+{
+	if (btn_unlikely(!is_item((uintptr_t)item)))
+		btn_die("baton_ring_push: an item must not be NULL nor odd", (long)(uintptr_t)item);
+	return (uintptr_t)item;
+}
+
+void btn_ring_start_at(struct baton_ring *r, uint64_t index)
+{
+	uint64_t i;
+
+	/* [RING-6] before any other thread knows the ring. */
+	for (i = index; i - index <= r->mask; i++)
+		atomic_store_explicit(slot_of(r, i), lap_of(r, i), memory_order_relaxed); /* [RING-6] */
+	atomic_store_explicit(&r->tail, index, memory_order_relaxed); /* [RING-6] */
+	atomic_store_explicit(&r->head, index, memory_order_relaxed); /* [RING-6] */
+}
+
+/*
+ * Somebody else claimed that index. Stay away from the line for a moment: with
+ * it each side does a few operations in its own cache instead of one.
+ */
+static inline void lost_claim(unsigned int *times)
+{
+	unsigned int i, n = 1u << (*times < 4 ? *times : 4);
+
+	for (i = 0; i < n; i++)
+		btn_cpu_relax();
+	++*times;
+}
+
+bool baton_ring_push(struct baton_ring *r, void *item)
+{
+	const uintptr_t x = checked(item);
+	unsigned int lost = 0;
+	uint64_t t, now;
+
+	BTN_POINT("ring:push:tail");
+	t = atomic_load_explicit(&r->tail, memory_order_acquire); /* [RING-1] (a) */
+	for (;;) {
+		_Atomic uintptr_t *slot = slot_of(r, t);
+		const uintptr_t lap = lap_of(r, t);
+
+		BTN_POINT("ring:push:look");
+		if (btn_likely(atomic_load_explicit(slot, memory_order_acquire) == lap)) { /* [RING-4] (b) */
+			BTN_POINT("ring:push:claim");
+			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->tail, &t, t + 1,
+					memory_order_acq_rel, memory_order_acquire))) { /* [RING-1] (c) */
+				BTN_POINT("ring:push:fill");
+				atomic_store_explicit(slot, x | lap, memory_order_release); /* [RING-3] (d) */
+				return true;
+			}
+			lost_claim(&lost);
+			continue;
+		}
+		BTN_POINT("ring:push:full");
+		now = atomic_load_explicit(&r->tail, memory_order_acquire); /* [RING-1] */
+		if (now == t)
+			return false;
+		t = now;
+	}
+}
+
+bool baton_ring_pop(struct baton_ring *r, void **item)
+{
+	unsigned int lost = 0;
+	uint64_t h, now;
+
+	BTN_POINT("ring:pop:head");
+	h = atomic_load_explicit(&r->head, memory_order_acquire); /* [RING-2] (e) */
+	for (;;) {
+		_Atomic uintptr_t *slot = slot_of(r, h);
+		const uintptr_t lap = lap_of(r, h);
+		uintptr_t x;
+
+		BTN_POINT("ring:pop:look");
+		x = atomic_load_explicit(slot, memory_order_acquire) ^ lap; /* [RING-3] (f) */
+		if (btn_likely(is_item(x))) {
+			BTN_POINT("ring:pop:claim");
+			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->head, &h, h + 1,
+					memory_order_acq_rel, memory_order_acquire))) { /* [RING-2] (g) */
+				BTN_POINT("ring:pop:clear");
+				atomic_store_explicit(slot, lap ^ 1, memory_order_release); /* [RING-4] (h) */
+				*item = (void *)x;
+				return true;
+			}
+			lost_claim(&lost);
+			continue;
+		}
+		BTN_POINT("ring:pop:empty");
+		now = atomic_load_explicit(&r->head, memory_order_acquire); /* [RING-2] */
+		if (now == h)
+			return false;
+		h = now;
+	}
+}
+
+size_t baton_ring_push_n(struct baton_ring *r, void *const *items, size_t n)
+{
+	unsigned int lost = 0;
+	uint64_t t, now;
+	size_t i, k;
+
+	for (i = 0; i < n; i++)
+		checked(items[i]);
+	if (btn_unlikely(!n))
+		return 0;
+	if (n > r->mask + 1)
+		n = r->mask + 1;
+	BTN_POINT("ring:push_n:tail");
+	t = atomic_load_explicit(&r->tail, memory_order_acquire); /* [RING-1] (a) */
+	for (;;) {
+		for (k = 0; k < n; k++) {
+			BTN_POINT("ring:push_n:look");
+			if (atomic_load_explicit(slot_of(r, t + k), memory_order_acquire) != lap_of(r, t + k)) /* [RING-4] (b) */
+				break;
+		}
+		if (btn_likely(k)) {
+			BTN_POINT("ring:push_n:claim");
+			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->tail, &t, t + k,
+					memory_order_acq_rel, memory_order_acquire))) /* [RING-1] (c) */
+				break;
+			lost_claim(&lost);
+			continue;
+		}
+		BTN_POINT("ring:push_n:full");
+		now = atomic_load_explicit(&r->tail, memory_order_acquire); /* [RING-1] */
+		if (now == t)
+			return 0;
+		t = now;
+	}
+	for (i = 0; i < k; i++) {
+		BTN_POINT("ring:push_n:fill");
+		atomic_store_explicit(slot_of(r, t + i), (uintptr_t)items[i] | lap_of(r, t + i),
+				      memory_order_release); /* [RING-3] (d) */
+	}
+	return k;
+}
+
+size_t baton_ring_pop_n(struct baton_ring *r, void **items, size_t n)
+{
+	unsigned int lost = 0;
+	uint64_t h, now;
+	size_t i, k;
+
+	if (btn_unlikely(!n))
+		return 0;
+	if (n > r->mask + 1)
+		n = r->mask + 1;
+	BTN_POINT("ring:pop_n:head");
+	h = atomic_load_explicit(&r->head, memory_order_acquire); /* [RING-2] (e) */
+	for (;;) {
+		for (k = 0; k < n; k++) {
+			uintptr_t x;
+
+			BTN_POINT("ring:pop_n:look");
+			x = atomic_load_explicit(slot_of(r, h + k), memory_order_acquire) ^ lap_of(r, h + k); /* [RING-3] (f) */
+			if (!is_item(x))
+				break;
+			items[k] = (void *)x;
+		}
+		if (btn_likely(k)) {
+			BTN_POINT("ring:pop_n:claim");
+			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->head, &h, h + k,
+					memory_order_acq_rel, memory_order_acquire))) /* [RING-2] (g) */
+				break;
+			lost_claim(&lost);
+			continue;
+		}
+		BTN_POINT("ring:pop_n:empty");
+		now = atomic_load_explicit(&r->head, memory_order_acquire); /* [RING-2] */
+		if (now == h)
+			return 0;
+		h = now;
+	}
+	for (i = 0; i < k; i++) {
+		BTN_POINT("ring:pop_n:clear");
+		atomic_store_explicit(slot_of(r, h + i), lap_of(r, h + i) ^ 1, memory_order_release); /* [RING-4] (h) */
+	}
+	return k;
+}
+
+size_t baton_ring_count(const struct baton_ring *r)
+{
+	uint64_t h = atomic_load_explicit(&r->head, memory_order_relaxed); /* [RING-5] */
+	uint64_t n = atomic_load_explicit(&r->tail, memory_order_relaxed) - h; /* [RING-5] */
+
+	return n > r->mask ? r->mask + 1 : n;
+}
