@@ -51,7 +51,8 @@
  * sees it.
  *
  * Consumer i has bit i % 32, in bitmap i % 32. Up to 32 consumers that is one
- * each. With more, the sender goes on in one bitmap until nobody in it waits,
+ * each (the rows of consumers are published once by [BURST-5]; [BURST-4] hands
+ * the place of one that left to one that joins). With more, the sender goes on in one bitmap until nobody in it waits,
  * so that those who share a bit are given items together, and only the last
  * bitmap it touched can have some that wake for nothing.
  */

@@ -26,7 +26,9 @@
  * thread keeps up to BTN_HAZARD_WORDS objects from being freed.
  *
  * Records are never freed: a thread that reads them needs no protection of its
- * own. The record of a thread that ended is taken by a new one. There are as
+ * own. The record of a thread that ended is taken by a new one [HAZARD-3]. A
+ * chunk is published by [HAZARD-5]. How many records there are to look at
+ * [HAZARD-4] is in the one order too: raised before (b), read after (e). There are as
  * many as there were threads at one time, rounded up to a chunk. Nothing here
  * takes a lock, so a thread that stops anywhere stops nobody else.
  */

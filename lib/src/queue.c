@@ -53,8 +53,9 @@
  * step (e) is (j) and (k) here. A thread uses only segments that it found in
  * tail or head after it had said so, never one that it found in `next`.
  *
- * The retired ones are in a stack that is only pushed to and taken as a whole,
- * so it has no ABA. A thread that stops with the taken stack in hand keeps
+ * The retired ones are in a stack [QUEUE-8] that is only pushed to and taken as
+ * a whole, so it has no ABA. Spare segments are handed on one by one [QUEUE-5].
+ * The counters [QUEUE-6] order nothing. A thread that stops with the taken stack in hand keeps
  * those few from being freed, and nothing else.
  *
  * (c), (f) and the look at `next` are sequentially consistent because users
