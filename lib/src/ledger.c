@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The arithmetic of quota; the maths and the proofs are in ledger.h. */
+#include "ledger.h"
+
+#include <string.h>
+
+#define TIME_SHIFT	10
+#define AMOUNT_SHIFT	6
+
+static uint64_t in_ns(uint32_t amount)
+{
+	return (uint64_t)amount << AMOUNT_SHIFT;
+}
+
+/* The entry n places from the oldest. */
+static struct btn_log *entry(const struct btn_account *a, unsigned n)
+{
+	return &a->log[(a->first + n) % BTN_LOG];
+}
+
+/* Its time: entries are at most seconds older than the newest. */
+static uint64_t entry_time(const struct btn_account *a, const struct btn_log *e)
+{
+	uint64_t last = a->last >> TIME_SHIFT;
+
+	return (last - (uint32_t)((uint32_t)last - e->time)) << TIME_SHIFT;
+}
+
+static uint64_t round_up(uint64_t time)
+{
+	return (time + (1 << TIME_SHIFT) - 1) >> TIME_SHIFT << TIME_SHIFT;
+}
+
+void btn_account_init(struct btn_account *a, struct btn_log *log)
+{
+	memset(a, 0, sizeof(*a));
+	a->log = log;
+}
+
+void btn_account_set_scale(struct btn_account *a, uint64_t of)
+{
+	a->full = of / 128 < 1024 ? 1024 : of / 128;
+}
+
+void btn_account_set_quota(struct btn_account *a, uint64_t quota)
+{
+	uint64_t min = quota / 400;
+
+	if (min < 1000)
+		min = 1000;
+	if (min > 1000000)
+		min = 1000000;
+	a->min = min;
+	btn_account_set_scale(a, quota);
+	a->quota = quota;
+	a->pace = quota ? (BTN_SECOND << 20) / quota : 0;
+}
+
+/* Forgets what is a second old. */
+static void advance(struct btn_account *a, uint64_t now)
+{
+	if (a->n && a->last + BTN_SECOND <= now) {
+		a->n = 0;
+		a->used = a->rest;
+	}
+	while (a->n && entry_time(a, entry(a, 0)) + BTN_SECOND <= now) {
+		a->used -= in_ns(entry(a, 0)->amount);
+		a->first = (a->first + 1) % BTN_LOG;
+		a->n--;
+	}
+}
+
+uint64_t btn_account_left(struct btn_account *a, uint64_t now)
+{
+	uint64_t taken;
+
+	advance(a, now);
+	taken = a->used + a->reserved;
+	return taken < a->quota ? a->quota - taken : 0;
+}
+
+uint64_t btn_account_reserve(struct btn_account *a, uint64_t now, uint64_t max)
+{
+	uint64_t left = btn_account_left(a, now);
+
+	if (left < a->min)
+		return 0;
+	if (left > max)
+		left = max;
+	a->reserved += left;
+	return left;
+}
+
+uint64_t btn_account_earn(const struct btn_account *a, uint64_t cpu)
+{
+	return (uint64_t)(((unsigned __int128)cpu * a->pace) >> 20);
+}
+
+static void add(struct btn_account *a, struct btn_log *e, uint64_t cpu)
+{
+	uint32_t amount;
+
+	a->used += cpu;
+	cpu += a->rest;
+	amount = cpu >> AMOUNT_SHIFT;
+	a->rest = cpu - in_ns(amount);
+	e->amount += amount;
+}
+
+/* CPU that was used from time to now, which the log does not reach. */
+static void append(struct btn_account *a, uint64_t time, uint64_t now)
+{
+	struct btn_log *e;
+	uint64_t part;
+
+	while (time < now) {
+		part = now - time;
+		e = a->n ? entry(a, a->n - 1) : NULL;
+		if (a->n < BTN_LOG && (!e || in_ns(e->amount) >= a->full || now - a->opened > BTN_SPAN)) {
+			a->opened = time;
+			e = entry(a, a->n++);
+			e->amount = 0;
+		}
+		if (a->n < BTN_LOG && part > a->full - in_ns(e->amount))
+			part = a->full - in_ns(e->amount);
+		time += part;
+		add(a, e, part);
+		a->last = round_up(time);
+		e->time = a->last >> TIME_SHIFT;
+	}
+}
+
+void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
+			uint64_t cpu, uint64_t vstart)
+{
+	uint64_t begin = now > cpu ? now - cpu : 0, low, high;
+	unsigned n;
+
+	advance(a, now);
+	a->reserved -= grant;
+	a->total += cpu;
+	if (a->tag < vstart)
+		a->tag = vstart;
+	a->tag += btn_account_earn(a, cpu);
+
+	/* Other slots' runs brought entries that reach into this run. */
+	high = a->n && a->last > begin ? a->last : begin;
+	if (high > now)
+		high = now;
+	for (n = a->n, low = high; n && low > begin; n--, high = low) {
+		low = n > 1 ? entry_time(a, entry(a, n - 2)) : begin;
+		if (low < begin)
+			low = begin;
+		if (low < high)
+			add(a, entry(a, n - 1), high - low);
+		else
+			low = high;
+	}
+	if (a->n && a->last > begin)
+		begin = a->last;
+	append(a, begin, now);
+}
+
+uint64_t btn_account_when(struct btn_account *a, uint64_t now)
+{
+	uint64_t used;
+	unsigned n;
+
+	if (btn_account_left(a, now) >= a->min)
+		return now;
+	if (a->quota < a->min + a->rest)
+		return BTN_NEVER;
+	/* What is reserved will be used: it is not to be had for a second. */
+	used = a->used + a->reserved;
+	for (n = 0; n < a->n; n++) {
+		used -= in_ns(entry(a, n)->amount);
+		if (used + a->min <= a->quota)
+			return entry_time(a, entry(a, n)) + BTN_SECOND;
+	}
+	return now + BTN_SECOND;
+}

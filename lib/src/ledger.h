@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ledger.h - the arithmetic of quota. Pure: no clock, no thread, no atomics,
+ * no allocation. Times are ns on any one clock that does not go back; CPU is
+ * ns. The caller serialises calls on one account.
+ *
+ * An account is somebody's right to so many ns of CPU in each second: a
+ * tenant's in a tier, or a whole tier's. It answers two separate questions:
+ *
+ *   may it run, and for how long?   the sliding second, below
+ *   in which order?                 its tag: virtual scheduling, at the end
+ *
+ * The sliding second (Q2)
+ * -----------------------
+ * A log keeps what was used in the last second, oldest first: entries of an
+ * amount and of the time at which its last ns was used; `used` is their sum. An
+ * entry leaves one second after its time. A run of a task is granted beforehand
+ * (reserve) and recorded when it stops (settle), as if it had used its CPU c all
+ * at the end: from stop - c to stop. A grant is given only where
+ *
+ *	used + reserved + grant <= quota			(1)
+ *
+ * Claim: in no second (s, s + 1 s], wherever s lies, is more CPU used than the
+ * quota in force at the last grant before its end, plus what each task still
+ * running then ran past its own grant.
+ *
+ * Proof. Each ns is recorded for a time not before the one at which it was
+ * really used: if i ns of the run's CPU follow it, at least i ns of time do.
+ * The entry that holds it bears that time or a later one. So it leaves the sum
+ * not sooner than one second after it was used.			(2)
+ * Let t* <= s + 1 s be the time of the last grant before the end of the
+ * second. CPU used within (s, s + 1 s] belongs to a run that
+ *   a) was recorded by t*. Then by (2) it is in `used` at t*, as it was used
+ *      after s and t* <= s + 1 s; or
+ *   b) was not yet recorded at t*. Then it is one of those that `reserved`
+ *      held at t*, the last one included: there was no later grant. It uses its
+ *      grant and whatever it overran it.
+ * So the sum is at most used + reserved at t*, after the grant, plus the
+ * overruns in b), and by (1) that is at most quota plus the overruns. An
+ * overrun ends at the task's next checkpoint. []
+ *
+ * Overruns do not add up: an overrun that is recorded is in `used` and makes
+ * the next grants smaller.
+ *
+ * The log has BTN_LOG places. The newest entry takes more until it holds
+ * quota/128 or is BTN_SPAN old, and then there is a new one; CPU used at a time
+ * for which there is an entry already (in another slot) goes into that. Within
+ * a second there are thus at most 128 full ones and 100 old ones. Where there
+ * are more, after overruns or a change of the quota, the newest takes all: that
+ * delays what is in it, which (2) allows.
+ *
+ * At saturation each ns that was used is to be had again one second later and
+ * what its entry adds: for a burst at most the time in which quota/128 was
+ * used. What is less than `min` is not given out, at most 1/400 of the quota.
+ * So a tenant that always wants more gets at least (1 - 1/400) / (1 + d) of its
+ * quota, where d is how long on average, in seconds, a ns that is to be had
+ * waits for its entry and for a slot: no rule that is kept in every sliding
+ * second can give more. Alone that is 99.3%.
+ *
+ * (A token bucket of one second's quota gives twice the quota in the second
+ * after a pause; one without burst refuses what the tenant bought. Fixed
+ * windows give twice the quota across a boundary.)
+ *
+ * Order (Q15, Q7)
+ * ---------------
+ * Each ns of CPU moves the account's tag by second/quota: the time in which it
+ * earns that CPU again. Run in order of max(tag, arrival), an account within
+ * its rate has a tag in the past and keeps its arrival order; one that spent
+ * its second at once finds its tag in the future, behind all that arrive
+ * before it. As the sum of what is sold is below capacity, the order is
+ * earliest-deadline-first on a feasible set. Where more is sold than there is,
+ * tags would fall behind real time for ever and a newcomer would starve; there
+ * max(tag, virtual time) is used, the virtual time being the tag last served
+ * (start-time fair queueing): shares in proportion to quota.
+ */
+#ifndef BTN_LEDGER_H
+#define BTN_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BTN_SECOND	1000000000ULL
+#define BTN_SPAN	10000000ULL	/* ns that an entry covers at most */
+#define BTN_LOG		256
+#define BTN_NEVER	UINT64_MAX
+
+/* Times in units of 1024 ns, rounded up, modulo 2^32; amounts of 64 ns. */
+struct btn_log {
+	uint32_t time, amount;
+};
+
+struct btn_account {
+	uint64_t quota;		/* ns of CPU in a second */
+	uint64_t min;		/* grants are not smaller */
+	uint64_t used;		/* in the log, and rest */
+	uint64_t reserved;	/* granted, not yet settled */
+	uint64_t tag;		/* see above */
+	uint64_t pace;		/* 2^20 second/quota */
+	uint64_t full;		/* an entry takes no more than that */
+	uint64_t total;		/* recorded since the beginning */
+	uint64_t last;		/* time of the newest entry */
+	uint64_t opened;	/* when its span began */
+	uint32_t rest;		/* ns recorded, but less than one unit of an amount */
+	uint16_t first, n;	/* of the log */
+	struct btn_log *log;	/* the caller's memory */
+};
+
+/*
+ * log: BTN_LOG entries that live as long as the account. It may be NULL, and be
+ * set later, as long as the quota is 0 and nothing is recorded.
+ */
+void btn_account_init(struct btn_account *a, struct btn_log *log);
+
+/* At any time, also under load. What is reserved stays so. */
+void btn_account_set_quota(struct btn_account *a, uint64_t quota);
+
+/* The log resolves bursts of 1/128 of this; as set_quota leaves it, of the quota. */
+void btn_account_set_scale(struct btn_account *a, uint64_t of);
+
+/* What may be granted at this time: quota - used - reserved, or 0. */
+uint64_t btn_account_left(struct btn_account *a, uint64_t now);
+
+/* Grants up to max ns and returns how much; 0 where there is less than min. */
+uint64_t btn_account_reserve(struct btn_account *a, uint64_t now, uint64_t max);
+
+/*
+ * The run that was granted `grant` used `cpu` and stopped now. vstart: the
+ * tag's clock when it started (a time, or the tier's virtual time). grant may
+ * be 0: CPU that nobody asked for first, as a child call's. Times do not go back
+ * from call to call.
+ */
+void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
+			uint64_t cpu, uint64_t vstart);
+
+/*
+ * The earliest time at which min can be granted if nothing else is recorded
+ * and nothing reserved comes back; BTN_NEVER where the quota is below min.
+ */
+uint64_t btn_account_when(struct btn_account *a, uint64_t now);
+
+/* The time in which so much CPU is earned. */
+uint64_t btn_account_earn(const struct btn_account *a, uint64_t cpu);
+
+#endif

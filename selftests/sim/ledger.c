@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* One account by itself; what accounts do together is for the simulation. */
+#include "tap.h"
+#include "heap.h"
+#include "ledger.h"
+
+#define MS 1000000ULL
+
+static struct btn_account a;
+static struct btn_log log_places[BTN_LOG];
+
+static void fresh(uint64_t quota)
+{
+	btn_account_init(&a, log_places);
+	btn_account_set_quota(&a, quota);
+}
+
+TEST(grants_what_was_bought)
+{
+	fresh(100 * MS);
+	CHECK_EQ(btn_account_left(&a, 0), 100 * MS);
+	CHECK_EQ(btn_account_reserve(&a, 0, 30 * MS), 30 * MS);
+	CHECK_EQ(btn_account_left(&a, 0), 70 * MS);
+	/* Less was used than granted: the rest comes back. */
+	btn_account_settle(&a, 20 * MS, 30 * MS, 20 * MS, 0);
+	CHECK_EQ(btn_account_left(&a, 20 * MS), 80 * MS);
+	CHECK_EQ(btn_account_reserve(&a, 20 * MS, 500 * MS), 80 * MS);
+	CHECK_EQ(btn_account_reserve(&a, 20 * MS, 500 * MS), 0);
+}
+
+/* No quota twice across the boundary of a second, and none lost after it. */
+TEST(slides)
+{
+	uint64_t when;
+
+	fresh(100 * MS);
+	CHECK_EQ(btn_account_reserve(&a, 900 * MS, 100 * MS), 100 * MS);
+	btn_account_settle(&a, 1000 * MS, 100 * MS, 100 * MS, 0);
+	CHECK_EQ(btn_account_left(&a, 1001 * MS), 0);
+	CHECK_EQ(btn_account_left(&a, 1899 * MS), 0);
+	when = btn_account_when(&a, 1100 * MS);
+	CHECK(when >= 1900 * MS && when <= 1902 * MS);
+	CHECK(btn_account_left(&a, when) >= a.min);
+	/* Half of the burst is a second ago, give or take an entry. */
+	CHECK(btn_account_left(&a, 1950 * MS) <= 50 * MS);
+	CHECK(btn_account_left(&a, 1950 * MS) >= 49 * MS);
+	CHECK_EQ(btn_account_left(&a, 2001 * MS), 100 * MS);
+}
+
+/* Two slots used CPU at the same time: both is a second ago at the same time. */
+TEST(parallel_runs)
+{
+	fresh(100 * MS);
+	btn_account_settle(&a, 50 * MS, 0, 40 * MS, 0);
+	btn_account_settle(&a, 55 * MS, 0, 45 * MS, 0);
+	CHECK_EQ(btn_account_left(&a, 60 * MS), 15 * MS);
+	CHECK(btn_account_left(&a, 1030 * MS) >= 15 * MS + 39 * MS - 2 * MS);
+	CHECK(btn_account_left(&a, 1030 * MS) <= 15 * MS + 40 * MS);
+	CHECK_EQ(btn_account_left(&a, 1056 * MS), 100 * MS);
+}
+
+/* An overrun is used up by what comes after it. */
+TEST(overrun)
+{
+	fresh(10 * MS);
+	CHECK_EQ(btn_account_reserve(&a, 0, 10 * MS), 10 * MS);
+	btn_account_settle(&a, 350 * MS, 10 * MS, 350 * MS, 0);
+	CHECK_EQ(btn_account_left(&a, 1300 * MS), 0);
+	CHECK(btn_account_when(&a, 360 * MS) >= 1340 * MS);
+	CHECK(btn_account_when(&a, 360 * MS) <= 1351 * MS);
+	CHECK_EQ(btn_account_left(&a, 1351 * MS), 10 * MS);
+}
+
+/* Thousands of tiny runs fit the log and add up. */
+TEST(many_small)
+{
+	uint64_t t, sum = 0;
+
+	fresh(20 * MS);
+	for (t = 0; t < 3000 * MS; t += 50000) {
+		uint64_t g = btn_account_reserve(&a, t, 7001);
+
+		if (!g)
+			continue;
+		btn_account_settle(&a, t + g, g, g, 0);
+		sum += g;
+		CHECK(a.used <= 20 * MS);
+		CHECK(a.n < BTN_LOG);
+	}
+	CHECK_EQ(a.total, sum);
+	CHECK(sum > 3 * 20 * MS * 99 / 100);
+	CHECK(sum <= 3 * 20 * MS);
+}
+
+/* With more entries than the log has, late is allowed and early is not. */
+TEST(log_full)
+{
+	uint64_t t, i;
+
+	fresh(BTN_SECOND);
+	btn_account_set_scale(&a, 0);
+	for (i = 0; i < 1000; i++)
+		btn_account_settle(&a, i * 100000 + 50000, 0, 20000, 0);
+	CHECK_EQ(a.n, BTN_LOG);
+	CHECK_EQ(a.used, 1000 * 20000);
+	for (t = 1000 * MS; t < 1100 * MS; t += 100000)
+		CHECK(a.quota - btn_account_left(&a, t) + 20000 * ((t - 1000 * MS) / 100000 + 1) >= 1000 * 20000);
+	CHECK_EQ(btn_account_left(&a, 1100 * MS), BTN_SECOND);
+}
+
+/* Long pauses: the log's times are modulo 2^32 units, about 73 minutes. */
+TEST(long_pause)
+{
+	uint64_t t = 1, pause;
+
+	fresh(100 * MS);
+	for (pause = 1; pause < 100000; pause *= 3) {
+		t += pause * BTN_SECOND;
+		CHECK_EQ(btn_account_left(&a, t), 100 * MS);
+		btn_account_settle(&a, t, 0, 60 * MS, 0);
+		CHECK(btn_account_left(&a, t + 900 * MS) == 40 * MS);
+	}
+}
+
+TEST(quota_changes)
+{
+	fresh(100 * MS);
+	btn_account_settle(&a, 50 * MS, 0, 50 * MS, 0);
+	btn_account_set_quota(&a, 20 * MS);
+	CHECK_EQ(btn_account_left(&a, 60 * MS), 0);
+	btn_account_set_quota(&a, 200 * MS);
+	CHECK_EQ(btn_account_left(&a, 60 * MS), 150 * MS);
+	btn_account_set_quota(&a, 0);
+	CHECK_EQ(btn_account_left(&a, 3000 * MS), 0);
+	CHECK_EQ(btn_account_when(&a, 3000 * MS), BTN_NEVER);
+}
+
+/* The tag: the time in which it is earned; a pause is not saved up. */
+TEST(tag)
+{
+	fresh(100 * MS);
+	btn_account_settle(&a, 10 * MS, 0, 5 * MS, 5 * MS);
+	CHECK(a.tag >= 54 * MS && a.tag <= 55 * MS);
+	btn_account_settle(&a, 11 * MS, 0, 1 * MS, 10 * MS);
+	CHECK(a.tag >= 64 * MS && a.tag <= 65 * MS);
+	btn_account_settle(&a, 500 * MS, 0, 1 * MS, 499 * MS);
+	CHECK(a.tag >= 508 * MS && a.tag <= 509 * MS);
+}
+
+static unsigned leans(const struct btn_heap_node *n)
+{
+	unsigned l, r;
+
+	if (!n)
+		return 0;
+	l = leans(n->left);
+	r = leans(n->right);
+	CHECK(l >= r && n->rank == r + 1);
+	CHECK(!n->left || n->left->up == n);
+	CHECK(!n->right || n->right->up == n);
+	return r + 1;
+}
+
+/* The heap against sorting, with nodes taken out of the middle. */
+TEST(heap)
+{
+	static struct btn_heap_node n[2000];
+	struct btn_heap h = { 0 };
+	uint64_t seed = 1, last, i, in = 0, round;
+
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < 2000; i++) {
+			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+			if (btn_heap_has(&n[i]))
+				continue;
+			n[i].key = round % 3 == 0 ? i : seed >> 54;
+			n[i].seq = i;
+			btn_heap_add(&h, &n[i]);
+			in++;
+		}
+		for (i = 0; i < 2000; i++) {
+			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+			if (seed >> 63) {
+				btn_heap_del(&h, &n[i]);
+				in--;
+			}
+		}
+		leans(h.top);
+		for (last = 0; in > 300; in--) {
+			struct btn_heap_node *t = h.top;
+
+			CHECK(t->key * 4096 + t->seq >= last);
+			CHECK(!t->up);
+			last = t->key * 4096 + t->seq;
+			btn_heap_del(&h, t);
+		}
+	}
+	while (h.top) {
+		btn_heap_del(&h, h.top);
+		in--;
+	}
+	CHECK_EQ(in, 0);
+}
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv);
+}

@@ -1,0 +1,1082 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The scheduler's decisions under a virtual clock: the same core.c, ledger.c
+ * and policy_*.c that threads use, driven from a seed by tenants that do what
+ * they like, and beside it a naive model of what was promised, which keeps
+ * every run of every task and checks each clause at each step.
+ *
+ *	sim [SEEDS]		so many seeds of each scenario
+ *	sim -s SCENARIO SEED	one of them again, as a failure prints it
+ *
+ * A run costs its wall time in CPU here: what it means to be preempted by the
+ * kernel is for the tests with threads.
+ */
+#include "tap.h"
+#include "core.h"
+
+#define MS 1000000ULL
+#define US 1000ULL
+
+/* What one account was used for, kept naively. */
+struct run_rec {
+	uint64_t start, end;
+};
+struct ref {
+	struct run_rec *rec;
+	size_t first, n, room;
+	uint64_t longest, total;
+	uint64_t quota;		/* in force at the last grant */
+	uint64_t over;		/* past their grants, runs that ended since then */
+	uint64_t second[64];	/* use in each aligned second */
+};
+
+struct stask {
+	struct btn_task t;
+	struct btn_heap_node wake;
+	struct sreq *req;
+	struct stask *prev, *next;	/* all there are */
+	uint64_t left, progress, gap;
+	uint64_t block_in;		/* progress at which it blocks; 0: never */
+	uint64_t cpu;
+	unsigned spawn;			/* tasks it starts at its first checkpoint */
+};
+
+struct sreq {
+	struct btn_request r;
+	struct sten *ten;
+	unsigned tasks;
+	uint64_t cpu, extern_cpu;
+	bool started;
+};
+
+struct sten {
+	struct btn_tenant *t;
+	struct btn_heap_node arrive;
+	struct ref ref[2];
+	uint64_t low, high;
+	/* What it does. */
+	uint64_t period, work, gap;
+	unsigned burst, class_mask, tier, max_alive, spawn, block;
+	bool deadline, extern_calls, poisson;
+	unsigned alive;
+	uint64_t worst_wait, admitted, ended;
+	uint64_t cpu;
+};
+
+struct slot {
+	struct btn_heap_node stop;
+	struct stask *task;
+	enum btn_stop why;
+	uint64_t poked_at;
+};
+
+static struct {
+	struct btn_core c;
+	uint64_t now, end;
+	struct btn_heap events;
+	struct btn_heap_node tick, change;
+	struct slot slot[16];
+	struct sten *ten;
+	unsigned tens;
+	struct stask all;		/* list head */
+	struct ref tier_ref[BTN_TIERS_MAX];
+	uint64_t requests, tasks_alive, max_gap;
+	bool naive;			/* few enough for checks that scan */
+	bool changes, draining, late;	/* late: timers come late */
+	uint64_t steps;
+} S;
+
+static uint64_t rng, seed_now;
+static const char *scenario_now;
+
+static uint64_t rnd(void)
+{
+	uint64_t z = rng += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static uint64_t between(uint64_t a, uint64_t b)
+{
+	return a + rnd() % (b - a + 1);
+}
+
+#define MUST(COND, FMT, ...)                                                        \
+	CHECK_MSG(COND, "%s:%d: %s; at %" PRIu64 " ns; again: sim -s %s %" PRIu64 ": " FMT, \
+		  __FILE__, __LINE__, #COND, S.now, scenario_now, seed_now, ##__VA_ARGS__)
+
+static void at(struct btn_heap_node *n, uint64_t when)
+{
+	static uint64_t seq;
+
+	if (btn_heap_has(n))
+		btn_heap_del(&S.events, n);
+	if (when == BTN_NEVER)
+		return;
+	n->key = when;
+	n->seq = ++seq;
+	btn_heap_add(&S.events, n);
+}
+
+static void ref_add(struct ref *r, uint64_t start, uint64_t end)
+{
+	uint64_t s;
+
+	if (r->n == r->room) {
+		if (r->first > r->room / 2) {
+			memmove(r->rec, r->rec + r->first, (r->n - r->first) * sizeof(*r->rec));
+			r->n -= r->first;
+			r->first = 0;
+		} else {
+			r->room = r->room ? 2 * r->room : 16;
+			r->rec = realloc(r->rec, r->room * sizeof(*r->rec));
+			CHECK(r->rec);
+		}
+	}
+	r->rec[r->n++] = (struct run_rec){ start, end };
+	r->total += end - start;
+	if (end - start > r->longest)
+		r->longest = end - start;
+	for (s = start; s < end;) {
+		uint64_t to = (s / BTN_SECOND + 1) * BTN_SECOND;
+
+		if (to > end)
+			to = end;
+		if (s / BTN_SECOND < 64)
+			r->second[s / BTN_SECOND] += to - s;
+		s = to;
+	}
+}
+
+/* Used within (from, now], by runs that ended. */
+static uint64_t ref_ended(struct ref *r, uint64_t from)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	while (r->first < r->n && r->rec[r->first].end + BTN_SECOND / 10 <= from)
+		r->first++;
+	for (i = r->first; i < r->n; i++) {
+		if (r->rec[i].end <= from)
+			continue;
+		sum += r->rec[i].end - (r->rec[i].start > from ? r->rec[i].start : from);
+	}
+	return sum;
+}
+
+/* Q2, Q13: the sliding second that ends now. */
+static void check_window(struct ref *r, const struct btn_account *a)
+{
+	uint64_t from = S.now > BTN_SECOND ? S.now - BTN_SECOND : 0, used, over = r->over;
+	unsigned i;
+
+	/* It takes as long as there are runs: then not each time. */
+	if (rnd() % ((r->n - r->first) / 64 + 1))
+		return;
+
+	used = ref_ended(r, from);
+	for (i = 0; i < S.c.slots; i++) {
+		const struct btn_run *run = &S.c.run[i];
+
+		if (!run->task || (run->acct != a && &run->tier->acct != a))
+			continue;
+		used += S.now - (run->start > from ? run->start : from);
+		if (S.now - run->start > run->grant)
+			over += S.now - run->start - run->grant;
+	}
+	MUST(used <= r->quota + over, "Q2: used %" PRIu64 " in the last second, quota %" PRIu64
+	     " and %" PRIu64 " past grants", used, r->quota, over);
+}
+
+static struct sten *ten_of(const struct stask *t)
+{
+	return t->req->ten;
+}
+
+static void new_task(struct sreq *r, bool first)
+{
+	struct sten *n = r->ten;
+	struct stask *t = calloc(1, sizeof(*t));
+
+	CHECK(t);
+	t->req = r;
+	t->left = between(n->work / 2 + 1, n->work * 3 / 2 + 1);
+	if (S.draining && t->left > MS)
+		t->left = MS;
+	t->gap = between(n->gap / 2 + 1, n->gap);
+	if (n->block && rnd() % 100 < n->block)
+		t->block_in = between(1, t->left);
+	if (first && n->spawn)
+		t->spawn = rnd() % (n->spawn + 1);
+	t->next = S.all.next;
+	t->prev = &S.all;
+	t->next->prev = t->prev->next = t;
+	r->tasks++;
+	S.tasks_alive++;
+	if (!first)
+		btn_core_spawn(&S.c, S.now, &r->r, &t->t);
+	else
+		r->r.first = &t->t;
+}
+
+static void drop_task(struct stask *t)
+{
+	t->prev->next = t->next;
+	t->next->prev = t->prev;
+	at(&t->wake, BTN_NEVER);
+	t->req->tasks--;
+	S.tasks_alive--;
+	free(t);
+}
+
+static enum btn_class pick_class(unsigned mask)
+{
+	unsigned c;
+
+	do
+		c = rnd() % 4;
+	while (!(mask & (1 << c)));
+	return c;
+}
+
+static void submit(struct sten *n)
+{
+	struct sreq *r = calloc(1, sizeof(*r));
+	struct btn_account *low = &n->t->acct[BTN_LOW];
+	struct stask *t;
+	uint64_t used, older;
+	int err;
+
+	CHECK(r);
+	r->ten = n;
+	r->r.tenant = n->t;
+	r->r.class = pick_class(n->class_mask);
+	r->r.tier = n->tier;
+	r->r.info.arrival = S.now;
+	/* Some come from elsewhere and arrived there earlier. */
+	if (rnd() % 8 == 0)
+		r->r.info.arrival -= between(0, S.now < MS ? S.now : MS);
+	r->r.deadline = BTN_NEVER;
+	if (n->deadline && rnd() % 2)
+		r->r.deadline = r->r.info.arrival + between(5 * MS, 300 * MS);
+	new_task(r, true);
+	t = btn_container(r->r.first, struct stask, t);
+	used = 0;
+	older = n->low;
+	if (rnd() % ((n->ref[BTN_LOW].n - n->ref[BTN_LOW].first) / 64 + 1) == 0) {
+		used = ref_ended(&n->ref[BTN_LOW], S.now > BTN_SECOND ? S.now - BTN_SECOND : 0);
+		older = S.now > BTN_SECOND + 2 * BTN_SPAN ? S.now - BTN_SECOND - 2 * BTN_SPAN : 0;
+		older = ref_ended(&n->ref[BTN_LOW], older);
+	}
+	err = btn_core_submit(&S.c, S.now, &r->r, &t->t);
+	if (r->r.deadline < r->r.info.arrival + 10 * MS) {
+		MUST(err, "Q9: a deadline below 10 ms");
+	} else if (r->r.class == BTN_CRITICAL && err != -ESHUTDOWN) {
+		MUST(err == -EDQUOT || used < n->low, "Q3: critical admitted with the quota used up");
+		MUST(err != -EDQUOT || older + low->min + 64 > n->low || n->low < 2 * low->min || n->extern_calls || S.changes,
+		     "Q3: critical rejected with %" PRIu64 " used of %" PRIu64, older, n->low);
+	} else if (r->r.class == BTN_BATCH) {
+		MUST(err != -EDQUOT || !n->high, "Q4: batch rejected");
+	}
+	if (err) {
+		drop_task(t);
+		free(r);
+		return;
+	}
+	n->alive++;
+	n->admitted++;
+	S.requests++;
+}
+
+static void arrive(struct sten *n)
+{
+	unsigned i;
+
+	if (S.draining)
+		return;
+	for (i = 0; i < n->burst && n->alive < n->max_alive; i++)
+		submit(n);
+	at(&n->arrive, S.now + (n->poisson ? between(1, 2 * n->period) : n->period));
+}
+
+static void request_done(struct btn_request *br)
+{
+	struct sreq *r = btn_container(br, struct sreq, r);
+	struct sten *n = r->ten;
+
+	if (br->first) {	/* never started */
+		MUST(br->result, "a request that did not run has a result of 0");
+		MUST(br->cpu == r->extern_cpu, "Q9: dropped, but it ran");
+		MUST(br->result != -ETIME || S.now >= br->deadline, "Q9: dropped too early");
+		MUST(r->r.class != BTN_BATCH || br->result != -EDQUOT, "Q4: batch rejected");
+		drop_task(btn_container(br->first, struct stask, t));
+	}
+	MUST(br->cpu == r->cpu + r->extern_cpu, "Q10: charged %" PRIu64 ", ran %" PRIu64,
+	     br->cpu, r->cpu);
+	MUST(!r->tasks, "ended with %u tasks", r->tasks);
+	n->alive--;
+	n->ended++;
+	S.requests--;
+	free(r);
+}
+
+/* When the task in this slot stops, and why, if nobody pokes it any more. */
+static void plan_stop(unsigned i)
+{
+	struct slot *s = &S.slot[i];
+	struct btn_run *run = &S.c.run[i];
+	struct stask *t = s->task;
+	uint64_t here = t->progress, end = here + t->left, stop, ask;
+
+	/* Progress at which somebody wants it to stop ... */
+	ask = here + run->grant;
+	if (s->poked_at != BTN_NEVER && here + (s->poked_at - run->start) < ask)
+		ask = here + (s->poked_at - run->start);
+	/* ... and the next checkpoint from there. */
+	stop = (ask + t->gap - 1) / t->gap * t->gap;
+	if (stop <= here)
+		stop = here + t->gap;
+	s->why = BTN_STOP_YIELD;
+	if (t->block_in && t->block_in <= stop && t->block_in > here) {
+		stop = t->block_in;
+		s->why = BTN_STOP_BLOCK;
+	}
+	if (end <= stop) {
+		stop = end;
+		s->why = BTN_STOP_END;
+	}
+	at(&s->stop, run->start + (stop - here));
+}
+
+/* Q12, Q14: is this really the first, looking at all there are? */
+static void check_order(unsigned slot)
+{
+	struct btn_run *run = &S.c.run[slot];
+	struct btn_task *t = run->task;
+	const char *policy = run->tier->policy->name;
+	struct stask *o;
+
+	for (o = S.all.next; o != &S.all; o = o->next) {
+		struct btn_request *r = o->t.req;
+		struct btn_group *g;
+		bool same;
+
+		if (&o->t == t || !r || o->t.state != BTN_TASK_READY || r->done)
+			continue;
+		/* A fresh critical request's group changes when it starts. */
+		g = &r->tenant->group[r->class == BTN_CRITICAL ? (r->started ? BTN_LANE_CRITICAL : BTN_LANE_FRESH) :
+				      r->class == BTN_INTERNAL ? BTN_LANE_TIERS + r->tier - 2u : BTN_LANE_TOLERANT + (r->class == BTN_BATCH)];
+		if (g->held || g->tier != run->tier)
+			continue;
+		/* Between tiers of unlike policies, each keeps its own. */
+		if (g->order != run->tier->policy || run->group->order != run->tier->policy)
+			continue;
+		if (g->acct && (g->acct == run->acct || btn_account_left(g->acct, S.now) < g->acct->min))
+			same = g == run->group;
+		else
+			same = true;	/* nothing but the order kept it back */
+		if (!same)
+			continue;
+		if (!strcmp(policy, "fifo"))
+			MUST(t->seq < o->t.seq, "Q14: fifo");
+		else if (!strcmp(policy, "lifo"))
+			MUST(t->seq > o->t.seq, "Q14: lifo");
+		else if (!strcmp(policy, "arrival"))
+			MUST(t->info->arrival <= r->info.arrival, "Q12, Q14: arrival");
+		else if (!strcmp(policy, "rr"))
+			MUST(g == run->group ? t->seq < o->t.seq : true, "Q14: rr within a tenant");
+		else if (g == run->group)
+			MUST(t->info->arrival <= r->info.arrival, "Q12: quota");
+		else if (g->acct && run->acct && !run->tier->oversold)
+			MUST(run->key <= (g->acct->tag > r->info.arrival ? g->acct->tag : r->info.arrival),
+			     "Q15: quota, eligible time");
+	}
+}
+
+static void started(unsigned slot)
+{
+	struct btn_run *run = &S.c.run[slot];
+	struct stask *t = btn_container(run->task, struct stask, t);
+	struct btn_request *r = t->t.req;
+	struct sten *n = ten_of(t);
+	struct ref *ref;
+
+	S.slot[slot].task = t;
+	S.slot[slot].poked_at = BTN_NEVER;
+	MUST(!r->done, "runs after its end");
+	MUST(t->req->started || S.now < r->deadline, "Q9: started after its deadline");
+	t->req->started = true;
+	MUST(run->grant > 0, "no grant");
+	switch (r->class) {
+	case BTN_CRITICAL:
+		MUST(run->tier == &S.c.tier[BTN_LOW] || n->low < n->t->acct[BTN_LOW].min, "Q3: tier");
+		break;
+	case BTN_BATCH:
+		MUST(run->tier == &S.c.tier[BTN_HIGH], "Q4: tier");
+		break;
+	case BTN_TOLERANT:
+		MUST(run->tier == &S.c.tier[BTN_LOW] || S.late ||
+		     btn_account_left(&n->t->acct[BTN_LOW], S.now) < n->t->acct[BTN_LOW].min,
+		     "Q5: high quota taken while there was low");
+		break;
+	default:
+		MUST(run->tier == &S.c.tier[r->tier], "Q13: tier");
+	}
+	if (run->tier->sold) {
+		MUST(run->acct == &n->t->acct[run->tier->index], "charged to somebody else");
+		ref = &n->ref[run->tier->index];
+		ref->quota = run->acct->quota;
+		ref->over = 0;
+	}
+	ref = &S.tier_ref[run->tier->index];
+	ref->quota = run->tier->acct.quota;
+	ref->over = 0;
+	if (!t->progress && S.now - t->t.ready_at > n->worst_wait)
+		n->worst_wait = S.now - t->t.ready_at;
+	if (S.naive)
+		check_order(slot);
+	plan_stop(slot);
+}
+
+static void stopped(unsigned i)
+{
+	struct slot *s = &S.slot[i];
+	struct btn_run run = S.c.run[i];
+	struct stask *t = s->task;
+	struct sreq *r = t->req;
+	struct sten *n = r->ten;
+	uint64_t cpu = S.now - run.start, over = cpu > run.grant ? cpu - run.grant : 0;
+	struct ref *tref = &S.tier_ref[run.tier->index];
+	enum btn_stop why = s->why;
+
+	t->progress += cpu;
+	t->left -= cpu;
+	t->cpu += cpu;
+	r->cpu += cpu;
+	n->cpu += cpu;
+	S.max_gap = over > S.max_gap ? over : S.max_gap;
+	MUST(over <= t->gap, "a task overran its grant by more than a checkpoint");
+	/* The model first: the window must hold with this run still counted as running. */
+	if (run.acct) {
+		struct ref *ref = &n->ref[run.tier->index];
+
+		check_window(ref, run.acct);
+		ref_add(ref, run.start, S.now);
+		ref->over += over;
+	}
+	check_window(tref, &run.tier->acct);
+	ref_add(tref, run.start, S.now);
+	tref->over += over;
+	/* Q9: told by now, and it does as it is told. */
+	if (r->r.deadline < S.now && why == BTN_STOP_YIELD && !S.late && S.tick.key != S.now)
+		MUST(r->r.told, "Q9: not told at its checkpoint");
+	if (r->r.told && why == BTN_STOP_YIELD) {
+		t->left = 0;
+		why = BTN_STOP_END;
+	}
+	if (t->spawn && why != BTN_STOP_BLOCK) {
+		for (; t->spawn; t->spawn--)
+			new_task(r, false);
+		if (n->extern_calls && rnd() % 4 == 0) {
+			uint64_t ext = between(1, MS);
+			unsigned tier = r->r.class == BTN_BATCH ? BTN_HIGH : BTN_LOW;
+
+			/* Q11: what a child call used comes back. */
+			if (r->r.class == BTN_TOLERANT &&
+			    btn_account_left(&n->t->acct[BTN_LOW], S.now) < n->t->acct[BTN_LOW].min)
+				tier = BTN_HIGH;
+			btn_core_charge(&S.c, S.now, &r->r, ext);
+			r->extern_cpu += ext;
+			if (r->r.class != BTN_INTERNAL) {
+				/* Nobody was asked before: as an overrun. */
+				ref_add(&n->ref[tier], S.now > ext ? S.now - ext : 0, S.now);
+				n->ref[tier].over += ext;
+			}
+		}
+	}
+	s->task = NULL;
+	if (why == BTN_STOP_BLOCK) {
+		t->block_in = 0;
+		at(&t->wake, S.now + between(1, 30 * MS));
+	}
+	btn_core_stop(&S.c, S.now, i, cpu, why);
+	if (why == BTN_STOP_END) {
+		btn_core_worker(&S.c, S.now);
+		drop_task(t);
+	}
+	/* And of somebody else, at a time that is nothing to him. */
+	i = rnd() % S.c.slots;
+	if (S.c.run[i].task && S.c.run[i].acct) {
+		t = S.slot[i].task;
+		check_window(&ten_of(t)->ref[S.c.run[i].tier->index], S.c.run[i].acct);
+	}
+}
+
+static void settle_down(void)
+{
+	struct btn_request *r;
+	uint64_t next;
+	int slot;
+
+	for (;;) {
+		while ((r = btn_core_done(&S.c)))
+			request_done(r);
+		slot = btn_core_idle(&S.c);
+		if (slot < 0 || !btn_core_pick(&S.c, S.now, slot))
+			break;
+		started(slot);
+	}
+	while ((r = btn_core_done(&S.c)))
+		request_done(r);
+	while ((slot = btn_core_poke(&S.c)) >= 0) {
+		if (!S.slot[slot].task)
+			continue;
+		S.slot[slot].poked_at = S.now;
+		plan_stop(slot);
+	}
+	next = btn_core_next(&S.c, S.now);
+	if (S.late && next != BTN_NEVER && !btn_heap_has(&S.tick))
+		at(&S.tick, (next > S.now ? next : S.now) + rnd() % (3 * MS));
+	else if (!S.late)
+		at(&S.tick, next);
+}
+
+/* Q6, Q16: somebody buys or sells. */
+static void change(void)
+{
+	struct sten *n = &S.ten[rnd() % S.tens];
+	uint64_t low = between(0, S.c.capacity / 5), high = between(S.c.capacity / 100, S.c.capacity / 2);
+	uint64_t sold = 0;
+	unsigned i;
+	int err;
+
+	if (rnd() % 4 == 0)
+		low = 0;
+	for (i = 0; i < S.tens; i++)
+		sold += &S.ten[i] == n ? low : S.ten[i].low;
+	err = btn_core_tenant_set(&S.c, n->t, low, high, S.now);
+	MUST(!err == (sold <= S.c.low_limit || low <= n->low), "Q6: sold %" PRIu64 " of %" PRIu64 ", %d",
+	     sold, S.c.low_limit, err);
+	if (!err) {
+		n->low = low;
+		n->high = high;
+	}
+	if (!S.draining)
+		at(&S.change, S.now + between(10 * MS, 200 * MS));
+}
+
+static void cancel_somebody(void)
+{
+	struct stask *t = S.all.next;
+	unsigned i;
+
+	if (!S.tasks_alive)
+		return;
+	for (i = rnd() % (S.tasks_alive < 50 ? S.tasks_alive : 50); i; i--)
+		t = t->next;
+	btn_core_cancel(&S.c, S.now, &t->req->r, -ECANCELED);
+}
+
+static void step(void)
+{
+	struct btn_heap_node *e = S.events.top;
+	unsigned i;
+
+	S.now = e->key;
+	S.steps++;
+	btn_heap_del(&S.events, e);
+	if (e == &S.tick) {
+		btn_core_tick(&S.c, S.now);
+	} else if (e == &S.change) {
+		change();
+		if (rnd() % 2)
+			cancel_somebody();
+	} else if ((char *)e >= (char *)S.slot && (char *)e < (char *)(S.slot + 16)) {
+		i = btn_container(e, struct slot, stop) - S.slot;
+		stopped(i);
+	} else if ((char *)e >= (char *)S.ten && (char *)e < (char *)(S.ten + S.tens)) {
+		arrive(btn_container(e, struct sten, arrive));
+	} else {
+		btn_core_ready(&S.c, S.now, &btn_container(e, struct stask, wake)->t);
+	}
+	settle_down();
+}
+
+static const struct btn_policy *random_policy(void)
+{
+	static const struct btn_policy *const p[] = { &btn_policy_fifo, &btn_policy_lifo, &btn_policy_rr,
+						      &btn_policy_arrival, &btn_policy_quota };
+	return p[rnd() % 5];
+}
+
+static void begin(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_tiers,
+		  uint64_t low_limit, unsigned tens, uint64_t end)
+{
+	unsigned i;
+
+	memset(&S, 0, sizeof(S));
+	S.all.next = S.all.prev = &S.all;
+	/* Anywhere within a slice and a second. */
+	S.now = rnd() % (5 * BTN_SECOND);
+	S.end = S.now + end;
+	CHECK_EQ(btn_core_init(&S.c, slots, tiers, n_tiers, low_limit), 0);
+	S.ten = calloc(tens, sizeof(*S.ten));
+	CHECK(S.ten);
+	S.tens = tens;
+	S.c.workers = 1 << 20;
+	for (i = 0; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->burst = 1;
+		n->period = 10 * MS;
+		n->work = 2 * MS;
+		n->gap = 20 * US;
+		n->max_alive = 64;
+		n->class_mask = 1 << BTN_BATCH;
+		n->tier = 2;
+	}
+}
+
+static void open_tenants(void)
+{
+	unsigned i;
+
+	for (i = 0; i < S.tens; i++) {
+		struct sten *n = &S.ten[i];
+		int err = btn_core_tenant(&S.c, &n->t, n->low, n->high, S.now);
+
+		CHECK_EQ(err, 0);
+		at(&n->arrive, S.now + 1 + (n->poisson ? rnd() % n->period : 0));
+	}
+	if (S.changes)
+		at(&S.change, S.now + 10 * MS);
+}
+
+static void run_until_end(void)
+{
+	while (S.events.top && S.events.top->key < S.end)
+		step();
+}
+
+/* Nobody asks for more; everything that was admitted ends (Q16). */
+static void drain(void)
+{
+	struct stask *t;
+	uint64_t limit;
+	unsigned i;
+
+	S.draining = true;
+	for (t = S.all.next; t != &S.all; t = t->next)
+		if (t->t.state != BTN_TASK_RUNNING && t->left > MS)
+			t->left = MS;
+	at(&S.change, BTN_NEVER);
+	for (i = 0; i < S.tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		at(&n->arrive, BTN_NEVER);
+		MUST(n->t->requests == n->alive, "requests in flight");
+		n->low /= 2;
+		n->high = S.c.capacity;
+		CHECK_EQ(btn_core_tenant_set(&S.c, n->t, n->low, n->high, S.now), 0);
+		n->t->leaving = true;
+	}
+	settle_down();
+	limit = S.now + 1000 * BTN_SECOND;
+	while (S.requests && S.events.top && S.events.top->key < limit)
+		step();
+}
+
+static void finish_all(void)
+{
+	uint64_t cpu = 0, sum;
+	unsigned i, k;
+
+	MUST(!S.requests && !S.tasks_alive, "Q16: %" PRIu64 " requests were lost", S.requests);
+	for (i = 0; i < S.tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		for (sum = 0, k = 0; k < S.c.tiers; k++)
+			sum += n->t->stats.cpu[k];
+		MUST(sum >= n->cpu, "Q10: a tenant's CPU");
+		MUST(n->t->stats.admitted == n->admitted, "admitted");
+		MUST(n->admitted == n->ended + n->alive, "Q16: admitted %" PRIu64 ", ended %" PRIu64,
+		     n->admitted, n->ended);
+		cpu += n->cpu;
+		free(n->ref[0].rec);
+		free(n->ref[1].rec);
+	}
+	for (k = 0, sum = 0; k < S.c.tiers; k++) {
+		sum += S.tier_ref[k].total;
+		free(S.tier_ref[k].rec);
+	}
+	MUST(sum == cpu, "CPU of tiers and tenants");
+	for (i = 0; i < S.tens; i++)
+		btn_core_tenant_free(&S.c, S.ten[i].t);
+	MUST(S.c.low_sold == 0, "Q6: low quota left over");
+	btn_core_fini(&S.c);
+	free(S.ten);
+	memset(&S, 0, sizeof(S));
+}
+
+/* ------------------------------------------------------------ scenarios */
+
+#define Q(POLICY) { .policy = &btn_policy_##POLICY, .share = 1 }
+
+/* Anybody does anything. */
+static void mixed(void)
+{
+	struct btn_tier_setup tiers[4] = { Q(quota), Q(quota), Q(arrival), Q(fifo) };
+	unsigned slots = between(1, 8), i, tens = between(1, 12);
+
+	if (rnd() % 2)
+		for (i = 0; i < 4; i++)
+			tiers[i].policy = random_policy();
+	tiers[1].rank = 1;
+	tiers[2].rank = rnd() % 3;
+	tiers[3].rank = 2;
+	tiers[2].reserve = slots * BTN_SECOND / 20;
+	tiers[3].limit = slots * BTN_SECOND / 10;
+	tiers[3].share = 3;
+	begin(slots, tiers, 4, slots * BTN_SECOND * 7 / 10, tens, between(500, 2500) * MS);
+	S.naive = true;
+	S.changes = true;
+	if (rnd() % 4 == 0)
+		S.c.workers = between(1, 4);
+	S.late = rnd() % 4 == 0;
+	for (i = 0; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->low = between(0, S.c.low_limit / tens);
+		n->high = between(S.c.capacity / 100, S.c.capacity);
+		n->class_mask = between(1, 15);
+		n->tier = between(2, 3);
+		n->period = between(100 * US, 40 * MS);
+		n->poisson = rnd() % 2;
+		n->burst = rnd() % 3 ? 1 : between(1, 40);
+		n->work = between(1, rnd() % 4 ? 2 * MS : 50 * MS);
+		n->gap = between(1, rnd() % 4 ? 50 * US : 5 * MS);
+		n->max_alive = between(1, 40);
+		n->spawn = rnd() % 3 ? 0 : 5;
+		n->block = rnd() % 2 ? 0 : 40;
+		n->deadline = rnd() % 2;
+		n->extern_calls = rnd() % 4 == 0;
+	}
+	open_tenants();
+	run_until_end();
+	drain();
+	finish_all();
+}
+
+/* Q2: everybody wants more than was sold, and everything that was sold is there. */
+static void saturated(void)
+{
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	unsigned slots = between(1, 4), i, tens = rnd() % 2 ? 1 : between(2, 12), k;
+	uint64_t first, last, s, sum;
+
+	tiers[1].rank = 1;
+	begin(slots, tiers, 2, slots * BTN_SECOND * 7 / 10, tens, 7 * BTN_SECOND);
+	for (i = 0; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->low = S.c.low_limit / (tens + 1);
+		n->high = S.c.capacity / 4 / (tens + 1);
+		n->low = between(n->low / 4, n->low);
+		n->class_mask = 1 << (rnd() % 3);
+		if (n->class_mask == 1 << BTN_BATCH)
+			n->low = 0;
+		else if (n->class_mask == 1 << BTN_CRITICAL || tens == 1)
+			n->high = 0;
+		n->period = between(100 * US, 500 * US);
+		n->burst = 16;
+		n->max_alive = 16;
+		n->work = between(500 * US, 20 * MS);
+		n->gap = between(1 * US, 50 * US);
+	}
+	open_tenants();
+	first = S.now / BTN_SECOND + 2;
+	run_until_end();
+	last = S.end / BTN_SECOND;
+	for (i = 0; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+		uint64_t quota[2] = { n->low, n->high };
+
+		for (k = 0; k < 2; k++) {
+			if (!quota[k])
+				continue;
+			for (sum = 0, s = first; s < last; s++) {
+				sum += n->ref[k].second[s];
+				MUST(n->ref[k].second[s] + quota[k] * (k ? 5 : 1) / 100 + slots * S.c.slice >= quota[k],
+				     "Q2: tenant %u got %" PRIu64 " of %" PRIu64 " in a second", i,
+				     n->ref[k].second[s], quota[k]);
+			}
+			/* Beside others it waits for a slot, in the high tier most. */
+			MUST(sum + slots * S.c.slice >= (last - first) * quota[k] / 100 * (tens == 1 ? 99 : k ? 95 : 97),
+			     "Q2: tenant %u (class %u) got %" PRIu64 " of %" PRIu64 " in each of %" PRIu64 " seconds", i, n->class_mask,
+			     sum / (last - first), quota[k], last - first);
+		}
+	}
+	drain();
+	finish_all();
+}
+
+/* Q7: three times as much is sold as there is. */
+static void oversold(void)
+{
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	unsigned slots = between(1, 4), i, tens = between(3, 8);
+	uint64_t sold = 0, got = 0, fair;
+
+	tiers[1].rank = 1;
+	begin(slots, tiers, 2, slots * BTN_SECOND * 7 / 10, tens, 4 * BTN_SECOND);
+	for (i = 0; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		/* Nobody may be stopped by his own quota. */
+		n->high = 3 * S.c.capacity / tens;
+		n->high = between(n->high * 2 / 3, n->high * 4 / 3);
+		sold += n->high;
+		n->work = between(100 * US, 20 * MS);
+		n->period = n->work / 2;
+		n->burst = n->max_alive = 8 * slots;
+		n->gap = between(1 * US, 50 * US);
+	}
+	open_tenants();
+	/* One comes late, and gets no more than the others from then on. */
+	at(&S.ten[0].arrive, S.now + BTN_SECOND);
+	while (S.now < S.end - 3 * BTN_SECOND)
+		step();
+	for (i = 0; i < tens; i++)
+		S.ten[i].cpu = 0;
+	run_until_end();
+	for (i = 0; i < tens; i++)
+		got += S.ten[i].cpu;
+	MUST(got > 3 * S.c.capacity * 99 / 100, "idle with work to do");
+	for (i = 0; i < tens; i++) {
+		fair = (uint64_t)((double)got * S.ten[i].high / sold);
+		MUST(S.ten[i].cpu > fair * 95 / 100 && S.ten[i].cpu < fair * 105 / 100,
+		     "Q7: tenant %u got %" PRIu64 ", its share is %" PRIu64, i, S.ten[i].cpu, fair);
+		S.ten[i].cpu = 0;
+	}
+	for (i = 0; i < BTN_TIERS_MAX; i++)
+		S.tier_ref[i].total = 0;
+	drain();
+	finish_all();
+}
+
+/* Q8: one pays and keeps within its rate; the others do their worst. */
+static void hostile(void)
+{
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	unsigned slots = between(1, 4), i, tens = between(2, 10);
+	uint64_t gap = 0;
+
+	tiers[1].rank = 1;
+	tiers[1].policy = random_policy();
+	begin(slots, tiers, 2, slots * BTN_SECOND * 7 / 10, tens, 3 * BTN_SECOND);
+	for (i = 1; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->high = 10 * S.c.capacity;
+		n->burst = 50;
+		n->max_alive = between(10, 500);
+		n->work = between(1, rnd() % 2 ? 20 * US : 500 * MS);
+		n->gap = between(1 * US, rnd() % 2 ? 100 * US : 20 * MS);
+		n->spawn = rnd() % 2 ? 0 : 20;
+		n->block = rnd() % 2 ? 0 : 50;
+		gap = n->gap > gap ? n->gap : gap;
+	}
+	S.ten[0].low = S.c.capacity / 10;
+	S.ten[0].class_mask = 1 << (rnd() % 2 ? BTN_CRITICAL : BTN_TOLERANT);
+	S.ten[0].work = 1 * MS;
+	S.ten[0].gap = 10 * US;
+	/* At half of what it bought. */
+	S.ten[0].period = BTN_SECOND * MS / (S.ten[0].low / 2);
+	open_tenants();
+	run_until_end();
+	/* One request is behind another of its own at most where they overlap. */
+	MUST(S.ten[0].worst_wait <= gap + 100 * US, "Q8: waited %" PRIu64 ", checkpoints are at most %" PRIu64
+	     " apart", S.ten[0].worst_wait, gap);
+	MUST(S.ten[0].t->stats.rejected == 0, "Q8: rejected");
+	drain();
+	finish_all();
+}
+
+/* Q15: everything that was sold is asked for at the start of each second. */
+static void burst(void)
+{
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	unsigned slots = between(1, 4), i, good = between(1, 5), bad = between(1, 5), tens = good + bad;
+	uint64_t bound;
+
+	tiers[1].rank = 1;
+	begin(slots, tiers, 2, slots * BTN_SECOND * 7 / 10, tens, 4 * BTN_SECOND);
+	for (i = 0; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->low = S.c.low_limit / tens;
+		n->class_mask = 1 << BTN_TOLERANT;
+		n->gap = 20 * US;
+		if (i < good) {
+			n->work = MS;
+			/* Its largest request at 90% of its rate. */
+			n->period = (uint64_t)(1.5 * MS * BTN_SECOND / 0.9 / n->low);
+		} else {
+			n->period = BTN_SECOND;
+			n->work = between(100 * US, 10 * MS);
+			n->burst = n->max_alive = n->low / n->work + 1;
+		}
+	}
+	open_tenants();
+	for (i = 0; i < good; i++)
+		at(&S.ten[i].arrive, S.now + rnd() % S.ten[i].period);
+	run_until_end();
+	/* All the good at once in one slot, a grant for each of the bad, and what no preemption is worth. */
+	bound = good * 3 * MS / 2 + bad * S.c.slice + 2 * MS;
+	for (i = 0; i < good; i++)
+		MUST(S.ten[i].worst_wait <= bound, "Q15: waited %" PRIu64 ", bound %" PRIu64,
+		     S.ten[i].worst_wait, bound);
+	drain();
+	finish_all();
+}
+
+/* Q13: reserve, limit and share of further tiers, with no slot ever idle. */
+static void tiers(void)
+{
+	struct btn_tier_setup tiers[6] = { Q(quota), Q(quota), Q(fifo), Q(rr), Q(lifo), Q(arrival) };
+	unsigned slots = between(1, 4), i;
+	uint64_t first, s, a, b;
+
+	tiers[1].rank = 1;
+	tiers[2].rank = 3;	/* low-priority maintenance, with a reserve */
+	tiers[2].reserve = slots * BTN_SECOND / 20;
+	tiers[3].rank = 0;	/* high-priority maintenance, with a limit */
+	tiers[3].limit = slots * BTN_SECOND / 10;
+	tiers[4].rank = tiers[5].rank = 2;
+	tiers[4].share = between(1, 5);
+	tiers[5].share = between(1, 5);
+	begin(slots, tiers, 6, slots * BTN_SECOND / 2, 6, 4 * BTN_SECOND);
+	for (i = 0; i < 6; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->class_mask = 1 << (i == 0 ? BTN_TOLERANT : i == 1 ? BTN_BATCH : BTN_INTERNAL);
+		n->tier = i;
+		n->low = i ? 0 : S.c.capacity / 5;
+		n->high = i == 1 ? S.c.capacity / 5 : 0;
+		n->work = between(100 * US, 5 * MS);
+		n->period = n->work / 2;
+		n->burst = n->max_alive = 8 * slots;
+		n->gap = between(1 * US, 50 * US);
+	}
+	open_tenants();
+	first = S.now / BTN_SECOND + 2;
+	run_until_end();
+	for (s = first; s < S.end / BTN_SECOND; s++) {
+		a = S.tier_ref[2].second[s];
+		MUST(a + slots * S.c.slice >= tiers[2].reserve * 99 / 100, "Q13: reserve %" PRIu64 ", got %" PRIu64,
+		     tiers[2].reserve, a);
+		a = S.tier_ref[3].second[s];
+		MUST(a >= tiers[3].limit * 96 / 100 && a <= tiers[3].limit + slots * 100 * US,
+		     "Q13: limit %" PRIu64 ", got %" PRIu64, tiers[3].limit, a);
+		a = S.tier_ref[4].second[s] / tiers[4].share;
+		b = S.tier_ref[5].second[s] / tiers[5].share;
+		MUST(a < b * 110 / 100 && b < a * 110 / 100, "Q13: per share %" PRIu64 " and %" PRIu64, a, b);
+	}
+	drain();
+	finish_all();
+}
+
+/* 100,000 tenants, of which any may come at any time. */
+static void many(void)
+{
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	unsigned slots = 8, i, tens = 100000;
+
+	tiers[1].rank = 1;
+	begin(slots, tiers, 2, slots * BTN_SECOND * 7 / 10, tens, 300 * MS);
+	for (i = 0; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		if (i % 4 == 0)
+			n->low = S.c.low_limit / 25000;
+		else
+			n->high = between(S.c.capacity / 10000, S.c.capacity / 100);
+		n->class_mask = 1 << (i % 4 ? BTN_BATCH : rnd() % 2 ? BTN_CRITICAL : BTN_TOLERANT);
+		n->period = 2 * BTN_SECOND;
+		n->poisson = true;
+		n->max_alive = 3;
+		n->burst = 2;
+		n->work = 150 * US;
+	}
+	open_tenants();
+	run_until_end();
+	drain();
+	finish_all();
+}
+
+static const struct scenario {
+	const char *name;
+	void (*fn)(void);
+	unsigned every;		/* seeds to one of these */
+} scenarios[] = {
+	{ "mixed", mixed, 1 }, { "saturated", saturated, 25 }, { "oversold", oversold, 10 },
+	{ "hostile", hostile, 4 }, { "burst", burst, 4 }, { "tiers", tiers, 20 }, { "many", many, 300 },
+};
+
+#ifndef SIM_SEEDS
+#define SIM_SEEDS 200
+#endif
+static uint64_t seeds = SIM_SEEDS;
+
+static void run_seed(const struct scenario *sc, uint64_t seed)
+{
+	scenario_now = sc->name;
+	seed_now = seed;
+	rng = seed * 0x2545f4914f6cdd1dULL + 1;
+	sc->fn();
+}
+
+static void run_seeds(unsigned which)
+{
+	uint64_t i, n = (seeds + scenarios[which].every - 1) / scenarios[which].every;
+
+	for (i = 1; i <= n; i++)
+		run_seed(&scenarios[which], i);
+}
+
+TEST(mixed) { run_seeds(0); }
+TEST(saturated) { run_seeds(1); }
+TEST(oversold) { run_seeds(2); }
+TEST(hostile) { run_seeds(3); }
+TEST(burst) { run_seeds(4); }
+TEST(tiers) { run_seeds(5); }
+TEST(many) { run_seeds(6); }
+
+int main(int argc, char **argv)
+{
+	char *one[] = { argv[0], NULL };
+	size_t i;
+
+	if (argc == 4 && !strcmp(argv[1], "-s")) {
+		for (i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
+			if (!strcmp(scenarios[i].name, argv[2])) {
+				scenario_now = argv[2];
+				if (setjmp(tap_env)) {
+					printf("not ok - %s\n", tap_why);
+					return 1;
+				}
+				run_seed(&scenarios[i], strtoull(argv[3], NULL, 0));
+				printf("ok - %s %s\n", argv[2], argv[3]);
+				return 0;
+			}
+		fprintf(stderr, "sim: no scenario '%s'\n", argv[2]);
+		return 2;
+	}
+	if (argc == 2 && strtoull(argv[1], NULL, 0)) {
+		seeds = strtoull(argv[1], NULL, 0);
+		return tap_main(1, one);
+	}
+	return tap_main(argc, argv);
+}
