@@ -32,9 +32,10 @@ struct tap_test {
 	struct tap_test *next;
 };
 
-static struct tap_test *tap_first, **tap_last = &tap_first;
-static jmp_buf tap_env;
-static char tap_why[1024];
+__attribute__((unused)) static struct tap_test *tap_first, **tap_last = &tap_first;
+/* Weak: one for the program, so that a helper in another file may CHECK too. */
+__attribute__((weak)) jmp_buf tap_env;
+__attribute__((weak)) char tap_why[1024];
 
 #define TEST(NAME)                                                             \
 	static void test_##NAME(void);                                         \
