@@ -351,13 +351,29 @@ static void preempt(struct btn_core *c, uint64_t now, struct btn_group *g)
 		const struct btn_run *r = &c->run[i], *v;
 
 		/* A slot that was poked already will pick for itself. */
-		if (r->poked || !beats(g, reserve, r, now))
+		if (r->poked || r->task->urgent || !beats(g, reserve, r, now))
 			continue;
 		v = victim < 0 ? NULL : &c->run[victim];
 		if (!v || r->tier->rank > v->tier->rank ||
 		    (r->tier->rank == v->tier->rank && r->key > v->key))
 			victim = i;
 	}
+	if (victim >= 0)
+		poke(c, victim);
+}
+
+/* For a task that others wait for: any slot, the least important one. */
+static void stop_one(struct btn_core *c)
+{
+	int victim = -1;
+	unsigned i;
+
+	if (c->n_idle)
+		return;
+	for (i = 0; i < c->slots; i++)
+		if (!c->run[i].poked && !c->run[i].task->urgent &&
+		    (victim < 0 || c->run[i].tier->rank > c->run[victim].tier->rank))
+			victim = i;
 	if (victim >= 0)
 		poke(c, victim);
 }
@@ -374,6 +390,14 @@ static void rejoin(struct btn_core *c, uint64_t now, struct btn_task *t)
 	struct btn_group *g = group_of(t);
 	bool first;
 
+	if (t->urgent) {
+		t->state = BTN_TASK_URGENT;
+		t->node.key = t->info->arrival;
+		t->node.seq = t->seq;
+		btn_heap_add(&c->urgent, &t->node);
+		stop_one(c);
+		return;
+	}
 	t->state = BTN_TASK_READY;
 	t->node.key = g->order->task_key(t);
 	t->node.seq = t->seq;
@@ -400,8 +424,8 @@ static void leave(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	struct btn_group *g = group_of(t);
 
-	if (t->state == BTN_TASK_STARVED) {
-		btn_heap_del(&c->starved, &t->node);
+	if (t->state == BTN_TASK_STARVED || t->state == BTN_TASK_URGENT) {
+		btn_heap_del(t->state == BTN_TASK_STARVED ? &c->starved : &c->urgent, &t->node);
 		return;
 	}
 	btn_heap_del(&g->tasks, &t->node);
@@ -487,7 +511,7 @@ void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, str
 {
 	t->req = r;
 	t->info = &r->info;
-	t->ran = false;
+	t->ran = t->urgent = false;
 	t->seq = ++c->seq;
 	r->tasks++;
 	join(c, now, t);
@@ -530,6 +554,17 @@ static void release_held(struct btn_core *c, uint64_t now, struct btn_tenant *t)
 	}
 }
 
+void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on)
+{
+	bool waits = on && !t->urgent && t->state == BTN_TASK_READY;
+
+	if (waits)
+		leave(c, now, t);
+	t->urgent = on;
+	if (waits)
+		rejoin(c, now, t);
+}
+
 void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu)
 {
 	struct btn_tenant *t = r->tenant;
@@ -564,15 +599,16 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	struct btn_tenant *tenant = r->tenant;
 	struct btn_tier *tier = run->tier;
 
-	if (run->acct)
+	/* An urgent task may run without any quota to charge. */
+	if (run->acct && run->acct->log)
 		btn_account_settle(run->acct, now, run->grant, cpu, run->vstart);
 	btn_account_settle(&tier->acct, now, run->grant, cpu, 0);
 	if (tier->tag < run->tier_vstart)
 		tier->tag = run->tier_vstart;
 	tier->tag += (cpu << 10) / tier->share;
 	tenant->stats.cpu[tier->index] += cpu;
-	if (cpu > run->grant && cpu - run->grant > tenant->stats.overrun)
-		tenant->stats.overrun = cpu - run->grant;
+	if (cpu > run->length && cpu - run->length > tenant->stats.overrun)
+		tenant->stats.overrun = cpu - run->length;
 	btn_hist_add(&tenant->stats.run, cpu);
 	r->cpu += cpu;
 	run->task = NULL;
@@ -660,6 +696,18 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	uint64_t key, left;
 	unsigned i;
 
+	if (c->urgent.top) {
+		t = btn_container(c->urgent.top, struct btn_task, node);
+		r = t->req;
+		g = group_of(t);
+		tier = g->tier;
+		acct = g->acct;
+		key = 0;
+		run->reserve = false;
+		run->grant = 0;
+		run->length = c->slice;
+		goto found;
+	}
 	for (;;) {
 		tier = choose(c, now);
 		if (!tier) {
@@ -704,7 +752,8 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	if (acct)
 		left = btn_account_reserve(acct, now, left);
 	btn_account_reserve(&tier->acct, now, left);
-	run->grant = left;
+	run->grant = run->length = left;
+found:
 	run->start = now;
 	run->acct = acct;
 	run->tier = tier;
@@ -786,6 +835,11 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 			next = when;
 	}
 	return next;
+}
+
+bool btn_core_waits(struct btn_core *c, uint64_t now)
+{
+	return c->urgent.top || choose(c, now);
 }
 
 int btn_core_idle(struct btn_core *c)

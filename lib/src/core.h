@@ -29,9 +29,9 @@ enum btn_class { BTN_CRITICAL, BTN_TOLERANT, BTN_BATCH, BTN_INTERNAL };
 /* A tenant's groups; further tiers have one each, from BTN_LANE_TIERS on. */
 enum btn_lane { BTN_LANE_FRESH, BTN_LANE_CRITICAL, BTN_LANE_TOLERANT, BTN_LANE_BATCH, BTN_LANE_TIERS };
 
-/* STARVED: its turn came, but no worker could be had. */
+/* STARVED: its turn came, but no worker could be had. URGENT: others wait for it. */
 enum btn_task_state {
-	BTN_TASK_READY, BTN_TASK_STARVED, BTN_TASK_RUNNING, BTN_TASK_BLOCKED, BTN_TASK_ENDED,
+	BTN_TASK_READY, BTN_TASK_STARVED, BTN_TASK_URGENT, BTN_TASK_RUNNING, BTN_TASK_BLOCKED, BTN_TASK_ENDED,
 };
 
 enum btn_stop { BTN_STOP_YIELD, BTN_STOP_BLOCK, BTN_STOP_END };
@@ -85,7 +85,9 @@ struct btn_run {
 	struct btn_group *group;
 	struct btn_tier *tier;
 	struct btn_account *acct;
-	uint64_t grant, start, key, vstart, tier_vstart;
+	uint64_t grant;		/* what was reserved */
+	uint64_t length;	/* and for how long it may run */
+	uint64_t start, key, vstart, tier_vstart;
 	bool poked;
 	bool reserve;		/* it runs on its tier's reserve */
 };
@@ -100,7 +102,7 @@ struct btn_core {
 	uint64_t rank_vtime[BTN_TIERS_MAX];
 	struct btn_tier tier[BTN_TIERS_MAX];
 	unsigned workers;		/* that tasks yet to start may take */
-	struct btn_heap deadlines, releases, starved;
+	struct btn_heap deadlines, releases, starved, urgent;
 	struct btn_request *done, **done_last;
 	struct btn_run *run;		/* slots of them */
 	unsigned *idle, n_idle, *pokes, n_pokes;
@@ -144,6 +146,13 @@ void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, str
 void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t);
 /* Not started: it never runs, and is done with why. Else it is told why. */
 void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, int why);
+/*
+ * Somebody else's task waits for a lock that this one holds (on), or no more:
+ * meanwhile it goes before all others, whatever its quota says, and what it
+ * uses is charged as an overrun. So nobody waits for a lock longer than it is
+ * held.
+ */
+void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on);
 /* CPU that a request used elsewhere (Q11), or without a slot. */
 void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu);
 
@@ -157,6 +166,7 @@ void btn_core_worker(struct btn_core *c, uint64_t now);
 void btn_core_tick(struct btn_core *c, uint64_t now);
 uint64_t btn_core_next(struct btn_core *c, uint64_t now);
 
+bool btn_core_waits(struct btn_core *c, uint64_t now);	/* a task that could run */
 int btn_core_idle(struct btn_core *c);			/* a slot, or -1 */
 int btn_core_poke(struct btn_core *c);			/* a slot, or -1 */
 struct btn_request *btn_core_done(struct btn_core *c);	/* or NULL */

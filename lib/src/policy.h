@@ -53,6 +53,7 @@ struct btn_task {
 	uint64_t held_mark;	/* how long its group had been held then */
 	uint8_t state;		/* enum btn_task_state */
 	bool ran;		/* it had a slot before */
+	bool urgent;		/* others wait for what it holds */
 };
 
 struct btn_group {

@@ -7,5 +7,7 @@
 
 #include <baton/base.h>
 #include <baton/park.h>
+#include <baton/sched.h>
+#include <baton/sync.h>
 
 #endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * <baton/sched.h> - requests of many tenants on few CPUs.
+ *
+ * A service makes one scheduler, adds its tenants with the quota they bought,
+ * and submits what they ask for as requests. A request is a function that runs
+ * as a task, on a thread of its own (real stack, real thread-locals), while
+ * that thread holds one of the scheduler's slots; it may spawn further tasks,
+ * which are charged to the same tenant. A task gives its slot away when it
+ * blocks in one of the calls below, when it ends, and at a checkpoint if it is
+ * due: it used up its grant, or somebody more important waits.
+ *
+ * Quotas are parts per million of capacity, which is one second of CPU in each
+ * second for each slot, and hold in every sliding second: no tenant gets more,
+ * except for what its running tasks use until their next checkpoint.
+ *
+ *	class              pays from             without quota
+ *	BATON_CRITICAL     low-latency           rejected at once
+ *	BATON_TOLERANT     low-latency, else     waits for either
+ *	                   high-latency
+ *	BATON_BATCH        high-latency          waits
+ *	BATON_INTERNAL     its tier alone        waits for its tier
+ *
+ * What happens to a task that never reaches a checkpoint: a millisecond after it
+ * should have, the monitor gives its slot to somebody else and demotes its thread to
+ * SCHED_IDLE, so that it gets what CPU is left over; at its next call of this
+ * library it waits for a slot like any other. All that it uses is charged.
+ * It is demoted and not stopped, because it may hold a lock that the scheduler
+ * does not know (malloc's, stdio's): whoever waits for that lock is off the
+ * CPU, and the demoted thread runs there until it lets go. A signal handler
+ * that parks the thread would stop it inside the lock. A thread can leave
+ * SCHED_IDLE only with RLIMIT_NICE or CAP_SYS_NICE; without, it ends with its
+ * task and is replaced.
+ *
+ * Locks of <baton/sync.h> that a task holds while somebody else's task waits for
+ * them are seen: meanwhile it runs before all others, whatever its quota.
+ *
+ * What calls may do: "from a task" is code that a scheduler runs. A task may
+ * also end its thread (pthread_exit); that ends the task.
+ */
+#ifndef BATON_SCHED_H
+#define BATON_SCHED_H
+
+#include <stdbool.h>
+
+#include <baton/base.h>
+
+BATON_BEGIN_DECLS
+
+struct baton_sched;
+struct baton_tenant;
+struct baton_request;
+struct baton_task;
+
+enum baton_class { BATON_CRITICAL, BATON_TOLERANT, BATON_BATCH, BATON_INTERNAL };
+
+/* The two tiers that tenants buy; further ones follow. */
+#define BATON_TIER_LOW 0
+#define BATON_TIER_HIGH 1
+#define BATON_TIERS_MAX 8
+
+struct baton_tier_opts {
+	/* "fifo", "lifo", "rr", "arrival" or "quota" (NULL). */
+	const char *policy;
+	/* Smaller ones first, below 8; tiers of the same rank share. */
+	unsigned rank;
+	/* Its part of what is left for its rank; 0 means 1. */
+	unsigned share;
+	/* Served before any rank until it had so much in a second. */
+	unsigned reserve_ppm;
+	/* And never more than this; 0: no limit. */
+	unsigned limit_ppm;
+};
+
+struct baton_sched_opts {
+	size_t sz;		/* sizeof(struct baton_sched_opts) */
+	unsigned slots;		/* 0: the CPUs this thread may use */
+	unsigned workers_max;	/* threads; 0: 16384 */
+	unsigned workers_keep;	/* idle ones kept for the next task; 0: 64 */
+	size_t stack_size;	/* of a worker, bytes; 0: 256 KiB */
+	unsigned low_limit_ppm;	/* low-latency quota for sale; 0: 700000, the most */
+	unsigned tiers;		/* of tier; 0: two, quota, ranks 0 and 1 */
+	const struct baton_tier_opts *tier;
+};
+
+/**
+ * baton_sched_create - make a scheduler
+ * @out: where it is put; set to NULL on an error
+ * @opts: or NULL for all defaults; copied
+ *
+ * Any thread. Starts one thread, the monitor.
+ *
+ * Returns 0; -EINVAL: opts->sz is not this header's, a policy that there is
+ * not, fewer than two tiers or more than 8, more than 700000 ppm of
+ * low-latency quota, more reserved than the rest, or more than 4096 slots;
+ * -ENOMEM, -EAGAIN: no memory or no thread; or an error of baton_backend().
+ */
+BATON_API int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *opts);
+
+/**
+ * baton_sched_destroy - end a scheduler
+ * @s: the scheduler, or NULL
+ *
+ * Not from a task of @s. Waits until its threads have ended; frees its tenants.
+ *
+ * Returns 0; -EBUSY: requests are in flight or handles of requests not put;
+ * then nothing happened.
+ */
+BATON_API int baton_sched_destroy(struct baton_sched *s);
+
+struct baton_tenant_opts {
+	size_t sz;		/* sizeof(struct baton_tenant_opts) */
+	unsigned low_ppm;	/* low-latency quota */
+	unsigned high_ppm;	/* high-latency quota; may be oversold */
+};
+
+/**
+ * baton_tenant_add - sell a quota
+ * @s: where
+ * @out: the tenant; set to NULL on an error
+ * @opts: what it buys
+ *
+ * Any thread. Takes 2 KiB for each quota above 0.
+ *
+ * Returns 0; -EINVAL: opts->sz; -ENOSPC: the low-latency quotas would be more
+ * than low_limit_ppm together; -ENOMEM.
+ */
+BATON_API int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out,
+			       const struct baton_tenant_opts *opts);
+
+/**
+ * baton_tenant_set - change a quota
+ *
+ * Any thread, also under load. From now on the new quotas hold; grants that
+ * were given run out. A request in flight is not lost: a critical one whose
+ * tenant has no low-latency quota any more ends on the high-latency one.
+ *
+ * Returns as baton_tenant_add(); on an error nothing changed. Selling less is
+ * never refused.
+ */
+BATON_API int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opts);
+
+/**
+ * baton_tenant_remove - no more requests of this tenant
+ *
+ * Any thread. Requests in flight go on and end; then the tenant's memory is
+ * freed and its quota can be sold again. @t must not be used any more.
+ */
+BATON_API void baton_tenant_remove(struct baton_tenant *t);
+
+/* What a tenant did since it was added; CPU and times in ns. */
+struct baton_tenant_stats {
+	uint64_t admitted, rejected, dropped, finished;
+	uint64_t cpu[BATON_TIERS_MAX];	/* by tier */
+	uint64_t low_left, high_left;	/* of this sliding second's quota */
+	uint64_t throttled;		/* tasks were ready, and no quota was left */
+	uint64_t overrun_worst;		/* of a task past its grant, to its checkpoint */
+	uint64_t wait_p50, wait_p99, wait_p999;	/* from ready to its first slot */
+};
+
+/**
+ * baton_tenant_stats - look at a tenant
+ * @sz: sizeof(*out) as the caller knows it; what is newer is left out
+ *
+ * Any thread.
+ */
+BATON_API void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, size_t sz);
+
+typedef void baton_task_fn(void *arg);
+
+struct baton_request_opts {
+	size_t sz;		/* sizeof(struct baton_request_opts) */
+	enum baton_class cls;
+	unsigned tier;		/* of BATON_INTERNAL: from 2 on */
+	uint64_t arrival;	/* 0: now; a child call passes its parent's on */
+	uint64_t deadline;	/* 0: none; to be started by then, arrival + 10 ms or later */
+	baton_task_fn *fn;
+	void *arg;
+};
+
+/**
+ * baton_submit - a tenant asks for something
+ * @t: who
+ * @opts: what; copied
+ * @out: the request, to be ended with baton_request_put(); or NULL
+ *
+ * Any thread, a task too; not in a signal handler. Does not wait for quota.
+ *
+ * Returns 0: opts->fn will run, unless the request ends before it has started;
+ * -EDQUOT: critical, and the low-latency quota of this second is used up; or
+ * the tenant has no quota that this class could ever use; -ETIME: the deadline
+ * is past; -EINVAL: opts->sz, a class or tier that there is not, no fn, or a
+ * deadline less than 10 ms after the arrival; -ENOMEM.
+ */
+BATON_API int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts,
+			   struct baton_request **out);
+
+/**
+ * baton_request_wait - until a request has ended
+ *
+ * Any thread; a task gives its slot away meanwhile.
+ *
+ * Returns 0: all its tasks ended; -ETIME: it was dropped because it had not
+ * started by its deadline, or it was told that the deadline passed; -ECANCELED:
+ * likewise, by baton_request_cancel(); -EDQUOT: critical, and its tenant's
+ * quota was used up before it could start; -ENOMEM: not from a task, and no
+ * memory to wait with.
+ */
+BATON_API int baton_request_wait(struct baton_request *r);
+
+/**
+ * baton_request_cancel - nobody wants it any more
+ *
+ * Any thread. If it has not started it never will. Else its tasks are told at
+ * their checkpoints; it is up to them.
+ */
+BATON_API void baton_request_cancel(struct baton_request *r);
+
+/**
+ * baton_request_charge - CPU that was used for it elsewhere
+ * @cpu: ns, as a child call's answer said
+ *
+ * Any thread, until the request ended; afterwards nothing happens. Charged to
+ * the request's tenant as if it had been used now.
+ */
+BATON_API void baton_request_charge(struct baton_request *r, uint64_t cpu);
+
+/* Why a request took so long: ns. */
+struct baton_request_times {
+	uint64_t cpu;		/* used, by all its tasks */
+	uint64_t waited;	/* ready, without a slot */
+	uint64_t throttled;	/* of that, for want of quota */
+	uint64_t arrival, deadline;	/* 0: no deadline */
+	uint64_t budget;	/* ns that its class could use right now */
+};
+
+/**
+ * baton_request_times - for the answer, the log, or a child call
+ * @sz: sizeof(*out) as the caller knows it
+ *
+ * Any thread. arrival, deadline and budget are what a child call carries along.
+ */
+BATON_API void baton_request_times(struct baton_request *r, struct baton_request_times *out, size_t sz);
+
+/**
+ * baton_request_self - the request that the caller works for
+ *
+ * From a task; not to be put. NULL elsewhere.
+ */
+BATON_API struct baton_request *baton_request_self(void);
+
+/** baton_request_put - the caller does not need the handle any more; NULL: nothing */
+BATON_API void baton_request_put(struct baton_request *r);
+
+/**
+ * baton_task_spawn - one more task of the caller's request
+ * @out: for baton_task_join(), which then must be called; or NULL
+ *
+ * From a task. The new task is charged to the same tenant, goes in the same
+ * arrival order, and the request ends when all its tasks have.
+ *
+ * Returns 0; -EPERM: not from a task; -EINVAL: no fn; -ENOMEM.
+ */
+BATON_API int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg);
+
+/** baton_task_join - wait until the task has ended, and free it; from a task */
+BATON_API void baton_task_join(struct baton_task *t);
+
+/**
+ * baton_checkpoint - a place where the task can be stopped
+ *
+ * From a task; elsewhere it does nothing. A few ns when nothing is due. Else
+ * the task may lose its slot here and wait for one.
+ *
+ * Returns 0; -ETIME or -ECANCELED, from then on at each checkpoint: the
+ * request's deadline passed, or it was cancelled.
+ */
+BATON_API int baton_checkpoint(void);
+
+/**
+ * baton_sleep_until - without a slot
+ * @deadline: CLOCK_MONOTONIC ns
+ *
+ * From a task. Returns as baton_checkpoint().
+ */
+BATON_API int baton_sleep_until(uint64_t deadline);
+
+/**
+ * baton_blocking_begin, baton_blocking_end - around a call that may block
+ *
+ * From a task; elsewhere nothing. The slot goes to somebody else at once; end
+ * waits for one. CPU used in between is charged, too. No other call of this
+ * library by this task in between but resume, unlock and the like.
+ */
+BATON_API void baton_blocking_begin(void);
+BATON_API void baton_blocking_end(void);
+
+BATON_END_DECLS
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * <baton/sync.h> - locks and queues that block the task and not its slot.
+ *
+ * All objects belong to one scheduler and are for its tasks, and where it says
+ * so for any thread. Waiters are served first come, first served. A call that
+ * waits gives the task's slot to the next one. None is for signal handlers.
+ * What one thread did before it unlocked, signalled, posted, sent or closed is
+ * visible to whoever that let go on. The constructors return 0 or -ENOMEM and
+ * set *out; an object may be destroyed once nobody waits for it or holds it.
+ */
+#ifndef BATON_SYNC_H
+#define BATON_SYNC_H
+
+#include <baton/sched.h>
+
+BATON_BEGIN_DECLS
+
+struct baton_mutex;
+struct baton_cond;
+struct baton_sem;
+struct baton_chan;
+
+/**
+ * A mutex. Not recursive. While another tenant's task waits for it, its holder
+ * runs before all others, whatever its quota, until it unlocks; what that costs
+ * is charged to the holder.
+ *
+ * baton_mutex_lock returns 0; -EPERM: not from a task; -EDEADLK: the caller
+ * holds it. baton_mutex_trylock, likewise, and -EBUSY. baton_mutex_unlock: by
+ * the holder; -EPERM: the caller is not.
+ */
+BATON_API int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s);
+BATON_API void baton_mutex_destroy(struct baton_mutex *m);
+BATON_API int baton_mutex_lock(struct baton_mutex *m);
+BATON_API int baton_mutex_trylock(struct baton_mutex *m);
+BATON_API int baton_mutex_unlock(struct baton_mutex *m);
+
+/**
+ * A condition variable. baton_cond_wait unlocks m, waits for a signal and locks
+ * m again; there are no spurious returns, but the condition may be false again.
+ * Returns 0; -EPERM: the caller does not hold m. signal and broadcast: any
+ * thread.
+ */
+BATON_API int baton_cond_create(struct baton_cond **out, struct baton_sched *s);
+BATON_API void baton_cond_destroy(struct baton_cond *c);
+BATON_API int baton_cond_wait(struct baton_cond *c, struct baton_mutex *m);
+BATON_API void baton_cond_signal(struct baton_cond *c);
+BATON_API void baton_cond_broadcast(struct baton_cond *c);
+
+/**
+ * A counting semaphore. baton_sem_wait returns 0; -EPERM: not from a task.
+ * baton_sem_post: any thread.
+ */
+BATON_API int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned count);
+BATON_API void baton_sem_destroy(struct baton_sem *sem);
+BATON_API int baton_sem_wait(struct baton_sem *sem);
+BATON_API void baton_sem_post(struct baton_sem *sem);
+
+/**
+ * A bounded channel of pointers, in order. send and recv return 0; -EPIPE: it
+ * was closed (and for recv, is empty); -EPERM: the call would wait and is not
+ * from a task. close wakes all who wait. Room for `room` items, at least 1.
+ */
+BATON_API int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned room);
+BATON_API void baton_chan_destroy(struct baton_chan *c);
+BATON_API int baton_chan_send(struct baton_chan *c, void *item);
+BATON_API int baton_chan_recv(struct baton_chan *c, void **item);
+BATON_API void baton_chan_close(struct baton_chan *c);
+
+BATON_END_DECLS
+
+#endif

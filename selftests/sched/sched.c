@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Tasks, requests and what blocks them, with real threads. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <baton/sched.h>
+#include <baton/sync.h>
+
+#include "inject.h"
+#include "tap.h"
+
+#define MS 1000000ULL
+
+#ifdef BTN_TSAN
+#define SCALE 1
+#else
+#define SCALE 10
+#endif
+
+static struct baton_sched *s;
+static struct baton_tenant *tenant;
+
+static void open_sched(unsigned slots, unsigned workers_max)
+{
+	struct baton_sched_opts o = { .sz = sizeof(o), .slots = slots, .workers_max = workers_max };
+	struct baton_tenant_opts t = { .sz = sizeof(t), .low_ppm = 300000, .high_ppm = 1000000 };
+
+	CHECK_EQ(baton_sched_create(&s, &o), 0);
+	CHECK_EQ(baton_tenant_add(s, &tenant, &t), 0);
+}
+
+/* What ends may not be gone yet: a request is in flight until all is done. */
+static void close_sched(void)
+{
+	int err;
+
+	while ((err = baton_sched_destroy(s)) == -EBUSY)
+		sched_yield();
+	CHECK_EQ(err, 0);
+}
+
+static void ask(struct baton_request **out, baton_task_fn *fn, void *arg)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = fn, .arg = arg };
+
+	CHECK_EQ(baton_submit(tenant, &o, out), 0);
+}
+
+static void run(baton_task_fn *fn, void *arg)
+{
+	struct baton_request *r;
+
+	ask(&r, fn, arg);
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+}
+
+static _Atomic long count, running, most;
+
+static void add_one(void *arg)
+{
+	atomic_fetch_add(&count, 1);
+}
+
+TEST(runs)
+{
+	int i;
+
+	open_sched(2, 0);
+	count = 0;
+	for (i = 0; i < 100 * SCALE; i++)
+		run(add_one, NULL);
+	CHECK_EQ(count, 100 * SCALE);
+	for (i = 0; i < 300 * SCALE; i++)
+		ask(NULL, add_one, NULL);
+	close_sched();
+	CHECK_EQ(count, 400 * SCALE);
+}
+
+/* Never more tasks on the CPU than slots. */
+static void enter(void)
+{
+	long n = atomic_fetch_add(&running, 1) + 1, m = atomic_load(&most);
+
+	while (n > m && !atomic_compare_exchange_weak(&most, &m, n))
+		;
+}
+
+static void yields(void *arg)
+{
+	int i, k;
+
+	for (i = 0; i < 50; i++) {
+		enter();
+		for (k = 0; k < 1000; k++)
+			atomic_load(&count);
+		atomic_fetch_sub(&running, 1);
+		baton_sleep_until(baton_clock_now() + (i % 3) * 50000);
+	}
+}
+
+TEST(no_more_than_slots)
+{
+	struct baton_request *r[40];
+	int i;
+
+	open_sched(2, 0);
+	most = running = 0;
+	for (i = 0; i < 40; i++)
+		ask(&r[i], yields, NULL);
+	for (i = 0; i < 40; i++) {
+		CHECK_EQ(baton_request_wait(r[i]), 0);
+		baton_request_put(r[i]);
+	}
+	CHECK(most >= 1 && most <= 2);
+	close_sched();
+}
+
+static void child(void *arg)
+{
+	baton_checkpoint();
+	atomic_fetch_add(&count, 1);
+}
+
+static void parent(void *arg)
+{
+	struct baton_task *t[20];
+	int i;
+
+	for (i = 0; i < 20; i++)
+		CHECK_ANY(baton_task_spawn(i % 2 ? &t[i] : NULL, child, NULL) == 0);
+	for (i = 1; i < 20; i += 2)
+		baton_task_join(t[i]);
+}
+
+TEST(spawn_join)
+{
+	int i;
+
+	open_sched(2, 0);
+	count = 0;
+	for (i = 0; i < 20; i++)
+		run(parent, NULL);
+	/* A request ends with the last of its tasks, joined or not. */
+	CHECK_EQ(count, 400);
+	close_sched();
+}
+
+static struct baton_mutex *mutex;
+static struct baton_cond *cond;
+static struct baton_sem *sem;
+static struct baton_chan *chan;
+static long plain;
+
+static void locks(void *arg)
+{
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		CHECK_ANY(baton_mutex_lock(mutex) == 0);
+		CHECK_ANY(baton_mutex_lock(mutex) == -EDEADLK);
+		plain++;
+		if (i % 10 == 0)
+			baton_sleep_until(0);
+		plain++;
+		CHECK_ANY(baton_mutex_unlock(mutex) == 0);
+	}
+}
+
+TEST(mutex)
+{
+	struct baton_request *r[10];
+	int i;
+
+	open_sched(2, 0);
+	CHECK_EQ(baton_mutex_create(&mutex, s), 0);
+	CHECK_EQ(baton_mutex_lock(mutex), -EPERM);
+	CHECK_EQ(baton_mutex_unlock(mutex), -EPERM);
+	plain = 0;
+	for (i = 0; i < 10; i++)
+		ask(&r[i], locks, NULL);
+	for (i = 0; i < 10; i++) {
+		CHECK_EQ(baton_request_wait(r[i]), 0);
+		baton_request_put(r[i]);
+	}
+	CHECK_EQ(plain, 4000);
+	baton_mutex_destroy(mutex);
+	close_sched();
+}
+
+static void waits_for_turn(void *arg)
+{
+	long me = (long)arg;
+
+	baton_mutex_lock(mutex);
+	while (plain != me)
+		CHECK_ANY(baton_cond_wait(cond, mutex) == 0);
+	plain++;
+	baton_cond_broadcast(cond);
+	baton_mutex_unlock(mutex);
+	baton_sem_post(sem);
+}
+
+static void collects(void *arg)
+{
+	int i;
+
+	for (i = 0; i < 10; i++)
+		CHECK_ANY(baton_sem_wait(sem) == 0);
+}
+
+TEST(cond_sem)
+{
+	struct baton_request *r;
+	long i;
+
+	open_sched(2, 0);
+	CHECK_EQ(baton_mutex_create(&mutex, s), 0);
+	CHECK_EQ(baton_cond_create(&cond, s), 0);
+	CHECK_EQ(baton_sem_create(&sem, s, 0), 0);
+	CHECK_EQ(baton_cond_wait(cond, mutex), -EPERM);
+	CHECK_EQ(baton_sem_wait(sem), -EPERM);
+	plain = 0;
+	ask(&r, collects, NULL);
+	for (i = 9; i >= 0; i--)
+		ask(NULL, waits_for_turn, (void *)i);
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+	CHECK_EQ(plain, 10);
+	close_sched();
+	baton_mutex_destroy(mutex);
+	baton_cond_destroy(cond);
+	baton_sem_destroy(sem);
+}
+
+static void produces(void *arg)
+{
+	long i;
+
+	for (i = 1; i <= 500; i++)
+		CHECK_ANY(baton_chan_send(chan, (void *)i) == 0);
+}
+
+static void consumes(void *arg)
+{
+	void *item;
+	int err;
+
+	while (!(err = baton_chan_recv(chan, &item)))
+		atomic_fetch_add(&count, (long)item);
+	CHECK_ANY(err == -EPIPE);
+}
+
+TEST(channel)
+{
+	struct baton_request *p[3], *c[3];
+	void *item;
+	int i;
+
+	open_sched(2, 0);
+	CHECK_EQ(baton_chan_create(&chan, s, 4), 0);
+	CHECK_EQ(baton_chan_recv(chan, &item), -EPERM);
+	CHECK_EQ(baton_chan_send(chan, (void *)1000L), 0);
+	count = 0;
+	for (i = 0; i < 3; i++) {
+		ask(&p[i], produces, NULL);
+		ask(&c[i], consumes, NULL);
+	}
+	for (i = 0; i < 3; i++) {
+		baton_request_wait(p[i]);
+		baton_request_put(p[i]);
+	}
+	baton_chan_close(chan);
+	CHECK_EQ(baton_chan_send(chan, NULL), -EPIPE);
+	for (i = 0; i < 3; i++) {
+		baton_request_wait(c[i]);
+		baton_request_put(c[i]);
+	}
+	CHECK_EQ(count, 1000 + 3 * 500 * 501 / 2);
+	close_sched();
+	baton_chan_destroy(chan);
+}
+
+static int pipe_fd[2];
+
+static void blocks(void *arg)
+{
+	char c;
+
+	baton_blocking_begin();
+	CHECK_ANY(read(pipe_fd[0], &c, 1) == 1);
+	baton_blocking_end();
+	atomic_fetch_add(&count, 1);
+}
+
+static void unblocks(void *arg)
+{
+	CHECK_ANY(write(pipe_fd[1], "xx", 2) == 2);
+}
+
+/* One slot, and the task that blocks in the kernel does not keep it. */
+TEST(blocking)
+{
+	struct baton_request *r[2];
+	int i;
+
+	CHECK_EQ(pipe(pipe_fd), 0);
+	open_sched(1, 0);
+	count = 0;
+	ask(&r[0], blocks, NULL);
+	ask(&r[1], blocks, NULL);
+	run(unblocks, NULL);
+	for (i = 0; i < 2; i++) {
+		CHECK_EQ(baton_request_wait(r[i]), 0);
+		baton_request_put(r[i]);
+	}
+	CHECK_EQ(count, 2);
+	close_sched();
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
+}
+
+static void until_told(void *arg)
+{
+	int err;
+
+	atomic_fetch_add(&count, 1);
+	while (!(err = baton_checkpoint()))
+		;
+	/* And again each time. */
+	CHECK_ANY(baton_checkpoint() == err);
+	*(int *)arg = err;
+}
+
+TEST(cancel)
+{
+	struct baton_request *a, *b;
+	int told = 0, never = 0;
+
+	open_sched(1, 0);
+	count = 0;
+	ask(&a, until_told, &told);
+	while (!count)
+		sched_yield();
+	baton_request_cancel(a);
+	CHECK_EQ(baton_request_wait(a), -ECANCELED);
+	CHECK_EQ(told, -ECANCELED);
+	baton_request_put(a);
+	/* One that has not started never does. */
+	told = 0;
+	ask(&a, until_told, &told);
+	ask(&b, until_told, &never);
+	while (count < 2)
+		sched_yield();
+	baton_request_cancel(a);
+	baton_request_cancel(b);
+	CHECK_EQ(baton_request_wait(a), -ECANCELED);
+	CHECK_EQ(baton_request_wait(b), -ECANCELED);
+	baton_request_put(a);
+	baton_request_put(b);
+	close_sched();
+	CHECK(count <= 3);
+}
+
+static void exits(void *arg)
+{
+	atomic_fetch_add(&count, 1);
+	pthread_exit(NULL);
+}
+
+TEST(exits_its_thread)
+{
+	int i;
+
+	open_sched(2, 0);
+	count = 0;
+	for (i = 0; i < 50; i++)
+		run(exits, NULL);
+	run(add_one, NULL);
+	CHECK_EQ(count, 51);
+	close_sched();
+}
+
+/* More tasks that wait than workers: the others' turn comes when one ends. */
+static void sleeps(void *arg)
+{
+	baton_sleep_until(baton_clock_now() + MS);
+	atomic_fetch_add(&count, 1);
+}
+
+TEST(few_workers)
+{
+	int i;
+
+	open_sched(2, 3);
+	count = 0;
+	for (i = 0; i < 100; i++)
+		ask(NULL, sleeps, NULL);
+	close_sched();
+	CHECK_EQ(count, 100);
+}
+
+TEST(many_in_flight)
+{
+	int i, n = 100 * SCALE;
+
+	open_sched(2, 0);
+	count = 0;
+	CHECK_EQ(baton_sem_create(&sem, s, 0), 0);
+	for (i = 0; i < n; i++)
+		ask(NULL, sleeps, NULL);
+	close_sched();
+	CHECK_EQ(count, n);
+	baton_sem_destroy(sem);
+}
+
+static void spins(void *arg)
+{
+	uint64_t end = baton_clock_now() + 100 * MS;
+
+	/* Not one checkpoint. */
+	while (baton_clock_now() < end && !atomic_load(&most))
+		;
+}
+
+static void stops_them(void *arg)
+{
+	most = 1;
+}
+
+/* Both slots are taken by tasks that never let go: a third one runs all the same. */
+TEST(rescue)
+{
+	struct baton_request *r[2];
+	uint64_t begin;
+	int i;
+
+	open_sched(2, 0);
+	most = 0;
+	ask(&r[0], spins, NULL);
+	ask(&r[1], spins, NULL);
+	begin = baton_clock_now();
+	run(stops_them, NULL);
+	/* In 2 or 3 ms; 100 is when the spinners would have ended by themselves. */
+	CHECK(baton_clock_now() - begin < 90 * MS);
+	for (i = 0; i < 2; i++) {
+		CHECK_EQ(baton_request_wait(r[i]), 0);
+		baton_request_put(r[i]);
+	}
+	close_sched();
+}
+
+#ifdef BTN_INJECT
+static const char *fail_point;
+static int fail_every, seen;
+
+static int fails(const char *point)
+{
+	return !strcmp(point, fail_point) && ++seen % fail_every == 0;
+}
+
+/* No memory or no thread: refused, or later, but never lost. */
+TEST(nothing_to_be_had)
+{
+	static const char *const points[] = { "sched:worker", "sched:thread", "sched:request", "sched:task" };
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = sleeps };
+	int i, k, ok;
+
+	for (k = 0; k < 4; k++) {
+		for (fail_every = 1; fail_every < 4; fail_every++) {
+			if (fail_every == 1 && k < 2)
+				continue;	/* then there is never one */
+			fail_point = points[k];
+			seen = count = ok = 0;
+			open_sched(2, 20);
+			atomic_store(&btn_inject_hook, fails);
+			for (i = 0; i < 40; i++) {
+				int err = baton_submit(tenant, &o, NULL);
+
+				CHECK(!err || (err == -ENOMEM && k == 2));
+				ok += !err;
+			}
+			close_sched();
+			atomic_store(&btn_inject_hook, NULL);
+			CHECK_EQ(count, ok);
+		}
+	}
+}
+#endif
+
+TEST(bad_options)
+{
+	struct baton_sched_opts o = { .sz = sizeof(o), .slots = 2, .low_limit_ppm = 700001 };
+	struct baton_tier_opts tiers[2] = { { .policy = "none" }, { .rank = 1 } };
+	struct baton_request_opts r = { .sz = sizeof(r), .fn = add_one };
+	struct baton_tenant_opts t = { .sz = 1 };
+	struct baton_tenant *other;
+
+	CHECK_EQ(baton_sched_create(&s, &o), -EINVAL);
+	o.low_limit_ppm = 0;
+	o.sz = 1;
+	CHECK_EQ(baton_sched_create(&s, &o), -EINVAL);
+	o.sz = sizeof(o);
+	o.tiers = 2;
+	o.tier = tiers;
+	CHECK_EQ(baton_sched_create(&s, &o), -EINVAL);
+	tiers[0].policy = "lifo";
+	CHECK_EQ(baton_sched_create(&s, &o), 0);
+	CHECK_EQ(baton_sched_destroy(s), 0);
+	open_sched(1, 0);
+	CHECK_EQ(baton_tenant_add(s, &other, &t), -EINVAL);
+	r.cls = BATON_INTERNAL;
+	r.tier = 1;
+	CHECK_EQ(baton_submit(tenant, &r, NULL), -EINVAL);
+	r.cls = BATON_BATCH;
+	r.fn = NULL;
+	CHECK_EQ(baton_submit(tenant, &r, NULL), -EINVAL);
+	CHECK_EQ(baton_task_spawn(NULL, add_one, NULL), -EPERM);
+	CHECK_EQ(baton_checkpoint(), 0);
+	CHECK(!baton_request_self());
+	close_sched();
+}
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv);
+}
