@@ -59,11 +59,11 @@ demo: all
 	@tools/demo
 
 bench: all
-	@tools/build/deps bench
+	@tools/build/deps bench vm
 	@tools/bench
 
 bench-%: all
-	@tools/build/deps bench
+	@tools/build/deps bench vm
 	@tools/bench $*
 
 vm:
