@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The command `baton`, its benchmark's result lines, the table, and the demo on
+# a machine without the patched kernel.
+set -u
+. "$TOP/selftests/tap.sh"
+baton=$O/tools/baton/baton
+
+wrong_words() {
+	expect_rc 2 "$baton"
+	expect_says '^usage: baton VERB'
+	expect_rc 2 "$baton" dance
+	expect_says 'no verb "dance"'
+	expect_rc 2 "$baton" bench
+	expect_rc 2 "$baton" bench switch --fast
+	expect_says 'no option --fast'
+	expect_rc 2 "$baton" bench switch --rounds
+	expect_says '--rounds wants a value'
+	expect_rc 2 "$baton" bench switch --rounds 0
+	expect_says 'from 1 to 1001'
+	expect_rc 2 "$baton" bench switch --where here
+	expect_rc 2 "$baton" bench switch --json /nowhere/file
+	expect_says 'cannot write /nowhere/file'
+}
+help() {
+	expect_rc 0 "$baton" --help
+	expect_says '^  bench '
+	expect_rc 0 "$baton" bench --help
+	expect_says '^  switch '
+	expect_rc 0 "$baton" bench switch --help
+	expect_says '--case PATTERN'
+}
+version() {
+	expect_rc 0 "$baton" --version
+	expect_says '^baton [0-9]+\.[0-9]+\.[0-9]+$'
+	expect_says '^backend (swap|wakewait)$'
+	BATON_BACKEND=wrong expect_rc 1 "$baton" --version
+	expect_says 'no such backend'
+}
+# Every case has a line, with a value or with the reason why not.
+result_lines() {
+	expect_rc 0 "$baton" bench switch --quick --rounds 2 --json "$tap_dir/lines"
+	expect_rc 0 python3 - "$tap_dir/lines" <<'PY'
+import json, sys
+want = """null_syscall sched_yield_normal sched_yield_fifo pipe_pingpong wakewait_pinned
+    wakewait_pinned_nopreempt wakewait_unpinned swap_pinned swap_unpinned swap_unpinned_vs_wakewait
+    swap_nice_vs_wakewait swap_cgroup_vs_wakewait handover_direct lib_swap lib_wakewait fiber""".split()
+lines = [json.loads(l) for l in open(sys.argv[1])]
+by = {l["case"]: l for l in lines}
+assert len(by) == len(lines), "a case twice"
+assert by["machine"]["cpus"] >= 1 and by["machine"]["kernel"], by["machine"]
+for c in want:
+    l = by[c]
+    assert l["bench"] == "switch" and l["where"] == "host", l
+    if "skipped" in l:
+        assert l["skipped"], l
+        continue
+    assert l["value"] > 0 and l["unit"] in ("ns", "%") and l["n"] == 2, l
+    if "baseline" in l:
+        assert l["ratio"] > 0 and "value" in by[l["baseline"]], l
+for c in "null_syscall sched_yield_normal pipe_pingpong wakewait_pinned lib_wakewait".split():
+    assert "value" in by[c], by[c]
+assert by["lib_wakewait"]["baseline"] == "wakewait_pinned" and by["lib_swap"].get("baseline", "swap_pinned") == "swap_pinned"
+assert by["fiber"]["value"] < by["null_syscall"]["value"] < by["pipe_pingpong"]["value"], "fiber, system call, pipe"
+PY
+}
+# A case brings the baselines it is measured against.
+one_case() {
+	expect_rc 0 "$baton" bench switch --quick --rounds 1 --case 'lib_wake*' --json -
+	expect [ "$(grep -c '"case"' "$tap_dir/run")" -eq 4 ]	# machine, its baselines, itself
+}
+table() {
+	cat >"$tap_dir/in" <<'J'
+{"bench":"b","case":"machine","where":"host","kernel":"6.1","cpus":2}
+{"bench":"b","case":"x","where":"host","value":1234.5,"unit":"ns","n":3}
+{"bench":"b","case":"x","where":"vm-icount","value":99,"unit":"insn","n":3}
+{"bench":"b","case":"y","where":"host","value":50,"unit":"ns","n":3,"baseline":"x","ratio":0.0405}
+{"bench":"b","case":"y","where":"vm-icount","skipped":"no reason"}
+J
+	expect_rc 0 "$TOP/tools/bench-table" "$tap_dir/in"
+	expect_says '^ +host: Linux 6\.1, 2 CPUs +vm-icount$'
+	expect_says '^x +1,23[45] ns +99\.0 insn$'
+	expect_says '^y +50\.0 ns +0\.04[01]x +- +of x$'
+	expect_says '^not measured on vm-icount: y: no reason$'
+}
+unknown_benchmark() {
+	O=$tap_dir/o expect_rc 2 "$TOP/tools/bench" no-such
+	expect_says "no benchmark 'no-such'; there are: .*switch"
+}
+demo() {
+	mkdir -p "$tap_dir/o/tools/baton" && ln -s "$baton" "$tap_dir/o/tools/baton/baton"
+	O=$tap_dir/o VM=0 expect_rc 0 "$TOP/tools/demo"
+	expect_says '^lib_wakewait +[0-9.,]+ ns'
+	command -v gnuplot >/dev/null || { expect_says 'apt-get install gnuplot'; return; }
+	expect_rc 0 head -c 4 "$tap_dir/o/demo/switch.png"
+	expect_says 'PNG'
+	expect_rc 0 tail -n 2 "$tap_dir/o/demo/switch.svg"
+	expect_says '</svg>'
+}
+
+check wrong_words wrong_words
+check help help
+check version version
+check result_lines result_lines
+check one_case one_case
+check table table
+check unknown_benchmark unknown_benchmark
+check demo demo
+finish
