@@ -40,6 +40,15 @@ example() {
 	esac
 	LD_LIBRARY_PATH=$lib expect timeout 20 "$tap_dir/example"
 }
+# The program that the README shows, built as the README says.
+readme_example() {
+	sed -n '/^```c$/,/^```$/p' "$TOP/README.md" | sed '/^```/d' >"$tap_dir/turns.c"
+	# shellcheck disable=SC2046
+	cc -Wall -Wextra -Wno-unused-parameter -o "$tap_dir/turns" "$tap_dir/turns.c" \
+		$(pkg-config --cflags --libs baton) -pthread || exit 1
+	LD_LIBRARY_PATH=$lib expect_rc 0 timeout 20 "$tap_dir/turns"
+	expect [ "$(paste -sd' ' "$tap_dir/run")" = "ping pong" ]
+}
 version_agrees() {
 	expect_rc 0 pkg-config --modversion baton
 	expect_says "^$(sed -n 's/^.define BATON_VERSION "\(.*\)"/\1/p' "$TOP/lib/include/baton/base.h")$"
@@ -59,5 +68,6 @@ for e in "$TOP"/lib/examples/*.c; do
 done
 check "example as C++" example baton_parker_switch_to c++ ''
 check "example static" example baton_parker_switch_to cc --static
+check readme_example readme_example
 check uninstalls uninstalls
 finish

@@ -236,6 +236,12 @@ def abi(root):
             bad.append(f"{f}: in the NAME section of no lib/man/*.3")
         if not re.search(rf"\b{f}\s*\(", used):
             bad.append(f"{f}: called by no lib/examples/*.c")
+    umbrella = "lib/include/baton/baton.h"
+    whole = read(root, umbrella) if umbrella in files(root) else ""
+    for f in files(root):
+        if os.path.dirname(f) == "lib/include/baton" and f != umbrella:
+            if f"#include <baton/{os.path.basename(f)}>" not in whole:
+                bad.append(f"{f}: baton.h does not include it")
     # (Names of objects may head a page: baton_parker(3).)
     objects = {f.rsplit("_", n)[0] for f in d for n in (1, 2)}
     for f in sorted(man - d - objects):
@@ -332,7 +338,7 @@ BROKEN = {
           "lib/examples/a.c": ""}, want)
         for want in ("baton_a_get: declared BATON_API, not in", "baton_b_get: in lib/baton.map, declared",
                      "baton_a_get: in the NAME section of no", "baton_a_get: called by no",
-                     "baton_c_get: in a man page")
+                     "baton_c_get: in a man page", "a.h: baton.h does not include it")
     ],
     naming: [({"lib/x.c": "int helper(void) { return 0; }\n"}, "helper is neither")],
     shell: [({"a.sh": "#!/bin/sh\nif true; then\n"}, "a.sh")],

@@ -6,7 +6,12 @@
 #define BATON_BATON_H
 
 #include <baton/base.h>
+#include <baton/burst.h>
+#include <baton/deque.h>
 #include <baton/park.h>
+#include <baton/queue.h>
+#include <baton/ring.h>
+#include <baton/runq.h>
 #include <baton/sched.h>
 #include <baton/sync.h>
 
