@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Inside the VM: what tests and benchmarks may rely on.
+set -u
+. "$TOP/selftests/tap.sh"
+[ -n "${BATON_VM:-}" ] || skip_all "not in the VM"
+
+# has_options FRAGMENT...: the kernel was really built with them, the last word on
+# an option counts; an option of the series is there once the series has a patch.
+has_options() {
+	local wanted bad=
+	wanted=$(awk '/^#/ { s = /^# series:/ }
+		/^CONFIG/ { o = $0; sub(/=.*/, "", o); v[o] = (s ? "series " : "any ") $0 }
+		END { for (o in v) print v[o] }' "$@")
+	zcat /proc/config.gz >"$tap_dir/config"
+	while read -r from line; do
+		case $line in
+		*=n) ! grep -q "^${line%=n}=" "$tap_dir/config" || bad+=" $line" ;;
+		*)
+			[ "$from" = any ] || grep -q '^[^#]' "$TOP/kernel-patch/series" || continue
+			grep -qxF "$line" "$tap_dir/config" || bad+=" $line" ;;
+		esac
+	done <<<"$wanted"
+	expect [ -z "$bad" ]
+}
+has_the_options_of_the_snippet() { has_options "$TOP/Kconfig.snippet"; }
+has_the_options_of_the_vm() {
+	case ${BATON_GROUP:-} in
+	debug) has_options "$TOP/tools/vm/vm.config" "$TOP/tools/vm/debug.config" ;;
+	*) has_options "$TOP/tools/vm/vm.config" ;;
+	esac
+}
+has_precise_clocks() {
+	expect [ "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource | sed 's/-early//')" = tsc ]
+	expect [ "$(grep -c 'hres_active *: 1' /proc/timer_list)" -eq "$(nproc)" ]
+}
+fstype() { stat -f -c %T "$1"; }
+has_the_file_systems() {
+	expect [ "$(fstype /)" = overlayfs ]
+	for d in /tmp /run /dev/shm; do
+		expect [ "$(fstype $d)" = tmpfs ]
+	done
+	expect [ "$(fstype /sys/fs/cgroup)" = cgroup2fs ]
+	expect [ "$(fstype /sys/fs/bpf)" = bpf_fs ]
+	expect [ -e /sys/kernel/debug/sched/features ]
+	expect [ -e /sys/kernel/tracing/events/sched/sched_switch/id ]
+	expect [ -s /sys/kernel/btf/vmlinux ]
+}
+has_cgroups() {
+	local g=/sys/fs/cgroup/baton-test
+	echo '+cpu +cpuset +pids' >/sys/fs/cgroup/cgroup.subtree_control || exit 1
+	expect mkdir $g
+	echo '5000 100000' >$g/cpu.max || exit 1
+	expect [ -e $g/cpu.uclamp.min ]
+	expect [ -e $g/cgroup.freeze ]
+	expect rmdir $g
+}
+has_a_loopback() {
+	expect [ $(($(cat /sys/class/net/lo/flags) & 1)) -eq 1 ]
+}
+can_unplug_a_cpu() {
+	local n
+	n=$(nproc)
+	[ "$n" -gt 1 ] || exit 0
+	echo 0 >/sys/devices/system/cpu/cpu1/online || exit 1
+	expect [ "$(nproc)" -eq $((n - 1)) ]
+	echo 1 >/sys/devices/system/cpu/cpu1/online || exit 1
+	expect [ "$(nproc)" -eq "$n" ]
+}
+chooses_preemption() {
+	local was
+	was=$(sed 's/.*(\(.*\)).*/\1/' /sys/kernel/debug/sched/preempt)
+	echo full >/sys/kernel/debug/sched/preempt || exit 1
+	expect grep -q '(full)' /sys/kernel/debug/sched/preempt
+	echo "$was" >/sys/kernel/debug/sched/preempt
+}
+has_namespaces() {
+	expect unshare --pid --fork true
+}
+injects_futex_failures() { expect [ -e /sys/kernel/debug/fail_futex/probability ]; }
+checks_locks() { expect [ -e /proc/lockdep_stats ]; }
+
+for t in has_the_options_of_the_snippet has_the_options_of_the_vm has_precise_clocks has_the_file_systems \
+	has_cgroups has_a_loopback can_unplug_a_cpu chooses_preemption has_namespaces; do
+	check "$t" "$t"
+done
+if [ "${BATON_GROUP:-}" = debug ]; then
+	check injects_futex_failures injects_futex_failures
+	check checks_locks checks_locks
+fi
+finish
