@@ -9,19 +9,21 @@ set -u
 # has_options FRAGMENT...: the kernel was really built with them, the last word on
 # an option counts; an option of the series is there once the series has a patch.
 has_options() {
-	local wanted bad=
-	wanted=$(awk '/^#/ { s = /^# series:/ }
-		/^CONFIG/ { o = $0; sub(/=.*/, "", o); v[o] = (s ? "series " : "any ") $0 }
-		END { for (o in v) print v[o] }' "$@")
-	zcat /proc/config.gz >"$tap_dir/config"
-	while read -r from line; do
-		case $line in
-		*=n) ! grep -q "^${line%=n}=" "$tap_dir/config" || bad+=" $line" ;;
-		*)
-			[ "$from" = any ] || grep -q '^[^#]' "$TOP/kernel-patch/series" || continue
-			grep -qxF "$line" "$tap_dir/config" || bad+=" $line" ;;
-		esac
-	done <<<"$wanted"
+	local bad series=0
+	! grep -q '^[^#]' "$TOP/kernel-patch/series" || series=1
+	bad=$(zcat /proc/config.gz | awk -v series=$series '
+		FILENAME == "-" { if (/^CONFIG/) has[$0] = 1; next }
+		/^#/ { from_series = /^# series:/ }
+		/^CONFIG/ {
+			o = $0; sub(/=.*/, "", o)
+			if (series || !from_series)
+				v[o] = $0
+		}
+		END {
+			for (o in v)
+				if (v[o] ~ /=n$/ ? has[o "=y"] : !has[v[o]])
+					print v[o]
+		}' - "$@")
 	expect [ -z "$bad" ]
 }
 has_the_options_of_the_snippet() { has_options "$TOP/Kconfig.snippet"; }
