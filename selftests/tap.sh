@@ -26,16 +26,16 @@ check() {
 expect() {
 	"$@" || { echo "false: $*"; exit 1; }
 }
-# expect_rc N COMMAND...: the output goes to $tap_dir/.run.
+# expect_rc N COMMAND...: the output goes to $tap_dir/run.
 expect_rc() {
 	local want=$1 rc=0
 	shift
-	"$@" >"$tap_dir/.run" 2>&1 || rc=$?
-	[ "$rc" -eq "$want" ] || { cat "$tap_dir/.run"; echo "exit status $rc, not $want: $*"; exit 1; }
+	"$@" >"$tap_dir/run" 2>&1 || rc=$?
+	[ "$rc" -eq "$want" ] || { cat "$tap_dir/run"; echo "exit status $rc, not $want: $*"; exit 1; }
 }
 # expect_says PATTERN: in the output of the last expect_rc.
 expect_says() {
-	grep -qE -- "$1" "$tap_dir/.run" || { cat "$tap_dir/.run"; echo "does not say: $1"; exit 1; }
+	grep -qE -- "$1" "$tap_dir/run" || { cat "$tap_dir/run"; echo "does not say: $1"; exit 1; }
 }
 
 skip_all() {

@@ -40,7 +40,7 @@ passes_arguments_and_environment() {
 	{ printf '%s\0' "$@"; printf '%s' "it's \$1"; pwd; } >"$w/want"
 	expect cmp "$w/want" "$w/o"
 	expect_rc 0 env NOT_FOR_THE_GUEST=1 "$TOP/tools/vm/run" -- env
-	expect [ "$(cut -d= -f1 "$w/.run" | sort | paste -sd' ')" = 'BATON_VM HOME PATH TERM' ]
+	expect [ "$(cut -d= -f1 "$w/run" | sort | paste -sd' ')" = 'BATON_VM HOME PATH TERM' ]
 }
 writes_nothing_to_the_host() {
 	echo host >"$w/file"
@@ -49,7 +49,7 @@ writes_nothing_to_the_host() {
 		echo guest >'$w/file'; echo guest >'$w/new'; rm -f '$w/bytes'
 		echo guest >/tmp/baton-guest; echo guest >/etc/baton-guest; echo guest >/dev/shm/baton-guest
 		cat '$w/file'"
-	expect [ "$(cat "$w/.run")" = guest ]
+	expect [ "$(cat "$w/run")" = guest ]
 	expect [ "$(cat "$w/file")" = host ]
 	for f in "$w/new" /tmp/baton-guest /etc/baton-guest /dev/shm/baton-guest; do
 		expect [ ! -e "$f" ]
@@ -58,7 +58,7 @@ writes_nothing_to_the_host() {
 returns_files_by_out() {
 	echo in >"$w/out/in"
 	expect_rc 0 vm --out "$w/out" -- sh -ec "cat '$w/out/in'; seq 100000 >'$w/out/seq'; mkdir '$w/out/d'"
-	expect [ "$(cat "$w/.run")" = in ]
+	expect [ "$(cat "$w/run")" = in ]
 	seq 100000 | cmp - "$w/out/seq" || exit 1
 	expect [ -d "$w/out/d" ]
 	expect_rc 125 vm --out "$w/no-such-directory" -- true
@@ -132,7 +132,7 @@ has_a_shell() {
 		'echo "status $?"' 'stty -a >after' >"$w/session"
 	(until grep -q baton-vm o; do sleep 0.2; done; sleep 0.5; echo 'stty size; tty; echo $((6*7)); exit 3'; sleep 3) |
 		timeout 100 script -qec "bash $w/session" /dev/null >o || { cat o; exit 1; }
-	tr -d "\r" <o >.run
+	tr -d "\r" <o >run
 	expect_says '33 99$'
 	expect_says '/dev/hvc0'
 	expect_says '^42$'
