@@ -12,7 +12,7 @@ search() {
 	w=$(mktemp -d "$tap_dir/model.XXXXXX") && cd "$w" || exit 1
 	cp "$TOP/selftests/model/$model.pml" . || exit 1
 	spin -a "$@" "$model.pml" || exit 1
-	cc -O1 -w -DSAFETY -DNOREDUCE -o pan pan.c || exit 1
+	cc -O0 -w -DSAFETY -DNOREDUCE -o pan pan.c || exit 1
 	./pan -m100000 >out 2>&1 || rc=$?
 	cat out
 	if [ "$rc" -ne 0 ] || grep -qE 'max search depth too small|out of memory|aborted' out; then
