@@ -25,8 +25,10 @@
 #include "sched_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -41,8 +43,12 @@
 #define PPM		1000000ULL
 /* By how much a grant is overrun before the monitor looks. */
 #define GRACE_NS	200000
-/* So long after it was to stop a task loses its slot without being asked. */
-#define RESCUE_NS	500000
+/*
+ * A task that used so much CPU after it was told to stop loses its slot without
+ * being asked; and one that sleeps in the kernel for so long. One that only
+ * waits for the kernel to run it keeps it: another would not run any sooner.
+ */
+#define RESCUE_NS	1000000
 /* The monitor, while somebody waits for a slot, and while nobody does. */
 #define TICK_NS		500000
 #define TICK_QUIET_NS	2000000
@@ -79,6 +85,7 @@ struct baton_sched {
 	struct btn_core core;
 	struct btn_worker **on;		/* by slot */
 	uint64_t *poked_at;		/* by slot; 0: not */
+	uint64_t *cpu_at;		/* by slot: its task's CPU, soon after that; 0: not yet */
 	struct btn_worker *idle, *dead, *away;
 	unsigned n_idle, keep, born, max, requests;
 	struct btn_heap sleeps;
@@ -222,7 +229,7 @@ static struct btn_worker *assign(struct baton_sched *s, uint64_t now, unsigned s
 	w->quiet = w->reload = 1;
 	w->told = run->task->req->told;
 	s->on[slot] = w;
-	s->poked_at[slot] = 0;
+	s->poked_at[slot] = s->cpu_at[slot] = 0;
 	/* Nobody sets it but with the lock. */
 	atomic_store_explicit(&w->flag, w->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
 	return w;
@@ -560,14 +567,11 @@ static void *worker_main(void *arg)
 /* ------------------------------------------------------------ the monitor */
 
 /* The task in this slot does not stop: its slot is somebody else's from now. */
-static void rescue(struct baton_sched *s, uint64_t now, unsigned slot)
+static void rescue(struct baton_sched *s, uint64_t now, unsigned slot, bool demote)
 {
 	struct btn_worker *w = s->on[slot];
-	uint64_t wall = now - w->since, cpu;
+	uint64_t cpu = account(w, now, 0);
 
-	if (!w->tid)
-		return;
-	cpu = account(w, now, 0);
 	w->slot = -1;
 	w->away = true;
 	w->next_away = s->away;
@@ -577,18 +581,38 @@ static void rescue(struct baton_sched *s, uint64_t now, unsigned slot)
 	s->away = w;
 	s->on[slot] = NULL;
 	btn_core_stop(&s->core, now, slot, cpu, BTN_STOP_BLOCK);
-	/* Blocked in the kernel, or preempted by it, is no misbehaviour. */
-	if (cpu > wall / 2 && !w->demoted) {
+	if (demote && !w->demoted) {
 		struct sched_param p = { 0 };
 
 		w->demoted = sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0;
 	}
 }
 
+/* Not running and not waiting for a CPU either, as far as /proc knows. */
+static bool sleeps(const struct btn_worker *w)
+{
+	char name[64], stat[512], *p;
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", (int)w->tid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	stat[n] = 0;
+	p = strrchr(stat, ')');
+	return p && p[1] && p[2] != 'R';
+}
+
 static void look_at_slots(struct baton_sched *s, uint64_t now)
 {
 	struct btn_core *c = &s->core;
 	struct btn_worker *w;
+	uint64_t cpu;
 	unsigned i;
 
 	for (i = 0; i < c->slots; i++) {
@@ -599,8 +623,15 @@ static void look_at_slots(struct baton_sched *s, uint64_t now)
 			s->poked_at[i] = w->until;
 			atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
 		}
-		if (s->poked_at[i] && now >= s->poked_at[i] + RESCUE_NS && btn_core_waits(c, now))
-			rescue(s, now, i);
+		if (!s->poked_at[i] || !w->tid || !btn_core_waits(c, now))
+			continue;
+		cpu = cpu_of(w);
+		if (!s->cpu_at[i])
+			s->cpu_at[i] = cpu;
+		else if (cpu - s->cpu_at[i] >= RESCUE_NS - TICK_NS)
+			rescue(s, now, i, true);
+		else if (now >= s->poked_at[i] + RESCUE_NS && cpu == s->cpu_at[i] && sleeps(w))
+			rescue(s, now, i, false);
 	}
 	for (w = s->away; w; w = w->next_away)
 		btn_core_charge(c, now, &w->task->req->core, account(w, now, 0));
@@ -714,10 +745,11 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	if (err)
 		goto no_core;
 	err = -ENOMEM;
-	s->on = calloc(slots, sizeof(*s->on) + sizeof(*s->poked_at));
+	s->on = calloc(slots, sizeof(*s->on) + sizeof(*s->poked_at) + sizeof(*s->cpu_at));
 	if (!s->on)
 		goto no_on;
 	s->poked_at = (uint64_t *)(s->on + slots);
+	s->cpu_at = s->poked_at + slots;
 	err = baton_parker_create(&s->monitor_parker);
 	if (err)
 		goto no_parker;

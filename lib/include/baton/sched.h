@@ -21,10 +21,12 @@
  *	BATON_BATCH        high-latency          waits
  *	BATON_INTERNAL     its tier alone        waits for its tier
  *
- * What happens to a task that never reaches a checkpoint: a millisecond after it
- * should have, the monitor gives its slot to somebody else and demotes its thread to
- * SCHED_IDLE, so that it gets what CPU is left over; at its next call of this
- * library it waits for a slot like any other. All that it uses is charged.
+ * What happens to a task that never reaches a checkpoint while somebody waits:
+ * once it used a millisecond of CPU after it was to stop, or slept in the kernel
+ * for that long, the monitor gives its slot to somebody else. If it used CPU, its
+ * thread is also demoted to SCHED_IDLE, so that it gets what CPU is left over; at
+ * its next call of this library it waits for a slot like any other. All that it
+ * uses is charged.
  * It is demoted and not stopped, because it may hold a lock that the scheduler
  * does not know (malloc's, stdio's): whoever waits for that lock is off the
  * CPU, and the demoted thread runs there until it lets go. A signal handler
