@@ -109,6 +109,7 @@ int btn_core_init(struct btn_core *c, unsigned slots, const struct btn_tier_setu
 		t->oversold = i != BTN_LOW;
 		btn_account_init(&t->acct, (struct btn_log *)m);
 		m += BTN_LOG * sizeof(struct btn_log);
+		t->metered = tiers[i].limit || tiers[i].reserve;
 		btn_account_set_quota(&t->acct, tiers[i].limit ? tiers[i].limit : 16 * c->capacity);
 		if (t->reserve)
 			btn_account_set_scale(&t->acct, t->reserve);
@@ -602,7 +603,8 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	/* An urgent task may run without any quota to charge. */
 	if (run->acct && run->acct->log)
 		btn_account_settle(run->acct, now, run->grant, cpu, run->vstart);
-	btn_account_settle(&tier->acct, now, run->grant, cpu, 0);
+	if (tier->metered)
+		btn_account_settle(&tier->acct, now, run->grant, cpu, 0);
 	if (tier->tag < run->tier_vstart)
 		tier->tag = run->tier_vstart;
 	tier->tag += (cpu << 10) / tier->share;
@@ -645,7 +647,7 @@ static struct btn_tier *choose(struct btn_core *c, uint64_t now)
 
 	for (i = 0; i < c->tiers; i++) {
 		t = &c->tier[i];
-		if (!t->groups.top || !can_pay(&t->acct, now))
+		if (!t->groups.top || (t->metered && !can_pay(&t->acct, now)))
 			continue;
 		if (reserve_left(t, now))
 			return t;
@@ -746,12 +748,13 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	left = reserve_left(tier, now);
 	run->reserve = left;
 	if (!left)
-		left = btn_account_left(&tier->acct, now);
+		left = tier->metered ? btn_account_left(&tier->acct, now) : c->slice;
 	if (left > c->slice)
 		left = c->slice;
 	if (acct)
 		left = btn_account_reserve(acct, now, left);
-	btn_account_reserve(&tier->acct, now, left);
+	if (tier->metered)
+		btn_account_reserve(&tier->acct, now, left);
 	run->grant = run->length = left;
 found:
 	run->start = now;
@@ -828,7 +831,7 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 	if (c->releases.top && c->releases.top->key < next)
 		next = c->releases.top->key;
 	for (i = 0; i < c->tiers; i++) {
-		if (!c->tier[i].groups.top || can_pay(&c->tier[i].acct, now))
+		if (!c->tier[i].groups.top || !c->tier[i].metered || can_pay(&c->tier[i].acct, now))
 			continue;
 		when = btn_account_when(&c->tier[i].acct, now);
 		if (when < next)

@@ -35,6 +35,7 @@ void btn_account_init(struct btn_account *a, struct btn_log *log)
 {
 	memset(a, 0, sizeof(*a));
 	a->log = log;
+	a->expires = BTN_NEVER;
 }
 
 void btn_account_set_scale(struct btn_account *a, uint64_t of)
@@ -57,17 +58,28 @@ void btn_account_set_quota(struct btn_account *a, uint64_t quota)
 }
 
 /* Forgets what is a second old. */
-static void advance(struct btn_account *a, uint64_t now)
+static void expire(struct btn_account *a, uint64_t now)
 {
-	if (a->n && a->last + BTN_SECOND <= now) {
+	if (a->last + BTN_SECOND <= now) {
 		a->n = 0;
 		a->used = a->rest;
 	}
-	while (a->n && entry_time(a, entry(a, 0)) + BTN_SECOND <= now) {
+	a->expires = BTN_NEVER;
+	while (a->n) {
+		a->expires = entry_time(a, entry(a, 0)) + BTN_SECOND;
+		if (a->expires > now)
+			break;
+		a->expires = BTN_NEVER;
 		a->used -= in_ns(entry(a, 0)->amount);
 		a->first = (a->first + 1) % BTN_LOG;
 		a->n--;
 	}
+}
+
+static inline void advance(struct btn_account *a, uint64_t now)
+{
+	if (now >= a->expires)
+		expire(a, now);
 }
 
 uint64_t btn_account_left(struct btn_account *a, uint64_t now)
@@ -127,6 +139,9 @@ static void append(struct btn_account *a, uint64_t time, uint64_t now)
 		add(a, e, part);
 		a->last = round_up(time);
 		e->time = a->last >> TIME_SHIFT;
+		/* The oldest, too, if it is the newest. */
+		if (a->n == 1)
+			a->expires = a->last + BTN_SECOND;
 	}
 }
 

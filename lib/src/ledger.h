@@ -100,6 +100,7 @@ struct btn_account {
 	uint64_t total;		/* recorded since the beginning */
 	uint64_t last;		/* time of the newest entry */
 	uint64_t opened;	/* when its span began */
+	uint64_t expires;	/* when the oldest entry leaves; BTN_NEVER: there is none */
 	uint32_t rest;		/* ns recorded, but less than one unit of an amount */
 	uint16_t first, n;	/* of the log */
 	struct btn_log *log;	/* the caller's memory */

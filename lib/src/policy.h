@@ -75,6 +75,7 @@ struct btn_tier {
 	const struct btn_policy *policy;
 	uint64_t vtime;		/* oversold: the tag last served */
 	bool oversold;		/* more may be sold than there is */
+	bool metered;		/* it has a limit or a reserve: acct is kept */
 	bool sold;		/* tenants pay for it from an account of their own */
 	uint8_t index;		/* which tier it is */
 	uint8_t rank;		/* smaller ones go first */

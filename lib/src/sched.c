@@ -93,6 +93,7 @@ struct baton_sched {
 	struct baton_parker *monitor_parker;
 	pthread_t monitor;
 	uint64_t monitor_due, retry_at;
+	uint64_t now;			/* when the lock was taken */
 	size_t stack_size;
 	bool stopping;
 };
@@ -363,7 +364,7 @@ static void let_go(struct baton_sched *s, struct btn_worker *w)
 	if (!err)
 		return;
 	btn_sched_lock(s);
-	now = btn_clock_now();
+	now = s->now;
 	s->born--;
 	give_back(s, now, w->slot);
 	worker_free(w);
@@ -390,24 +391,25 @@ static void wake_all(struct baton_sched *s, struct btn_wakes *wakes)
 void btn_sched_lock(struct baton_sched *s)
 {
 	pthread_mutex_lock(&s->lock);
+	s->now = btn_clock_now();
 }
 
 void btn_sched_unlock(struct baton_sched *s, struct btn_wakes *wakes)
 {
-	settle_down(s, btn_clock_now(), wakes);
+	settle_down(s, s->now, wakes);
 	pthread_mutex_unlock(&s->lock);
 	wake_all(s, wakes);
 }
 
 void btn_sched_ready_locked(struct baton_task *t)
 {
-	btn_core_ready(&t->s->core, btn_clock_now(), &t->core);
+	btn_core_ready(&t->s->core, t->s->now, &t->core);
 }
 
 void btn_sched_want_locked(struct baton_task *t, int by)
 {
 	t->wanted += by;
-	btn_core_urge(&t->s->core, btn_clock_now(), &t->core, t->wanted > 0);
+	btn_core_urge(&t->s->core, t->s->now, &t->core, t->wanted > 0);
 }
 
 /*
@@ -442,7 +444,7 @@ static void hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool le
 
 static void leave_slot(struct btn_worker *w, enum btn_stop why)
 {
-	uint64_t now = btn_clock_now();
+	uint64_t now = w->s->now;
 	unsigned slot = w->slot;
 
 	w->slot = -1;
@@ -466,7 +468,7 @@ static void come_back(struct btn_worker *w)
 {
 	struct btn_wakes wakes = { 0 };
 
-	end_away(w, btn_clock_now());
+	end_away(w, w->s->now);
 	btn_sched_ready_locked(w->task);
 	btn_sched_unlock(w->s, &wakes);
 	baton_parker_block(w->parker, BATON_FOREVER);
@@ -486,7 +488,7 @@ void btn_sched_wait(struct baton_task *t)
 	if (w->slot < 0) {
 		struct btn_wakes wakes = { 0 };
 
-		end_away(w, btn_clock_now());
+		end_away(w, w->s->now);
 		btn_sched_unlock(w->s, &wakes);
 		baton_parker_block(w->parker, BATON_FOREVER);
 		return;
@@ -510,7 +512,7 @@ static bool task_end(struct btn_worker *w, bool leaves)
 		come_back(w);
 		btn_sched_lock(s);
 	}
-	now = btn_clock_now();
+	now = s->now;
 	slot = w->slot;
 	w->slot = -1;
 	w->task = NULL;
@@ -648,7 +650,7 @@ static void *monitor_main(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1);
 	for (;;) {
 		btn_sched_lock(s);
-		now = btn_clock_now();
+		now = s->now;
 		memset(&wakes, 0, sizeof(wakes));
 		btn_core_tick(&s->core, now);
 		while (s->sleeps.top && s->sleeps.top->key <= now) {
@@ -838,7 +840,7 @@ int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const str
 		return -ENOMEM;
 	t->s = s;
 	btn_sched_lock(s);
-	err = btn_core_tenant(&s->core, &t->core, part(s, opts->low_ppm), part(s, opts->high_ppm), btn_clock_now());
+	err = btn_core_tenant(&s->core, &t->core, part(s, opts->low_ppm), part(s, opts->high_ppm), s->now);
 	if (!err) {
 		t->prev = &s->tenants;
 		t->next = s->tenants;
@@ -864,7 +866,7 @@ int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opt
 		return -EINVAL;
 	btn_sched_lock(s);
 	err = btn_core_tenant_set(&s->core, t->core, part(s, opts->low_ppm), part(s, opts->high_ppm),
-				  btn_clock_now());
+				  s->now);
 	btn_sched_unlock(s, &wakes);
 	return err;
 }
@@ -889,7 +891,7 @@ void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, 
 	unsigned i;
 
 	btn_sched_lock(s);
-	now = btn_clock_now();
+	now = s->now;
 	st.admitted = from->admitted;
 	st.rejected = from->rejected;
 	st.dropped = from->dropped;
@@ -935,7 +937,7 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 	r->first.arg = opts->arg;
 	r->refs = out ? 2 : 1;
 	btn_sched_lock(s);
-	now = btn_clock_now();
+	now = s->now;
 	r->core.info.arrival = opts->arrival && opts->arrival < now ? opts->arrival : now;
 	err = btn_core_submit(&s->core, now, &r->core, &r->first.core);
 	if (!err)
@@ -986,7 +988,7 @@ void baton_request_cancel(struct baton_request *r)
 
 	btn_sched_lock(s);
 	if (!r->done)
-		btn_core_cancel(&s->core, btn_clock_now(), &r->core, -ECANCELED);
+		btn_core_cancel(&s->core, s->now, &r->core, -ECANCELED);
 	btn_sched_unlock(s, &wakes);
 }
 
@@ -996,7 +998,7 @@ void baton_request_charge(struct baton_request *r, uint64_t cpu)
 
 	btn_sched_lock(s);
 	if (!r->done)
-		btn_core_charge(&s->core, btn_clock_now(), &r->core, cpu);
+		btn_core_charge(&s->core, s->now, &r->core, cpu);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -1007,7 +1009,7 @@ void baton_request_times(struct baton_request *r, struct baton_request_times *ou
 	uint64_t now;
 
 	btn_sched_lock(s);
-	now = btn_clock_now();
+	now = s->now;
 	t.cpu = r->core.cpu;
 	t.waited = r->core.waited;
 	t.throttled = r->core.held;
@@ -1066,7 +1068,7 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 	if (out)
 		*out = t;
 	btn_sched_lock(s);
-	btn_core_spawn(&s->core, btn_clock_now(), &t->req->core, &t->core);
+	btn_core_spawn(&s->core, s->now, &t->req->core, &t->core);
 	btn_sched_unlock(s, &wakes);
 	return 0;
 }
@@ -1145,7 +1147,7 @@ void baton_blocking_begin(void)
 	if (!w)
 		return;
 	btn_sched_lock(w->s);
-	now = btn_clock_now();
+	now = w->s->now;
 	if (w->slot >= 0) {
 		slot = w->slot;
 		w->slot = -1;

@@ -77,6 +77,7 @@ struct baton_tenant;
 /* The task that runs on this thread, or NULL. */
 struct baton_task *btn_sched_self(void);
 
+/* Takes the lock, and the time for all that follows until it is given up. */
 void btn_sched_lock(struct baton_sched *s);
 /* Everything that follows from what happened, then the lock is given up. */
 void btn_sched_unlock(struct baton_sched *s, struct btn_wakes *wakes);

@@ -18,6 +18,7 @@ int verb_dispatch(const char *prefix, const struct verb *verbs, int argc, char *
 
 int verb_bench(int argc, char **argv);
 
+int bench_quota(int argc, char **argv);
 int bench_switch(int argc, char **argv);
 
 #endif

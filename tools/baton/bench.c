@@ -12,6 +12,7 @@
 
 static const struct verb benches[] = {
 	{ "switch", bench_switch, "what it costs to hand the CPU to another thread" },
+	{ "quota", bench_quota, "what the scheduler costs, and what it keeps" },
 	{ NULL, NULL, NULL }
 };
 
