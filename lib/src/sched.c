@@ -20,7 +20,9 @@
  *
  * [SCHED-1] flag: whoever wants a worker to stop sets a bit; the worker reads
  * it at each checkpoint. What it does then it does with the lock, so the bit
- * orders nothing.
+ * orders nothing. Nor does `locking`, by which a worker says that it is about
+ * to take the lock: the monitor, which holds it, does not mistake that for
+ * sleeping, and if it sees it late no more than a slot is lost.
  */
 #include "sched_int.h"
 
@@ -390,7 +392,11 @@ static void wake_all(struct baton_sched *s, struct btn_wakes *wakes)
 
 void btn_sched_lock(struct baton_sched *s)
 {
+	if (self)
+		atomic_store_explicit(&self->locking, true, memory_order_relaxed); /* [SCHED-1] */
 	pthread_mutex_lock(&s->lock);
+	if (self)
+		atomic_store_explicit(&self->locking, false, memory_order_relaxed); /* [SCHED-1] */
 	s->now = btn_clock_now();
 }
 
@@ -630,6 +636,8 @@ static void look_at_slots(struct baton_sched *s, uint64_t now)
 		cpu = cpu_of(w);
 		if (!s->cpu_at[i])
 			s->cpu_at[i] = cpu;
+		else if (atomic_load_explicit(&w->locking, memory_order_relaxed)) /* [SCHED-1] */
+			continue;	/* it is about to */
 		else if (cpu - s->cpu_at[i] >= RESCUE_NS - TICK_NS)
 			rescue(s, now, i, true);
 		else if (now >= s->poked_at[i] + RESCUE_NS && cpu == s->cpu_at[i] && sleeps(w))

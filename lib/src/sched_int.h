@@ -25,6 +25,8 @@
 struct btn_worker {
 	/* Anybody; read at each checkpoint. */
 	BTN_ALIGNED _Atomic uint32_t flag;
+	/* The owner: it waits for the scheduler's lock. */
+	_Atomic bool locking;
 
 	/* The owner; and with the lock held, while it waits, others. */
 	BTN_ALIGNED int quiet;		/* checkpoints until the clock is read */
