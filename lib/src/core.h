@@ -125,7 +125,7 @@ int btn_core_init(struct btn_core *c, unsigned slots, const struct btn_tier_setu
 		  unsigned n_tiers, uint64_t low_limit);
 void btn_core_fini(struct btn_core *c);
 
-/* A tenant is 2 KiB for each quota above 0 and a little more. */
+/* A tenant is 4 KiB for each quota above 0 and a little more. */
 int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now);
 /* -ENOSPC: more of BTN_LOW sold than low_limit. -ENOMEM. Nothing changed then. */
 int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high, uint64_t now);

@@ -40,7 +40,7 @@ void btn_account_init(struct btn_account *a, struct btn_log *log)
 
 void btn_account_set_scale(struct btn_account *a, uint64_t of)
 {
-	a->full = of / 128 < 1024 ? 1024 : of / 128;
+	a->full = of / 256 < 1024 ? 1024 : of / 256;
 }
 
 void btn_account_set_quota(struct btn_account *a, uint64_t quota)

@@ -43,19 +43,20 @@
  * the next grants smaller.
  *
  * The log has BTN_LOG places. The newest entry takes more until it holds
- * quota/128 or is BTN_SPAN old, and then there is a new one; CPU used at a time
+ * quota/256 or is BTN_SPAN old, and then there is a new one; CPU used at a time
  * for which there is an entry already (in another slot) goes into that. Within
- * a second there are thus at most 128 full ones and 100 old ones. Where there
+ * a second there are thus at most 256 full ones and 200 old ones. Where there
  * are more, after overruns or a change of the quota, the newest takes all: that
  * delays what is in it, which (2) allows.
  *
  * At saturation each ns that was used is to be had again one second later and
- * what its entry adds: for a burst at most the time in which quota/128 was
+ * what its entry adds: for a burst at most the time in which quota/256 was
  * used. What is less than `min` is not given out, at most 1/400 of the quota.
  * So a tenant that always wants more gets at least (1 - 1/400) / (1 + d) of its
  * quota, where d is how long on average, in seconds, a ns that is to be had
  * waits for its entry and for a slot: no rule that is kept in every sliding
- * second can give more. Alone that is 99.3%.
+ * second can give more. Alone that is 99.3%; a tenant that has to wait 10 ms
+ * for a slot loses one percent.
  *
  * (A token bucket of one second's quota gives twice the quota in the second
  * after a pause; one without burst refuses what the tenant bought. Fixed
@@ -80,8 +81,8 @@
 #include <stdint.h>
 
 #define BTN_SECOND	1000000000ULL
-#define BTN_SPAN	10000000ULL	/* ns that an entry covers at most */
-#define BTN_LOG		256
+#define BTN_SPAN	5000000ULL	/* ns that an entry covers at most */
+#define BTN_LOG		512
 #define BTN_NEVER	UINT64_MAX
 
 /* Times in units of 1024 ns, rounded up, modulo 2^32; amounts of 64 ns. */
@@ -115,7 +116,7 @@ void btn_account_init(struct btn_account *a, struct btn_log *log);
 /* At any time, also under load. What is reserved stays so. */
 void btn_account_set_quota(struct btn_account *a, uint64_t quota);
 
-/* The log resolves bursts of 1/128 of this; as set_quota leaves it, of the quota. */
+/* The log resolves bursts of 1/256 of this; as set_quota leaves it, of the quota. */
 void btn_account_set_scale(struct btn_account *a, uint64_t of);
 
 /* What may be granted at this time: quota - used - reserved, or 0. */

@@ -975,7 +975,7 @@ static void tiers(void)
 	run_until_end();
 	for (s = first; s < S.end / BTN_SECOND; s++) {
 		a = S.tier_ref[2].second[s];
-		MUST(a + slots * S.c.slice >= tiers[2].reserve * 99 / 100, "Q13: reserve %" PRIu64 ", got %" PRIu64,
+		MUST(a + slots * S.c.slice >= tiers[2].reserve * 98 / 100, "Q13: reserve %" PRIu64 ", got %" PRIu64,
 		     tiers[2].reserve, a);
 		a = S.tier_ref[3].second[s];
 		MUST(a >= tiers[3].limit * 96 / 100 && a <= tiers[3].limit + slots * 100 * US,

@@ -122,7 +122,7 @@ struct baton_tenant_opts {
  * @out: the tenant; set to NULL on an error
  * @opts: what it buys
  *
- * Any thread. Takes 2 KiB for each quota above 0.
+ * Any thread. Takes 4 KiB for each quota above 0.
  *
  * Returns 0; -EINVAL: opts->sz; -ENOSPC: the low-latency quotas would be more
  * than low_limit_ppm together; -ENOMEM.
