@@ -281,6 +281,15 @@ TEST(channel)
 		baton_request_put(c[i]);
 	}
 	CHECK_EQ(count, 1000 + 3 * 500 * 501 / 2);
+	baton_chan_destroy(chan);
+	/* What was in it when it was closed can still be had. */
+	CHECK_EQ(baton_chan_create(&chan, s, 4), 0);
+	for (i = 1; i <= 3; i++)
+		CHECK_EQ(baton_chan_send(chan, (void *)(long)i), 0);
+	baton_chan_close(chan);
+	count = 0;
+	run(consumes, NULL);
+	CHECK_EQ(count, 6);
 	close_sched();
 	baton_chan_destroy(chan);
 }
@@ -322,6 +331,44 @@ TEST(blocking)
 	close_sched();
 	close(pipe_fd[0]);
 	close(pipe_fd[1]);
+}
+
+static void blocks_and_works(void *arg)
+{
+	struct timespec ts;
+	uint64_t end = 0;
+
+	baton_blocking_begin();
+	do {
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+		if (!end)
+			end = ts.tv_nsec + 20 * MS;
+	} while ((uint64_t)(ts.tv_sec * 1000000000LL + ts.tv_nsec) < end);
+	*(int *)arg = sched_getscheduler(0);
+	baton_blocking_end();
+	atomic_store(&most, 1);
+}
+
+static void until_most(void *arg)
+{
+	while (!atomic_load(&most))
+		baton_checkpoint();
+}
+
+/* It said so, and has no slot to be rescued from: nobody demotes it. */
+TEST(blocking_is_not_refusing)
+{
+	struct baton_request *r;
+	int policy = -1;
+
+	open_sched(1, 0);
+	most = 0;
+	ask(&r, blocks_and_works, &policy);
+	run(until_most, NULL);
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+	CHECK_EQ(policy, SCHED_OTHER);
+	close_sched();
 }
 
 static void until_told(void *arg)
