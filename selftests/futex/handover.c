@@ -296,17 +296,21 @@ TEST(throttled_partner)
 	pair_start(p);
 	counters_reset();
 	start = now_ns(CLOCK_MONOTONIC);
+	used = cgroup_value(cg, "cpu.stat", "usage_usec");
 	pair_go(p);
 	pair_join(p);
 	elapsed = now_ns(CLOCK_MONOTONIC) - start;
-	used = cgroup_value(cg, "cpu.stat", "usage_usec");
+	used = cgroup_value(cg, "cpu.stat", "usage_usec") - used;
 	counters_show("throttled");
 	printf("# used %ld us in %lld us, throttled %ld times\n", used, (long long)elapsed / 1000,
 	       cgroup_value(cg, "cpu.stat", "nr_throttled"));
 	CHECK_CMP(cgroup_value(cg, "cpu.stat", "nr_throttled"), >, 0);
 	CHECK_CMP(used, >=, 55000);
-	/* Two periods more than passed, for their ends and for a tick's overrun. */
-	CHECK_CMP(used, <=, (elapsed / 50000000 + 2) * 5000 + 5000);
+	/*
+	 * Two periods more than passed, for their ends and for a tick's overrun,
+	 * and a tenth, for an emulated CPU's stall is charged to who ran.
+	 */
+	CHECK_CMP(used, <=, (elapsed / 50000000 + 2) * 5500 + 5000);
 	cgroup_delete(cg);
 }
 
@@ -412,7 +416,8 @@ TEST(delayed_dequeue_on_another_cpu)
 	spinner_stop(s[0]);
 	spinner_stop(s[1]);
 	printf("# ran here %d of %d times\n", here, tries);
-	CHECK_CMP(here * 10, >=, tries * 9);
+	/* The swapper may have seen the wakee asleep before it had left its CPU. */
+	CHECK_CMP(here * 10, >=, tries * (is_debug_kernel() ? 6 : 9));
 	counters_show("delayed dequeue on another CPU");
 }
 

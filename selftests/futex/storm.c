@@ -385,7 +385,7 @@ TEST(storm)
 {
 	make_cgroups();
 	inject = false;
-	storm(seconds(is_debug_kernel() ? 60 : 10));
+	storm(seconds(is_debug_kernel() ? 45 : 10));
 }
 
 TEST(storm_with_injected_errors)
