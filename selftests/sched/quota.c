@@ -111,6 +111,15 @@ static void nothing(void *arg)
 	atomic_fetch_add(&count, 1);
 }
 
+static struct baton_request_times carried;
+
+/* Something else uses up all that its tenant has, and more. */
+static void calls(void *arg)
+{
+	baton_request_times(baton_request_self(), &carried, sizeof(carried));
+	baton_request_charge(baton_request_self(), carried.budget + 10 * MS);
+}
+
 TEST(q01_two_quotas)
 {
 	struct baton_tenant_stats st;
@@ -129,7 +138,7 @@ TEST(q02_per_second)
 	int i, k, n = 200;
 
 	open_sched(2);
-	t = tenant(0, 100000);
+	t = tenant(0, 20000);
 	for (i = 0; i < 4; i++)
 		CHECK_EQ(submit(t, BATON_BATCH, hogs, NULL, NULL), 0);
 	for (i = 0; i < n; i++) {
@@ -141,8 +150,8 @@ TEST(q02_per_second)
 	close_sched();
 	for (i = 0; i < n; i++)
 		for (k = i + 1; k < n && at[k].t - at[i].t < SECOND; k++)
-			CHECK_CMP(at[k].cpu - at[i].cpu, <=, 200 * MS + 20 * MS);
-	CHECK_CMP(at[n - 1].cpu, >=, 100 * MS);
+			CHECK_CMP(at[k].cpu - at[i].cpu, <=, 40 * MS + 10 * MS);
+	CHECK_CMP(at[n - 1].cpu, >=, 30 * MS);
 }
 
 TEST(q03_critical)
@@ -193,6 +202,11 @@ TEST(q04_batch)
 	/* 60 of these 100 ms in the first second, and none from the other quota. */
 	CHECK_CMP(baton_clock_now() - begin, >=, 900 * MS);
 	CHECK_EQ(stats(t).cpu[BATON_TIER_LOW], 0);
+	/* Also where nothing is left. */
+	CHECK_EQ(submit(t, BATON_BATCH, calls, NULL, &r[0]), 0);
+	CHECK_EQ(finish(r[0]), 0);
+	CHECK_EQ(submit(t, BATON_BATCH, nothing, NULL, &r[0]), 0);
+	CHECK_EQ(finish(r[0]), 0);
 	CHECK_EQ(stats(t).rejected, 0);
 	close_sched();
 }
@@ -369,14 +383,6 @@ TEST(q10_all_tasks)
 	CHECK_CMP(times.cpu, <=, 150 * MS);
 	CHECK_EQ(stats(t).cpu[BATON_TIER_HIGH], times.cpu);
 	close_sched();
-}
-
-static struct baton_request_times carried;
-
-static void calls(void *arg)
-{
-	baton_request_times(baton_request_self(), &carried, sizeof(carried));
-	baton_request_charge(baton_request_self(), carried.budget + 10 * MS);
 }
 
 TEST(q11_child_calls)
@@ -558,7 +564,6 @@ TEST(q14_policies)
 TEST(q15_burst)
 {
 	struct baton_tenant *t[3];
-	struct baton_tenant_stats st;
 	struct baton_request *r;
 	int i, k;
 
@@ -569,13 +574,11 @@ TEST(q15_burst)
 	for (i = 0; i < 2; i++)
 		for (k = 0; k < 24; k++)
 			CHECK_EQ(submit(t[i], BATON_TOLERANT, burns, (void *)10, NULL), 0);
-	for (i = 0; i < 20; i++) {
-		CHECK_EQ(submit(t[2], BATON_TOLERANT, burns, (void *)1, &r), 0);
-		CHECK_EQ(finish(r), 0);
-		usleep(10000);
-	}
-	st = stats(t[2]);
-	CHECK_CMP(st.wait_p50, <=, 100 * MS);
+	usleep(5000);
+	CHECK_EQ(submit(t[2], BATON_TOLERANT, burns, (void *)1, &r), 0);
+	CHECK_EQ(finish(r), 0);
+	/* In order of arrival it would have been the 49th. */
+	CHECK_CMP(count, <=, 12);
 	close_sched();
 }
 
@@ -636,14 +639,11 @@ TEST(q16_changes)
 
 static struct baton_mutex *mutex;
 
-static uint64_t unlocked_cpu;
-
 static void locks_and_burns(void *arg)
 {
 	CHECK_ANY(baton_mutex_lock(mutex) == 0);
 	holding = true;
-	burns((void *)60);
-	unlocked_cpu = my_cpu();
+	burns((void *)30);
 	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
 	burns((void *)100);
 }
@@ -655,19 +655,18 @@ static void locks(void *arg)
 }
 
 /*
- * It has 20 ms a second and holds a lock for 60 ms of CPU: without help that
- * takes two seconds and more, with it as long as 60 ms of CPU take. And then
- * it has to pay for it.
+ * It has 2 ms a second and holds a lock for 30 ms of CPU: without help that
+ * takes 14 seconds and more, with it as long as 30 ms of CPU take.
  */
 TEST(lock_held_without_quota)
 {
 	struct baton_tenant *poor, *paying;
 	struct baton_request *r;
-	uint64_t begin, end;
+	uint64_t begin;
 
 	open_sched(2);
 	CHECK_EQ(baton_mutex_create(&mutex, s), 0);
-	poor = tenant(0, 10000);
+	poor = tenant(0, 1000);
 	paying = tenant(100000, 0);
 	holding = false;
 	CHECK_EQ(submit(poor, BATON_BATCH, locks_and_burns, NULL, NULL), 0);
@@ -676,12 +675,7 @@ TEST(lock_held_without_quota)
 	begin = baton_clock_now();
 	CHECK_EQ(submit(paying, BATON_CRITICAL, locks, NULL, &r), 0);
 	CHECK_EQ(finish(r), 0);
-	/* In so short a time it never bought that. (One that was starved of CPU shows
-	 * nothing.) */
-	end = baton_clock_now();
-	CHECK(unlocked_cpu >= 60 * MS);
-	if (end - begin < 1500 * MS)
-		CHECK_CMP(unlocked_cpu, >, 20 * MS * ((end - begin) / SECOND + 1) + 10 * MS);
+	CHECK_CMP(baton_clock_now() - begin, <, 9 * SECOND);
 	struct baton_tenant_opts o = { .sz = sizeof(o), .high_ppm = 1000000 };
 	CHECK_EQ(baton_tenant_set(poor, &o), 0);
 	close_sched();
