@@ -213,9 +213,11 @@ static inline bool give(struct baton_parker *to, const char *who)
 	BTN_POINT("park:give:exchange");
 	old = atomic_exchange_explicit(&to->word, BTN_PARK_PERMIT,
 				       memory_order_release); /* [PARK-1] */
+	if (old == BTN_PARK_PARKED)
+		return true;
 	if (btn_unlikely(old == BTN_PARK_DEAD))
 		btn_die(who, 0);
-	return old == BTN_PARK_PARKED;
+	return false;
 }
 
 /* True if the permit was there; else the word is PARKED and the owner must wait. */
@@ -237,6 +239,22 @@ static inline bool take_or_park(struct baton_parker *self, uint64_t deadline)
 	return false;
 }
 
+static inline bool still_parked(struct baton_parker *self)
+{
+	BTN_POINT("park:still_parked:look");
+	return atomic_load_explicit(&self->word, memory_order_relaxed) == /* [PARK-2] */
+	       BTN_PARK_PARKED;
+}
+
+/* The owner that parked has its permit. */
+static inline int take(struct baton_parker *self)
+{
+	BTN_POINT("park:take:exchange");
+	atomic_exchange_explicit(&self->word, BTN_PARK_EMPTY,
+				 memory_order_acquire); /* [PARK-1] */
+	return 0;
+}
+
 /* The word was PARKED and a first wait returned err. */
 static int wait_on(struct baton_parker *self, uint64_t deadline, int err)
 {
@@ -249,17 +267,11 @@ static int wait_on(struct baton_parker *self, uint64_t deadline, int err)
 				return 0;
 			return -ETIMEDOUT;
 		}
-		BTN_POINT("park:wait_on:look");
-		if (atomic_load_explicit(&self->word, memory_order_relaxed) != /* [PARK-2] */
-		    BTN_PARK_PARKED)
-			break;
+		if (!still_parked(self))
+			return take(self);
 		BTN_POINT("park:wait_on:again");
 		err = btn_futex->wait(&self->word, BTN_PARK_PARKED, deadline);
 	}
-	BTN_POINT("park:wait_on:take");
-	atomic_exchange_explicit(&self->word, BTN_PARK_EMPTY,
-				 memory_order_acquire); /* [PARK-1] */
-	return 0;
 }
 
 int baton_parker_block(struct baton_parker *self, uint64_t deadline)
@@ -283,6 +295,8 @@ void baton_parker_resume(struct baton_parker *to)
 int baton_parker_switch_to(struct baton_parker *self, struct baton_parker *to,
 			   uint64_t deadline)
 {
+	int err;
+
 	if (!give(to, "baton_parker_switch_to: this parker was destroyed"))
 		return baton_parker_block(self, deadline);
 	/* From here on *to may be another parker, and its owner is owed a wake. */
@@ -301,7 +315,9 @@ int baton_parker_switch_to(struct baton_parker *self, struct baton_parker *to,
 		return 0;
 	}
 	BTN_POINT("park:switch_to:swap");
-	return wait_on(self, deadline,
-		       btn_futex->swap(&self->word, BTN_PARK_PARKED, deadline,
-				       &to->word));
+	err = btn_futex->swap(&self->word, BTN_PARK_PARKED, deadline, &to->word);
+	/* Nearly always so: wait_on() need not be called. */
+	if (btn_likely(!err && !still_parked(self)))
+		return take(self);
+	return wait_on(self, deadline, err);
 }
