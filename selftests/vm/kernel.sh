@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# tools/vm/kernel on a tree that only pretends to be a kernel: the cache, its
+# keys, and what an interrupted build leaves.
+set -u
+. "$TOP/selftests/tap.sh"
+w=$tap_dir
+export BATON_CACHE=$w/cache LINUX_TARBALL=$w/linux.tar.xz MAKELOG=$w/made
+# The tools under test, with fragments that a test may change.
+mkdir -p "$w/top/tools" "$w/top/kernel-patch" "$w/src/init"
+cp -r "$TOP/tools/vm" "$w/top/tools/"
+cp "$TOP/Kconfig.snippet" "$w/top/"
+: >"$w/top/kernel-patch/series"
+kernel() { "$w/top/tools/vm/kernel" "$@"; }
+image() { kernel "$@" | tail -n 1; }
+made() { grep -c vmlinux "$MAKELOG"; }
+
+# Its make takes every option but those in the file `refuses`.
+cat >"$w/src/Makefile" <<'MAKE'
+allnoconfig olddefconfig:
+	sed 's/^\(.*\)=n$$/# \1 is not set/' $(KCONFIG_ALLCONFIG) | grep -vxFf refuses >$(O)/.config
+vmlinux:
+	echo vmlinux >>$(MAKELOG)
+	for i in $$(seq 200); do [ ! -e $(MAKELOG).wait ] || sleep 0.1; done
+	echo finished >>$(MAKELOG)
+	cp /bin/true $(O)/vmlinux
+	echo >$(O)/System.map
+MAKE
+touch "$w/src/Kbuild"
+echo 'CONFIG_FUTEX_SWAP=y' >"$w/src/refuses"
+mkdir -p "$w/src/kernel" "$w/src/lib" "$w/src/arch/x86"
+echo one >"$w/src/file"
+tar -C "$w" -cJf "$LINUX_TARBALL" src
+printf -- '--- a/file\n+++ b/file\n@@ -1 +1 @@\n-one\n+two\n' >"$w/a.patch"
+sed 's/two/three/' "$w/a.patch" >"$w/b.patch"
+
+builds_once() {
+	local i
+	: >"$MAKELOG"
+	i=$(image unpatched) || exit 1
+	expect [ -f "$i" ]
+	expect [ -f "${i%/*}/config" ]
+	expect [ "$(image unpatched)" = "$i" ]
+	expect [ "$(made)" -eq 1 ]
+}
+tells_kernels_apart() {
+	local a
+	a=$(kernel --key naive "$w/a.patch")
+	expect [ "$a" != "$(kernel --key naive "$w/b.patch")" ]
+	expect [ "$(kernel --key plain)" != "$(kernel --key debug)" ]
+	echo '# only a comment' >>"$w/top/tools/vm/vm.config"
+	expect [ "$a" = "$(kernel --key naive "$w/a.patch")" ]
+	echo 'CONFIG_ANYTHING=y' >>"$w/top/tools/vm/vm.config"
+	expect [ "$a" != "$(kernel --key naive "$w/a.patch")" ]
+}
+names_an_option_that_does_not_take() {
+	mkdir "$w/tree" && cp -r "$w/src/." "$w/tree"
+	echo CONFIG_SMP=y >>"$w/tree/refuses"
+	expect_rc 1 kernel --tree "$w/tree" plain
+	expect_says 'did not take: CONFIG_SMP=y \('
+	# What belongs to the series may be unknown, but not known and refused.
+	echo 'CONFIG_FUTEX_SWAP=y' >"$w/tree/refuses"
+	expect_rc 0 kernel --tree "$w/tree" plain
+	echo 'config FUTEX_SWAP' >"$w/tree/init/Kconfig"
+	rm -r "$BATON_CACHE"/tree-*
+	expect_rc 1 kernel --tree "$w/tree" plain
+	expect_says 'did not take: CONFIG_FUTEX_SWAP=y \('
+}
+refuses_a_patch_that_does_not_apply() {
+	sed 's/one/nothing like it/' "$w/a.patch" >"$w/c.patch"
+	expect_rc 1 kernel naive "$w/c.patch"
+	expect [ -z "$(ls -d "$BATON_CACHE"/work.* 2>/dev/null)" ]
+}
+leaves_nothing_when_interrupted() {
+	local pid rc=0
+	: >"$MAKELOG" && touch "$MAKELOG.wait"
+	env --default-signal=INT "$w/top/tools/vm/kernel" naive "$w/a.patch" 2>"$w/err" &
+	pid=$!
+	until [ -s "$MAKELOG" ]; do sleep 0.1; done
+	kill -INT $pid
+	wait $pid || rc=$?
+	rm "$MAKELOG.wait"
+	expect [ $rc -eq 130 ]
+	expect [ -z "$(ls -d "$BATON_CACHE"/work.* "$BATON_CACHE"/kernel/naive-* 2>/dev/null)" ]
+	expect [ "$(tail -n 1 "$MAKELOG")" = vmlinux ]
+}
+two_build_it_once() {
+	local pid
+	: >"$MAKELOG" && touch "$MAKELOG.wait"
+	image naive "$w/b.patch" >"$w/one" 2>"$w/err1" &
+	pid=$!
+	until [ -s "$MAKELOG" ]; do sleep 0.1; done
+	image naive "$w/b.patch" >"$w/two" 2>"$w/err2" &
+	until grep -q waiting "$w/err2" || [ "$(made)" -gt 1 ]; do sleep 0.1; done
+	rm "$MAKELOG.wait"
+	wait
+	expect [ -f "$(cat "$w/one")" ]
+	expect cmp "$w/one" "$w/two"
+	expect [ "$(made)" -eq 1 ]
+}
+bounds_the_cache() {
+	local i
+	for i in $(seq 20); do
+		mkdir -p "$BATON_CACHE/kernel/plain-$i" && touch -d "-$i days" "$BATON_CACHE/kernel/plain-$i"
+	done
+	image naive "$w/a.patch" >"$w/one"
+	expect [ -f "$(cat "$w/one")" ]
+	expect [ "$(ls "$BATON_CACHE/kernel" | wc -l)" -eq 8 ]
+	expect [ ! -e "$BATON_CACHE/kernel/plain-20" ]
+}
+
+for t in builds_once tells_kernels_apart names_an_option_that_does_not_take refuses_a_patch_that_does_not_apply \
+	leaves_nothing_when_interrupted two_build_it_once bounds_the_cache; do
+	check "$t" "$t"
+done
+finish
