@@ -31,7 +31,7 @@ touch "$w/src/Kbuild"
 echo 'CONFIG_FUTEX_SWAP=y' >"$w/src/refuses"
 mkdir -p "$w/src/kernel" "$w/src/lib" "$w/src/arch/x86"
 echo one >"$w/src/file"
-tar -C "$w" -cJf "$LINUX_TARBALL" src
+tar -C "$w" -cf "$LINUX_TARBALL" src
 printf -- '--- a/file\n+++ b/file\n@@ -1 +1 @@\n-one\n+two\n' >"$w/a.patch"
 sed 's/two/three/' "$w/a.patch" >"$w/b.patch"
 
