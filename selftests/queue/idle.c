@@ -84,7 +84,7 @@ static uint64_t cpu_time(void)
 TEST(workers_without_work)
 {
 	struct baton_runq_opts o = { .sz = sizeof(o), .slots = WORKERS };
-	unsigned long before, after;
+	unsigned long before = 1, after;
 	pthread_t t[WORKERS];
 	unsigned int i, tries;
 	uint64_t cpu;
@@ -95,11 +95,12 @@ TEST(workers_without_work)
 	/* They have worked, and come to rest. */
 	for (i = 1; i < 1000; i++)
 		CHECK_EQ(baton_runq_submit(runq, (void *)(uintptr_t)i), 0);
-	for (tries = 0; atomic_load(&ran) < 999 || !all_asleep(&before); tries++) {
-		CHECK_CMP(tries, <, 3000);
-		usleep(10000);
+	after = 0;
+	for (tries = 0; atomic_load(&ran) < 999 || !all_asleep(&before) || before != after; tries++) {
+		CHECK_CMP(tries, <, 600);
+		after = before;
+		usleep(100000);
 	}
-	all_asleep(&before);
 	cpu = cpu_time();
 	sleep(seconds);
 	cpu = cpu_time() - cpu;
