@@ -20,5 +20,6 @@ int verb_bench(int argc, char **argv);
 
 int bench_quota(int argc, char **argv);
 int bench_switch(int argc, char **argv);
+int bench_queue(int argc, char **argv);
 
 #endif

@@ -8,19 +8,6 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "baton.h"
-
-static const struct verb benches[] = {
-	{ "switch", bench_switch, "what it costs to hand the CPU to another thread" },
-	{ "quota", bench_quota, "what the scheduler costs, and what it keeps" },
-	{ NULL, NULL, NULL }
-};
-
-int verb_bench(int argc, char **argv)
-{
-	return verb_dispatch("baton bench", benches, argc, argv);
-}
-
 int bench_options(struct bench *b, const char *name, const char *help, int argc, char **argv)
 {
 	*b = (struct bench){ .name = name, .where = "host", .table = true };

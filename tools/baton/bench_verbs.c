@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "baton.h"
+
+static const struct verb benches[] = {
+	{ "switch", bench_switch, "what it costs to hand the CPU to another thread" },
+	{ "quota", bench_quota, "what the scheduler costs, and what it keeps" },
+	{ "queue", bench_queue, "the queues, against every other that Debian has" },
+	{ 0 }
+};
+
+int verb_bench(int argc, char **argv)
+{
+	return verb_dispatch("baton bench", benches, argc, argv);
+}
