@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * bench-queue - the queues against what a C or C++ programmer would pick.
+ *
+ * Every queue runs in every case, each time in a process of its own, one after
+ * the other, and then all of them again: a round. An item counts when it is
+ * popped. A value is the median of the rounds; a ratio is the median of the
+ * ratios within each round, so that what disturbs the machine for longer than a
+ * round disturbs both sides.
+ *
+ * What a case is: NpMc, N threads that push and M that pop; pair, two threads
+ * that each push one and pop one; bulk32, 32 at a time; hop, the way of one item
+ * to a thread that spins for it on another CPU; steal, an owner that pushes and
+ * a thief. All queues have the same loops and wait in the same way (loops.h).
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../baton/bench.h"
+#include "others.h"
+#include "peer.h"
+
+struct peer *peers;
+
+#define CAPACITY 1024
+#define MAX_PEERS 40
+#define MAX_THREADS 32
+#define MAX_ROUNDS 101
+#define TOO_LONG 15		/* seconds */
+
+enum how { ITEMS, PAIR, BULK };
+
+struct kase {
+	const char *name;
+	enum how how;
+	int producers, consumers;
+	bool deque;
+};
+
+static const struct kase cases[] = {
+	{ "1p1c", ITEMS, 1, 1, false },
+	{ "2p2c", ITEMS, 2, 2, false },
+	{ "4p4c", ITEMS, 4, 4, false },
+	{ "16p16c", ITEMS, 16, 16, false },
+	{ "pair", PAIR, 2, 0, false },
+	{ "bulk32", BULK, 1, 1, false },
+	{ "bulk32_2p2c", BULK, 2, 2, false },
+	{ "steal", ITEMS, 1, 1, true },
+	{ "steal32", BULK, 1, 1, true },
+};
+#define CASES (sizeof(cases) / sizeof(*cases))
+
+/* One measurement, from its process to ours. */
+struct outcome {
+	double rate, cpu;	/* items/s; CPU seconds for a million of them */
+	bool ok;
+};
+
+static struct outcome *out;
+static uint32_t *hops;
+
+#define HOPS 20000
+
+struct job {
+	const struct peer *p;
+	void *q;
+	size_t n;
+	int role;		/* 0 pushes, 1 pops, 2 both */
+	bool bulk;
+	int cpu;		/* or -1 */
+	uintptr_t sum;
+	pthread_barrier_t *start;
+};
+
+static void pin(int nr)
+{
+	cpu_set_t all, one;
+	int i;
+
+	sched_getaffinity(0, sizeof(all), &all);
+	CPU_ZERO(&one);
+	for (i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all) && nr-- == 0)
+			CPU_SET(i, &one);
+	if (CPU_COUNT(&one))
+		sched_setaffinity(0, sizeof(one), &one);
+}
+
+static void *run_job(void *arg)
+{
+	struct job *j = arg;
+
+	if (j->cpu >= 0)
+		pin(j->cpu);
+	pthread_barrier_wait(j->start);
+	if (j->role == 2)
+		j->sum = j->p->pair(j->q, 16, j->n);
+	else if (j->role == 1)
+		j->sum = (j->bulk ? j->p->consume_bulk : j->p->consume)(j->q, j->n);
+	else
+		(j->bulk ? j->p->produce_bulk : j->p->produce)(j->q, 16, j->n);
+	return NULL;
+}
+
+/* In a child: the whole of one measurement. */
+static void measure_here(const struct peer *p, const struct kase *k, size_t n)
+{
+	int threads = k->producers + k->consumers, i;
+	uintptr_t want = 0, got = 0;
+	struct job job[MAX_THREADS];
+	pthread_t t[MAX_THREADS];
+	pthread_barrier_t start;
+	struct rusage u0, u1;
+	uint64_t t0, ns;
+	void *q;
+
+	q = p->create(CAPACITY, (unsigned)threads);
+	if (!q)
+		_exit(1);
+	pthread_barrier_init(&start, NULL, (unsigned)threads + 1);
+	for (i = 0; i < threads; i++) {
+		bool pushes = i < k->producers;
+
+		job[i] = (struct job){ .p = p, .q = q, .start = &start, .bulk = k->how == BULK,
+				       .role = k->how == PAIR ? 2 : !pushes,
+				       .n = n / (size_t)(pushes ? k->producers : k->consumers),
+				       .cpu = threads == 2 ? i : -1 };
+		if (pushes)
+			want += 16 * job[i].n * (job[i].n + 1) / 2;
+		if (pthread_create(&t[i], NULL, run_job, &job[i]))
+			_exit(1);
+	}
+	getrusage(RUSAGE_SELF, &u0);
+	pthread_barrier_wait(&start);
+	t0 = peer_now();
+	for (i = 0; i < threads; i++) {
+		pthread_join(t[i], NULL);
+		got += job[i].sum;
+	}
+	ns = peer_now() - t0;
+	getrusage(RUSAGE_SELF, &u1);
+	if (got != want) {
+		fprintf(stderr, "bench-queue: %s %s: lost items\n", p->name, k->name);
+		_exit(1);
+	}
+	out->rate = (double)n * 1e9 / (double)ns;
+	out->cpu = ((double)(u1.ru_utime.tv_sec + u1.ru_stime.tv_sec - u0.ru_utime.tv_sec - u0.ru_stime.tv_sec) +
+		    (double)(u1.ru_utime.tv_usec + u1.ru_stime.tv_usec - u0.ru_utime.tv_usec - u0.ru_stime.tv_usec) / 1e6) /
+		   ((double)n / 1e6);
+	out->ok = true;
+	_exit(0);
+}
+
+/* True: the child did what it should, in time. */
+static bool wait_child(pid_t pid)
+{
+	uint64_t give_up = peer_now() + UINT64_C(1000000000) * TOO_LONG;
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (peer_now() > give_up) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return false;
+		}
+		usleep(500);
+	}
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+static bool measure(const struct peer *p, const struct kase *k, size_t n, struct outcome *o)
+{
+	pid_t pid;
+
+	memset(out, 0, sizeof(*out));
+	fflush(NULL);
+	pid = fork();
+	if (!pid)
+		measure_here(p, k, n);
+	*o = (struct outcome){ 0 };
+	if (pid < 0 || !wait_child(pid) || !out->ok)
+		return false;
+	*o = *out;
+	return true;
+}
+
+static bool fits(const struct peer *p, const struct kase *k)
+{
+	return !p->missing && (p->kind == PEER_DEQUE) == k->deque && (k->how != BULK || p->produce_bulk);
+}
+
+static double median_of(double *v, int n)
+{
+	double w[MAX_ROUNDS];
+
+	memcpy(w, v, (size_t)n * sizeof(*v));
+	return bench_median(w, (size_t)n);
+}
+
+/* Rates of the last run of each case, for ratios between cases. */
+static double rates[CASES][MAX_PEERS][MAX_ROUNDS];
+static bool have[CASES][MAX_PEERS];
+static struct peer *list[MAX_PEERS];
+static int nr_peers, rounds;
+
+static int find(const char *name)
+{
+	int i;
+
+	for (i = 0; i < nr_peers; i++)
+		if (!strcmp(list[i]->name, name))
+			return i;
+	return -1;
+}
+
+static double ratio_of(size_t k, int a, size_t l, int b)
+{
+	double v[MAX_ROUNDS];
+	int i;
+
+	for (i = 0; i < rounds; i++)
+		v[i] = rates[k][a][i] / rates[l][b][i];
+	return bench_median(v, (size_t)rounds);
+}
+
+/* The best one that p is compared with in case k, or -1. */
+static int best_of(size_t k, int p)
+{
+	double best = 0, v;
+	int i, at = -1;
+
+	for (i = 0; i < nr_peers; i++) {
+		if (!have[k][i] || i == p || list[i]->tokens || list[i]->kind != list[p]->kind)
+			continue;
+		v = median_of(rates[k][i], rounds);
+		if (v > best) {
+			best = v;
+			at = i;
+		}
+	}
+	return at;
+}
+
+static void put_ratio(const struct bench *b, const char *name, size_t k, int a, size_t l, int c)
+{
+	char base[64];
+	struct bench_result r = { .name = name, .unit = "ops/s", .n = (unsigned long)rounds,
+				  .baseline = base, .value = median_of(rates[k][a], rounds),
+				  .ratio = ratio_of(k, a, l, c) };
+
+	snprintf(base, sizeof(base), "%s_%s", list[c]->name, cases[l].name);
+	bench_put(b, &r);
+}
+
+static size_t case_of(const char *name)
+{
+	size_t k = 0;
+
+	while (strcmp(cases[k].name, name))
+		k++;
+	return k;
+}
+
+static void throughput(const struct bench *b, size_t k)
+{
+	static double cpu[MAX_PEERS][MAX_ROUNDS];
+	size_t n[MAX_PEERS], full = b->quick ? 1 << 18 : 1 << 20;
+	struct outcome o;
+	char name[64], base[64];
+	int i, r;
+
+	if (!bench_wants(b, cases[k].name))
+		return;
+	for (i = 0; i < nr_peers; i++) {
+		have[k][i] = fits(list[i], &cases[k]);
+		/* A short one first: to warm up, and to see who is very slow. */
+		if (have[k][i] && !measure(list[i], &cases[k], full / 16, &o)) {
+			struct bench_result x = { .name = name, .skipped = "no result: it did not end within 15 s" };
+
+			have[k][i] = false;
+			snprintf(name, sizeof(name), "%s_%s", list[i]->name, cases[k].name);
+			bench_put(b, &x);
+			continue;
+		}
+		n[i] = have[k][i] && o.rate < 1e6 ? full / 16 : full;
+	}
+	for (r = 0; r < rounds; r++) {
+		for (i = 0; i < nr_peers; i++) {
+			int at = (i + r) % nr_peers;
+
+			if (!have[k][at])
+				continue;
+			if (!measure(list[at], &cases[k], n[at], &o))
+				o = (struct outcome){ .rate = 1, .cpu = 2 * TOO_LONG };
+			rates[k][at][r] = o.rate;
+			cpu[at][r] = o.cpu;
+		}
+	}
+	for (i = 0; i < nr_peers; i++) {
+		struct bench_result x = { .name = name, .unit = "ops/s", .n = (unsigned long)rounds };
+		int best;
+
+		if (!have[k][i])
+			continue;
+		snprintf(name, sizeof(name), "%s_%s", list[i]->name, cases[k].name);
+		x.value = median_of(rates[k][i], rounds);
+		best = list[i]->kind == PEER_BOUNDED && cases[k].how == BULK ? find("rte_ring") : best_of(k, i);
+		if (best >= 0 && best != i && have[k][best] &&
+		    (!strcmp(list[i]->name, "ring") || !strcmp(list[i]->name, "queue") || !strcmp(list[i]->name, "deque"))) {
+			snprintf(base, sizeof(base), "%s_%s", list[best]->name, cases[k].name);
+			x.baseline = base;
+			x.ratio = ratio_of(k, i, k, best);
+		}
+		bench_put(b, &x);
+		snprintf(name, sizeof(name), "%s_%s_cpu", list[i]->name, cases[k].name);
+		x = (struct bench_result){ .name = name, .unit = "s/M", .n = (unsigned long)rounds,
+					   .value = median_of(cpu[i], rounds) };
+		bench_put(b, &x);
+	}
+}
+
+static int by_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct hop {
+	const struct peer *p;
+	void *to, *from;
+	int first;
+};
+
+static void *run_hop(void *arg)
+{
+	struct hop *h = arg;
+
+	pin(!h->first);
+	h->p->hop(h->to, h->from, h->first, hops, HOPS);
+	return NULL;
+}
+
+static void hop(const struct bench *b, const struct peer *p)
+{
+	char name[64];
+	struct bench_result r = { .name = name, .unit = "ns", .n = HOPS, .has_quantiles = true };
+	pid_t pid;
+
+	snprintf(name, sizeof(name), "%s_hop", p->name);
+	if (p->missing || p->kind == PEER_DEQUE || !bench_wants(b, "hop"))
+		return;
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		void *one = p->create(CAPACITY, 2), *two = p->create(CAPACITY, 2);
+		struct hop h[2] = { { p, one, two, 1 }, { p, two, one, 0 } };
+		pthread_t t[2];
+
+		pthread_create(&t[0], NULL, run_hop, &h[0]);
+		pthread_create(&t[1], NULL, run_hop, &h[1]);
+		pthread_join(t[0], NULL);
+		pthread_join(t[1], NULL);
+		_exit(0);
+	}
+	if (!wait_child(pid)) {
+		r.skipped = "no result: it did not end within 15 s";
+		bench_put(b, &r);
+		return;
+	}
+	qsort(hops, HOPS, sizeof(*hops), by_u32);
+	r.value = r.p50 = hops[HOPS / 2];
+	r.p99 = hops[HOPS / 100 * 99];
+	r.p999 = hops[HOPS / 1000 * 999];
+	bench_put(b, &r);
+}
+
+/* Under callgrind: n pairs by one thread. */
+static int one_thread(const char *name, size_t n)
+{
+	int i = find(name);
+	void *q;
+
+	if (i < 0 || list[i]->missing)
+		return 1;
+	q = list[i]->create(CAPACITY, 1);
+	list[i]->pair(q, 16, n);
+	fflush(NULL);
+	_exit(0);
+}
+
+static double callgrind(const char *self, const char *peer, int n)
+{
+	char cmd[1024], line[256];
+	double insn = 0;
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd), "valgrind --tool=callgrind --callgrind-out-file=/dev/null '%s' --one %s %d 2>&1",
+		 self, peer, n);
+	f = popen(cmd, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, "Collected :"))
+			insn = atof(strchr(line, ':') + 1);
+	if (f)
+		pclose(f);
+	return insn;
+}
+
+static void instructions(const struct bench *b)
+{
+	char self[512], name[64];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int i;
+
+	if (!bench_wants(b, "insn") || len < 0)
+		return;
+	self[len] = 0;
+	for (i = 0; i < nr_peers; i++) {
+		struct bench_result r = { .name = name, .unit = "insn", .n = 10000 };
+		double few, many;
+
+		if (list[i]->missing)
+			continue;
+		snprintf(name, sizeof(name), "%s_insn", list[i]->name);
+		few = callgrind(self, list[i]->name, 1000);
+		many = callgrind(self, list[i]->name, 11000);
+		r.value = (many - few) / 10000;
+		if (few <= 0 || many <= few)
+			r.skipped = "callgrind gave no number (Debian: valgrind)";
+		bench_put(b, &r);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	size_t k;
+	struct bench b;
+	struct peer *p;
+	int rc, ring, queue, moody;
+
+	for (p = peers; p && nr_peers < MAX_PEERS; p = p->next)
+		list[nr_peers++] = p;
+	if (argc == 4 && !strcmp(argv[1], "--one"))
+		return one_thread(argv[2], (size_t)atol(argv[3]));
+	rc = bench_options(&b, "queue", "ring, queue, deque, burst and runq, and what else there is.", argc, argv);
+	if (rc)
+		return rc - 1;
+	rounds = b.rounds ? b.rounds : b.quick ? 3 : 9;
+	if (rounds > MAX_ROUNDS)
+		rounds = MAX_ROUNDS;
+	out = mmap(NULL, sizeof(*out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	hops = mmap(NULL, HOPS * sizeof(*hops), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bench_begin(&b);
+	for (p = peers; p; p = p->next) {
+		struct bench_result r = { .name = p->name, .skipped = p->missing };
+		char why[128];
+
+		if (!p->missing)
+			continue;
+		snprintf(why, sizeof(why), "not built in (Debian: %s)", p->missing);
+		r.skipped = why;
+		bench_put(&b, &r);
+	}
+	for (k = 0; k < CASES; k++)
+		throughput(&b, k);
+
+	ring = find("ring");
+	queue = find("queue");
+	moody = find("moodycamel_tokens");
+	k = case_of("pair");
+	if (moody >= 0 && have[k][queue] && have[k][moody])
+		put_ratio(&b, "queue_pair_vs_tokens", k, queue, k, moody);
+	k = case_of("16p16c");
+	if (have[k][ring] && have[case_of("2p2c")][ring]) {
+		put_ratio(&b, "ring_oversubscribed", k, ring, case_of("2p2c"), ring);
+		put_ratio(&b, "queue_oversubscribed", k, queue, case_of("2p2c"), queue);
+	}
+	for (p = peers; p; p = p->next)
+		hop(&b, p);
+	others(&b);
+	instructions(&b);
+	return bench_end(&b);
+}

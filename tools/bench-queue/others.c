@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "others.h"
+
+#include <baton/burst.h>
+#include <baton/ring.h>
+#include <baton/runq.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "peer.h"
+
+#define MAX_CONSUMERS 6
+#define MAX_BURST 6
+#define BURSTS 3000
+
+/* --- bursts -------------------------------------------------------------- */
+
+/* The two ways to hand items to waiting threads. */
+struct way {
+	const char *name;
+	void (*open)(unsigned int consumers);
+	void (*close)(void);
+	bool (*wait)(unsigned int me, void **item);	/* false: closed */
+	bool (*offer)(void *item);
+	void (*wake_all)(void);
+};
+
+static struct baton_burst *burst;
+static struct baton_burst_consumer *consumer[MAX_CONSUMERS];
+
+static void burst_open(unsigned int consumers)
+{
+	unsigned int i;
+
+	if (baton_burst_create(&burst))
+		abort();
+	for (i = 0; i < consumers; i++)
+		if (baton_burst_join(burst, &consumer[i]))
+			abort();
+}
+
+static void burst_close(void)
+{
+	baton_burst_close(burst);
+}
+
+static bool burst_wait(unsigned int me, void **item)
+{
+	return !baton_burst_wait(consumer[me], item, BATON_FOREVER);
+}
+
+static bool burst_offer(void *item)
+{
+	return !baton_burst_offer(burst, item);
+}
+
+static void burst_wake_all(void)
+{
+	baton_burst_wake_all(burst);
+}
+
+/*
+ * The protocol of burst-pool: each receiver has an eventfd and a state; send
+ * scans for a receiver that waits, wake_all writes to the eventfds of those that
+ * got something, and a receiver polls, then reads.
+ */
+static struct {
+	_Alignas(64) _Atomic uintptr_t state;	/* 0 busy, 1 waiting, or an item */
+	int fd;
+	bool given;
+} receiver[MAX_CONSUMERS];
+static unsigned int receivers;
+
+static void eventfd_open(unsigned int consumers)
+{
+	unsigned int i;
+
+	receivers = consumers;
+	for (i = 0; i < consumers; i++) {
+		receiver[i].state = 0;
+		receiver[i].given = false;
+		receiver[i].fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	}
+}
+
+static void eventfd_close(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < receivers; i++) {
+		atomic_store(&receiver[i].state, 2);
+		eventfd_write(receiver[i].fd, 1);
+	}
+}
+
+static bool eventfd_wait(unsigned int me, void **item)
+{
+	struct pollfd p = { .fd = receiver[me].fd, .events = POLLIN };
+	eventfd_t n;
+	uintptr_t x = 0;
+
+	if (!atomic_compare_exchange_strong(&receiver[me].state, &x, 1))
+		return false;
+	while (poll(&p, 1, -1) != 1 || eventfd_read(receiver[me].fd, &n))
+		;
+	x = atomic_exchange(&receiver[me].state, 0);
+	if (x == 2) {
+		atomic_store(&receiver[me].state, 2);
+		return false;
+	}
+	*item = (void *)x;
+	return true;
+}
+
+static bool eventfd_offer(void *item)
+{
+	unsigned int i;
+	uintptr_t x;
+
+	for (i = 0; i < receivers; i++) {
+		x = 1;
+		if (atomic_load(&receiver[i].state) == 1 &&
+		    atomic_compare_exchange_strong(&receiver[i].state, &x, (uintptr_t)item)) {
+			receiver[i].given = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void eventfd_wake_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < receivers; i++) {
+		if (!receiver[i].given)
+			continue;
+		receiver[i].given = false;
+		eventfd_write(receiver[i].fd, 1);
+	}
+}
+
+static const struct way ways[] = {
+	{ "burst", burst_open, burst_close, burst_wait, burst_offer, burst_wake_all },
+	{ "eventfd", eventfd_open, eventfd_close, eventfd_wait, eventfd_offer, eventfd_wake_all },
+};
+
+static const struct way *way;
+static uint64_t received[MAX_BURST + 1];
+static _Atomic unsigned int received_nr;
+
+static void *burst_consumer(void *arg)
+{
+	unsigned int me = (unsigned int)(uintptr_t)arg;
+	void *x;
+
+	while (way->wait(me, &x)) {
+		received[(uintptr_t)x / 16] = peer_now();
+		atomic_fetch_add(&received_nr, 1);
+	}
+	if (way == &ways[0])
+		baton_burst_leave(consumer[me]);
+	return NULL;
+}
+
+/* The latencies of some bursts of n items to m consumers, appended to ns. */
+static size_t bursts(const struct way *w, unsigned int n, unsigned int m, size_t count, uint32_t *ns)
+{
+	pthread_t t[MAX_CONSUMERS];
+	size_t i, at = 0;
+	unsigned int k;
+	uint64_t t0;
+
+	way = w;
+	w->open(m);
+	for (k = 0; k < m; k++)
+		pthread_create(&t[k], NULL, burst_consumer, (void *)(uintptr_t)k);
+	for (i = 0; i < count; i++) {
+		/* They all sleep by then. */
+		usleep(200);
+		atomic_store(&received_nr, 0);
+		t0 = peer_now();
+		for (k = 0; k < n; ) {
+			while (k < n && w->offer((void *)(uintptr_t)((k + 1) * 16)))
+				k++;
+			w->wake_all();
+			if (k < n)
+				sched_yield();
+		}
+		while (atomic_load(&received_nr) < n)
+			usleep(50);
+		for (k = 1; k <= n; k++)
+			ns[at++] = (uint32_t)(received[k] - t0);
+	}
+	w->close();
+	for (k = 0; k < m; k++)
+		pthread_join(t[k], NULL);
+	if (w == &ways[0])
+		baton_burst_destroy(burst);
+	for (k = 0; w == &ways[1] && k < m; k++)
+		close(receiver[k].fd);
+	return at;
+}
+
+static int by_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static struct bench_result quantiles(const char *name, uint32_t *ns, size_t n)
+{
+	struct bench_result r = { .name = name, .unit = "ns", .n = n, .has_quantiles = true };
+
+	qsort(ns, n, sizeof(*ns), by_u32);
+	r.value = r.p50 = ns[n / 2];
+	r.p99 = ns[n / 100 * 99];
+	r.p999 = ns[n / 1000 * 999];
+	return r;
+}
+
+#define BURST_ROUNDS 10
+
+static void bench_bursts(const struct bench *b)
+{
+	static const unsigned int nm[][2] = { { 1, 3 }, { 2, 3 }, { 3, 3 }, { 4, 3 }, { 5, 3 }, { 6, 6 } };
+	size_t count = (b->quick ? BURSTS / 5 : BURSTS) / BURST_ROUNDS, i, w, r, n[2];
+	uint32_t *ns[2] = { malloc(BURSTS * MAX_BURST * 4), malloc(BURSTS * MAX_BURST * 4) };
+	double p50[BURST_ROUNDS], p99[BURST_ROUNDS];
+
+	if (!bench_wants(b, "burst"))
+		return;
+	for (i = 0; i < sizeof(nm) / sizeof(*nm); i++) {
+		char name[2][64], also[64];
+		struct bench_result x[2], q;
+
+		n[0] = n[1] = 0;
+		for (r = 0; r < BURST_ROUNDS; r++) {
+			struct bench_result y[2];
+
+			for (w = 0; w < 2; w++) {
+				size_t got = bursts(&ways[w], nm[i][0], nm[i][1], count, ns[w] + n[w]);
+
+				y[w] = quantiles("", ns[w] + n[w], got);
+				n[w] += got;
+			}
+			p50[r] = y[0].p50 / y[1].p50;
+			p99[r] = y[0].p99 / y[1].p99;
+		}
+		for (w = 0; w < 2; w++) {
+			snprintf(name[w], sizeof(name[w]), "%s_%u_%u", ways[w].name, nm[i][0], nm[i][1]);
+			x[w] = quantiles(name[w], ns[w], n[w]);
+		}
+		x[0].baseline = name[1];
+		x[0].ratio = bench_median(p50, BURST_ROUNDS);
+		bench_put(b, &x[1]);
+		bench_put(b, &x[0]);
+		snprintf(also, sizeof(also), "%s_p99", name[0]);
+		q = (struct bench_result){ .name = also, .unit = "ns", .n = n[0], .value = x[0].p99,
+					   .baseline = name[1], .ratio = bench_median(p99, BURST_ROUNDS) };
+		bench_put(b, &q);
+	}
+	free(ns[0]);
+	free(ns[1]);
+}
+
+/* --- the first item, to sleeping workers --------------------------------- */
+
+static struct baton_runq *runq;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t some = PTHREAD_COND_INITIALIZER;
+static void *slot;
+static bool over;
+static _Atomic uint64_t when;
+
+static void *runq_worker(void *arg)
+{
+	void *x;
+
+	while (!baton_runq_pop(runq, (unsigned int)(uintptr_t)arg, &x, BATON_FOREVER))
+		atomic_store(&when, peer_now());
+	return NULL;
+}
+
+static void *condvar_worker(void *arg)
+{
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		while (!slot && !over)
+			pthread_cond_wait(&some, &lock);
+		if (over)
+			break;
+		slot = NULL;
+		pthread_mutex_unlock(&lock);
+		atomic_store(&when, peer_now());
+		pthread_mutex_lock(&lock);
+	}
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+static void runq_add(void)
+{
+	if (baton_runq_submit(runq, (void *)16))
+		abort();
+}
+
+static void condvar_add(void)
+{
+	pthread_mutex_lock(&lock);
+	slot = (void *)16;
+	pthread_mutex_unlock(&lock);
+	pthread_cond_signal(&some);
+}
+
+static void bench_first(const struct bench *b)
+{
+	struct baton_runq_opts o = { .sz = sizeof(o), .slots = 3 };
+	size_t count = b->quick ? 500 : 3000, i;
+	uint32_t *ns[2] = { malloc(count * 4), malloc(count * 4) };
+	struct bench_result x;
+	pthread_t t[6];
+	uint64_t t0;
+	int w;
+
+	if (!bench_wants(b, "first_item") || baton_runq_create(&runq, &o))
+		return;
+	for (i = 0; i < 6; i++)
+		pthread_create(&t[i], NULL, i < 3 ? runq_worker : condvar_worker, (void *)(uintptr_t)(i % 3));
+	for (i = 0; i < count; i++) {
+		for (w = 0; w < 2; w++) {
+			usleep(300);
+			atomic_store(&when, 0);
+			t0 = peer_now();
+			w ? condvar_add() : runq_add();
+			while (!atomic_load(&when))
+				usleep(20);
+			ns[w][i] = (uint32_t)(atomic_load(&when) - t0);
+		}
+	}
+	baton_runq_close(runq);
+	pthread_mutex_lock(&lock);
+	over = true;
+	pthread_mutex_unlock(&lock);
+	pthread_cond_broadcast(&some);
+	for (i = 0; i < 6; i++)
+		pthread_join(t[i], NULL);
+	baton_runq_destroy(runq);
+	x = quantiles("first_item_condvar", ns[1], count);
+	t0 = (uint64_t)x.p50;
+	bench_put(b, &x);
+	x = quantiles("first_item_runq", ns[0], count);
+	x.baseline = "first_item_condvar";
+	x.ratio = x.p50 / (double)t0;
+	bench_put(b, &x);
+	free(ns[0]);
+	free(ns[1]);
+}
+
+/* --- making a ring ------------------------------------------------------- */
+
+static void bench_create(const struct bench *b)
+{
+	const size_t capacity = 1 << 20;
+	double make[21], touch[21], ratio[21];
+	struct bench_result r = { .name = "touch_all", .unit = "ns", .n = 21 };
+	struct baton_ring *ring;
+	uint64_t t0;
+	int i;
+
+	if (!bench_wants(b, "ring_create"))
+		return;
+	for (i = 0; i < 21; i++) {
+		uintptr_t *v;
+		size_t k;
+
+		t0 = peer_now();
+		if (baton_ring_create(&ring, capacity))
+			abort();
+		make[i] = (double)(peer_now() - t0);
+		baton_ring_destroy(ring);
+		t0 = peer_now();
+		v = mmap(NULL, capacity * sizeof(*v), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		for (k = 0; k < capacity; k++)
+			*(volatile uintptr_t *)&v[k] = k;
+		touch[i] = (double)(peer_now() - t0);
+		munmap(v, capacity * sizeof(*v));
+		ratio[i] = make[i] / touch[i];
+	}
+	r.value = bench_median(touch, 21);
+	bench_put(b, &r);
+	r = (struct bench_result){ .name = "ring_create", .unit = "ns", .n = 21, .baseline = "touch_all",
+				   .value = bench_median(make, 21), .ratio = bench_median(ratio, 21) };
+	bench_put(b, &r);
+}
+
+/* --- idle ---------------------------------------------------------------- */
+
+/* The test that counts it, for ten seconds. */
+static void bench_idle(const struct bench *b)
+{
+	struct bench_result r = { .name = "idle_64_workers", .unit = "%", .n = 10 };
+	unsigned long wakes = 0;
+	char cmd[600], line[256], self[512];
+	bool found = false;
+	ssize_t len;
+	FILE *f;
+
+	if (!bench_wants(b, "idle"))
+		return;
+	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	self[len < 0 ? 0 : len] = 0;
+	if (strrchr(self, '/'))
+		*strrchr(self, '/') = 0;
+	snprintf(cmd, sizeof(cmd), "'%s/../../selftests/queue/idle' %d 2>&1", self, b->quick ? 2 : 10);
+	f = popen(cmd, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "# %lu wake-ups, %lf %% CPU", &wakes, &r.value) == 2)
+			found = true;
+	if (f)
+		pclose(f);
+	if (!found)
+		r.skipped = "selftests/queue/idle gave no number; make all builds it";
+	bench_put(b, &r);
+	if (!found)
+		return;
+	r = (struct bench_result){ .name = "idle_64_workers_syscalls", .unit = "count", .n = 10, .value = (double)wakes };
+	bench_put(b, &r);
+}
+
+void others(const struct bench *b)
+{
+	bench_bursts(b);
+	bench_first(b);
+	bench_create(b);
+	bench_idle(b);
+}
