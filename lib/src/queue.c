@@ -74,6 +74,13 @@
 
 typedef struct btn_queue_segment segment;
 
+/* So many segments retired: look which can be freed. */
+#ifndef BTN_INJECT
+#define WORTH_A_LOOK (2 + btn_hazard_count() / 2)
+#else
+#define WORTH_A_LOOK 1
+#endif
+
 /* Two words of a record for each queue, and four queues before they share. */
 #define QUEUES_APART (BTN_HAZARD_WORDS / 2)
 static _Atomic unsigned int created;
@@ -203,7 +210,7 @@ static void retire(struct baton_queue *q, segment *s)
 			memory_order_release, memory_order_relaxed)); /* [QUEUE-8] */
 	/* The count is a guess at when it is worth looking; nothing depends on it. */
 	nr = atomic_fetch_add_explicit(&q->retired_nr, 1, memory_order_relaxed) + 1; /* [QUEUE-6] */
-	if (nr < 2 + btn_hazard_count() / 2)
+	if (nr < WORTH_A_LOOK)
 		return;
 	atomic_store_explicit(&q->retired_nr, 0, memory_order_relaxed); /* [QUEUE-6] */
 	BTN_POINT("queue:retire:take");

@@ -39,6 +39,10 @@
  * For the same reason a searcher that finds an item and was the last one looks
  * whether there is more, and wakes the next.
  *
+ * Items that a worker takes several of at once, to keep the others in its deque,
+ * are nowhere to be seen meanwhile. Who searches then finds nothing and sleeps,
+ * so putting them back is adding them.
+ *
  * A worker's `word` is 1 while it is idle and 0 when somebody has taken its bit
  * [RUNQ-2]; it sleeps on it while it is 1. Whoever takes the bit owns the
  * change to 0: a waker, or the worker itself, if it finds work at (e) or its
@@ -310,17 +314,21 @@ int baton_runq_push(struct baton_runq *rq, unsigned int slot, void *item)
 	err = baton_deque_push(s->deque, item);
 	if (btn_unlikely(err))
 		err = baton_queue_push(rq->shared, item);
-	if (btn_likely(!err))
-		added(rq);
+	/* Also without this one: others may have been on their way, in spill. */
+	added(rq);
 	return err;
 }
 
 /* The first of several to the caller, the others to its deque. */
-static void *keep(struct slot *s, void **v, size_t n)
+static void *keep(struct baton_runq *rq, struct slot *s, void **v, size_t n)
 {
+	bool more = n > 1;
+
 	/* Last one first: the owner's next pop is then the oldest of them. */
 	while (n > 1)
 		put_back(s, v[--n]);
+	if (more)
+		added(rq);
 	return v[0];
 }
 
@@ -335,7 +343,7 @@ static bool take_shared(struct baton_runq *rq, struct slot *s, size_t most, void
 		most = 1 + btn_deque_room(s->deque, most - 1);
 	n = baton_queue_pop_n(rq->shared, v, most);
 	if (n)
-		*item = keep(s, v, n);
+		*item = keep(rq, s, v, n);
 	return n;
 }
 
@@ -364,7 +372,7 @@ static bool steal(struct baton_runq *rq, unsigned int slot, void **item)
 			continue;
 		n = baton_deque_steal(rq->slot[at].deque, v, 1 + btn_deque_room(s->deque, BATCH - 1));
 		if (n) {
-			*item = keep(s, v, n);
+			*item = keep(rq, s, v, n);
 			return true;
 		}
 	}

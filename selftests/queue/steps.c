@@ -292,7 +292,7 @@ static void queue_long_a(int me)
 {
 	unsigned int i;
 
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 2; i++) {
 		queue_push(10 + i);
 		queue_pop();
 	}
@@ -302,7 +302,7 @@ static void queue_long_b(int me)
 {
 	unsigned int i;
 
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 8; i++) {
 		queue_push(20 + i);
 		queue_pop();
 	}
@@ -589,6 +589,46 @@ TEST(runq_nobody_sleeps_while_there_is_work)
 			   .thread = { runq_worker, runq_worker, runq_submitter }, .stopper = -1 };
 
 	runq_want = 4;
+	STEPS_CHECK(s);
+}
+
+/*
+ * Whoever takes item 1 is busy until item 2 has been run: the other worker must
+ * be awake, or be woken, for it.
+ */
+static bool runq_busy(int me)
+{
+	return !runq_got[2];
+}
+
+static void runq_slow_worker(int me)
+{
+	void *x;
+
+	while (!baton_runq_pop(runq, (unsigned int)me, &x, BATON_FOREVER)) {
+		runq_got[(uintptr_t)x / 16]++;
+		if (x == item(1)) {
+			steps_t[me].asleep = runq_busy;
+			steps_point("busy");
+		}
+		if (runq_got[1] && runq_got[2])
+			break;
+	}
+	baton_runq_close(runq);
+}
+
+static void runq_two(int me)
+{
+	if (baton_runq_submit(runq, item(1)) || baton_runq_submit(runq, item(2)))
+		steps_fail("no memory");
+}
+
+TEST(runq_a_busy_worker_holds_up_nothing)
+{
+	struct steps s = { .setup = runq_setup, .check = runq_check, .threads = 3, .preemptions = 1 + MORE,
+			   .thread = { runq_slow_worker, runq_slow_worker, runq_two }, .stopper = -1 };
+
+	runq_want = 2;
 	STEPS_CHECK(s);
 }
 
