@@ -106,7 +106,6 @@ int baton_ring_create(struct baton_ring **out, size_t capacity)
 	if (r == MAP_FAILED)
 		return -ENOMEM;
 	r->mask = capacity - 1;
-	r->shift = (unsigned int)__builtin_ctzll(capacity);
 	*out = r;
 	return 0;
 }
@@ -120,7 +119,7 @@ void baton_ring_destroy(struct baton_ring *r)
 /* The bit that index's lap has in its slot. */
 static inline uintptr_t lap_of(const struct baton_ring *r, uint64_t index)
 {
-	return (index >> r->shift) & 1;
+	return (index & (r->mask + 1)) != 0;
 }
 
 static inline _Atomic uintptr_t *slot_of(struct baton_ring *r, uint64_t index)
@@ -231,14 +230,85 @@ bool baton_ring_pop(struct baton_ring *r, void **item)
 	}
 }
 
+/*
+ * Consecutive indexes lie in one or two runs of consecutive slots, and in each
+ * run the lap is the same. These are the loops that bulk operations live in.
+ */
+static inline size_t run_of(const struct baton_ring *r, uint64_t index, size_t n)
+{
+	const size_t left = r->mask + 1 - (index & r->mask);
+
+	return n < left ? n : left;
+}
+
+/* How many of n slots, from that index on, are empty in their lap. */
+static inline size_t look_empty(struct baton_ring *r, uint64_t index, size_t n)
+{
+	const uintptr_t lap = lap_of(r, index);
+	_Atomic uintptr_t *slot = slot_of(r, index);
+	size_t k;
+
+#pragma GCC unroll 4
+	for (k = 0; k < n; k++) {
+		BTN_POINT("ring:push_n:look");
+		if (atomic_load_explicit(&slot[k], memory_order_acquire) != lap) /* [RING-4] (b) */
+			break;
+	}
+	return k;
+}
+
+static inline void fill(struct baton_ring *r, uint64_t index, void *const *items, size_t n)
+{
+	const uintptr_t lap = lap_of(r, index);
+	_Atomic uintptr_t *slot = slot_of(r, index);
+	size_t k;
+
+#pragma GCC unroll 4
+	for (k = 0; k < n; k++) {
+		BTN_POINT("ring:push_n:fill");
+		atomic_store_explicit(&slot[k], checked(items[k]) | lap, memory_order_release); /* [RING-3] (d) */
+	}
+}
+
+/* How many of n slots, from that index on, are full in their lap, and of what. */
+static inline size_t look_full(struct baton_ring *r, uint64_t index, void **items, size_t n)
+{
+	const uintptr_t lap = lap_of(r, index);
+	_Atomic uintptr_t *slot = slot_of(r, index);
+	size_t k;
+
+#pragma GCC unroll 4
+	for (k = 0; k < n; k++) {
+		uintptr_t x;
+
+		BTN_POINT("ring:pop_n:look");
+		x = atomic_load_explicit(&slot[k], memory_order_acquire) ^ lap; /* [RING-3] (f) */
+		if (!is_item(x))
+			break;
+		items[k] = (void *)x;
+	}
+	return k;
+}
+
+static inline void clear(struct baton_ring *r, uint64_t index, size_t n)
+{
+	const uintptr_t next = lap_of(r, index) ^ 1;
+	_Atomic uintptr_t *slot = slot_of(r, index);
+	size_t k;
+
+#pragma GCC unroll 4
+	for (k = 0; k < n; k++) {
+		BTN_POINT("ring:pop_n:clear");
+		atomic_store_explicit(&slot[k], next, memory_order_release); /* [RING-4] (h) */
+	}
+}
+
 size_t baton_ring_push_n(struct baton_ring *r, void *const *items, size_t n)
 {
 	unsigned int lost = 0;
+	size_t first, k;
 	uint64_t t, now;
-	size_t i, k;
 
-	for (i = 0; i < n; i++)
-		checked(items[i]);
 	if (btn_unlikely(!n))
 		return 0;
 	if (n > r->mask + 1)
@@ -246,11 +316,10 @@ size_t baton_ring_push_n(struct baton_ring *r, void *const *items, size_t n)
 	BTN_POINT("ring:push_n:tail");
 	t = atomic_load_explicit(&r->tail, memory_order_acquire); /* [RING-1] (a) */
 	for (;;) {
-		for (k = 0; k < n; k++) {
-			BTN_POINT("ring:push_n:look");
-			if (atomic_load_explicit(slot_of(r, t + k), memory_order_acquire) != lap_of(r, t + k)) /* [RING-4] (b) */
-				break;
-		}
+		first = run_of(r, t, n);
+		k = look_empty(r, t, first);
+		if (btn_unlikely(k == first && k < n))
+			k += look_empty(r, t + k, n - k);
 		if (btn_likely(k)) {
 			BTN_POINT("ring:push_n:claim");
 			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->tail, &t, t + k,
@@ -265,19 +334,19 @@ size_t baton_ring_push_n(struct baton_ring *r, void *const *items, size_t n)
 			return 0;
 		t = now;
 	}
-	for (i = 0; i < k; i++) {
-		BTN_POINT("ring:push_n:fill");
-		atomic_store_explicit(slot_of(r, t + i), (uintptr_t)items[i] | lap_of(r, t + i),
-				      memory_order_release); /* [RING-3] (d) */
-	}
+	if (first > k)
+		first = k;
+	fill(r, t, items, first);
+	if (btn_unlikely(first < k))
+		fill(r, t + first, items + first, k - first);
 	return k;
 }
 
 size_t baton_ring_pop_n(struct baton_ring *r, void **items, size_t n)
 {
 	unsigned int lost = 0;
+	size_t first, k;
 	uint64_t h, now;
-	size_t i, k;
 
 	if (btn_unlikely(!n))
 		return 0;
@@ -286,15 +355,10 @@ size_t baton_ring_pop_n(struct baton_ring *r, void **items, size_t n)
 	BTN_POINT("ring:pop_n:head");
 	h = atomic_load_explicit(&r->head, memory_order_acquire); /* [RING-2] (e) */
 	for (;;) {
-		for (k = 0; k < n; k++) {
-			uintptr_t x;
-
-			BTN_POINT("ring:pop_n:look");
-			x = atomic_load_explicit(slot_of(r, h + k), memory_order_acquire) ^ lap_of(r, h + k); /* [RING-3] (f) */
-			if (!is_item(x))
-				break;
-			items[k] = (void *)x;
-		}
+		first = run_of(r, h, n);
+		k = look_full(r, h, items, first);
+		if (btn_unlikely(k == first && k < n))
+			k += look_full(r, h + k, items + k, n - k);
 		if (btn_likely(k)) {
 			BTN_POINT("ring:pop_n:claim");
 			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->head, &h, h + k,
@@ -309,10 +373,11 @@ size_t baton_ring_pop_n(struct baton_ring *r, void **items, size_t n)
 			return 0;
 		h = now;
 	}
-	for (i = 0; i < k; i++) {
-		BTN_POINT("ring:pop_n:clear");
-		atomic_store_explicit(slot_of(r, h + i), lap_of(r, h + i) ^ 1, memory_order_release); /* [RING-4] (h) */
-	}
+	if (first > k)
+		first = k;
+	clear(r, h, first);
+	if (btn_unlikely(first < k))
+		clear(r, h + first, k - first);
 	return k;
 }
 

@@ -15,7 +15,6 @@
 struct baton_ring {
 	/* Nobody, after create. */
 	BTN_RING_APART uint64_t mask;	/* capacity - 1 */
-	unsigned int shift;		/* log2 of the capacity */
 
 	/* Producers: the index of the next push. */
 	BTN_RING_APART _Atomic uint64_t tail;
