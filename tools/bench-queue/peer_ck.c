@@ -38,7 +38,8 @@ static void peer_destroy_ck_ring(void *q) { free(q); }
 /*
  * ck_fifo leaves memory to its user: entries may not be freed while anybody
  * looks at them. Here they come from an array that is not reused within a run,
- * which costs it nothing and flatters it.
+ * which costs it nothing and flatters it. The count of them orders nothing
+ * [PEER-2].
  */
 struct ckf {
 	_Alignas(128) ck_fifo_mpmc_t fifo;
@@ -73,7 +74,7 @@ struct ckf_mine { size_t at, end; };
 static inline bool ckf_push(struct ckf *q, struct ckf_mine *m, void *x)
 {
 	if (m->at == m->end) {
-		m->at = __atomic_fetch_add((size_t *)&q->used, 256, __ATOMIC_RELAXED); /* [PEER-V] */
+		m->at = __atomic_fetch_add((size_t *)&q->used, 256, __ATOMIC_RELAXED); /* [PEER-2] */
 		m->end = m->at + 256;
 		if (m->end > q->nr)
 			abort();

@@ -2,7 +2,8 @@
 /*
  * peer_own.c - peers written for the benchmark: the bounded queue of Dmitry
  * Vyukov as published, plain, and what most programs have, a mutex and a
- * condition variable around an array.
+ * condition variable around an array. In Vyukov's, each cell's seq orders its
+ * data [PEER-1].
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,49 +45,48 @@ static void peer_destroy_vyukov(void *p)
 
 static inline bool vyukov_push(struct vyukov *q, void *x)
 {
-	/* [PEER-V] each cell's seq orders its data. */
-	size_t pos = atomic_load_explicit(&q->tail, memory_order_relaxed); /* [PEER-V] */
+	size_t pos = atomic_load_explicit(&q->tail, memory_order_relaxed); /* [PEER-1] */
 
 	for (;;) {
 		struct vyukov_cell *c = &q->cells[pos & q->mask];
-		size_t seq = atomic_load_explicit(&c->seq, memory_order_acquire); /* [PEER-V] */
+		size_t seq = atomic_load_explicit(&c->seq, memory_order_acquire); /* [PEER-1] */
 		ptrdiff_t d = (ptrdiff_t)(seq - pos);
 
 		if (!d) {
 			if (atomic_compare_exchange_weak_explicit(&q->tail, &pos, pos + 1,
-					memory_order_relaxed, memory_order_relaxed)) { /* [PEER-V] */
+					memory_order_relaxed, memory_order_relaxed)) { /* [PEER-1] */
 				c->data = x;
-				atomic_store_explicit(&c->seq, pos + 1, memory_order_release); /* [PEER-V] */
+				atomic_store_explicit(&c->seq, pos + 1, memory_order_release); /* [PEER-1] */
 				return true;
 			}
 		} else if (d < 0) {
 			return false;
 		} else {
-			pos = atomic_load_explicit(&q->tail, memory_order_relaxed); /* [PEER-V] */
+			pos = atomic_load_explicit(&q->tail, memory_order_relaxed); /* [PEER-1] */
 		}
 	}
 }
 
 static inline bool vyukov_pop(struct vyukov *q, void **x)
 {
-	size_t pos = atomic_load_explicit(&q->head, memory_order_relaxed); /* [PEER-V] */
+	size_t pos = atomic_load_explicit(&q->head, memory_order_relaxed); /* [PEER-1] */
 
 	for (;;) {
 		struct vyukov_cell *c = &q->cells[pos & q->mask];
-		size_t seq = atomic_load_explicit(&c->seq, memory_order_acquire); /* [PEER-V] */
+		size_t seq = atomic_load_explicit(&c->seq, memory_order_acquire); /* [PEER-1] */
 		ptrdiff_t d = (ptrdiff_t)(seq - (pos + 1));
 
 		if (!d) {
 			if (atomic_compare_exchange_weak_explicit(&q->head, &pos, pos + 1,
-					memory_order_relaxed, memory_order_relaxed)) { /* [PEER-V] */
+					memory_order_relaxed, memory_order_relaxed)) { /* [PEER-1] */
 				*x = c->data;
-				atomic_store_explicit(&c->seq, pos + q->mask + 1, memory_order_release); /* [PEER-V] */
+				atomic_store_explicit(&c->seq, pos + q->mask + 1, memory_order_release); /* [PEER-1] */
 				return true;
 			}
 		} else if (d < 0) {
 			return false;
 		} else {
-			pos = atomic_load_explicit(&q->head, memory_order_relaxed); /* [PEER-V] */
+			pos = atomic_load_explicit(&q->head, memory_order_relaxed); /* [PEER-1] */
 		}
 	}
 }
