@@ -30,7 +30,9 @@
  * It is demoted and not stopped, because it may hold a lock that the scheduler
  * does not know (malloc's, stdio's): whoever waits for that lock is off the
  * CPU, and the demoted thread runs there until it lets go. A signal handler
- * that parks the thread would stop it inside the lock. A thread can leave
+ * that parks the thread would stop it inside the lock. (That holds where the
+ * CPUs are the scheduler's own: beside other processes that use all of them a
+ * demoted thread may keep a lock for as long as they do.) A thread can leave
  * SCHED_IDLE only with RLIMIT_NICE or CAP_SYS_NICE; without, it ends with its
  * task and is replaced.
  *
