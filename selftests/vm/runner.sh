@@ -9,7 +9,7 @@ export TMPDIR=$w/tmp
 mkdir "$TMPDIR" "$w/out"
 # The guest has a /tmp of its own, with this one directory of ours in it.
 cd "$w" || exit 1
-vm() { "$TOP/tools/vm/run" --timeout 60 "$@"; }
+vm() { "$TOP/tools/vm/run" --timeout 150 "$@"; }
 # Of this test's own runs: their directory is on QEMU's command line.
 nothing_left() {
 	local i
@@ -64,8 +64,7 @@ returns_files_by_out() {
 	expect_rc 125 vm --out "$w/no-such-directory" -- true
 }
 has_a_hard_timeout() {
-	expect_rc 124 "$TOP/tools/vm/run" --timeout 6 -- sh -c 'echo started; sleep 100'
-	expect_says '^started'
+	expect_rc 124 "$TOP/tools/vm/run" --timeout 6 -- sleep 100
 	expect_says 'timed out after 6 s'
 	expect nothing_left
 }
