@@ -26,6 +26,9 @@ SUBDIRS := lib tools $(patsubst %/Makefile,%,$(wildcard selftests/*/Makefile))
 
 .PHONY: all check test demo bench vm kernel install uninstall clean distclean deps $(SUBDIRS) help
 .DELETE_ON_ERROR:
+# One directory at a time, each as parallel as -j says: they share the objects
+# of the library's variants.
+.NOTPARALLEL:
 
 all: $(SUBDIRS)
 

@@ -20,11 +20,6 @@
 #include "../../lib/src/queue.h"
 #include "../../lib/src/ring.h"
 
-/* steps_more.c goes one preemption further. */
-#ifndef MORE
-#define MORE 0
-#endif
-
 static struct lin history;
 
 static struct lin_op *begin(enum lin_kind kind, unsigned int asked)
@@ -135,7 +130,7 @@ static void ring_c(int me) { ring_pop(); ring_pop(); ring_pop(); }
 
 TEST(ring_every_order)
 {
-	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 3, .preemptions = 2 + MORE,
+	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 3, .preemptions = 2,
 			   .thread = { ring_a, ring_b, ring_c }, .stopper = -1 };
 
 	ring_index = 0;
@@ -150,7 +145,7 @@ static void ring_two_b(int me) { ring_pop(); ring_push(3); ring_pop(); }
 
 TEST(ring_every_order_of_two)
 {
-	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 2, .preemptions = 5 + MORE,
+	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 2, .preemptions = 5,
 			   .thread = { ring_two_a, ring_two_b }, .stopper = -1 };
 
 	ring_index = UINT64_MAX;
@@ -163,7 +158,7 @@ static void ring_bulk_c(int me) { ring_push(9); ring_pop_n(2); }
 
 TEST(ring_bulk_every_order)
 {
-	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 3, .preemptions = 2 + MORE,
+	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 3, .preemptions = 2,
 			   .thread = { ring_bulk_a, ring_bulk_b, ring_bulk_c }, .stopper = -1 };
 
 	ring_index = UINT64_MAX - 1;
@@ -217,7 +212,7 @@ static void naive_setup(void)
 
 TEST(naive_ring_is_caught)
 {
-	struct steps s = { .setup = naive_setup, .check = check_history, .threads = 3, .preemptions = 2 + MORE,
+	struct steps s = { .setup = naive_setup, .check = check_history, .threads = 3, .preemptions = 2,
 			   .thread = { ring_a, ring_b, ring_c }, .stopper = -1 };
 
 	CHECK(!steps_all(&s));
@@ -276,7 +271,7 @@ static void queue_d(int me) { queue_pop_n(3); queue_pop_n(2); }
 
 TEST(queue_every_order)
 {
-	struct steps s = { .setup = queue_setup, .check = check_history, .threads = 3, .preemptions = 2 + MORE,
+	struct steps s = { .setup = queue_setup, .check = check_history, .threads = 3, .preemptions = 2,
 			   .thread = { queue_a, queue_b, queue_c }, .stopper = -1 };
 
 	/* Where in a segment of three it begins. */
@@ -310,7 +305,7 @@ static void queue_long_b(int me)
 
 TEST(queue_reclaims_in_every_order)
 {
-	struct steps s = { .setup = queue_setup, .check = check_history, .threads = 2, .preemptions = 2 + MORE,
+	struct steps s = { .setup = queue_setup, .check = check_history, .threads = 2, .preemptions = 2,
 			   .thread = { queue_long_a, queue_long_b }, .stopper = -1 };
 
 	queue_before = 2;
@@ -331,7 +326,7 @@ static void check_stopped(void)
 
 TEST(queue_with_one_thread_stopped)
 {
-	struct steps s = { .setup = queue_setup, .check = check_stopped, .threads = 3, .preemptions = 1 + MORE,
+	struct steps s = { .setup = queue_setup, .check = check_stopped, .threads = 3, .preemptions = 1,
 			   .thread = { queue_b, queue_a, queue_c } };
 
 	for (queue_before = 1; queue_before < 3; queue_before++)
@@ -391,7 +386,7 @@ static void deque_thief_1(int me) { deque_steal(1); }
 
 TEST(deque_every_order)
 {
-	struct steps s = { .setup = deque_setup, .check = check_history, .threads = 3, .preemptions = 2 + MORE,
+	struct steps s = { .setup = deque_setup, .check = check_history, .threads = 3, .preemptions = 2,
 			   .thread = { deque_owner, deque_thief_2, deque_thief_1 }, .stopper = -1 };
 
 	for (deque_before = 0; deque_before < 4; deque_before++)
@@ -403,7 +398,7 @@ TEST(deque_every_order)
 
 TEST(deque_every_order_of_two)
 {
-	struct steps s = { .setup = deque_setup, .check = check_history, .threads = 2, .preemptions = 5 + MORE,
+	struct steps s = { .setup = deque_setup, .check = check_history, .threads = 2, .preemptions = 5,
 			   .thread = { deque_owner, deque_thief_2 }, .stopper = -1 };
 
 	deque_before = 1;
@@ -422,7 +417,7 @@ static void deque_check_stopped(void)
 
 TEST(deque_with_one_thread_stopped)
 {
-	struct steps s = { .setup = deque_setup, .check = deque_check_stopped, .threads = 3, .preemptions = 1 + MORE,
+	struct steps s = { .setup = deque_setup, .check = deque_check_stopped, .threads = 3, .preemptions = 1,
 			   .thread = { deque_owner, deque_thief_2, deque_thief_1 } };
 
 	for (deque_before = 1; deque_before < 4; deque_before++) {
@@ -504,7 +499,7 @@ static void burst_check(void)
 
 TEST(burst_every_order)
 {
-	struct steps s = { .setup = burst_setup, .check = burst_check, .threads = 3, .preemptions = 1 + MORE,
+	struct steps s = { .setup = burst_setup, .check = burst_check, .threads = 3, .preemptions = 1,
 			   .thread = { burst_sender, burst_consumer, burst_consumer }, .stopper = -1 };
 
 	STEPS_CHECK(s);
@@ -514,7 +509,7 @@ TEST(burst_every_order)
 
 TEST(burst_every_order_of_two)
 {
-	struct steps s = { .setup = burst_setup, .check = burst_check, .threads = 2, .preemptions = 2 + MORE,
+	struct steps s = { .setup = burst_setup, .check = burst_check, .threads = 2, .preemptions = 2,
 			   .thread = { burst_sender, burst_consumer }, .stopper = -1 };
 
 	STEPS_CHECK(s);
@@ -585,7 +580,7 @@ static void runq_check(void)
 
 TEST(runq_nobody_sleeps_while_there_is_work)
 {
-	struct steps s = { .setup = runq_setup, .check = runq_check, .threads = 3, .preemptions = 1 + MORE,
+	struct steps s = { .setup = runq_setup, .check = runq_check, .threads = 3, .preemptions = 1,
 			   .thread = { runq_worker, runq_worker, runq_submitter }, .stopper = -1 };
 
 	runq_want = 4;
@@ -625,7 +620,7 @@ static void runq_two(int me)
 
 TEST(runq_a_busy_worker_holds_up_nothing)
 {
-	struct steps s = { .setup = runq_setup, .check = runq_check, .threads = 3, .preemptions = 1 + MORE,
+	struct steps s = { .setup = runq_setup, .check = runq_check, .threads = 3, .preemptions = 1,
 			   .thread = { runq_slow_worker, runq_slow_worker, runq_two }, .stopper = -1 };
 
 	runq_want = 2;
