@@ -11,7 +11,7 @@
 #   make kernel     build (or find in the cache) the kernels the VM runs
 #   make install    library, headers, man pages, tool (DESTDIR=, PREFIX=)
 #
-#   O=DIR  build there (default: build)    V=1  show the commands
+#   O=DIR  build there (default: build)    V=1  show the commands    -jN  default: the CPUs
 #   BATON_CACHE=DIR  kernels and other slow things (default: ~/.cache/baton)
 
 TOP := $(CURDIR)
@@ -22,9 +22,13 @@ export O
 export BATON_CACHE ?= $(HOME)/.cache/baton
 
 MAKEFLAGS += --no-print-directory
-SUBDIRS := lib tools $(patsubst %/Makefile,%,$(wildcard selftests/*/Makefile))
+# As parallel as there are CPUs, unless told.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+SUBDIRS := lib bpf tools service $(patsubst %/Makefile,%,$(wildcard selftests/*/Makefile))
 
-.PHONY: all check test demo bench vm kernel install uninstall clean distclean deps $(SUBDIRS) help
+.PHONY: all check test demo bench vm kernel install uninstall install-service uninstall-service clean distclean deps $(SUBDIRS) help
 .DELETE_ON_ERROR:
 # One directory at a time, each as parallel as -j says: they share the objects
 # of the library's variants.
@@ -37,8 +41,9 @@ all: $(SUBDIRS)
 $(SUBDIRS): $(O)/config.mk
 	@$(MAKE) -C $@ all
 
-tools: lib
-$(filter selftests/%,$(SUBDIRS)): lib tools
+tools: lib bpf
+service: lib
+$(filter selftests/%,$(SUBDIRS)): lib tools service
 
 # Probes: what this machine has, as make variables and as C macros.
 $(O)/config.mk: tools/build/configure | deps
@@ -54,15 +59,15 @@ check: all
 	@selftests/run check
 
 test: all
-	@tools/build/deps check test
+	@tools/build/deps check test service demo
 	@selftests/run check root vm debug
 
-demo: all
+demo: lib tools service
 	@tools/build/deps demo
 	@tools/demo
 
 bench: all
-	@tools/build/deps bench vm
+	@tools/build/deps bench vm service
 	@tools/bench
 
 bench-%: all
@@ -81,6 +86,10 @@ kernel:
 install uninstall: lib tools
 	@$(MAKE) -C lib $@
 	@$(MAKE) -C tools $@
+
+# batondb's goes to the same PREFIX as the library.
+install-service uninstall-service: service
+	@$(MAKE) -C service $(@:-service=)
 
 clean distclean:
 	rm -rf $(O)

@@ -19,12 +19,16 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct tap_test {
 	const char *name;
@@ -95,6 +99,33 @@ static void tap_end(int how, const char *fmt, ...)
 	} while (0)
 
 #define SKIP(...) tap_end(2, __VA_ARGS__)
+
+/* fn must abort, and say why on stderr: in a child. */
+__attribute__((unused)) static void tap_dies(void (*fn)(void), const char *why)
+{
+	char said[256];
+	int fd[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	CHECK_EQ(pipe(fd), 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		dup2(fd[1], 2);
+		fn();
+		_exit(0);
+	}
+	close(fd[1]);
+	n = read(fd[0], said, sizeof(said) - 1);
+	close(fd[0]);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_MSG(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %#x, not an abort", status);
+	CHECK(n > 0);
+	said[n] = 0;
+	CHECK_MSG(strstr(said, why), "said \"%s\", not \"%s\"", said, why);
+}
 
 /* In a function of its own, so that nothing it needs later lives across setjmp. */
 __attribute__((noinline, unused)) static int tap_run(const struct tap_test *t)

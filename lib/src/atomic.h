@@ -28,4 +28,19 @@ static inline void btn_cpu_relax(void)
 #endif
 }
 
+/*
+ * Somebody else was first. Keeps off the cache line for a while, 8 pauses and
+ * up to 32 if it happens again: meanwhile the others do dozens of operations in
+ * their own cache, where each in turn would do one and wait for the line. A
+ * pause is 10 to 140 cycles, so this is 2 us at most.
+ */
+static inline void btn_back_off(unsigned int *times)
+{
+	unsigned int i, n = 8u << *times;
+
+	for (i = 0; i < n; i++)
+		btn_cpu_relax();
+	*times += *times < 2;
+}
+
 #endif

@@ -2,6 +2,7 @@
 #ifndef BTN_CLOCK_H
 #define BTN_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -17,6 +18,50 @@ static inline struct timespec btn_clock_timespec(uint64_t ns)
 		.tv_sec = (time_t)(ns / BTN_NSEC_PER_SEC),
 		.tv_nsec = (long)(ns % BTN_NSEC_PER_SEC),
 	};
+}
+
+/*
+ * CLOCK_MONOTONIC by the CPU's counter: half the price, where the kernel trusts
+ * the counter itself (its clock source; else this is CLOCK_MONOTONIC). The rate
+ * is measured against CLOCK_MONOTONIC, which is read again each millisecond, so
+ * the two are never further apart than what a millisecond's slewing makes: less
+ * than a microsecond. Answers of one struct btn_clock do not go back, on
+ * whatever CPU. The caller serialises. All zeroes is ready to be used.
+ */
+struct btn_clock {
+	uint64_t ticks, ns;		/* read at the same time, */
+	uint64_t span;			/* good for so many ticks */
+	uint64_t mult;			/* 2^32 ns a tick */
+	uint64_t last;			/* what it said last */
+	uint64_t first_ticks, first_ns;	/* the rate is measured from here */
+};
+
+uint64_t btn_clock_sync(struct btn_clock *c);
+
+static inline uint64_t btn_clock_ticks(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+	uint64_t t;
+
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(t));
+	return t;
+#else
+	return 0;
+#endif
+}
+
+static inline uint64_t btn_clock_read(struct btn_clock *c)
+{
+	uint64_t d = btn_clock_ticks() - c->ticks, ns;
+
+	if (__builtin_expect(d >= c->span, 0))
+		return btn_clock_sync(c);
+	ns = c->ns + ((d * c->mult) >> 32);
+	if (ns > c->last)
+		c->last = ns;
+	return c->last;
 }
 
 #endif

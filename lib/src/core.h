@@ -17,6 +17,7 @@
 #ifndef BTN_CORE_H
 #define BTN_CORE_H
 
+#include "page.h"
 #include "policy.h"
 
 #define BTN_TIERS_MAX	8
@@ -36,18 +37,6 @@ enum btn_task_state {
 
 enum btn_stop { BTN_STOP_YIELD, BTN_STOP_BLOCK, BTN_STOP_END };
 
-/*
- * Times of waiting and running: log-linear, four steps an octave from 1 us;
- * the last takes everything above 2^24 us.
- */
-#define BTN_HIST_STEPS	(4 * 24 + 1)
-struct btn_hist {
-	uint32_t n[BTN_HIST_STEPS];
-};
-void btn_hist_add(struct btn_hist *h, uint64_t ns);
-uint64_t btn_hist_bound(unsigned step);		/* its upper end, in ns */
-uint64_t btn_hist_quantile(const struct btn_hist *h, double q);
-
 struct btn_request {
 	struct btn_request_info info;
 	struct btn_tenant *tenant;
@@ -56,6 +45,7 @@ struct btn_request {
 	struct btn_heap_node timer;	/* the deadline, until it started */
 	uint64_t deadline;		/* BTN_NEVER: none */
 	uint64_t cpu, waited, held;	/* ns: ran, ready, nothing to pay with */
+	uint64_t quota, used;		/* its tenant's, where it was given up */
 	unsigned tasks;			/* that have not ended */
 	int told;			/* -ETIME or -ECANCELED, for its checkpoints */
 	int result;			/* once done */
@@ -63,20 +53,12 @@ struct btn_request {
 	bool started, done;
 };
 
-struct btn_tenant_stats {
-	uint64_t admitted, rejected, dropped, finished;
-	uint64_t cpu[BTN_TIERS_MAX];
-	uint64_t held;			/* ns that groups stood with nothing to pay with */
-	uint64_t overrun;		/* worst, past a grant */
-	struct btn_hist wait, run;
-};
-
 struct btn_tenant {
 	struct btn_account acct[2];	/* BTN_LOW, BTN_HIGH */
 	unsigned requests;		/* in flight */
 	unsigned held;			/* groups */
 	bool leaving;
-	struct btn_tenant_stats stats;
+	struct baton_stats_tenant *stats;
 	struct btn_group group[];
 };
 
@@ -89,6 +71,7 @@ struct btn_run {
 	uint64_t length;	/* and for how long it may run */
 	uint64_t start, key, vstart, tier_vstart;
 	bool poked;
+	bool told;		/* it is among the pokes */
 	bool reserve;		/* it runs on its tier's reserve */
 };
 
@@ -107,6 +90,7 @@ struct btn_core {
 	struct btn_run *run;		/* slots of them */
 	unsigned *idle, n_idle, *pokes, n_pokes;
 	void *memory;
+	struct btn_page page;		/* the figures that others see */
 };
 
 struct btn_tier_setup {
@@ -129,6 +113,8 @@ void btn_core_fini(struct btn_core *c);
 int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now);
 /* -ENOSPC: more of BTN_LOW sold than low_limit. -ENOMEM. Nothing changed then. */
 int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high, uint64_t now);
+/* So that set to these cannot fail for want of memory. -ENOMEM. */
+int btn_core_tenant_prepare(struct btn_tenant *t, uint64_t low, uint64_t high);
 /* No request is in flight. Its low-latency quota may be sold again. */
 void btn_core_tenant_free(struct btn_core *c, struct btn_tenant *t);
 
@@ -140,10 +126,14 @@ void btn_core_tenant_free(struct btn_core *c, struct btn_tenant *t);
  * r and t are the caller's again.
  */
 int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
+/* For how long one that has not started had nothing to pay with. */
+uint64_t btn_request_held(const struct btn_request *r, uint64_t now);
 /* One more task of a request that has one which has not ended. */
 void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
 /* A blocked task can go on. */
 void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t);
+/* A ready task that has run is blocked again. */
+void btn_core_unready(struct btn_core *c, uint64_t now, struct btn_task *t);
 /* Not started: it never runs, and is done with why. Else it is told why. */
 void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, int why);
 /*
@@ -166,6 +156,7 @@ void btn_core_worker(struct btn_core *c, uint64_t now);
 void btn_core_tick(struct btn_core *c, uint64_t now);
 uint64_t btn_core_next(struct btn_core *c, uint64_t now);
 
+unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t);	/* of its tier */
 bool btn_core_waits(struct btn_core *c, uint64_t now);	/* a task that could run */
 int btn_core_idle(struct btn_core *c);			/* a slot, or -1 */
 int btn_core_poke(struct btn_core *c);			/* a slot, or -1 */

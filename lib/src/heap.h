@@ -126,4 +126,60 @@ static inline bool btn_heap_has(const struct btn_heap_node *n)
 	return n->rank != 0;
 }
 
+/*
+ * A line: a heap for what mostly comes in order. What comes after all of the
+ * line, or before all of it, is linked there in O(1), without a look at any node
+ * in between; only what comes out of order goes into a heap. Ready tasks of a
+ * tenant are like that, and there may be thousands.
+ */
+struct btn_line {
+	struct btn_heap_node *first, *last;	/* left: before, right: after */
+	struct btn_heap rest;
+};
+
+#define BTN_HEAP_IN_LINE (~0u)		/* as a node's rank */
+
+static inline struct btn_heap_node *btn_line_top(const struct btn_line *l)
+{
+	if (!l->first || (l->rest.top && btn_heap_less(l->rest.top, l->first)))
+		return l->rest.top;
+	return l->first;
+}
+
+static inline void btn_line_add(struct btn_line *l, struct btn_heap_node *n)
+{
+	n->left = n->right = n->up = NULL;
+	n->rank = BTN_HEAP_IN_LINE;
+	if (!l->first) {
+		l->first = l->last = n;
+	} else if (btn_heap_less(l->last, n)) {
+		n->left = l->last;
+		l->last->right = n;
+		l->last = n;
+	} else if (btn_heap_less(n, l->first)) {
+		n->right = l->first;
+		l->first->left = n;
+		l->first = n;
+	} else {
+		btn_heap_add(&l->rest, n);
+	}
+}
+
+static inline void btn_line_del(struct btn_line *l, struct btn_heap_node *n)
+{
+	if (n->rank != BTN_HEAP_IN_LINE) {
+		btn_heap_del(&l->rest, n);
+		return;
+	}
+	if (n->left)
+		n->left->right = n->right;
+	else
+		l->first = n->right;
+	if (n->right)
+		n->right->left = n->left;
+	else
+		l->last = n->left;
+	n->rank = 0;
+}
+
 #endif

@@ -45,7 +45,7 @@ void btn_account_set_scale(struct btn_account *a, uint64_t of)
 
 void btn_account_set_quota(struct btn_account *a, uint64_t quota)
 {
-	uint64_t min = quota / 400;
+	uint64_t min = quota / 1000;
 
 	if (min < 1000)
 		min = 1000;

@@ -51,13 +51,13 @@
  *
  * At saturation each ns that was used is to be had again one second later and
  * what its entry adds: for a burst at most the time in which quota/256 was
- * used. What is less than `min` is not given out, at most 1/400 of the quota.
- * So a tenant that always wants more gets at least (1 - 1/400) / (1 + d) of its
+ * used. What is less than `min` is not given out, at most 1/1000 of the quota.
+ * So a tenant that always wants more gets at least (1 - 1/1000) / (1 + d) of its
  * quota, where d is how long on average, in seconds, a ns that is to be had
  * waits for its entry and for a slot: no rule that is kept in every sliding
  * second can give more. A tenant that has to wait 10 ms for a slot loses one
- * percent. Alone, the simulation's worst is 98.7%, over five seconds in which a
- * burst in several slots spread out; most are above 99%.
+ * percent. In the simulation nobody got less than 99%, alone or beside others that
+ * want more as well, over five seconds and in each of them but for a grant.
  *
  * (A token bucket of one second's quota gives twice the quota in the second
  * after a pause; one without burst refuses what the tenant bought. Fixed

@@ -54,12 +54,13 @@ struct btn_task {
 	uint8_t state;		/* enum btn_task_state */
 	bool ran;		/* it had a slot before */
 	bool urgent;		/* others wait for what it holds */
+	bool guest;		/* it brings its own worker */
 };
 
 struct btn_group {
 	struct btn_heap_node node;	/* in its tier */
 	struct btn_heap_node timer;	/* while held, or away from its tier */
-	struct btn_heap tasks;
+	struct btn_line tasks;
 	struct btn_tenant *tenant;
 	struct btn_tier *tier;		/* where it stands now */
 	struct btn_account *acct;	/* and who pays there; NULL: only the tier */
@@ -85,9 +86,15 @@ struct btn_tier {
 	struct btn_account acct; /* quota: the tier's limit */
 };
 
+static inline bool btn_group_empty(const struct btn_group *g)
+{
+	return !btn_line_top(&g->tasks);
+}
+
+/* It is not empty. */
 static inline struct btn_task *btn_group_first(const struct btn_group *g)
 {
-	return btn_container(g->tasks.top, struct btn_task, node);
+	return btn_container(btn_line_top(&g->tasks), struct btn_task, node);
 }
 
 #endif

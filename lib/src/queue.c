@@ -188,16 +188,6 @@ int baton_queue_attach(void)
 	return btn_hazard_self() ? 0 : -ENOMEM;
 }
 
-/* Somebody else was first there: a moment off the line, longer each time. */
-static inline void lost(unsigned int *times)
-{
-	unsigned int i, n = 1u << (*times < 4 ? *times : 4);
-
-	for (i = 0; i < n; i++)
-		btn_cpu_relax();
-	++*times;
-}
-
 static void retire(struct baton_queue *q, segment *s)
 {
 	segment *list, *next;
@@ -237,7 +227,7 @@ int baton_queue_push(struct baton_queue *q, void *item)
 	unsigned int times = 0;
 	segment *s, *fresh;
 	void *next, *was;
-	uint64_t i;
+	uint64_t i, hint;
 
 	if (btn_unlikely(!item))
 		btn_die("baton_queue_push: an item must not be NULL", 0);
@@ -260,7 +250,12 @@ int baton_queue_push(struct baton_queue *q, void *item)
 				atomic_store_explicit(&s->hint, i + 1, memory_order_release); /* [QUEUE-1] (d) */
 				return 0;
 			}
-			lost(&times);
+			btn_back_off(&times);
+			/* (b) goes on where others have got to meanwhile. */
+			BTN_POINT("queue:push:hint_again");
+			hint = atomic_load_explicit(&s->hint, memory_order_acquire); /* [QUEUE-1] (a) */
+			if (hint > i + 1)
+				i = hint - 1;
 		}
 
 		BTN_POINT("queue:push:next");
@@ -336,7 +331,7 @@ bool baton_queue_pop(struct baton_queue *q, void **item)
 				*item = x;
 				return true;
 			}
-			lost(&times);
+			btn_back_off(&times);
 		}
 		if (!go_on(q, s))
 			return false;
@@ -371,7 +366,7 @@ size_t baton_queue_pop_n(struct baton_queue *q, void **items, size_t n)
 			if (btn_likely(atomic_compare_exchange_weak_explicit(&s->head, &h, h + k,
 					memory_order_acq_rel, memory_order_acquire))) /* [QUEUE-3] (g) */
 				return k;
-			lost(&times);
+			btn_back_off(&times);
 		}
 		if (!go_on(q, s))
 			return 0;

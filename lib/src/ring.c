@@ -4,14 +4,15 @@
  *
  * An index counts pushes (tail) or pops (head) for ever; index i uses slot
  * i % capacity, and i / capacity is its lap. A slot holds one word: a pointer
- * or nothing, and in its lowest bit the parity of a lap:
+ * or nothing, and in its lowest bit the colour of the lap in which it was last
+ * filled. The colours of laps alternate, 1 in lap 0:
  *
- *	empty in lap L		0 | (L & 1)	may be pushed into, in lap L
- *	full in lap L		item | (L & 1)	may be popped, in lap L
+ *	full in lap L		item | colour(L)	may be popped, in lap L
+ *	used in lap L		0 | colour(L)		may be pushed into, in lap L + 1
  *
- * A slot goes empty(0), full(0), empty(1), full(1), empty(2) == empty(0), ...
- * A new mapping is all zeros, which is empty in lap 0 everywhere: create need
- * not touch it.
+ * A slot goes used(-1) = 0, full(0), used(0), full(1), used(1) == used(-1), ...
+ * A new mapping is all zeros, which is empty everywhere, before lap 0: create
+ * need not touch it.
  *
  * 1. Why the slot is filled before it can be seen, and not the index
  *
@@ -27,11 +28,11 @@
  *
  *	producer			consumer
  *	(a) t = tail   [RING-1] acquire	(e) h = head   [RING-2] acquire
- *	(b) slot[t] is empty(lap t)	(f) slot[h] is full(lap h)
+ *	(b) slot[t] is used(lap t - 1)	(f) slot[h] has colour(lap h)
  *	    [RING-4] acquire		    [RING-3] acquire
  *	(c) CAS tail t -> t + 1		(g) CAS head h -> h + 1
  *	    [RING-1] acq_rel		    [RING-2] acq_rel
- *	(d) slot[t] = full(lap t)	(h) slot[h] = empty(lap h + 1)
+ *	(d) slot[t] = full(lap t)	(h) slot[h] = used(lap h)
  *	    [RING-3] release		    [RING-4] release
  *
  * (f) reads from (d): the item and what it points to are there. (b) reads from
@@ -41,21 +42,28 @@
  *
  * Let a producer do (a)..(c) for index t in lap L. Since (c) succeeded tail was
  * t all the time from (a) to (c). Index t - capacity was claimed by a producer
- * that saw the slot empty(L - 1) at its (b), before its (c); each CAS on tail
+ * that saw the slot used(L - 2) at its (b), before its (c); each CAS on tail
  * acquires the ones before it and (a) acquires the last one, so (b) of t comes
  * after that. From then on, as long as t is not claimed, the slot can only be
  *
- *	empty(L - 1)	claimed for t - capacity, (d) not yet done
+ *	used(L - 2)	claimed for t - capacity, (d) not yet done
  *	full(L - 1)	not yet popped, or popped and (h) not yet done
- *	empty(L)	ready
+ *	used(L - 1)	ready
  *
- * and these differ in the parity or in being a pointer. Likewise for a consumer
- * of index h in lap L: the slot was full(L - 1) when h - capacity was claimed,
- * so now it is full(L - 1), empty(L) or full(L).
+ * and these differ in the colour or in being a pointer. Likewise for a consumer
+ * of index h in lap L whose (g) succeeds: h - capacity was claimed when the slot
+ * was full(L - 1), and h is claimed by nobody until (g), so at (f) it is
  *
- * With no lap at all, empty(L - 1) is taken for empty(L) when a producer sleeps
- * between (c) and (d) while the others go round once: two producers write one
- * slot and an item is lost.
+ *	full(L - 1)	popped, (h) not yet done
+ *	used(L - 1)	not yet filled, or filled and (d) not yet done
+ *	full(L)		ready
+ *
+ * and only the last one has colour(L): one bit tells. used(L) has it too, but by
+ * then another consumer has moved head, and (g) fails.
+ *
+ * With no lap at all, used(L - 2) is taken for used(L - 1) when a producer
+ * sleeps between (c) and (d) while the others go round once: two producers
+ * write one slot and an item is lost.
  *
  * The indexes have 64 bits, so a CAS never mistakes one lap's index for
  * another's. They may wrap: the capacity divides 2^64, and so does twice it.
@@ -106,6 +114,7 @@ int baton_ring_create(struct baton_ring **out, size_t capacity)
 	if (r == MAP_FAILED)
 		return -ENOMEM;
 	r->mask = capacity - 1;
+	r->capacity = capacity;
 	*out = r;
 	return 0;
 }
@@ -116,10 +125,10 @@ void baton_ring_destroy(struct baton_ring *r)
 		munmap(r, mapped(r->mask));
 }
 
-/* The bit that index's lap has in its slot. */
-static inline uintptr_t lap_of(const struct baton_ring *r, uint64_t index)
+/* The colour of that index's lap: 1 in lap 0. */
+static inline uintptr_t colour_of(const struct baton_ring *r, uint64_t index)
 {
-	return (index & (r->mask + 1)) != 0;
+	return !(index & r->capacity);
 }
 
 static inline _Atomic uintptr_t *slot_of(struct baton_ring *r, uint64_t index)
@@ -127,15 +136,9 @@ static inline _Atomic uintptr_t *slot_of(struct baton_ring *r, uint64_t index)
 	return &r->slots[index & r->mask];
 }
 
-/* word ^ lap of a slot that is full in that lap: a pointer, bit 0 clear. */
-static inline bool is_item(uintptr_t x)
-{
-	return x && !(x & 1);
-}
-
 static inline uintptr_t checked(const void *item)
 {
-	if (btn_unlikely(!is_item((uintptr_t)item)))
+	if (btn_unlikely(!item || (uintptr_t)item & 1))
 		btn_die("baton_ring_push: an item must not be NULL nor odd", (long)(uintptr_t)item);
 	return (uintptr_t)item;
 }
@@ -146,22 +149,9 @@ void btn_ring_start_at(struct baton_ring *r, uint64_t index)
 
 	/* [RING-6] before any other thread knows the ring. */
 	for (i = index; i - index <= r->mask; i++)
-		atomic_store_explicit(slot_of(r, i), lap_of(r, i), memory_order_relaxed); /* [RING-6] */
+		atomic_store_explicit(slot_of(r, i), colour_of(r, i) ^ 1, memory_order_relaxed); /* [RING-6] */
 	atomic_store_explicit(&r->tail, index, memory_order_relaxed); /* [RING-6] */
 	atomic_store_explicit(&r->head, index, memory_order_relaxed); /* [RING-6] */
-}
-
-/*
- * Somebody else claimed that index. Stay away from the line for a moment: with
- * it each side does a few operations in its own cache instead of one.
- */
-static inline void lost_claim(unsigned int *times)
-{
-	unsigned int i, n = 1u << (*times < 4 ? *times : 4);
-
-	for (i = 0; i < n; i++)
-		btn_cpu_relax();
-	++*times;
 }
 
 bool baton_ring_push(struct baton_ring *r, void *item)
@@ -174,18 +164,18 @@ bool baton_ring_push(struct baton_ring *r, void *item)
 	t = atomic_load_explicit(&r->tail, memory_order_acquire); /* [RING-1] (a) */
 	for (;;) {
 		_Atomic uintptr_t *slot = slot_of(r, t);
-		const uintptr_t lap = lap_of(r, t);
+		const uintptr_t used = colour_of(r, t) ^ 1;
 
 		BTN_POINT("ring:push:look");
-		if (btn_likely(atomic_load_explicit(slot, memory_order_acquire) == lap)) { /* [RING-4] (b) */
+		if (btn_likely(atomic_load_explicit(slot, memory_order_acquire) == used)) { /* [RING-4] (b) */
 			BTN_POINT("ring:push:claim");
 			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->tail, &t, t + 1,
 					memory_order_acq_rel, memory_order_acquire))) { /* [RING-1] (c) */
 				BTN_POINT("ring:push:fill");
-				atomic_store_explicit(slot, x | lap, memory_order_release); /* [RING-3] (d) */
+				atomic_store_explicit(slot, x | (used ^ 1), memory_order_release); /* [RING-3] (d) */
 				return true;
 			}
-			lost_claim(&lost);
+			btn_back_off(&lost);
 			continue;
 		}
 		BTN_POINT("ring:push:full");
@@ -205,21 +195,21 @@ bool baton_ring_pop(struct baton_ring *r, void **item)
 	h = atomic_load_explicit(&r->head, memory_order_acquire); /* [RING-2] (e) */
 	for (;;) {
 		_Atomic uintptr_t *slot = slot_of(r, h);
-		const uintptr_t lap = lap_of(r, h);
+		const uintptr_t colour = colour_of(r, h);
 		uintptr_t x;
 
 		BTN_POINT("ring:pop:look");
-		x = atomic_load_explicit(slot, memory_order_acquire) ^ lap; /* [RING-3] (f) */
-		if (btn_likely(is_item(x))) {
+		x = atomic_load_explicit(slot, memory_order_acquire) ^ colour; /* [RING-3] (f) */
+		if (btn_likely(!(x & 1))) {
 			BTN_POINT("ring:pop:claim");
 			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->head, &h, h + 1,
 					memory_order_acq_rel, memory_order_acquire))) { /* [RING-2] (g) */
 				BTN_POINT("ring:pop:clear");
-				atomic_store_explicit(slot, lap ^ 1, memory_order_release); /* [RING-4] (h) */
+				atomic_store_explicit(slot, colour, memory_order_release); /* [RING-4] (h) */
 				*item = (void *)x;
 				return true;
 			}
-			lost_claim(&lost);
+			btn_back_off(&lost);
 			continue;
 		}
 		BTN_POINT("ring:pop:empty");
@@ -241,17 +231,17 @@ static inline size_t run_of(const struct baton_ring *r, uint64_t index, size_t n
 	return n < left ? n : left;
 }
 
-/* How many of n slots, from that index on, are empty in their lap. */
+/* How many of n slots, from that index on, are ready to be pushed into. */
 static inline size_t look_empty(struct baton_ring *r, uint64_t index, size_t n)
 {
-	const uintptr_t lap = lap_of(r, index);
+	const uintptr_t used = colour_of(r, index) ^ 1;
 	_Atomic uintptr_t *slot = slot_of(r, index);
 	size_t k;
 
 #pragma GCC unroll 4
 	for (k = 0; k < n; k++) {
 		BTN_POINT("ring:push_n:look");
-		if (atomic_load_explicit(&slot[k], memory_order_acquire) != lap) /* [RING-4] (b) */
+		if (atomic_load_explicit(&slot[k], memory_order_acquire) != used) /* [RING-4] (b) */
 			break;
 	}
 	return k;
@@ -259,21 +249,21 @@ static inline size_t look_empty(struct baton_ring *r, uint64_t index, size_t n)
 
 static inline void fill(struct baton_ring *r, uint64_t index, void *const *items, size_t n)
 {
-	const uintptr_t lap = lap_of(r, index);
+	const uintptr_t colour = colour_of(r, index);
 	_Atomic uintptr_t *slot = slot_of(r, index);
 	size_t k;
 
 #pragma GCC unroll 4
 	for (k = 0; k < n; k++) {
 		BTN_POINT("ring:push_n:fill");
-		atomic_store_explicit(&slot[k], checked(items[k]) | lap, memory_order_release); /* [RING-3] (d) */
+		atomic_store_explicit(&slot[k], checked(items[k]) | colour, memory_order_release); /* [RING-3] (d) */
 	}
 }
 
-/* How many of n slots, from that index on, are full in their lap, and of what. */
+/* How many of n slots, from that index on, are ready to be popped, and what is inside. */
 static inline size_t look_full(struct baton_ring *r, uint64_t index, void **items, size_t n)
 {
-	const uintptr_t lap = lap_of(r, index);
+	const uintptr_t colour = colour_of(r, index);
 	_Atomic uintptr_t *slot = slot_of(r, index);
 	size_t k;
 
@@ -282,8 +272,8 @@ static inline size_t look_full(struct baton_ring *r, uint64_t index, void **item
 		uintptr_t x;
 
 		BTN_POINT("ring:pop_n:look");
-		x = atomic_load_explicit(&slot[k], memory_order_acquire) ^ lap; /* [RING-3] (f) */
-		if (!is_item(x))
+		x = atomic_load_explicit(&slot[k], memory_order_acquire) ^ colour; /* [RING-3] (f) */
+		if (x & 1)
 			break;
 		items[k] = (void *)x;
 	}
@@ -292,14 +282,14 @@ static inline size_t look_full(struct baton_ring *r, uint64_t index, void **item
 
 static inline void clear(struct baton_ring *r, uint64_t index, size_t n)
 {
-	const uintptr_t next = lap_of(r, index) ^ 1;
+	const uintptr_t used = colour_of(r, index);
 	_Atomic uintptr_t *slot = slot_of(r, index);
 	size_t k;
 
 #pragma GCC unroll 4
 	for (k = 0; k < n; k++) {
 		BTN_POINT("ring:pop_n:clear");
-		atomic_store_explicit(&slot[k], next, memory_order_release); /* [RING-4] (h) */
+		atomic_store_explicit(&slot[k], used, memory_order_release); /* [RING-4] (h) */
 	}
 }
 
@@ -325,7 +315,7 @@ size_t baton_ring_push_n(struct baton_ring *r, void *const *items, size_t n)
 			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->tail, &t, t + k,
 					memory_order_acq_rel, memory_order_acquire))) /* [RING-1] (c) */
 				break;
-			lost_claim(&lost);
+			btn_back_off(&lost);
 			continue;
 		}
 		BTN_POINT("ring:push_n:full");
@@ -364,7 +354,7 @@ size_t baton_ring_pop_n(struct baton_ring *r, void **items, size_t n)
 			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->head, &h, h + k,
 					memory_order_acq_rel, memory_order_acquire))) /* [RING-2] (g) */
 				break;
-			lost_claim(&lost);
+			btn_back_off(&lost);
 			continue;
 		}
 		BTN_POINT("ring:pop_n:empty");

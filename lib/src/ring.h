@@ -14,7 +14,8 @@
 
 struct baton_ring {
 	/* Nobody, after create. */
-	BTN_RING_APART uint64_t mask;	/* capacity - 1 */
+	BTN_RING_APART uint64_t mask;		/* capacity - 1 */
+	uint64_t capacity;
 
 	/* Producers: the index of the next push. */
 	BTN_RING_APART _Atomic uint64_t tail;

@@ -80,6 +80,7 @@ struct slot {
 	BTN_ALIGNED struct baton_deque *deque;
 	unsigned int ticks;
 	uint32_t random;
+	uint64_t spin;		/* how long it looks next time */
 };
 
 struct baton_runq {
@@ -141,6 +142,7 @@ int baton_runq_create(struct baton_runq **out, const struct baton_runq_opts *opt
 		err = baton_queue_create(&rq->shared);
 	for (i = 0; i < o.slots && !err; i++) {
 		rq->slot[i].random = i + 1;
+		rq->slot[i].spin = o.spin;
 		err = baton_deque_create(&rq->slot[i].deque);
 	}
 	if (err) {
@@ -427,9 +429,17 @@ static int sleep_idle(struct baton_runq *rq, unsigned int slot, uint64_t deadlin
 	}
 }
 
+/*
+ * Who spins uses up its time slice: when it is woken later, the scheduler lets
+ * whoever woke it go on first. So it pays only where items come quickly. A spin
+ * in which none came halves the next one; an item that came during one, or so
+ * soon after that it would have, brings back the whole.
+ */
 int baton_runq_pop(struct baton_runq *rq, unsigned int slot, void **item, uint64_t deadline)
 {
-	uint64_t until;
+	struct slot *s = &rq->slot[slot];
+	uint64_t until, slept;
+	bool spun;
 	unsigned int i;
 	int err;
 
@@ -442,12 +452,16 @@ int baton_runq_pop(struct baton_runq *rq, unsigned int slot, void **item, uint64
 	i = atomic_fetch_add_explicit(&rq->searching, 1, memory_order_seq_cst); /* [RUNQ-1] */
 	for (;;) {
 		/* Half of the workers are enough to look. */
-		until = i < (rq->slots + 1) / 2 ? btn_clock_now() + rq->spin : 0;
+		until = s->spin && i < (rq->slots + 1) / 2 ? btn_clock_now() + s->spin : 0;
+		spun = false;
 		do {
 			if (baton_runq_try_pop(rq, slot, item)) {
 				found(rq);
+				if (spun)
+					s->spin = rq->spin;
 				return 0;
 			}
+			spun = true;
 			for (i = 0; i < 16; i++)
 				btn_cpu_relax();
 		} while (until && btn_clock_now() < until);
@@ -458,9 +472,14 @@ int baton_runq_pop(struct baton_runq *rq, unsigned int slot, void **item, uint64
 				return 0;
 			return -EPIPE;
 		}
+		if (until)
+			s->spin = s->spin / 2 < rq->spin / 16 ? 0 : s->spin / 2;
+		slept = btn_clock_now();
 		err = sleep_idle(rq, slot, deadline);
 		if (err)
 			return err;
+		if (btn_clock_now() - slept < 2 * rq->spin)
+			s->spin = rq->spin;
 		i = 0;
 	}
 }

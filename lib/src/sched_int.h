@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * sched_int.h - the scheduler's insides, for sched.c and for what blocks tasks.
+ * sched_int.h - the scheduler's insides, for sched*.c and for what blocks tasks.
  *
  * One lock serialises the decisions (core.h). Whoever changes something with
  * it held collects the workers to be let go on in a struct btn_wakes, and lets
@@ -16,7 +16,12 @@
 #include <baton/sched.h>
 
 #include "atomic.h"
+#include "clock.h"
 #include "core.h"
+#include "detect.h"
+#include "lock.h"
+
+#define BTN_PPM 1000000ULL
 
 /* Bits of a worker's flag. */
 #define BTN_FLAG_STOP 1u	/* lose the slot at the next checkpoint */
@@ -25,15 +30,19 @@
 struct btn_worker {
 	/* Anybody; read at each checkpoint. */
 	BTN_ALIGNED _Atomic uint32_t flag;
-	/* The owner: it waits for the scheduler's lock. */
-	_Atomic bool locking;
+	/* It has to take a permit from its parker before it may go on: sched_rescue.c. */
+	_Atomic bool waits;
+	/* The owner: calls of the library that it is in; and it is about to take it. */
+	_Atomic bool parked;
+	_Atomic uint32_t inside;
 
 	/* The owner; and with the lock held, while it waits, others. */
 	BTN_ALIGNED int quiet;		/* checkpoints until the clock is read */
 	int reload;			/* what quiet was set to */
 	int told;			/* -ETIME, -ECANCELED: the task's checkpoints say so */
 	uint64_t looked;		/* when the clock was read */
-	uint64_t until;			/* the end of the grant */
+	uint64_t gap;			/* the longest between two checkpoints, since it has its slot */
+	_Atomic uint64_t until;		/* the end of the grant */
 	struct baton_parker *parker;
 	struct baton_sched *s;
 
@@ -41,7 +50,10 @@ struct btn_worker {
 	struct baton_task *task;
 	struct btn_worker *next;	/* idle, to be let go on, or dead */
 	struct btn_worker *next_away, **prev_away;
+	struct btn_away *in;		/* this list of those without a slot */
 	int slot;			/* -1: none */
+	int cpu;			/* its thread is bound to this one; -1: to none */
+	int last_slot;			/* that its task had; -1: none */
 	uint64_t since;			/* charged up to here, by the clock */
 	uint64_t charged;		/* by the clock, since cpu_mark */
 	uint64_t credit;		/* charged too much, of that */
@@ -50,9 +62,25 @@ struct btn_worker {
 	pthread_t thread;
 	pid_t tid;
 	bool born;			/* its thread exists */
-	bool away;			/* it runs, and its slot was taken */
+	bool given;			/* it waits, and its permit was given */
+	bool deaf;			/* it waits, and runs on: its task is blocked */
+	bool urged;			/* a lock that it may hold is waited for */
+	bool in_futex;			/* it sleeps there */
+	uint64_t ask_at, ask_in;	/* whether it still does */
+	uint64_t stopped_at;		/* its CPU when it was sent the signal */
 	bool demoted;
 	bool retired;
+	bool guest;			/* a thread of somebody else's: baton_request_enter() */
+	int refused;			/* why that did not get a slot */
+	uint64_t charged_to;		/* of a guest: the tenant's serial that cpu_mark is for */
+
+	/* Who blocks in the kernel (sched_detect.c). The owner. */
+	struct btn_cell *cell;		/* NULL: not seen; written with the lock */
+	uint64_t session;		/* that the cell is of */
+	bool hinted;			/* between blocking_begin and end, with its slot */
+	/* The lock. */
+	bool taken;			/* its slot was taken because it blocked */
+	uint64_t taken_cpu;		/* and what it had used by then */
 };
 
 struct baton_task {
@@ -68,21 +96,115 @@ struct baton_task {
 	bool ended, joinable, heap;
 };
 
+struct btn_away {
+	struct btn_worker *first, **last;
+};
+
+struct baton_tenant {
+	struct btn_tenant *core;
+	struct baton_sched *s;
+	struct baton_tenant *next, **prev;
+	struct baton_tenant *next_name;
+	uint64_t serial;		/* no other tenant of this process has it, ever; 0: none */
+	unsigned refs;			/* of baton_tenant_find() */
+	unsigned epoch;			/* the last configuration that named it; 0: none did */
+	char name[BATON_STATS_NAME];	/* "": none */
+};
+
+struct waiter;
+
+struct baton_request {
+	struct btn_request core;
+	struct baton_task first;
+	struct baton_sched *s;
+	struct baton_tenant *tenant;
+	struct waiter *waiters;
+	struct btn_worker *guest;	/* it waits to be the first task; or did */
+	unsigned refs;			/* the handle, and being in flight */
+	bool done;
+	int result;
+	uint64_t ended;
+};
+
+struct baton_sched {
+	BTN_ALIGNED struct btn_lock lock;
+	BTN_ALIGNED struct btn_core core;
+	struct btn_clock clock;
+	struct btn_worker **on;		/* by slot */
+	uint64_t *poked_at;		/* by slot; 0: not */
+	uint64_t *cpu_at;		/* by slot: its task's CPU, soon after that; 0: not yet */
+	struct btn_worker *idle, *dead;
+	/* Without a slot, but not by their own choice: may be running; parked. */
+	struct btn_away away, parked;
+	unsigned n_idle, keep, born, max, requests, handles;
+	struct btn_heap sleeps;
+	struct baton_tenant *tenants;
+	struct baton_tenant **names;	/* by name, room_names lists */
+	unsigned room_names, n_names, tenant_refs, epoch;
+	struct baton_parker *monitor_parker;
+	pthread_t monitor;
+	uint64_t monitor_due, retry_at;
+	uint64_t now;			/* when the lock was taken */
+	size_t stack_size;
+	int *cpus;			/* by slot, where workers are bound to CPUs; or NULL */
+	int stop_signal;		/* of BATON_RESCUE_STOP; 0: _DEMOTE */
+	bool stopping;
+
+	struct btn_detect *detect;	/* NULL: nobody says who blocks */
+	bool detecting;			/* and the session lasts */
+	pthread_t notifier;
+	uint64_t taken, unauthorised;
+	char how[96];
+	BTN_ALIGNED struct btn_lock spare_lock;
+	struct baton_request *spare;
+	unsigned spares;
+};
+
 struct btn_wakes {
 	struct btn_worker *first;
 	bool monitor;
 	struct baton_request *dead;
 };
 
-struct baton_tenant;
+/* The worker that this thread is, or NULL. */
+extern __thread struct btn_worker *btn_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static inline struct baton_task *btn_task_of(struct btn_task *t)
+{
+	return btn_container(t, struct baton_task, core);
+}
+
+static inline struct baton_request *btn_request_of(struct btn_request *r)
+{
+	return btn_container(r, struct baton_request, core);
+}
 
 /* The task that runs on this thread, or NULL. */
 struct baton_task *btn_sched_self(void);
 
 /* Takes the lock, and the time for all that follows until it is given up. */
 void btn_sched_lock(struct baton_sched *s);
-/* Everything that follows from what happened, then the lock is given up. */
+/*
+ * Everything that follows from what happened, then the lock is given up; and if
+ * the caller's worker waits it does that here, and returns with a slot.
+ */
 void btn_sched_unlock(struct baton_sched *s, struct btn_wakes *wakes);
+/* Only gives the lock up: nothing happened that somebody waits for. */
+void btn_sched_release(struct baton_sched *s);
+/* A call of the library begins (the lock's begin so): the caller's worker w is not stopped. */
+static inline void btn_sched_enter(struct btn_worker *w)
+{
+	uint32_t inside;
+
+	if (!w)
+		return;
+	inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [RESCUE-1] */
+	atomic_store_explicit(&w->inside, inside + 1, memory_order_relaxed); /* [RESCUE-1] */
+	atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
+}
+/* A call of the library ends: the caller's worker w waits if it has to. */
+void btn_sched_exit(struct btn_worker *w);
 
 /*
  * The caller's task waits until btn_sched_ready_locked(). The lock is held, and
@@ -92,5 +214,123 @@ void btn_sched_wait(struct baton_task *t);
 void btn_sched_ready_locked(struct baton_task *t);
 /* One lock more, or one less, that t holds and other tenants' tasks wait for. */
 void btn_sched_want_locked(struct baton_task *t, int by);
+
+/*
+ * The parts of sched.c to each other. With the lock held unless it says not.
+ */
+
+/* Everything that follows from what happened; then, without the lock, wake_all. */
+void btn_sched_settle_down(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
+void btn_sched_wake_all(struct baton_sched *s, struct btn_wakes *wakes);
+static inline void btn_wakes_add(struct btn_wakes *wakes, struct btn_worker *w)
+{
+	if (w) {
+		w->next = wakes->first;
+		wakes->first = w;
+	}
+}
+
+/* The monitor, while somebody runs without a slot, and while tasks run at all. */
+#define BTN_TICK_NS		500000
+#define BTN_TICK_QUIET_NS	2000000
+/* And after a task was told to stop. */
+#define BTN_LOOK_NS		120000
+void *btn_monitor_main(void *sched);
+
+/* The caller takes its permit, and first gives another theirs (or NULL). */
+void btn_worker_park(struct btn_worker *w, struct btn_worker *to);
+void btn_worker_unlink_away(struct btn_worker *w);
+/* It is not before all others any more because of a lock that it might hold. */
+void btn_worker_unurge(struct btn_worker *w);
+/* 0 or -errno: the signal's handler is ours. And a new thread of s takes it. */
+int btn_rescue_init(int sig);
+void btn_rescue_thread(const struct baton_sched *s);
+/* The monitor's part, and when it wants to be called again. */
+void btn_rescue_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
+uint64_t btn_rescue_next(struct baton_sched *s, uint64_t now);
+
+/* fn may be NULL: the caller brings a worker. -EINVAL, -ENOMEM. */
+int btn_request_new(struct baton_request **out, struct baton_tenant *t,
+		    const struct baton_request_opts *opts, bool handle);
+/* The lock is held. As baton_submit(); r is the caller's on an error. */
+int btn_request_submit(struct baton_request *r, uint64_t arrival);
+void btn_request_free(struct baton_request *r);	/* without the lock */
+void btn_request_done(struct baton_request *r, struct btn_wakes *wakes);
+/* Two steps: without memory of a name nothing happens. */
+int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,
+		   const char *name);
+struct baton_tenant *btn_tenant_named(struct baton_sched *s, const char *name);
+/* No requests from now on; gone when there are none. */
+void btn_tenant_leave(struct baton_tenant *t);
+/* Leaves, and its last request ended. */
+void btn_tenant_gone(struct baton_tenant *t);
+uint64_t btn_sched_part(const struct baton_sched *s, unsigned ppm);
+
+/* The worker of the task that was picked for this slot; NULL: none to be had. */
+struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsigned slot);
+/* Without the lock: it was given a slot, and does not run yet. */
+void btn_worker_bind(struct baton_sched *s, struct btn_worker *w);
+/* Without the lock: it has a slot, and begins or goes on. */
+void btn_worker_let_go(struct baton_sched *s, struct btn_worker *w);
+/* The caller stops running its task; returns the slot, which is idle. */
+unsigned btn_worker_drop_slot(struct btn_worker *w, enum btn_stop why);
+/* Likewise, and hands it on. The caller returns when it has one; without the lock then. */
+void btn_worker_leave_slot(struct btn_worker *w, enum btn_stop why);
+/* Its slot, on which it goes on though it was to stop. */
+void btn_worker_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot);
+static inline void btn_worker_set_waits(struct btn_worker *w)
+{
+	w->given = false;
+	atomic_store_explicit(&w->waits, true, memory_order_relaxed); /* [RESCUE-2] */
+}
+/* It ran without a slot: what it used is charged; and it waits for one (gives up the lock). */
+void btn_worker_end_away(struct btn_worker *w, uint64_t now);
+/* The same, but that whoever gives up the lock waits, in doing so. */
+void btn_worker_wait_again(struct btn_worker *w);
+void btn_worker_come_back(struct btn_worker *w);
+/*
+ * Without the lock: its task ended. False: its thread is to end, too, or is
+ * somebody else's again.
+ */
+bool btn_worker_task_end(struct btn_worker *w, bool leaves);
+struct btn_worker *btn_worker_new(struct baton_sched *s);
+/* Its thread has ended. */
+void btn_worker_free(struct btn_worker *w);
+
+/* Its slot is somebody else's from now; it runs on, or sleeps, without. */
+void btn_worker_take_slot(struct baton_sched *s, uint64_t now, unsigned slot);
+
+/*
+ * Who blocks in the kernel. begin and end are the scheduler's; join is for the
+ * thread that is w, without the lock, and no more than looks where it joined.
+ */
+void btn_sched_detect_begin(struct baton_sched *s, unsigned workers);
+void btn_sched_detect_end(struct baton_sched *s);
+void btn_worker_join(struct btn_worker *w);
+void btn_worker_quit(struct btn_worker *w);
+/* Nothing is idle: if a task waits, slots of workers that block are. True: one is. */
+bool btn_sched_detect_look(struct baton_sched *s, uint64_t now);
+
+/* w, the caller, runs with a slot from here on; or, NOT, is about to park or to wait. */
+static inline void btn_worker_arm(struct btn_worker *w, uint32_t how)
+{
+	if (w && w->cell)
+		btn_cell_arm(w->cell, how);
+}
+
+/* ns on its thread's CPU clock. */
+uint64_t btn_worker_cpu(const struct btn_worker *w);
+/*
+ * What w used since it was last asked. By the clock, which is cheap and knows
+ * nothing of what the kernel gave to others meanwhile; after `settle` ns of
+ * that by the thread's CPU clock, and what was charged too much or too little
+ * since the last time is made up for.
+ */
+uint64_t btn_worker_account(struct btn_worker *w, uint64_t now, uint64_t settle);
+
+static inline uint64_t btn_heap_first(const struct btn_heap *h, uint64_t other)
+{
+	return h->top && h->top->key < other ? h->top->key : other;
+}
 
 #endif

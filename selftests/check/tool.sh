@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The command `baton`, its benchmark's result lines, the table, and the demo on
-# a machine without the patched kernel.
+# The command `baton`, its benchmark's result lines, the table, and the list of
+# packages.
 set -u
 . "$TOP/selftests/tap.sh"
 baton=$O/tools/baton/baton
@@ -88,15 +88,12 @@ unknown_benchmark() {
 	O=$tap_dir/o expect_rc 2 "$TOP/tools/bench" no-such
 	expect_says "no benchmark 'no-such'; there are: .*switch"
 }
-demo() {
-	mkdir -p "$tap_dir/o/tools/baton" && ln -s "$baton" "$tap_dir/o/tools/baton/baton"
-	O=$tap_dir/o VM=0 expect_rc 0 "$TOP/tools/demo"
-	expect_says '^lib_wakewait +[0-9.,]+ ns'
-	command -v gnuplot >/dev/null || { expect_says 'apt-get install gnuplot'; return; }
-	expect_rc 0 head -c 4 "$tap_dir/o/demo/switch.png"
-	expect_says 'PNG'
-	expect_rc 0 tail -n 2 "$tap_dir/o/demo/switch.svg"
-	expect_says '</svg>'
+# Each package that make may ask for, on a machine that has none of them, together.
+packages() {
+	command -v apt-get >/dev/null || return 0
+	apt-get -s -o Dir::State::status=/dev/null --no-install-recommends install \
+		$(sed -n 's/^[a-z]*://p' "$TOP/tools/build/deps.list") >"$tap_dir/run" 2>&1
+	expect [ "$(grep -c 'Conflicts:\|unmet dependencies' "$tap_dir/run")" -eq 0 ]
 }
 
 check wrong_words wrong_words
@@ -106,5 +103,5 @@ check result_lines result_lines
 check one_case one_case
 check table table
 check unknown_benchmark unknown_benchmark
-check demo demo
+check packages packages
 finish

@@ -141,6 +141,18 @@ static void pass(struct actor *a)
 	a->result[ret < 0 ? ret == -EINTR ? 2 : ret == -EAGAIN ? 3 : ret == -ETIMEDOUT ? 4 : 5 : ret]++;
 }
 
+/*
+ * Whoever joins it is woken by the kernel as it exits, and an error injected
+ * there would lose that wakeup.
+ */
+static void *end(struct actor *a)
+{
+	if (inject)
+		CHECK_ANY(write_file("/proc/thread-self/make-it-fail", "0"));
+	a->ended = true;
+	return NULL;
+}
+
 static void *act(void *arg)
 {
 	struct actor *a = arg;
@@ -154,17 +166,14 @@ static void *act(void *arg)
 	for (;;) {
 		switch (get(a->box)) {
 		case QUIT:
-			a->ended = true;
-			return NULL;
+			return end(a);
 		case FREE:
 			op = FUTEX_WAIT_BITSET_PRIVATE;
 			ret = sys_futex(a->box, op, FREE, calm ? NULL : some_timeout(a, &ts, &op), NULL,
 					FUTEX_BITSET_MATCH_ANY);
 			a->woken += ret == 0;
-			if (!still && rnd(&a->random) % 64 == 0 && take(a->box, FREE, CLOSED)) {
-				a->ended = true;
-				return NULL;
-			}
+			if (!still && rnd(&a->random) % 64 == 0 && take(a->box, FREE, CLOSED))
+				return end(a);
 			break;
 		case TOKEN:
 			if (calm)	/* to be counted */
@@ -324,6 +333,8 @@ static void storm(double seconds)
 	end = now_ns(CLOCK_MONOTONIC) + seconds * NSEC;
 	for (i = 0; i < ACTORS; i++)
 		start(&actors[i]);
+	/* Above the actors that are made real-time, or they decide when it ends. */
+	CHECK(!sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &(struct sched_param){ 50 }));
 	while (now_ns(CLOCK_MONOTONIC) < end) {
 		for (j = 0; j < 3; j++)
 			disturb(&random);

@@ -11,9 +11,9 @@
  */
 #define CAP 2
 #define ITEMS 3
-#define LAP(i) (((i) / CAP) & 1)
+#define COLOUR(i) (1 - (((i) / CAP) & 1))
 
-byte slot[CAP];		/* item << 1 | lap, as in ring.c */
+byte slot[CAP];		/* item << 1 | colour, as in ring.c */
 byte tail, head;
 byte claimed[ITEMS];	/* for the proof: what was claimed, in order */
 byte popped;
@@ -47,8 +47,8 @@ inline load(a, v)
 #define READY_TO_PUSH(v, i) (((v) >> 1) == 0)
 #define READY_TO_POP(v, i) (((v) >> 1) != 0)
 #else
-#define READY_TO_PUSH(v, i) ((v) == LAP(i))
-#define READY_TO_POP(v, i) (((v) >> 1) != 0 && ((v) & 1) == LAP(i))
+#define READY_TO_PUSH(v, i) ((v) == 1 - COLOUR(i))
+#define READY_TO_POP(v, i) (((v) & 1) == COLOUR(i))
 #endif
 
 proctype producer(byte me; byte first; byte items)
@@ -81,7 +81,7 @@ proctype producer(byte me; byte first; byte items)
 			};
 			if
 			:: ok ->
-				store(t % CAP, ((first + n) << 1) | LAP(t));
+				store(t % CAP, ((first + n) << 1) | COLOUR(t));
 				n++
 			:: else
 			fi
@@ -124,14 +124,14 @@ proctype consumer(byte me)
 #endif
 #ifdef BROKEN_READS_LATE
 				/* The item, after the slot was given away. */
-				store(h % CAP, 1 - LAP(h));
+				store(h % CAP, COLOUR(h));
 				!pending[me];
 				load(h % CAP, v);
 #endif
 				assert((v >> 1) == claimed[h]);
 				popped++;
 #ifndef BROKEN_READS_LATE
-				store(h % CAP, 1 - LAP(h));
+				store(h % CAP, COLOUR(h));
 #endif
 			:: else
 			fi

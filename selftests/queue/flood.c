@@ -16,9 +16,9 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "tap.h"
+#define DELAYS 256
+#include "delays.h"
 #include "../../lib/src/deque.h"
-#include "../../lib/src/inject.h"
 #include "../../lib/src/ring.h"
 
 #ifndef ITEMS
@@ -82,6 +82,18 @@ static void wait_a_bit(unsigned int *spins)
 		sched_yield();
 	else
 		btn_cpu_relax();
+}
+
+/* What came out, if anything did. */
+static size_t got(unsigned int me, void *const *v, size_t n, unsigned int *spins)
+{
+	size_t k;
+
+	if (!n)
+		wait_a_bit(spins);
+	for (k = 0; k < n; k++)
+		see(me, v[k]);
+	return n;
 }
 
 static void prepare(uint64_t items, bool in_order)
@@ -151,14 +163,11 @@ static void *ring_producer(void *arg)
 static void *ring_consumer(void *arg)
 {
 	unsigned int me = (unsigned int)(uintptr_t)arg, spins = 0;
-	uint64_t i;
+	uint64_t left = quota[me];
 	void *x;
 
-	for (i = 0; i < quota[me]; i++) {
-		while (!baton_ring_pop(ring, &x))
-			wait_a_bit(&spins);
-		see(me, x);
-	}
+	while (left)
+		left -= got(me, &x, baton_ring_pop(ring, &x), &spins);
 	return NULL;
 }
 
@@ -186,16 +195,9 @@ static void *ring_bulk_consumer(void *arg)
 	unsigned int me = (unsigned int)(uintptr_t)arg, spins = 0;
 	uint64_t left = quota[me];
 	void *v[BULK];
-	size_t k, n;
 
-	while (left) {
-		n = baton_ring_pop_n(ring, v, left < BULK ? left : BULK);
-		if (!n)
-			wait_a_bit(&spins);
-		for (k = 0; k < n; k++)
-			see(me, v[k]);
-		left -= n;
-	}
+	while (left)
+		left -= got(me, v, baton_ring_pop_n(ring, v, left < BULK ? left : BULK), &spins);
 	return NULL;
 }
 
@@ -247,17 +249,11 @@ static void *queue_consumer(void *arg)
 	unsigned int me = (unsigned int)(uintptr_t)arg, spins = 0;
 	uint64_t left = quota[me];
 	void *v[BULK];
-	size_t k, n;
 
 	/* One at a time and several in turn. */
-	while (left) {
-		n = left % 2 ? baton_queue_pop(queue, v) : baton_queue_pop_n(queue, v, left < 3 ? left : 3);
-		if (!n)
-			wait_a_bit(&spins);
-		for (k = 0; k < n; k++)
-			see(me, v[k]);
-		left -= n;
-	}
+	while (left)
+		left -= got(me, v, left % 2 ? baton_queue_pop(queue, v) :
+				   baton_queue_pop_n(queue, v, left < 3 ? left : 3), &spins);
 	return NULL;
 }
 
@@ -307,14 +303,10 @@ static void *deque_thief(void *arg)
 {
 	unsigned int me = (unsigned int)(uintptr_t)arg, spins = 0;
 	void *v[BULK];
-	size_t k, n;
+	size_t n;
 
 	while (atomic_load(&taken) < total) {
-		n = baton_deque_steal(deque, v, 1 + spins % BULK);
-		if (!n)
-			wait_a_bit(&spins);
-		for (k = 0; k < n; k++)
-			see(me, v[k]);
+		n = got(me, v, baton_deque_steal(deque, v, 1 + spins % BULK), &spins);
 		if (n)
 			atomic_fetch_add(&taken, n);
 		spins++;
@@ -482,32 +474,4 @@ TEST(burst)
 	run_threads(fn, 4);
 	verify();
 	baton_burst_destroy(burst);
-}
-
-#ifdef BTN_INJECT
-/* Hold a window open, one time in some hundreds. */
-static int delay(const char *point)
-{
-	static _Thread_local uint32_t x;
-	struct timespec ts = { 0, 1000 };
-
-	if (!x)
-		x = (uint32_t)(uintptr_t)&x | 1;
-	x ^= x << 13;
-	x ^= x >> 17;
-	x ^= x << 5;
-	if (x % 4096 == 0)
-		nanosleep(&ts, NULL);
-	else if (x % 256 == 0)
-		sched_yield();
-	return 0;
-}
-#endif
-
-int main(int argc, char **argv)
-{
-#ifdef BTN_INJECT
-	atomic_store_explicit(&btn_inject_hook, delay, memory_order_relaxed); /* [INJECT-1] */
-#endif
-	return tap_main(argc, argv);
 }

@@ -12,10 +12,10 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#define DELAYS 16
+#include "delays.h"
 #include "lin.h"
-#include "tap.h"
 #include "../../lib/src/deque.h"
-#include "../../lib/src/inject.h"
 #include "../../lib/src/ring.h"
 
 #define THREADS 3
@@ -42,14 +42,6 @@ static struct baton_deque *deque;
 static void *item(unsigned int me, unsigned int k)
 {
 	return (void *)(uintptr_t)(16 * (1 + me * OPS + k));
-}
-
-static uint32_t roll(uint32_t *x)
-{
-	*x ^= *x << 13;
-	*x ^= *x >> 17;
-	*x ^= *x << 5;
-	return *x;
 }
 
 static void *worker(void *arg)
@@ -240,25 +232,4 @@ TEST(checker_rejects)
 	/* Twice the same item. */
 	l.op[1] = l.op[2] = (struct lin_op){ .kind = LIN_TAKE_OLD, .call = 1, .ret = 9, .asked = 1, .n = 1, .v = { 16 } };
 	CHECK(!lin_check(&l));
-}
-
-#ifdef BTN_INJECT
-static int delay(const char *point)
-{
-	static _Thread_local uint32_t x;
-
-	if (!x)
-		x = (uint32_t)(uintptr_t)&x | 1;
-	if (roll(&x) % 16 == 0)
-		sched_yield();
-	return 0;
-}
-#endif
-
-int main(int argc, char **argv)
-{
-#ifdef BTN_INJECT
-	atomic_store_explicit(&btn_inject_hook, delay, memory_order_relaxed); /* [INJECT-1] */
-#endif
-	return tap_main(argc, argv);
 }

@@ -20,6 +20,11 @@
 #include "../../lib/src/queue.h"
 #include "../../lib/src/ring.h"
 
+/* steps_more.c goes one preemption further. */
+#ifndef MORE
+#define MORE 0
+#endif
+
 static struct lin history;
 
 static struct lin_op *begin(enum lin_kind kind, unsigned int asked)
@@ -130,7 +135,7 @@ static void ring_c(int me) { ring_pop(); ring_pop(); ring_pop(); }
 
 TEST(ring_every_order)
 {
-	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 3, .preemptions = 2,
+	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 3, .preemptions = 2 + MORE,
 			   .thread = { ring_a, ring_b, ring_c }, .stopper = -1 };
 
 	ring_index = 0;
@@ -145,7 +150,7 @@ static void ring_two_b(int me) { ring_pop(); ring_push(3); ring_pop(); }
 
 TEST(ring_every_order_of_two)
 {
-	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 2, .preemptions = 5,
+	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 2, .preemptions = 5 + MORE,
 			   .thread = { ring_two_a, ring_two_b }, .stopper = -1 };
 
 	ring_index = UINT64_MAX;
@@ -158,7 +163,7 @@ static void ring_bulk_c(int me) { ring_push(9); ring_pop_n(2); }
 
 TEST(ring_bulk_every_order)
 {
-	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 3, .preemptions = 2,
+	struct steps s = { .setup = ring_setup, .check = check_history, .threads = 3, .preemptions = 2 + MORE,
 			   .thread = { ring_bulk_a, ring_bulk_b, ring_bulk_c }, .stopper = -1 };
 
 	ring_index = UINT64_MAX - 1;
@@ -212,7 +217,7 @@ static void naive_setup(void)
 
 TEST(naive_ring_is_caught)
 {
-	struct steps s = { .setup = naive_setup, .check = check_history, .threads = 3, .preemptions = 2,
+	struct steps s = { .setup = naive_setup, .check = check_history, .threads = 3, .preemptions = 2 + MORE,
 			   .thread = { ring_a, ring_b, ring_c }, .stopper = -1 };
 
 	CHECK(!steps_all(&s));
@@ -271,7 +276,7 @@ static void queue_d(int me) { queue_pop_n(3); queue_pop_n(2); }
 
 TEST(queue_every_order)
 {
-	struct steps s = { .setup = queue_setup, .check = check_history, .threads = 3, .preemptions = 2,
+	struct steps s = { .setup = queue_setup, .check = check_history, .threads = 3, .preemptions = 2 + MORE,
 			   .thread = { queue_a, queue_b, queue_c }, .stopper = -1 };
 
 	/* Where in a segment of three it begins. */
@@ -305,7 +310,7 @@ static void queue_long_b(int me)
 
 TEST(queue_reclaims_in_every_order)
 {
-	struct steps s = { .setup = queue_setup, .check = check_history, .threads = 2, .preemptions = 2,
+	struct steps s = { .setup = queue_setup, .check = check_history, .threads = 2, .preemptions = 2 + MORE,
 			   .thread = { queue_long_a, queue_long_b }, .stopper = -1 };
 
 	queue_before = 2;
@@ -326,7 +331,7 @@ static void check_stopped(void)
 
 TEST(queue_with_one_thread_stopped)
 {
-	struct steps s = { .setup = queue_setup, .check = check_stopped, .threads = 3, .preemptions = 1,
+	struct steps s = { .setup = queue_setup, .check = check_stopped, .threads = 3, .preemptions = 1 + MORE,
 			   .thread = { queue_b, queue_a, queue_c } };
 
 	for (queue_before = 1; queue_before < 3; queue_before++)
@@ -386,7 +391,7 @@ static void deque_thief_1(int me) { deque_steal(1); }
 
 TEST(deque_every_order)
 {
-	struct steps s = { .setup = deque_setup, .check = check_history, .threads = 3, .preemptions = 2,
+	struct steps s = { .setup = deque_setup, .check = check_history, .threads = 3, .preemptions = 2 + MORE,
 			   .thread = { deque_owner, deque_thief_2, deque_thief_1 }, .stopper = -1 };
 
 	for (deque_before = 0; deque_before < 4; deque_before++)
@@ -398,7 +403,7 @@ TEST(deque_every_order)
 
 TEST(deque_every_order_of_two)
 {
-	struct steps s = { .setup = deque_setup, .check = check_history, .threads = 2, .preemptions = 5,
+	struct steps s = { .setup = deque_setup, .check = check_history, .threads = 2, .preemptions = 5 + MORE,
 			   .thread = { deque_owner, deque_thief_2 }, .stopper = -1 };
 
 	deque_before = 1;
@@ -417,7 +422,7 @@ static void deque_check_stopped(void)
 
 TEST(deque_with_one_thread_stopped)
 {
-	struct steps s = { .setup = deque_setup, .check = deque_check_stopped, .threads = 3, .preemptions = 1,
+	struct steps s = { .setup = deque_setup, .check = deque_check_stopped, .threads = 3, .preemptions = 1 + MORE,
 			   .thread = { deque_owner, deque_thief_2, deque_thief_1 } };
 
 	for (deque_before = 1; deque_before < 4; deque_before++) {
@@ -499,7 +504,7 @@ static void burst_check(void)
 
 TEST(burst_every_order)
 {
-	struct steps s = { .setup = burst_setup, .check = burst_check, .threads = 3, .preemptions = 1,
+	struct steps s = { .setup = burst_setup, .check = burst_check, .threads = 3, .preemptions = 1 + MORE,
 			   .thread = { burst_sender, burst_consumer, burst_consumer }, .stopper = -1 };
 
 	STEPS_CHECK(s);
@@ -509,7 +514,7 @@ TEST(burst_every_order)
 
 TEST(burst_every_order_of_two)
 {
-	struct steps s = { .setup = burst_setup, .check = burst_check, .threads = 2, .preemptions = 2,
+	struct steps s = { .setup = burst_setup, .check = burst_check, .threads = 2, .preemptions = 2 + MORE,
 			   .thread = { burst_sender, burst_consumer }, .stopper = -1 };
 
 	STEPS_CHECK(s);
@@ -580,7 +585,7 @@ static void runq_check(void)
 
 TEST(runq_nobody_sleeps_while_there_is_work)
 {
-	struct steps s = { .setup = runq_setup, .check = runq_check, .threads = 3, .preemptions = 1,
+	struct steps s = { .setup = runq_setup, .check = runq_check, .threads = 3, .preemptions = 1 + MORE,
 			   .thread = { runq_worker, runq_worker, runq_submitter }, .stopper = -1 };
 
 	runq_want = 4;
@@ -620,7 +625,7 @@ static void runq_two(int me)
 
 TEST(runq_a_busy_worker_holds_up_nothing)
 {
-	struct steps s = { .setup = runq_setup, .check = runq_check, .threads = 3, .preemptions = 1,
+	struct steps s = { .setup = runq_setup, .check = runq_check, .threads = 3, .preemptions = 1 + MORE,
 			   .thread = { runq_slow_worker, runq_slow_worker, runq_two }, .stopper = -1 };
 
 	runq_want = 2;

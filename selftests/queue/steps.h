@@ -14,6 +14,7 @@
 #ifndef STEPS_H
 #define STEPS_H
 
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -27,9 +28,10 @@
 
 struct steps_thread {
 	void (*fn)(int me);
-	ucontext_t context;
+	ucontext_t context;		/* where it begins */
+	jmp_buf on;			/* and goes on: no system call */
 	void *stack;
-	bool done, stopped;
+	bool begun, done, stopped;
 	/* Where it sleeps: it cannot go on while this says so. */
 	bool (*asleep)(int me);
 	const char *at;
@@ -55,16 +57,16 @@ struct steps {
 
 static struct steps *steps_now;
 static struct steps_thread steps_t[STEPS_THREADS];
-static ucontext_t steps_main;
+static jmp_buf steps_main;
 static int steps_cur = -1;
 static uint64_t steps_clock;
 
 static struct {
 	unsigned char chosen, options;	/* index in the list of those who can */
-	unsigned char preempt;		/* preemptions before this one */
-	signed char running;
+	const char *at;			/* where the chosen one was */
 } steps_path[STEPS_MAX];
 static int steps_len, steps_fixed, steps_stop_at;
+static struct btn_hazard *steps_own, *steps_records[STEPS_THREADS];
 
 __attribute__((format(printf, 1, 2), unused))
 static void steps_fail(const char *fmt, ...)
@@ -79,6 +81,17 @@ static void steps_fail(const char *fmt, ...)
 	va_end(ap);
 }
 
+/* The explorer: thread t goes on, until its next point. */
+__attribute__((noinline)) static void steps_go(struct steps_thread *t)
+{
+	if (_setjmp(steps_main))
+		return;
+	if (t->begun)
+		_longjmp(t->on, 1);
+	t->begun = true;
+	setcontext(&t->context);
+}
+
 static int steps_point(const char *point)
 {
 	int me = steps_cur;
@@ -90,8 +103,9 @@ static int steps_point(const char *point)
 		steps_now->point(me, point);
 	steps_clock++;
 	steps_t[me].hazard = btn_hazard_mine;
-	swapcontext(&steps_t[me].context, &steps_main);
-	btn_hazard_mine = steps_t[me].hazard;
+	if (!_setjmp(steps_t[me].on))
+		_longjmp(steps_main, 1);
+	btn_hazard_mine = steps_t[steps_cur].hazard;
 	return 0;
 }
 
@@ -101,26 +115,41 @@ static void steps_start(int me)
 	steps_t[me].fn(me);
 	steps_t[me].done = true;
 	steps_t[me].at = "end";
-	swapcontext(&steps_t[me].context, &steps_main);
+	/* To return would be the end of the process, with status 0. */
+	_longjmp(steps_main, 1);
+}
+
+/*
+ * What threads say they use outlives a run, and memory comes back at the same
+ * address or not: without this a schedule would not be the same twice.
+ */
+static void steps_forget(struct btn_hazard *h)
+{
+	unsigned int w;
+
+	for (w = 0; w < BTN_HAZARD_WORDS; w++)
+		atomic_store_explicit(&h->words[w], NULL, memory_order_seq_cst); /* [HAZARD-2] */
 }
 
 /* One run, as steps_path says; beyond steps_fixed the first choice each time. */
 __attribute__((noinline)) static void steps_run_once(struct steps *s)
 {
-	struct btn_hazard *own = btn_hazard_mine;
-	/* static: getcontext() looks like setjmp() to the compiler. */
+	/* static: getcontext() returns twice, for all the compiler knows. */
 	static int i, cur, preempted, stop_steps;
 
 	cur = -1;
 	preempted = stop_steps = 0;
 	steps_clock = 1;
+	steps_forget(steps_own);
+	for (i = 0; i < STEPS_THREADS; i++)
+		steps_forget(steps_records[i]);
 	s->setup();
 	steps_len = 0;
 	for (i = 0; i < s->threads; i++) {
 		struct steps_thread *t = &steps_t[i];
 
 		t->fn = s->thread[i];
-		t->done = t->stopped = false;
+		t->begun = t->done = t->stopped = false;
 		t->asleep = NULL;
 		t->at = "start";
 		getcontext(&t->context);
@@ -130,7 +159,7 @@ __attribute__((noinline)) static void steps_run_once(struct steps *s)
 		makecontext(&t->context, (void (*)(void))steps_start, 1, i);
 	}
 	for (;;) {
-		int can[STEPS_THREADS], n = 0, next;
+		int can[STEPS_THREADS], n = 0, next, options;
 		bool cur_can = false;
 
 		for (i = 0; i < s->threads; i++) {
@@ -155,10 +184,18 @@ __attribute__((noinline)) static void steps_run_once(struct steps *s)
 			steps_fail("more than %d steps: somebody waits for somebody", STEPS_MAX);
 			break;
 		}
+		options = cur_can && preempted >= s->preemptions ? 1 : n;
 		if (steps_len >= steps_fixed)
 			steps_path[steps_len].chosen = 0;
-		steps_path[steps_len].options = cur_can && preempted >= s->preemptions ? 1 : (unsigned char)n;
-		next = can[steps_path[steps_len].chosen];
+		next = steps_path[steps_len].chosen < options ? can[steps_path[steps_len].chosen] : -1;
+		/* The last fixed choice is another one than in the run before. */
+		if (next < 0 || (steps_len < steps_fixed && steps_path[steps_len].options != options) ||
+		    (steps_len < steps_fixed - 1 && steps_path[steps_len].at != steps_t[next].at)) {
+			steps_fail("step %d is another one than in the run before", steps_len);
+			return;
+		}
+		steps_path[steps_len].options = (unsigned char)options;
+		steps_path[steps_len].at = steps_t[next].at;
 		if (cur_can && next != cur)
 			preempted++;
 		steps_len++;
@@ -168,12 +205,14 @@ __attribute__((noinline)) static void steps_run_once(struct steps *s)
 			continue;
 		}
 		steps_cur = cur;
-		swapcontext(&steps_main, &steps_t[cur].context);
+		steps_go(&steps_t[cur]);
 		steps_cur = -1;
-		btn_hazard_mine = own;
+		btn_hazard_mine = steps_own;
 		if (s->failed)
 			return;
 	}
+	if (steps_len < steps_fixed)
+		steps_fail("it ends after step %d, and did not in the run before", steps_len);
 	for (i = 0; i < s->threads; i++)
 		if (!steps_t[i].done && !steps_t[i].stopped)
 			steps_fail("thread %d sleeps for ever at %s", i, steps_t[i].at);
@@ -198,21 +237,19 @@ static bool steps_next(void)
 /* True: every schedule passed. */
 static bool steps_all(struct steps *s)
 {
-	static struct btn_hazard *records[STEPS_THREADS];
-	struct btn_hazard *own;
 	int i, last_stop = 0;
 
 	btn_hazard_init();
-	own = btn_hazard_self();
+	steps_own = btn_hazard_self();
 	for (i = 0; i < STEPS_THREADS; i++) {
 		if (!steps_t[i].stack)
 			steps_t[i].stack = mmap(NULL, STEPS_STACK, PROT_READ | PROT_WRITE,
 						MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (!records[i])
-			records[i] = btn_hazard_take();
-		steps_t[i].hazard = records[i];
+		if (!steps_records[i])
+			steps_records[i] = btn_hazard_take();
+		steps_t[i].hazard = steps_records[i];
 	}
-	btn_hazard_mine = own;
+	btn_hazard_mine = steps_own;
 	steps_now = s;
 	s->runs = 0;
 	s->failed = false;

@@ -202,6 +202,48 @@ TEST(heap)
 	CHECK_EQ(in, 0);
 }
 
+/* A line against sorting: mostly in order, sometimes not, and out of the middle. */
+TEST(line)
+{
+	static struct btn_heap_node n[2000];
+	struct btn_line l = { 0 };
+	uint64_t seed = 7, round, i, in = 0, last;
+
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < 2000; i++) {
+			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+			if (btn_heap_has(&n[i]))
+				continue;
+			n[i].key = seed >> 60 ? 10000 * round + (round % 4 == 1 ? 5000 - i : i) : seed >> 40;
+			n[i].seq = i;
+			btn_line_add(&l, &n[i]);
+			CHECK(btn_heap_has(&n[i]));
+			in++;
+		}
+		for (i = 0; i < 2000; i++) {
+			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+			if (seed >> 62 == 0 && btn_heap_has(&n[i])) {
+				btn_line_del(&l, &n[i]);
+				in--;
+			}
+		}
+		for (last = 0; in > 300; in--) {
+			struct btn_heap_node *t = btn_line_top(&l);
+
+			CHECK(t->key >= last);
+			last = t->key;
+			btn_line_del(&l, t);
+			CHECK(!btn_heap_has(t));
+		}
+	}
+	while (btn_line_top(&l)) {
+		btn_line_del(&l, btn_line_top(&l));
+		in--;
+	}
+	CHECK_EQ(in, 0);
+	CHECK(!l.first && !l.last);
+}
+
 int main(int argc, char **argv)
 {
 	return tap_main(argc, argv);

@@ -6,11 +6,6 @@
  */
 #include "futex_sim.h"
 
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "park.h"
 
 static struct baton_parker *a, *b;
@@ -390,33 +385,6 @@ TEST(teardown_while_a_swap_is_late)
 	});
 }
 
-/* What the program must not do ends it, and says what it was. */
-static void dies(void (*fn)(void), const char *why)
-{
-	char out[512] = "";
-	int fd[2], status;
-	ssize_t n;
-	pid_t pid;
-
-	CHECK_EQ(pipe(fd), 0);
-	pid = fork();
-	CHECK(pid >= 0);
-	if (!pid) {
-		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-		dup2(fd[1], 2);
-		fn();
-		_exit(0);
-	}
-	close(fd[1]);
-	n = read(fd[0], out, sizeof(out) - 1);
-	close(fd[0]);
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_MSG(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %#x, not an abort", status);
-	CHECK(n > 0);
-	out[n] = 0;
-	CHECK_MSG(strstr(out, why), "said \"%s\", not \"%s\"", out, why);
-}
-
 static struct baton_parker *fresh(void)
 {
 	struct baton_parker *p;
@@ -456,12 +424,12 @@ static void block_twice(void)
 
 TEST(misuse_is_named)
 {
-	dies(resume_gone, "baton_parker_resume: this parker was destroyed");
-	dies(switch_to_gone, "baton_parker_switch_to: this parker was destroyed");
-	dies(block_gone, "blocks on a parker that was destroyed");
-	dies(destroy_twice, "destroyed already");
-	dies(destroy_parked, "a thread is blocked on this parker");
-	dies(block_twice, "two threads block on one parker");
+	tap_dies(resume_gone, "baton_parker_resume: this parker was destroyed");
+	tap_dies(switch_to_gone, "baton_parker_switch_to: this parker was destroyed");
+	tap_dies(block_gone, "blocks on a parker that was destroyed");
+	tap_dies(destroy_twice, "destroyed already");
+	tap_dies(destroy_parked, "a thread is blocked on this parker");
+	tap_dies(block_twice, "two threads block on one parker");
 }
 
 TEST(destroy_of_null)

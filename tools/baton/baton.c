@@ -22,6 +22,13 @@ static int verb_version(int argc, char **argv)
 
 static const struct verb verbs[] = {
 	{ "bench", verb_bench, "measure: baton bench switch" },
+	{ "config", verb_config, "check a configuration: baton config check FILE" },
+	{ "load", verb_load, "load and serve the programs that see who blocks" },
+	{ "stats", verb_stats, "what a service does, as JSON or for Prometheus" },
+	{ "status", verb_status, "what is loaded, who serves it, who uses it" },
+	{ "top", verb_top, "who uses a service's slots, in this terminal" },
+	{ "trace", verb_trace, "what happened on each slot, for ui.perfetto.dev" },
+	{ "unload", verb_unload, "remove what `baton load` loaded" },
 	{ "version", verb_version, "the version, and how this machine switches" },
 	{ NULL, NULL, NULL }
 };

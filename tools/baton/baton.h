@@ -17,9 +17,17 @@ struct verb {
 int verb_dispatch(const char *prefix, const struct verb *verbs, int argc, char **argv);
 
 int verb_bench(int argc, char **argv);
+int verb_config(int argc, char **argv);
+int verb_load(int argc, char **argv);
+int verb_status(int argc, char **argv);
+int verb_unload(int argc, char **argv);
+int verb_stats(int argc, char **argv);
+int verb_top(int argc, char **argv);
+int verb_trace(int argc, char **argv);
 
 int bench_quota(int argc, char **argv);
 int bench_switch(int argc, char **argv);
 int bench_queue(int argc, char **argv);
+int bench_detect(int argc, char **argv);
 
 #endif

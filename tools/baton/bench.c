@@ -24,7 +24,7 @@ int bench_options(struct bench *b, const char *name, const char *help, int argc,
 			       "  --where WHERE   host, vm or vm-icount: what the lines say (host)\n"
 			       "  --quick         fewer rounds, for a look\n"
 			       "  --rounds N      this many rounds\n"
-			       "  --case PATTERN  only these cases, a shell pattern; baselines run too\n",
+			       "  --case PATTERN  only these cases, a shell pattern, as @(a|b*); baselines run too\n",
 			       name, help);
 			return 1;
 		}
@@ -72,7 +72,7 @@ int bench_options(struct bench *b, const char *name, const char *help, int argc,
 
 bool bench_wants(const struct bench *b, const char *name)
 {
-	return !b->only || !fnmatch(b->only, name, 0);
+	return !b->only || !fnmatch(b->only, name, FNM_EXTMATCH);
 }
 
 /* Reasons and kernel names may hold anything. */

@@ -13,7 +13,8 @@ void bench_quota_checkpoint(struct baton_tenant *t, double *ns, unsigned long *n
 
 /*
  * So many tasks in a ring hand the only slot on, n times a round: ns of one
- * switch, and the median ratio to the bare switch_to of the same round.
+ * switch, and the median ratio to the bare switch_to of as many threads in the
+ * same round.
  */
 bool bench_quota_switch(struct baton_sched *s, struct baton_tenant *t, unsigned tasks, unsigned long n,
 			unsigned rounds, double *ns, double *ratio);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <baton/baton.h>
 
@@ -53,42 +54,75 @@ void bench_quota_checkpoint(struct baton_tenant *t, double *ns, unsigned long *n
 	*n = c.n;
 }
 
-/* The bare switch: two threads, as in bench switch. */
-struct pair {
-	struct baton_parker *parker[2];
-	unsigned long n;
+/*
+ * The bare switch: as many threads in a ring, and nothing but switch_to. Two are
+ * the pair of bench switch; with more none answers before its waker sleeps.
+ */
+struct bare {
+	struct baton_parker *parker;
+	struct bare *next;
+	pthread_t thread;
 };
+/* Whoever has the turn. The first lap is not measured: it fills the caches. */
+static unsigned long bare_left, bare_n;
+static uint64_t bare_begin;
+static _Atomic unsigned bare_ready;
+static struct baton_parker *bare_done;
 
-static void *bare_other(void *arg)
+static void *bare_member(void *arg)
 {
-	struct pair *p = arg;
-	unsigned long i;
+	struct bare *me = arg;
 
-	baton_parker_block(p->parker[1], BATON_FOREVER);
-	for (i = 1; i < p->n / 2; i++)
-		baton_parker_switch_to(p->parker[1], p->parker[0], BATON_FOREVER);
-	baton_parker_resume(p->parker[0]);
+	atomic_fetch_add(&bare_ready, 1);
+	baton_parker_block(me->parker, BATON_FOREVER);
+	while (bare_left > 1) {
+		if (bare_left == bare_n)
+			bare_begin = baton_clock_now();
+		bare_left--;
+		baton_parker_switch_to(me->parker, me->next->parker, BATON_FOREVER);
+	}
+	if (bare_left == 1) {
+		bare_left = 0;
+		baton_parker_resume(bare_done);
+	}
+	/* One wakes the next, until all have ended. */
+	baton_parker_resume(me->next->parker);
 	return NULL;
 }
 
-static double bare_switch(unsigned long n)
+static bool bare_switch(unsigned threads, unsigned long n, double *ns)
 {
-	struct pair p = { .n = n };
-	pthread_t thread;
-	uint64_t begin;
-	unsigned long i;
+	struct bare *ring = calloc(threads, sizeof(*ring));
+	pthread_attr_t attr;
+	unsigned i;
 
-	if (baton_parker_create(&p.parker[0]) || baton_parker_create(&p.parker[1]) ||
-	    pthread_create(&thread, NULL, bare_other, &p))
-		abort();
-	begin = baton_clock_now();
-	for (i = 0; i < n / 2; i++)
-		baton_parker_switch_to(p.parker[0], p.parker[1], BATON_FOREVER);
-	begin = baton_clock_now() - begin;
-	pthread_join(thread, NULL);
-	baton_parker_destroy(p.parker[0]);
-	baton_parker_destroy(p.parker[1]);
-	return (double)begin / (double)n;
+	if (!ring || baton_parker_create(&bare_done))
+		return false;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	bare_left = n + threads;
+	bare_n = n;
+	bare_ready = 0;
+	for (i = 0; i < threads; i++)
+		if (baton_parker_create(&ring[i].parker))
+			return false;
+	for (i = 0; i < threads; i++) {
+		ring[i].next = &ring[(i + 1) % threads];
+		if (pthread_create(&ring[i].thread, &attr, bare_member, &ring[i]))
+			return false;
+	}
+	while (bare_ready < threads)
+		usleep(1000);
+	baton_parker_resume(ring[0].parker);
+	baton_parker_block(bare_done, BATON_FOREVER);
+	*ns = (double)(baton_clock_now() - bare_begin) / (double)n;
+	for (i = 0; i < threads; i++)
+		pthread_join(ring[i].thread, NULL);
+	for (i = 0; i < threads; i++)
+		baton_parker_destroy(ring[i].parker);
+	baton_parker_destroy(bare_done);
+	free(ring);
+	return true;
 }
 
 /* The ring: each waits for its semaphore, and then posts the next one's. */
@@ -151,8 +185,10 @@ bool bench_quota_switch(struct baton_sched *s, struct baton_tenant *t, unsigned 
 	ring_n = tasks;
 	run(t, one_round, NULL);
 	for (i = 0; i < rounds && i < MAX_ROUNDS; i++) {
-		double bare = bare_switch(n);
+		double bare;
 
+		if (!bare_switch(tasks, n, &bare))
+			return false;
 		ring_n = n;
 		run(t, one_round, NULL);
 		value[i] = bench_ring_ns;

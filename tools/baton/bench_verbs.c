@@ -4,6 +4,7 @@
 static const struct verb benches[] = {
 	{ "switch", bench_switch, "what it costs to hand the CPU to another thread" },
 	{ "quota", bench_quota, "what the scheduler costs, and what it keeps" },
+	{ "detect", bench_detect, "seeing who blocks in the kernel: its price, and what it brings" },
 	{ "queue", bench_queue, "the queues, against every other that Debian has" },
 	{ 0 }
 };

@@ -35,7 +35,8 @@ struct peer *peers;
 #define MAX_PEERS 40
 #define MAX_THREADS 32
 #define MAX_ROUNDS 101
-#define TOO_LONG 15		/* seconds */
+#define TOO_LONG 3		/* seconds */
+#define NO_END "no result: it did not end within 3 s"
 
 enum how { ITEMS, PAIR, BULK };
 
@@ -62,7 +63,7 @@ static const struct kase cases[] = {
 /* One measurement, from its process to ours. */
 struct outcome {
 	double rate, cpu;	/* items/s; CPU seconds for a million of them */
-	bool ok;
+	bool ok, lost;
 };
 
 static struct outcome *out;
@@ -152,7 +153,7 @@ static void measure_here(const struct peer *p, const struct kase *k, size_t n)
 	}
 	getrusage(RUSAGE_SELF, &u1);
 	if (got != want) {
-		fprintf(stderr, "bench-queue: %s %s: lost items\n", p->name, k->name);
+		out->lost = true;
 		_exit(1);
 	}
 	out->rate = (double)n * 1e9 / (double)(to - from);
@@ -190,10 +191,19 @@ static bool measure(const struct peer *p, const struct kase *k, size_t n, struct
 	if (!pid)
 		measure_here(p, k, n);
 	*o = (struct outcome){ 0 };
-	if (pid < 0 || !wait_child(pid) || !out->ok)
-		return false;
-	*o = *out;
-	return true;
+	if (pid >= 0 && wait_child(pid))
+		*o = *out;
+	o->lost = out->lost;
+	return o->ok;
+}
+
+/* --case names a case, as 2p2c, or what some peers do in it: @(ring|vyukov)_2p2c. */
+static bool wants(const struct bench *b, const char *peer, const char *name)
+{
+	char both[64];
+
+	snprintf(both, sizeof(both), "%s_%s", peer, name);
+	return bench_wants(b, name) || bench_wants(b, both);
 }
 
 static bool fits(const struct peer *p, const struct kase *k)
@@ -273,28 +283,36 @@ static size_t case_of(const char *name)
 	return k;
 }
 
+/* Peer i gave no result in case k. */
+static void drop(const struct bench *b, size_t k, int i, bool lost)
+{
+	char name[64];
+	struct bench_result r = { .name = name, .skipped = lost ?
+		"no result: what came out is not what went in" : NO_END };
+
+	have[k][i] = false;
+	snprintf(name, sizeof(name), "%s_%s", list[i]->name, cases[k].name);
+	bench_put(b, &r);
+}
+
 static void throughput(const struct bench *b, size_t k)
 {
 	static double cpu[MAX_PEERS][MAX_ROUNDS];
-	size_t n[MAX_PEERS], full = b->quick ? 1 << 18 : 1 << 20;
-	struct outcome o;
+	const size_t least = b->quick ? 1 << 14 : 1 << 16;
+	size_t n[MAX_PEERS];
+	struct outcome o = { 0 };
 	char name[64], base[64];
 	int i, r;
 
-	if (!bench_wants(b, cases[k].name))
-		return;
 	for (i = 0; i < nr_peers; i++) {
-		have[k][i] = fits(list[i], &cases[k]);
+		have[k][i] = wants(b, list[i]->name, cases[k].name) && fits(list[i], &cases[k]);
 		/* A short one first: to warm up, and to see who is very slow. */
-		if (have[k][i] && !measure(list[i], &cases[k], full / 16, &o)) {
-			struct bench_result x = { .name = name, .skipped = "no result: it did not end within 15 s" };
-
-			have[k][i] = false;
-			snprintf(name, sizeof(name), "%s_%s", list[i]->name, cases[k].name);
-			bench_put(b, &x);
+		if (have[k][i] && !measure(list[i], &cases[k], least, &o)) {
+			drop(b, k, i, o.lost);
 			continue;
 		}
-		n[i] = have[k][i] && o.rate < 1e6 ? full / 16 : full;
+		/* About a tenth of a second each. */
+		n[i] = o.rate / 10 < least ? least : o.rate / 10 > 64 * least ? 64 * least : (size_t)o.rate / 160 * 16;
 	}
 	for (r = 0; r < rounds; r++) {
 		for (i = 0; i < nr_peers; i++) {
@@ -302,8 +320,13 @@ static void throughput(const struct bench *b, size_t k)
 
 			if (!have[k][at])
 				continue;
+			measure(list[at], &cases[k], n[at], &o);
+			if (o.lost) {
+				drop(b, k, at, true);
+				continue;
+			}
 			/* It did not end in time: that fast at most. */
-			if (!measure(list[at], &cases[k], n[at], &o))
+			if (!o.ok)
 				o = (struct outcome){ .rate = (double)n[at] / TOO_LONG,
 						      .cpu = TOO_LONG * 1e6 / (double)n[at] };
 			rates[k][at][r] = o.rate;
@@ -362,7 +385,7 @@ static void hop(const struct bench *b, const struct peer *p)
 	pid_t pid;
 
 	snprintf(name, sizeof(name), "%s_hop", p->name);
-	if (p->missing || p->kind == PEER_DEQUE || !bench_wants(b, "hop"))
+	if (p->missing || p->kind == PEER_DEQUE || !wants(b, p->name, "hop"))
 		return;
 	fflush(NULL);
 	pid = fork();
@@ -378,7 +401,7 @@ static void hop(const struct bench *b, const struct peer *p)
 		_exit(0);
 	}
 	if (!wait_child(pid)) {
-		r.skipped = "no result: it did not end within 15 s";
+		r.skipped = NO_END;
 		bench_put(b, &r);
 		return;
 	}
@@ -426,14 +449,14 @@ static void instructions(const struct bench *b)
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	int i;
 
-	if (!bench_wants(b, "insn") || len < 0)
+	if (len < 0)
 		return;
 	self[len] = 0;
 	for (i = 0; i < nr_peers; i++) {
 		struct bench_result r = { .name = name, .unit = "insn", .n = 10000 };
 		double few, many;
 
-		if (list[i]->missing)
+		if (list[i]->missing || !wants(b, list[i]->name, "insn"))
 			continue;
 		snprintf(name, sizeof(name), "%s_insn", list[i]->name);
 		few = callgrind(self, list[i]->name, 1000);

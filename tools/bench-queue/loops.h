@@ -5,9 +5,9 @@
  *	PEER		an identifier
  *	PEER_NAME	a string
  *	PEER_KIND	PEER_BOUNDED or PEER_UNBOUNDED
- *	PEER_TOKENS	1 or 0
+ *	PEER_TOKENS	1 if producers have tokens; optional
  *	PEER_T		the type of the queue
- *	PEER_CTX	a declaration of what a thread keeps, or nothing
+ *	PEER_CTX	a declaration of what a thread keeps; optional
  *	PEER_PUSH(q, x)	true if the pointer x went in
  *	PEER_POP(q, x)	true if x was set
  *	PEER_PUSH_N(q, v, n), PEER_POP_N(q, v, n)	how many; optional
@@ -19,6 +19,12 @@
 #define PEER_CAT(A, B) PEER_CAT2(A, B)
 #define PEER_FN(NAME) PEER_CAT(NAME, PEER)
 
+#ifndef PEER_TOKENS
+#define PEER_TOKENS 0
+#endif
+#ifndef PEER_CTX
+#define PEER_CTX
+#endif
 #ifndef PEER_HOP_PUSH
 #define PEER_HOP_CTX
 #define PEER_HOP_PUSH(q, x) PEER_PUSH(q, x)

@@ -31,6 +31,7 @@ struct way {
 	bool (*wait)(unsigned int me, void **item);	/* false: closed */
 	bool (*offer)(void *item);
 	void (*wake_all)(void);
+	bool each;		/* wake_all after each offer */
 };
 
 static struct baton_burst *burst;
@@ -149,9 +150,11 @@ static void eventfd_wake_all(void)
 }
 
 static const struct way ways[] = {
-	{ "burst", burst_open, burst_close, burst_wait, burst_offer, burst_wake_all },
-	{ "eventfd", eventfd_open, eventfd_close, eventfd_wait, eventfd_offer, eventfd_wake_all },
+	{ "eventfd", eventfd_open, eventfd_close, eventfd_wait, eventfd_offer, eventfd_wake_all, false },
+	{ "burst", burst_open, burst_close, burst_wait, burst_offer, burst_wake_all, false },
+	{ "burst_each", burst_open, burst_close, burst_wait, burst_offer, burst_wake_all, true },
 };
+#define WAYS (sizeof(ways) / sizeof(*ways))
 
 static const struct way *way;
 static uint64_t received[MAX_BURST + 1];
@@ -166,7 +169,7 @@ static void *burst_consumer(void *arg)
 		received[(uintptr_t)x / 16] = peer_now();
 		atomic_fetch_add(&received_nr, 1);
 	}
-	if (way == &ways[0])
+	if (way != &ways[0])
 		baton_burst_leave(consumer[me]);
 	return NULL;
 }
@@ -189,8 +192,11 @@ static size_t bursts(const struct way *w, unsigned int n, unsigned int m, size_t
 		atomic_store(&received_nr, 0);
 		t0 = peer_now();
 		for (k = 0; k < n; ) {
-			while (k < n && w->offer((void *)(uintptr_t)((k + 1) * 16)))
+			while (k < n && w->offer((void *)(uintptr_t)((k + 1) * 16))) {
 				k++;
+				if (w->each)
+					w->wake_all();
+			}
 			w->wake_all();
 			if (k < n)
 				sched_yield();
@@ -203,9 +209,9 @@ static size_t bursts(const struct way *w, unsigned int n, unsigned int m, size_t
 	w->close();
 	for (k = 0; k < m; k++)
 		pthread_join(t[k], NULL);
-	if (w == &ways[0])
+	if (w != &ways[0])
 		baton_burst_destroy(burst);
-	for (k = 0; w == &ways[1] && k < m; k++)
+	for (k = 0; w == &ways[0] && k < m; k++)
 		close(receiver[k].fd);
 	return at;
 }
@@ -233,44 +239,48 @@ static struct bench_result quantiles(const char *name, uint32_t *ns, size_t n)
 static void bench_bursts(const struct bench *b)
 {
 	static const unsigned int nm[][2] = { { 1, 3 }, { 2, 3 }, { 3, 3 }, { 4, 3 }, { 5, 3 }, { 6, 6 } };
-	size_t count = (b->quick ? BURSTS / 5 : BURSTS) / BURST_ROUNDS, i, w, r, n[2];
-	uint32_t *ns[2] = { malloc(BURSTS * MAX_BURST * 4), malloc(BURSTS * MAX_BURST * 4) };
-	double p50[BURST_ROUNDS], p99[BURST_ROUNDS];
+	size_t count = (b->quick ? BURSTS / 5 : BURSTS) / BURST_ROUNDS, i, w, r, n[WAYS];
+	static uint32_t ns[WAYS][BURSTS * MAX_BURST];
+	double p50[WAYS][BURST_ROUNDS], p99[WAYS][BURST_ROUNDS];
+	char name[WAYS][64], also[64];
 
 	if (!bench_wants(b, "burst"))
 		return;
 	for (i = 0; i < sizeof(nm) / sizeof(*nm); i++) {
-		char name[2][64], also[64];
-		struct bench_result x[2], q;
-
-		n[0] = n[1] = 0;
+		memset(n, 0, sizeof(n));
 		for (r = 0; r < BURST_ROUNDS; r++) {
-			struct bench_result y[2];
-
-			for (w = 0; w < 2; w++) {
+			for (w = 0; w < WAYS; w++) {
 				size_t got = bursts(&ways[w], nm[i][0], nm[i][1], count, ns[w] + n[w]);
+				struct bench_result x = quantiles("", ns[w] + n[w], got);
 
-				y[w] = quantiles("", ns[w] + n[w], got);
 				n[w] += got;
+				p50[w][r] = x.p50;
+				p99[w][r] = x.p99;
+				/* The first way is what the others are compared with. */
+				if (w) {
+					p50[w][r] /= p50[0][r];
+					p99[w][r] /= p99[0][r];
+				}
 			}
-			p50[r] = y[0].p50 / y[1].p50;
-			p99[r] = y[0].p99 / y[1].p99;
 		}
-		for (w = 0; w < 2; w++) {
+		for (w = 0; w < WAYS; w++) {
+			struct bench_result x;
+
 			snprintf(name[w], sizeof(name[w]), "%s_%u_%u", ways[w].name, nm[i][0], nm[i][1]);
-			x[w] = quantiles(name[w], ns[w], n[w]);
+			x = quantiles(name[w], ns[w], n[w]);
+			if (w) {
+				x.baseline = name[0];
+				x.ratio = bench_median(p50[w], BURST_ROUNDS);
+			}
+			bench_put(b, &x);
+			if (!w)
+				continue;
+			snprintf(also, sizeof(also), "%s_p99", name[w]);
+			x = (struct bench_result){ .name = also, .unit = "ns", .n = n[w], .value = x.p99,
+						   .baseline = name[0], .ratio = bench_median(p99[w], BURST_ROUNDS) };
+			bench_put(b, &x);
 		}
-		x[0].baseline = name[1];
-		x[0].ratio = bench_median(p50, BURST_ROUNDS);
-		bench_put(b, &x[1]);
-		bench_put(b, &x[0]);
-		snprintf(also, sizeof(also), "%s_p99", name[0]);
-		q = (struct bench_result){ .name = also, .unit = "ns", .n = n[0], .value = x[0].p99,
-					   .baseline = name[1], .ratio = bench_median(p99, BURST_ROUNDS) };
-		bench_put(b, &q);
 	}
-	free(ns[0]);
-	free(ns[1]);
 }
 
 /* --- the first item, to sleeping workers --------------------------------- */
@@ -409,7 +419,7 @@ static void bench_create(const struct bench *b)
 static void bench_idle(const struct bench *b)
 {
 	struct bench_result r = { .name = "idle_64_workers", .unit = "%", .n = 10 };
-	unsigned long wakes = 0;
+	unsigned long wakes = 0, n;
 	char cmd[600], line[256], self[512];
 	bool found = false;
 	ssize_t len;
@@ -424,8 +434,10 @@ static void bench_idle(const struct bench *b)
 	snprintf(cmd, sizeof(cmd), "'%s/../../selftests/queue/idle' %d 2>&1", self, b->quick ? 2 : 10);
 	f = popen(cmd, "r");
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "# %lu wake-ups, %lf %% CPU", &wakes, &r.value) == 2)
+		if (sscanf(line, "# %lu wake-ups, %lf %% CPU", &n, &r.value) == 2) {
 			found = true;
+			wakes = n;
+		}
 	if (f)
 		pclose(f);
 	if (!found)

@@ -17,9 +17,7 @@ static void peer_destroy_aq2(void *q) { static_cast<aq2_t *>(q)->~aq2_t(); ::ope
 #define PEER aq
 #define PEER_NAME "atomic_queue"
 #define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
 #define PEER_T aq_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) (q)->try_push(static_cast<void *>(x))
 #define PEER_POP(q, x) (q)->try_pop(x)
 #include "loops.h"
@@ -27,9 +25,7 @@ static void peer_destroy_aq2(void *q) { static_cast<aq2_t *>(q)->~aq2_t(); ::ope
 #define PEER aq2
 #define PEER_NAME "atomic_queue2"
 #define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
 #define PEER_T aq2_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) (q)->try_push(static_cast<void *>(x))
 #define PEER_POP(q, x) (q)->try_pop(x)
 #include "loops.h"

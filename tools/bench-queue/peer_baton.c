@@ -7,22 +7,26 @@
 
 #include "peer.h"
 
+#define CREATE(OBJECT, ...)                                                    \
+	static void *peer_create_baton_##OBJECT(size_t capacity, unsigned threads) \
+	{                                                                      \
+		struct baton_##OBJECT *q;                                      \
+									       \
+		return baton_##OBJECT##_create(&q __VA_ARGS__) ? NULL : q;     \
+	}                                                                      \
+	static void peer_destroy_baton_##OBJECT(void *q)                       \
+	{                                                                      \
+		baton_##OBJECT##_destroy(q);                                   \
+	}
+
+CREATE(ring, , capacity)
+CREATE(queue)
+CREATE(deque)
+
 #define PEER baton_ring
 #define PEER_NAME "ring"
 #define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
 #define PEER_T struct baton_ring
-#define PEER_CTX
-static void *peer_create_baton_ring(size_t capacity, unsigned threads)
-{
-	struct baton_ring *r;
-
-	return baton_ring_create(&r, capacity) ? NULL : r;
-}
-static void peer_destroy_baton_ring(void *q)
-{
-	baton_ring_destroy(q);
-}
 #define PEER_PUSH(q, x) baton_ring_push(q, x)
 #define PEER_POP(q, x) baton_ring_pop(q, &x)
 #define PEER_PUSH_N(q, v, n) baton_ring_push_n(q, v, n)
@@ -32,19 +36,7 @@ static void peer_destroy_baton_ring(void *q)
 #define PEER baton_queue
 #define PEER_NAME "queue"
 #define PEER_KIND PEER_UNBOUNDED
-#define PEER_TOKENS 0
 #define PEER_T struct baton_queue
-#define PEER_CTX
-static void *peer_create_baton_queue(size_t capacity, unsigned threads)
-{
-	struct baton_queue *q;
-
-	return baton_queue_create(&q) ? NULL : q;
-}
-static void peer_destroy_baton_queue(void *q)
-{
-	baton_queue_destroy(q);
-}
 #define PEER_PUSH(q, x) (!baton_queue_push(q, x))
 #define PEER_POP(q, x) baton_queue_pop(q, &x)
 #include "loops.h"
@@ -53,19 +45,7 @@ static void peer_destroy_baton_queue(void *q)
 #define PEER baton_deque
 #define PEER_NAME "deque"
 #define PEER_KIND PEER_DEQUE
-#define PEER_TOKENS 0
 #define PEER_T struct baton_deque
-#define PEER_CTX
-static void *peer_create_baton_deque(size_t capacity, unsigned threads)
-{
-	struct baton_deque *q;
-
-	return baton_deque_create(&q) ? NULL : q;
-}
-static void peer_destroy_baton_deque(void *q)
-{
-	baton_deque_destroy(q);
-}
 static inline size_t deque_push_n(struct baton_deque *q, void **v, size_t n)
 {
 	size_t i;

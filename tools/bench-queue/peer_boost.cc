@@ -16,9 +16,7 @@ static void peer_destroy_boost_free(void *q) { delete static_cast<boost_free_t *
 #define PEER boost_fixed
 #define PEER_NAME "boost_fixed"
 #define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
 #define PEER_T boost_fixed_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) (q)->bounded_push(x)
 #define PEER_POP(q, x) (q)->pop(x)
 #include "loops.h"
@@ -26,9 +24,7 @@ static void peer_destroy_boost_free(void *q) { delete static_cast<boost_free_t *
 #define PEER boost_free
 #define PEER_NAME "boost"
 #define PEER_KIND PEER_UNBOUNDED
-#define PEER_TOKENS 0
 #define PEER_T boost_free_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) (q)->push(x)
 #define PEER_POP(q, x) (q)->pop(x)
 #include "loops.h"

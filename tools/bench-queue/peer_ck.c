@@ -27,9 +27,7 @@ static void peer_destroy_ck_ring(void *q) { free(q); }
 #define PEER ck_ring
 #define PEER_NAME "ck_ring"
 #define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
 #define PEER_T struct ck_peer
-#define PEER_CTX
 #define PEER_PUSH(q, x) ck_ring_enqueue_mpmc(&(q)->ring, (q)->buffer, x)
 #define PEER_POP(q, x) ck_ring_dequeue_mpmc(&(q)->ring, (q)->buffer, &x)
 #include "loops.h"
@@ -93,7 +91,6 @@ static inline bool ckf_pop(struct ckf *q, void **x)
 #define PEER ck_fifo
 #define PEER_NAME "ck_fifo"
 #define PEER_KIND PEER_UNBOUNDED
-#define PEER_TOKENS 0
 #define PEER_T struct ckf
 #define PEER_CTX struct ckf_mine mine = { 0, 0 }; (void)mine;
 #define PEER_PUSH(q, x) ckf_push(q, &mine, x)

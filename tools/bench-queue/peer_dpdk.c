@@ -17,52 +17,26 @@ static void *dpdk_create(size_t capacity, unsigned flags)
 	return r;
 }
 
-#define CREATE(ID, FLAGS)                                                      \
-	static void *peer_create_##ID(size_t capacity, unsigned threads)       \
-	{                                                                      \
-		return dpdk_create(capacity, FLAGS);                           \
-	}                                                                      \
-	static void peer_destroy_##ID(void *q) { free(q); }
-
-CREATE(rte_mpmc, 0)
-CREATE(rte_hts, RING_F_MP_HTS_ENQ | RING_F_MC_HTS_DEQ)
-CREATE(rte_rts, RING_F_MP_RTS_ENQ | RING_F_MC_RTS_DEQ)
-
+#define DPDK_FLAGS 0
+#define DPDK_IN mp_enqueue
+#define DPDK_OUT mc_dequeue
 #define PEER rte_mpmc
 #define PEER_NAME "rte_ring"
-#define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
-#define PEER_T struct rte_ring
-#define PEER_CTX
-#define PEER_PUSH(q, x) (!rte_ring_mp_enqueue(q, x))
-#define PEER_POP(q, x) (!rte_ring_mc_dequeue(q, &x))
-#define PEER_PUSH_N(q, v, n) rte_ring_mp_enqueue_burst(q, v, (unsigned)(n), NULL)
-#define PEER_POP_N(q, v, n) rte_ring_mc_dequeue_burst(q, v, (unsigned)(n), NULL)
-#include "loops.h"
+#include "dpdk_loops.h"
 
+#define DPDK_FLAGS (RING_F_MP_HTS_ENQ | RING_F_MC_HTS_DEQ)
+#define DPDK_IN enqueue
+#define DPDK_OUT dequeue
 #define PEER rte_hts
 #define PEER_NAME "rte_ring_hts"
-#define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
-#define PEER_T struct rte_ring
-#define PEER_CTX
-#define PEER_PUSH(q, x) (!rte_ring_enqueue(q, x))
-#define PEER_POP(q, x) (!rte_ring_dequeue(q, &x))
-#define PEER_PUSH_N(q, v, n) rte_ring_enqueue_burst(q, v, (unsigned)(n), NULL)
-#define PEER_POP_N(q, v, n) rte_ring_dequeue_burst(q, v, (unsigned)(n), NULL)
-#include "loops.h"
+#include "dpdk_loops.h"
 
+#define DPDK_FLAGS (RING_F_MP_RTS_ENQ | RING_F_MC_RTS_DEQ)
+#define DPDK_IN enqueue
+#define DPDK_OUT dequeue
 #define PEER rte_rts
 #define PEER_NAME "rte_ring_rts"
-#define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
-#define PEER_T struct rte_ring
-#define PEER_CTX
-#define PEER_PUSH(q, x) (!rte_ring_enqueue(q, x))
-#define PEER_POP(q, x) (!rte_ring_dequeue(q, &x))
-#define PEER_PUSH_N(q, v, n) rte_ring_enqueue_burst(q, v, (unsigned)(n), NULL)
-#define PEER_POP_N(q, v, n) rte_ring_dequeue_burst(q, v, (unsigned)(n), NULL)
-#include "loops.h"
+#include "dpdk_loops.h"
 #else
 PEER_MISSING(dpdk, "rte_ring", PEER_BOUNDED, "libdpdk-dev")
 #endif

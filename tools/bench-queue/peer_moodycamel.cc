@@ -15,9 +15,7 @@ static void peer_destroy_moody_tokens(void *q) { delete static_cast<moody_t *>(q
 #define PEER moody
 #define PEER_NAME "moodycamel"
 #define PEER_KIND PEER_UNBOUNDED
-#define PEER_TOKENS 0
 #define PEER_T moody_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) (q)->enqueue(x)
 #define PEER_POP(q, x) (q)->try_dequeue(x)
 #define PEER_PUSH_N(q, v, n) ((q)->enqueue_bulk(v, n) ? (n) : 0)

@@ -94,9 +94,7 @@ static inline bool vyukov_pop(struct vyukov *q, void **x)
 #define PEER vyukov
 #define PEER_NAME "vyukov"
 #define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
 #define PEER_T struct vyukov
-#define PEER_CTX
 #define PEER_PUSH(q, x) vyukov_push(q, x)
 #define PEER_POP(q, x) vyukov_pop(q, &x)
 #include "loops.h"
@@ -157,9 +155,7 @@ static bool locked_pop(struct locked *q, void **x)
 #define PEER mutex
 #define PEER_NAME "mutex_condvar"
 #define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
 #define PEER_T struct locked
-#define PEER_CTX
 #define PEER_PUSH(q, x) locked_push(q, x)
 #define PEER_POP(q, x) locked_pop(q, &x)
 #include "loops.h"

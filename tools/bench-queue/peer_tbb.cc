@@ -22,9 +22,7 @@ static void peer_destroy_tbb_queue(void *q) { delete static_cast<tbb_queue_t *>(
 #define PEER tbb_bounded
 #define PEER_NAME "tbb_bounded"
 #define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
 #define PEER_T tbb_bounded_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) (q)->try_push(x)
 #define PEER_POP(q, x) (q)->try_pop(x)
 #include "loops.h"
@@ -38,9 +36,7 @@ static inline bool tbb_push(tbb_queue_t *q, void *x)
 #define PEER tbb_queue
 #define PEER_NAME "tbb"
 #define PEER_KIND PEER_UNBOUNDED
-#define PEER_TOKENS 0
 #define PEER_T tbb_queue_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) tbb_push(q, x)
 #define PEER_POP(q, x) (q)->try_pop(x)
 #include "loops.h"

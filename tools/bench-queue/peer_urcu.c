@@ -67,9 +67,7 @@ static inline bool wfc_pop(struct wfc *q, void **x)
 #define PEER wfcqueue
 #define PEER_NAME "urcu_wfcqueue"
 #define PEER_KIND PEER_UNBOUNDED
-#define PEER_TOKENS 0
 #define PEER_T struct wfc
-#define PEER_CTX
 #define PEER_PUSH(q, x) wfc_push(q, x)
 #define PEER_POP(q, x) wfc_pop(q, &x)
 #include "loops.h"
@@ -133,7 +131,6 @@ static void lfq_leave(int *unused)
 #define PEER lfq
 #define PEER_NAME "urcu_lfq"
 #define PEER_KIND PEER_UNBOUNDED
-#define PEER_TOKENS 0
 #define PEER_T struct cds_lfq_queue_rcu
 #define PEER_CTX __attribute__((cleanup(lfq_leave))) int in = lfq_enter(); (void)in;
 #define PEER_PUSH(q, x) lfq_push(q, x)

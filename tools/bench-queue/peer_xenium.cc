@@ -42,9 +42,7 @@ static inline bool xpop(xram_t *q, void *&x)
 #define PEER xram
 #define PEER_NAME "xenium_faa"
 #define PEER_KIND PEER_UNBOUNDED
-#define PEER_TOKENS 0
 #define PEER_T xram_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) xpush(q, static_cast<xitem *>(x))
 #define PEER_POP(q, x) xpop(q, x)
 #include "loops.h"
@@ -52,9 +50,7 @@ static inline bool xpop(xram_t *q, void *&x)
 #define PEER xvyu
 #define PEER_NAME "xenium_vyukov"
 #define PEER_KIND PEER_BOUNDED
-#define PEER_TOKENS 0
 #define PEER_T xvyu_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) (q)->try_push(x)
 #define PEER_POP(q, x) (q)->try_pop(x)
 #include "loops.h"
@@ -62,9 +58,7 @@ static inline bool xpop(xram_t *q, void *&x)
 #define PEER xms
 #define PEER_NAME "xenium_ms"
 #define PEER_KIND PEER_UNBOUNDED
-#define PEER_TOKENS 0
 #define PEER_T xms_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) xpush(q, static_cast<void *>(x))
 #define PEER_POP(q, x) (q)->try_pop(x)
 #include "loops.h"
@@ -85,9 +79,7 @@ static inline bool xsteal(xcl_t *q, void *&x)
 #define PEER xcl
 #define PEER_NAME "xenium_chase_lev"
 #define PEER_KIND PEER_DEQUE
-#define PEER_TOKENS 0
 #define PEER_T xcl_t
-#define PEER_CTX
 #define PEER_PUSH(q, x) (q)->try_push(static_cast<xitem *>(x))
 #define PEER_POP(q, x) xsteal(q, x)
 #include "loops.h"

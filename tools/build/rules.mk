@@ -22,7 +22,10 @@
 #
 # Sources elsewhere are named from the top of the tree, as lib/src/park.c.
 
-TOP ?= $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
+# Now: the last makefile is another one after the next include.
+ifndef TOP
+TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
+endif
 O   ?= $(TOP)/build
 export TOP O
 include $(O)/config.mk

@@ -7,12 +7,17 @@
 
 #include <baton/base.h>
 #include <baton/burst.h>
+#include <baton/config.h>
 #include <baton/deque.h>
+#include <baton/detect.h>
 #include <baton/park.h>
 #include <baton/queue.h>
 #include <baton/ring.h>
 #include <baton/runq.h>
 #include <baton/sched.h>
+#include <baton/stats.h>
 #include <baton/sync.h>
+#include <baton/trace.h>
+#include <baton/why.h>
 
 #endif

@@ -28,6 +28,12 @@
  * sleeps again. A wait that begins just while wake_all runs may need a second
  * call too.
  *
+ * When to wake: one wake_all for many offers is one system call, in which the
+ * kernel spreads the consumers over CPUs that sleep; those on the sender's own
+ * CPU run after it. Where the interrupt to a sleeping CPU is dear (20 us in some
+ * virtual machines) and items are short, a wake_all after each offer has them
+ * run sooner, one after the other.
+ *
  * What an item points to is seen as it was when offer was called.
  *
  * Capacity: 2048 consumers. Memory: 4 KiB and 64 bytes for each of the most

@@ -8,7 +8,8 @@
  * Order: first in, first out, over all threads. An item whose push returned
  * before another push was called is popped first.
  *
- * Progress: no call ever waits. An operation is non-blocking but not
+ * Progress: no call ever waits, but for at most 32 pause instructions after
+ * another thread was first. An operation is non-blocking but not
  * lock-free: between claiming a slot and filling or emptying it (three
  * instructions) a thread can be preempted, and until it goes on that one slot
  * cannot be used. Then pop says "empty" though later items are inside, and

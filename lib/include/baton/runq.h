@@ -21,9 +21,9 @@
  * a worker, which is one system call. Everything inside can be taken by any
  * worker, also if the one that pushed it stops for ever.
  *
- * Idle: a worker that finds nothing looks again for a while (@spin), at most
- * half of the workers at one time, and then sleeps without a timer: no system
- * call, no CPU. Wake-ups are precise: one worker for an item that nobody is
+ * Idle: a worker that finds nothing looks again for a while, at most @spin and
+ * half as long each time that this was in vain; at most half of the workers do
+ * so at one time. Then it sleeps without a timer: no system call, no CPU. Wake-ups are precise: one worker for an item that nobody is
  * looking for, and a worker that finds one and sees more wakes the next.
  *
  * Memory: as of <baton/queue.h> and <baton/deque.h>. A worker that has @local
@@ -49,7 +49,8 @@ struct baton_runq;
  * @sz: sizeof(struct baton_runq_opts)
  * @slots: how many workers there may be, 1 to 4096
  * @local: items a worker keeps for itself, 2 to 2^24; 0: 1024
- * @spin: how long to look for work before sleeping, in ns, up to 1 s; 0: 20 us.
+ * @spin: how long at most to look for work before sleeping, in ns, up to 1 s;
+ *	0: 20 us.
  *	1 is as good as not at all.
  */
 struct baton_runq_opts {

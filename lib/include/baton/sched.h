@@ -21,20 +21,49 @@
  *	BATON_BATCH        high-latency          waits
  *	BATON_INTERNAL     its tier alone        waits for its tier
  *
- * What happens to a task that never reaches a checkpoint while somebody waits:
- * once it used a millisecond of CPU after it was to stop, or slept in the kernel
- * for that long, the monitor gives its slot to somebody else. If it used CPU, its
- * thread is also demoted to SCHED_IDLE, so that it gets what CPU is left over; at
- * its next call of this library it waits for a slot like any other. All that it
- * uses is charged.
- * It is demoted and not stopped, because it may hold a lock that the scheduler
- * does not know (malloc's, stdio's): whoever waits for that lock is off the
- * CPU, and the demoted thread runs there until it lets go. A signal handler
- * that parks the thread would stop it inside the lock. (That holds where the
- * CPUs are the scheduler's own: beside other processes that use all of them a
- * demoted thread may keep a lock for as long as they do.) A thread can leave
- * SCHED_IDLE only with RLIMIT_NICE or CAP_SYS_NICE; without, it ends with its
- * task and is replaced.
+ * What happens to a task that never reaches a checkpoint: the monitor lets it run
+ * a few tenths of a millisecond past the end of its grant, or past the moment at
+ * which somebody more important came. Then, with
+ *
+ *  BATON_RESCUE_STOP (the default) its thread is sent a signal, and waits in the
+ *	signal's handler until it is the task's turn again. So quotas hold for
+ *	such tasks as for others, also while nobody else wants the CPU.
+ *  BATON_RESCUE_DEMOTE its slot is given to somebody else, if somebody waits,
+ *	and its thread is demoted to SCHED_IDLE: it gets what CPU is left over,
+ *	and at its next call of this library waits for a slot like any other. All
+ *	that it uses is charged, but nobody limits it.
+ *
+ * The first is the default because what is left over is not nothing: a demoted
+ * thread runs whenever a CPU is idle for a moment, holds memory-map and other
+ * locks of the kernel for long once it is preempted, and can leave SCHED_IDLE only
+ * with RLIMIT_NICE or CAP_SYS_NICE (without, it ends with its task and is
+ * replaced). And it holds this library's own lock at that priority, too, for
+ * which all others then wait.
+ *
+ * What the first can do wrong is to stop a thread that holds a lock which the
+ * scheduler does not know: malloc's, or a pthread_mutex_t. Whoever then waits for
+ * that lock sleeps in the kernel, in a slot; the monitor sees it, and if the
+ * sleeper's tier goes before theirs it gives the stopped threads a turn each,
+ * whatever their quota, until the lock is let go: milliseconds instead of a
+ * turn that quota may put off for long. In the same tier they wait for their
+ * turn. System calls that a stopped thread is in are restarted
+ * (SA_RESTART), but for those that never are, like poll(), which fail with EINTR;
+ * the signal is sent only to threads that use CPU. A thread that blocks it is
+ * demoted instead. The handler is installed once for the process and passes on
+ * what is not meant for it to the one that was there before; SIGURG is taken
+ * because it is ignored by default and nobody uses it.
+ *
+ * A task that sleeps in the kernel for a millisecond after it was to stop loses
+ * its slot, too, and is not sent anything; when it is seen to run again it is
+ * treated as above.
+ *
+ * A slot is the right to run on some CPU; which one is the kernel's choice. With
+ * `bind` it is always the same, and a thread is moved there before it runs in that
+ * slot. Without, the kernel may put a task that is let go on behind one that runs
+ * on another CPU, though the one that let it go is about to sleep: a millisecond
+ * now and then (a kernel with FUTEX_SWAP does not do that). Bind where the CPUs
+ * are the service's own: a bound thread cannot get out of the way of others.
+ * Threads of baton_request_enter() are never bound.
  *
  * Locks of <baton/sync.h> that a task holds while somebody else's task waits for
  * them are seen: meanwhile it runs before all others, whatever its quota.
@@ -76,6 +105,8 @@ struct baton_tier_opts {
 	unsigned limit_ppm;
 };
 
+enum baton_rescue { BATON_RESCUE_STOP, BATON_RESCUE_DEMOTE };
+
 struct baton_sched_opts {
 	size_t sz;		/* sizeof(struct baton_sched_opts) */
 	unsigned slots;		/* 0: the CPUs this thread may use */
@@ -85,6 +116,9 @@ struct baton_sched_opts {
 	unsigned low_limit_ppm;	/* low-latency quota for sale; 0: 700000, the most */
 	unsigned tiers;		/* of tier; 0: two, quota, ranks 0 and 1 */
 	const struct baton_tier_opts *tier;
+	enum baton_rescue rescue;
+	int rescue_signal;	/* for BATON_RESCUE_STOP; 0: SIGURG */
+	bool bind;		/* each slot is one CPU, and tasks run on their slot's */
 };
 
 /**
@@ -96,7 +130,9 @@ struct baton_sched_opts {
  *
  * Returns 0; -EINVAL: opts->sz is not this header's, a policy that there is
  * not, fewer than two tiers or more than 8, more than 700000 ppm of
- * low-latency quota, more reserved than the rest, or more than 4096 slots;
+ * low-latency quota, more reserved than the rest, more than 4096 slots, a
+ * rescue, or a signal for it, that there is not, or bind and fewer CPUs than
+ * slots;
  * -ENOMEM, -EAGAIN: no memory or no thread; or an error of baton_backend().
  */
 BATON_API int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *opts);
@@ -107,7 +143,7 @@ BATON_API int baton_sched_create(struct baton_sched **out, const struct baton_sc
  *
  * Not from a task of @s. Waits until its threads have ended; frees its tenants.
  *
- * Returns 0; -EBUSY: requests are in flight or handles of requests not put;
+ * Returns 0; -EBUSY: requests are in flight or handles of tenants not put;
  * then nothing happened.
  */
 BATON_API int baton_sched_destroy(struct baton_sched *s);
@@ -116,6 +152,8 @@ struct baton_tenant_opts {
 	size_t sz;		/* sizeof(struct baton_tenant_opts) */
 	unsigned low_ppm;	/* low-latency quota */
 	unsigned high_ppm;	/* high-latency quota; may be oversold */
+	/* For baton_tenant_find() and <baton/stats.h>: UTF-8, up to 63 bytes; NULL: none. */
+	const char *name;
 };
 
 /**
@@ -126,7 +164,8 @@ struct baton_tenant_opts {
  *
  * Any thread. Takes 4 KiB for each quota above 0.
  *
- * Returns 0; -EINVAL: opts->sz; -ENOSPC: the low-latency quotas would be more
+ * Returns 0; -EINVAL: opts->sz, or a name that is empty, too long or not UTF-8;
+ * -EEXIST: there is a tenant of that name; -ENOSPC: the low-latency quotas would be more
  * than low_limit_ppm together; -ENOMEM.
  */
 BATON_API int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out,
@@ -139,8 +178,8 @@ BATON_API int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out,
  * were given run out. A request in flight is not lost: a critical one whose
  * tenant has no low-latency quota any more ends on the high-latency one.
  *
- * Returns as baton_tenant_add(); on an error nothing changed. Selling less is
- * never refused.
+ * The name stays as it is. Returns as baton_tenant_add(), or -ESHUTDOWN: it was
+ * removed; on an error nothing changed. Selling less is never refused.
  */
 BATON_API int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opts);
 
@@ -151,6 +190,20 @@ BATON_API int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant
  * freed and its quota can be sold again. @t must not be used any more.
  */
 BATON_API void baton_tenant_remove(struct baton_tenant *t);
+
+/**
+ * baton_tenant_find - the tenant of that name
+ * @out: for baton_tenant_put(); NULL on an error
+ *
+ * Any thread. Until it is put it can be used, also when it was removed meanwhile:
+ * then submitting and setting its quota give -ESHUTDOWN, and its figures are 0.
+ *
+ * Returns 0; -ENOENT: there is none, or it was removed.
+ */
+BATON_API int baton_tenant_find(struct baton_sched *s, const char *name, struct baton_tenant **out);
+
+/** baton_tenant_put - the caller does not need what it found any more; NULL: nothing */
+BATON_API void baton_tenant_put(struct baton_tenant *t);
 
 /* What a tenant did since it was added; CPU and times in ns. */
 struct baton_tenant_stats {
@@ -198,6 +251,37 @@ struct baton_request_opts {
  */
 BATON_API int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts,
 			   struct baton_request **out);
+
+/**
+ * baton_request_enter - the calling thread is a request's first task
+ * @t: who asks
+ * @opts: what; copied; without fn
+ * @out: the request, to be ended with baton_request_put(); or NULL
+ *
+ * For a service that has a thread for each connection: no other thread takes
+ * part. Any thread that is not a task. Waits until it has a slot; from then to
+ * baton_request_leave() the thread is a task. *@out is set before it waits, so
+ * that another thread may cancel the request, and is to be put where it is not
+ * NULL, also after an error.
+ *
+ * CPU that the thread used since it last left a request of the same tenant is
+ * charged as well: reading the next question and sending the last answer belong
+ * to it. A thread that enters a request takes 256 bytes more until it ends.
+ *
+ * Returns 0; -EBUSY: the thread is a task; -EINVAL: opts->fn is set; or as
+ * baton_submit() and, of what can happen before it starts, baton_request_wait().
+ */
+BATON_API int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts *opts,
+				  struct baton_request **out);
+
+/**
+ * baton_request_leave - the calling thread's task ends
+ *
+ * The thread that entered; it is no task any more. Waits for a slot only where
+ * it has none, because it was taken away. Elsewhere nothing happens. A thread
+ * that ends leaves by itself.
+ */
+BATON_API void baton_request_leave(void);
 
 /**
  * baton_request_wait - until a request has ended

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * detect.h - what the programs of detect.bpf.c share with user space. The
+ * library, which cannot use this file, has the same in lib/src/detect_abi.h;
+ * tools/baton/detect_same.c is where a difference does not compile.
+ */
+#ifndef BATON_BPF_DETECT_H
+#define BATON_BPF_DETECT_H
+
+#include <linux/types.h>
+
+/* Changes whenever something below does. */
+#define BATON_DETECT_VERSION	1
+
+/* Schedulers that can be served at once; and the workers of one. */
+#define BATON_SESSIONS		64
+#define BATON_CELLS_MIN		64
+#define BATON_CELLS_MAX		32768
+
+/*
+ * A session's memory is an array of cells of 64 bytes: the scheduler's own,
+ * the counters, and one for each worker.
+ */
+#define BATON_CELL_HEAD		0
+#define BATON_CELL_COUNTS	1
+#define BATON_CELL_FIRST	2
+
+enum baton_cell_state { BATON_CELL_RUNS, BATON_CELL_BLOCKED };
+
+/*
+ * NOT: it has no slot, or is about to park. ARMED: it has one, and whatever it
+ * blocks in was not announced; ANNOUNCED: it was.
+ */
+enum baton_cell_armed { BATON_CELL_NOT, BATON_CELL_ARMED, BATON_CELL_ANNOUNCED };
+
+struct baton_cell {
+	/* The programs. */
+	__u32 state;
+	__u32 blocks;		/* times it blocked with a slot */
+	__u32 unannounced;	/* of those */
+	__u32 rung;		/* of those, the bell was rung */
+	__u64 since;		/* CLOCK_MONOTONIC ns: it blocked, or woke */
+	__u64 cpu;		/* CPU that the thread had used when it blocked, ns */
+	__u64 blocked;		/* ns, sum */
+	/* The worker. */
+	__u32 armed;
+	__u32 unused[5];
+};
+
+struct baton_head {
+	/* The scheduler: a task waits for a slot. */
+	__u32 want;
+	__u32 unused[15];
+};
+
+struct baton_counts {
+	/* The programs, atomically. */
+	__u64 rung;
+	__u64 unused[7];
+};
+
+/* By whom a session may be joined. Written by whoever loaded the programs. */
+struct baton_session {
+	__u64 token;		/* 0: there is no such session */
+	__u32 gen;		/* changes when it ends: who joined it has left */
+	__u32 tgid;		/* of the first that joined; 0: nobody yet */
+	__u64 start;		/* and when that process began */
+	/* For whoever takes over from a loader that died: not the programs'. */
+	__u32 pid, uid;
+	__u64 pid_start;	/* of /proc/PID/stat */
+	__u32 cells, unused;
+	__u64 since;		/* CLOCK_REALTIME, s */
+};
+
+/* The argument of the program baton_join, which a thread runs for itself. */
+struct baton_join {
+	__u64 token;
+	__u32 session;
+	__u32 cell;		/* 0: leave */
+};
+
+/* Its task storage: one word, so that nobody sees half of it. */
+#define BATON_WORKER(SESSION, GEN, CELL)	((__u64)(GEN) << 32 | (SESSION) << 16 | (CELL))
+#define BATON_WORKER_GEN(W)			((__u32)((W) >> 32))
+#define BATON_WORKER_SESSION(W)			((__u32)(W) >> 16)
+#define BATON_WORKER_CELL(W)			((__u32)(W) & 0xffff)
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * <baton/why.h> - why a request was refused, or took so long.
+ */
+#ifndef BATON_WHY_H
+#define BATON_WHY_H
+
+#include <baton/base.h>
+#include <baton/sched.h>
+
+BATON_BEGIN_DECLS
+
+enum baton_reason {
+	BATON_WHY_NOTHING,	/* it is not late: there is little to explain */
+	BATON_WHY_QUOTA,	/* rejected: the quota of this second was used up */
+	BATON_WHY_NO_QUOTA,	/* rejected: its tenant never bought what its class uses */
+	BATON_WHY_DEADLINE,	/* dropped: it could not start by its deadline, or was told so */
+	BATON_WHY_CANCELLED,
+	BATON_WHY_REMOVED,	/* its tenant was removed */
+	BATON_WHY_INVALID,	/* its options contradict each other, or there was no memory */
+	BATON_WHY_THROTTLED,	/* late: most of the time its tenant had no quota left */
+	BATON_WHY_SLOTS,	/* late: most of the time all slots had others' tasks */
+	BATON_WHY_WORKERS,	/* late: there is no thread for it */
+	BATON_WHY_BLOCKED,	/* late: most of the time its tasks waited for something else */
+	BATON_WHY_RUNNING,	/* late: most of the time it ran */
+};
+
+/* Times are ns. Of tasks that ran beside each other they add up. */
+struct baton_why {
+	enum baton_reason reason;
+	int result;		/* of the request so far, or of the call that refused it */
+	unsigned tier;		/* whose quota is meant */
+	uint64_t quota, used;	/* in each second, and of that; 0 where they do not matter */
+	uint64_t free_at;	/* QUOTA, of a call: when some is to be had; 0: not known */
+	uint64_t elapsed;	/* from its arrival to its end, or now */
+	uint64_t waited;	/* ready, without a slot */
+	uint64_t throttled;	/* of that, without quota */
+	uint64_t cpu;
+};
+
+/**
+ * baton_request_why - why it was given up, or is late
+ * @sz: sizeof(*out) as the caller knows it
+ *
+ * Any thread, before and after the request's end, until it is put.
+ */
+BATON_API void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz);
+
+/**
+ * baton_tenant_why - why a call refused a request
+ * @opts: what the call was given
+ * @err: what baton_submit() or baton_request_enter() returned
+ * @sz: sizeof(*out) as the caller knows it
+ *
+ * Any thread. The figures are those of now: to be called at once.
+ */
+BATON_API void baton_tenant_why(struct baton_tenant *t, const struct baton_request_opts *opts, int err,
+				struct baton_why *out, size_t sz);
+
+/**
+ * baton_why_text - in a sentence, for a log or an error message
+ *
+ * Any thread. Cut to @room bytes with the 0 at its end. Returns its whole length.
+ */
+BATON_API size_t baton_why_text(const struct baton_why *why, char *text, size_t room);
+
+BATON_END_DECLS
+
+#endif

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * detect.c - the session with `baton load`, without any library for BPF: three
+ * descriptors come over a socket, two are mapped, the third is a program that a
+ * thread runs for itself.
+ *
+ * The bell is a ring buffer of which only the two positions are looked at: it
+ * has rung if they differ, and setting one to the other is having heard it.
+ * [BELL-1] whatever the kernel had written before it rang is seen after the
+ * producer's position was; the consumer's is released, as the kernel asks.
+ * epoll looks at the positions itself, so a bell that rings before it is
+ * called is not missed.
+ */
+#include "detect.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "inject.h"
+
+/* The sessions of this process; and their cells that are free. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct btn_detect *sessions;
+static uint64_t last_id;
+
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
+
+static int no(char *how, int err, const char *what)
+{
+	snprintf(how, 96, "%s%s%s", what, err ? ": " : "", err ? strerror(err) : "");
+	return err ? -err : -EPROTO;
+}
+
+/* A socket that is connected to `baton load`, which must be root's or ours. */
+static int meet(char *how)
+{
+	const char *path = secure_getenv("BATON_DETECT_SOCKET");
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct timeval limit = { .tv_sec = 5 };
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	int fd, err;
+
+	if (!path)
+		path = BTN_DETECT_SOCKET;
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return no(how, ENAMETOOLONG, "BATON_DETECT_SOCKET");
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return no(how, errno, "socket");
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	do {
+		err = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+	} while (err && errno == EINTR);
+	if (err) {
+		err = no(how, errno, "`baton load` does not run here");
+	} else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len)) {
+		err = no(how, errno, "getsockopt");
+	} else if (peer.uid && peer.uid != geteuid()) {
+		err = no(how, EPERM, "the socket is neither root's nor this user's");
+	} else {
+		return fd;
+	}
+	close(fd);
+	return err;
+}
+
+/* The answer, and the descriptors that came with it, -1 for each that did not. */
+static int receive(int sock, struct btn_detect_answer *a, int fd[3], char *how)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(3 * sizeof(int))];
+	} u;
+	struct iovec iov = { a, sizeof(*a) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &u, .msg_controllen = sizeof(u),
+	};
+	struct cmsghdr *c;
+	ssize_t n;
+
+	/* With a time limit it is not restarted after a signal, or after the freezer. */
+	do {
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return no(how, errno == EAGAIN ? ETIMEDOUT : errno, "no answer from `baton load`");
+	if (!n)
+		return no(how, EACCES, "`baton load` refused; its log says why");
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	if (n != sizeof(*a) || a->magic != BTN_DETECT_MAGIC || a->version != BTN_DETECT_VERSION)
+		return no(how, EPROTO, "`baton load` is of another version");
+	if (a->err) {
+		a->how[sizeof(a->how) - 1] = 0;
+		snprintf(how, 96, "%s", a->how);
+		return a->err;
+	}
+	if (fd[0] < 0 || fd[1] < 0 || fd[2] < 0 || a->cells <= BTN_CELL_FIRST)
+		return no(how, EPROTO, "`baton load` sent too little");
+	return 0;
+}
+
+static int map(struct btn_detect *d, int cells, char *how)
+{
+	void *p;
+
+	p = mmap(NULL, d->n_cells * sizeof(struct btn_cell), PROT_READ | PROT_WRITE, MAP_SHARED, cells, 0);
+	if (p == MAP_FAILED)
+		return no(how, errno, "mmap of the cells");
+	d->cells = p;
+	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, d->bell, 0);
+	if (p == MAP_FAILED)
+		return no(how, errno, "mmap of the bell");
+	d->consumer = p;
+	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, d->bell, PAGE);
+	if (p == MAP_FAILED)
+		return no(how, errno, "mmap of the bell");
+	d->producer = p;
+	return 0;
+}
+
+static int watch(struct btn_detect *d, int fd, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.fd = fd };
+
+	return epoll_ctl(d->poll, EPOLL_CTL_ADD, fd, &e);
+}
+
+int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
+{
+	const char *env = secure_getenv("BATON_DETECT");
+	struct btn_detect_hello hello = { BTN_DETECT_MAGIC, BTN_DETECT_VERSION, workers };
+	struct btn_detect_answer a = { 0 };
+	int fd[3] = { -1, -1, -1 }, saved = errno, err;
+	struct btn_detect *d;
+	ssize_t n;
+
+	*out = NULL;
+	if (env && !strcmp(env, "off")) {
+		no(how, 0, "BATON_DETECT=off");
+		return -ENOENT;
+	}
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return no(how, ENOMEM, "calloc");
+	d->bell = d->join = d->stop = d->poll = -1;
+	d->sock = err = meet(how);
+	if (err < 0)
+		goto out;
+	do {
+		n = send(d->sock, &hello, sizeof(hello), MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	/* It may have refused already, and said why. */
+	if (n != sizeof(hello) && errno != EPIPE) {
+		err = no(how, errno, "send");
+		goto out;
+	}
+	err = receive(d->sock, &a, fd, how);
+	d->bell = fd[1];
+	d->join = fd[2];
+	if (err)
+		goto out;
+	d->token = a.token;
+	d->session = a.session;
+	d->n_cells = a.cells;
+	d->used = BTN_CELL_FIRST;
+	memcpy(d->how, a.how, sizeof(d->how) - 1);
+	err = map(d, fd[0], how);
+	if (err)
+		goto out;
+	d->stop = eventfd(0, EFD_CLOEXEC);
+	d->poll = epoll_create1(EPOLL_CLOEXEC);
+	d->free = calloc(d->n_cells, sizeof(*d->free));
+	if (d->stop < 0 || d->poll < 0 || !d->free || watch(d, d->bell, EPOLLIN) || watch(d, d->stop, EPOLLIN) ||
+	    watch(d, d->sock, EPOLLRDHUP))
+		err = no(how, ENOMEM, "epoll");
+out:
+	if (fd[0] >= 0)
+		close(fd[0]);
+	if (err < 0) {
+		btn_detect_close(d);
+	} else {
+		memcpy(how, d->how, sizeof(d->how));
+		pthread_mutex_lock(&lock);
+		d->id = ++last_id;
+		d->next = sessions;
+		sessions = d;
+		pthread_mutex_unlock(&lock);
+		*out = d;
+		err = 0;
+	}
+	errno = saved;
+	return err;
+}
+
+static void let_go(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void btn_detect_close(struct btn_detect *d)
+{
+	struct btn_detect **p;
+
+	if (!d)
+		return;
+	pthread_mutex_lock(&lock);
+	for (p = &sessions; *p && *p != d; p = &(*p)->next)
+		;
+	if (*p)
+		*p = d->next;
+	pthread_mutex_unlock(&lock);
+	if (d->cells)
+		munmap(d->cells, d->n_cells * sizeof(struct btn_cell));
+	if (d->consumer)
+		munmap(d->consumer, PAGE);
+	if (d->producer)
+		munmap(d->producer, PAGE);
+	let_go(d->bell);
+	let_go(d->join);
+	let_go(d->stop);
+	let_go(d->poll);
+	let_go(d->sock);
+	free(d->free);
+	free(d);
+}
+
+struct btn_cell *btn_detect_cell(struct btn_detect *d)
+{
+	struct btn_cell *cell = NULL;
+
+	pthread_mutex_lock(&lock);
+	if (d->n_free)
+		cell = &d->cells[d->free[--d->n_free]];
+	else if (d->used < d->n_cells)
+		cell = &d->cells[d->used++];
+	pthread_mutex_unlock(&lock);
+	return cell;
+}
+
+void btn_detect_cell_put(uint64_t id, struct btn_cell *cell)
+{
+	struct btn_detect *d;
+
+	pthread_mutex_lock(&lock);
+	for (d = sessions; d && d->id != id; d = d->next)
+		;
+	if (d)
+		d->free[d->n_free++] = cell - d->cells;
+	pthread_mutex_unlock(&lock);
+}
+
+int btn_detect_join(struct btn_detect *d, struct btn_cell *cell)
+{
+	struct btn_detect_join arg = { d->token, d->session, cell ? cell - d->cells : 0 };
+	union bpf_attr attr;
+	int saved = errno, err;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.test.prog_fd = d->join;
+	attr.test.ctx_in = (uintptr_t)&arg;
+	attr.test.ctx_size_in = sizeof(arg);
+	if (syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attr, sizeof(attr)))
+		err = -errno;
+	else
+		err = attr.test.retval;
+	errno = saved;
+	return err;
+}
+
+static bool hear(struct btn_detect *d)
+{
+	uint64_t at = atomic_load_explicit(d->producer, memory_order_acquire); /* [BELL-1] */
+
+	if (at == atomic_load_explicit(d->consumer, memory_order_relaxed)) /* [BELL-1] */
+		return false;
+	BTN_POINT("detect:hear:store");
+	atomic_store_explicit(d->consumer, at, memory_order_release); /* [BELL-1] */
+	return true;
+}
+
+bool btn_detect_wait(struct btn_detect *d)
+{
+	struct epoll_event e;
+
+	for (;;) {
+		if (hear(d))
+			return true;
+		BTN_POINT("detect:wait:poll");
+		if (epoll_wait(d->poll, &e, 1, -1) < 1 || e.data.fd == d->bell)
+			continue;
+		if (e.data.fd == d->stop)
+			return false;
+		/* It died, and the programs go on; or it ended the session. */
+		epoll_ctl(d->poll, EPOLL_CTL_DEL, d->sock, NULL);
+		if (btn_detect_join(d, NULL) == -EPERM)
+			return false;
+	}
+}
+
+void btn_detect_stop(struct btn_detect *d)
+{
+	uint64_t one = 1;
+
+	if (write(d->stop, &one, sizeof(one)) != sizeof(one))
+		abort();
+}

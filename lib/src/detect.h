@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * detect.h - a session with `baton load`: who blocks in the kernel and wakes.
+ *
+ * One session for a scheduler. The kernel's programs write each worker's cell
+ * and, if the scheduler wants to know, ring the bell (bpf/detect.bpf.c says the
+ * whole protocol). Nothing here is needed for correctness: without a session the
+ * scheduler works, and finds out later.
+ */
+#ifndef BTN_DETECT_H
+#define BTN_DETECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "detect_abi.h"
+
+struct btn_detect {
+	struct btn_cell *cells;		/* [0] and [1] are head and counts */
+	uint32_t n_cells, used;
+	uint32_t *free, n_free;		/* detect.c's lock */
+	_Atomic uint64_t *consumer;	/* of the bell */
+	_Atomic uint64_t *producer;
+	uint64_t token, id;		/* id: of no other session of this process */
+	struct btn_detect *next;
+	uint32_t session;
+	int sock, bell, join, stop, poll;
+	char how[96];
+};
+
+/*
+ * Opens a session for so many workers, as BATON_DETECT and BATON_DETECT_SOCKET
+ * say. 0; or -errno, and `how` (at least 96 bytes) says in words why not.
+ * May wait for `baton load` for a few seconds.
+ */
+int btn_detect_open(struct btn_detect **out, unsigned workers, char *how);
+/* No thread is in it any more. NULL: nothing. */
+void btn_detect_close(struct btn_detect *d);
+
+/* A cell for a worker, or NULL: all are taken. */
+struct btn_cell *btn_detect_cell(struct btn_detect *d);
+/* The session may be closed: then there is nothing to do. */
+void btn_detect_cell_put(uint64_t id, struct btn_cell *cell);
+
+/* The calling thread is the worker of this cell; NULL: of none. 0 or -errno. */
+int btn_detect_join(struct btn_detect *d, struct btn_cell *cell);
+
+/*
+ * Sleeps until the bell rings: true. False: btn_detect_stop() was called, or the
+ * session is no more. One thread.
+ */
+bool btn_detect_wait(struct btn_detect *d);
+void btn_detect_stop(struct btn_detect *d);
+
+static inline struct btn_detect_head *btn_detect_head(struct btn_detect *d)
+{
+	return (struct btn_detect_head *)&d->cells[BTN_CELL_HEAD];
+}
+
+static inline struct btn_detect_counts *btn_detect_counts(struct btn_detect *d)
+{
+	return (struct btn_detect_counts *)&d->cells[BTN_CELL_COUNTS];
+}
+
+/*
+ * The calling worker got a slot (ARMED), or is about to block in a place that is
+ * announced, or to park (NOT). [DETECT-2] only the kernel, on this thread's own
+ * way into the scheduler, and the thread itself look; others take it for a hint.
+ */
+static inline void btn_cell_arm(struct btn_cell *cell, uint32_t how)
+{
+	atomic_store_explicit(&cell->armed, how, memory_order_relaxed); /* [DETECT-2] */
+}
+
+/*
+ * The scheduler has a task that waits for a slot. After this it must look at
+ * the cells: whoever blocks from here on rings, and who blocked before is seen.
+ */
+static inline void btn_detect_want(struct btn_detect *d)
+{
+	atomic_exchange_explicit(&btn_detect_head(d)->want, 1, memory_order_seq_cst); /* [DETECT-1] */
+}
+
+static inline void btn_detect_want_no_more(struct btn_detect *d)
+{
+	/* A bell too many is nothing. */
+	atomic_store_explicit(&btn_detect_head(d)->want, 0, memory_order_relaxed); /* [DETECT-2] */
+}
+
+static inline bool btn_detect_wanted(struct btn_detect *d)
+{
+	/* Only the scheduler writes it, with its lock. */
+	return atomic_load_explicit(&btn_detect_head(d)->want, memory_order_relaxed); /* [DETECT-2] */
+}
+
+/* Of one that is blocked: the CPU it had used, ns. [DETECT-1] written before the state. */
+static inline uint64_t btn_cell_cpu(struct btn_cell *cell)
+{
+	return atomic_load_explicit(&cell->cpu, memory_order_relaxed); /* [DETECT-2] */
+}
+
+/* It sleeps in the kernel and has a slot, as far as it knows. */
+static inline bool btn_cell_blocked(struct btn_cell *cell)
+{
+	return atomic_load_explicit(&cell->state, memory_order_seq_cst) == BTN_CELL_BLOCKED && /* [DETECT-1] */
+	       atomic_load_explicit(&cell->armed, memory_order_relaxed) != BTN_CELL_NOT; /* [DETECT-2] */
+}
+
+#endif

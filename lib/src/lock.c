@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The slow half of lock.h. */
+#include "lock.h"
+
+#include <baton/base.h>
+
+#include "futex.h"
+
+/* About 2 us where a pause takes 40 cycles: twice what it is held for. */
+#define SPINS 100
+
+void btn_lock_wait(struct btn_lock *l)
+{
+	uint32_t seen;
+	int i;
+
+	for (i = 0; i < SPINS; i++) {
+		seen = atomic_load_explicit(&l->word, memory_order_relaxed); /* [LOCK-2] */
+		if (seen == 2)
+			break;		/* others wait already, and sleep */
+		if (!seen &&
+		    atomic_compare_exchange_weak_explicit(&l->word, &seen, 1,
+							  memory_order_acquire, /* [LOCK-1] */
+							  memory_order_relaxed)) /* [LOCK-2] */
+			return;
+		btn_cpu_relax();
+	}
+	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire)) /* [LOCK-1] */
+		btn_futex->wait(&l->word, 2, BATON_FOREVER);
+}
+
+void btn_lock_wake(struct btn_lock *l)
+{
+	btn_futex->wake(&l->word, 1);
+}

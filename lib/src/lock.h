@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lock.h - the lock that guards the scheduler's decisions: held for a
+ * microsecond, taken twice in a switch. One compare-and-swap and one exchange
+ * where nobody else wants it; else it spins for about as long as it is held,
+ * and then sleeps. Not recursive, not fair, and not for signal handlers.
+ *
+ *	word: 0 free, 1 held, 2 held and somebody may sleep
+ *
+ * [LOCK-1] what was done with it held is released by the exchange for 0 and
+ * acquired by the exchange that finds 0. Nobody sleeps while it is free: who
+ * goes to sleep has put a 2 there, the kernel looks for the 2 with the word's
+ * queue locked, and whoever takes the 2 away wakes one; and that one puts it back,
+ * as it cannot know whether it was the last. [LOCK-2] the looks while it spins
+ * order nothing: a compare-and-swap follows.
+ */
+#ifndef BTN_LOCK_H
+#define BTN_LOCK_H
+
+#include "atomic.h"
+
+struct btn_lock {
+	_Atomic uint32_t word;
+};
+
+void btn_lock_wait(struct btn_lock *l);
+void btn_lock_wake(struct btn_lock *l);
+
+static inline void btn_lock_acquire(struct btn_lock *l)
+{
+	uint32_t free = 0;
+
+	if (btn_unlikely(!atomic_compare_exchange_strong_explicit(&l->word, &free, 1,
+								  memory_order_acquire, /* [LOCK-1] */
+								  memory_order_relaxed))) /* [LOCK-2] */
+		btn_lock_wait(l);
+}
+
+static inline void btn_lock_release(struct btn_lock *l)
+{
+	if (btn_unlikely(atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2)) /* [LOCK-1] */
+		btn_lock_wake(l);
+}
+
+#endif

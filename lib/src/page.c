@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The page's memory and its file; who may write and how is in page.h. */
+#include "page.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "inject.h"
+
+/* Address space, not memory: a record is there from when it is used. */
+#define TENANTS		131072
+/* Records that get their part of the file at once. */
+#define TENANTS_BATCH	16
+#define HEADER_SIZE	4096
+/* A free record's `added` is the place of the next one. */
+#define FREE_NEXT(T)	((T)->added)
+
+static size_t pages(size_t n)
+{
+	return (n + 4095) & ~(size_t)4095;
+}
+
+struct baton_stats_tier *btn_page_tier(struct btn_page *p, unsigned i)
+{
+	return (struct baton_stats_tier *)((char *)p->h + p->h->tiers_at) + i;
+}
+
+static struct baton_stats_tenant *record(struct btn_page *p, uint64_t i)
+{
+	return (struct baton_stats_tenant *)(p->tenants + i * p->tenant_size);
+}
+
+int btn_page_create(struct btn_page *p, unsigned slots, unsigned tiers)
+{
+	struct baton_stats_header h = {
+		.magic = BATON_STATS_MAGIC,
+		.version = BATON_STATS_VERSION,
+		.header_size = sizeof(h),
+		.tiers = tiers,
+		.tier_size = sizeof(struct baton_stats_tier),
+		.slots = slots,
+		.slot_size = sizeof(struct baton_stats_slot),
+		.tenants = TENANTS,
+		.tenant_size = offsetof(struct baton_stats_tenant, tier) + tiers * sizeof(struct baton_stats_use),
+	};
+	void *m;
+
+	h.tiers_at = HEADER_SIZE;
+	h.slots_at = h.tiers_at + pages(tiers * h.tier_size);
+	h.tenants_at = h.slots_at + pages(slots * h.slot_size);
+	h.rings = slots + 1;
+	h.ring_size = sizeof(struct btn_ring);
+	h.rings_at = h.tenants_at + pages(h.tenants * h.tenant_size);
+	h.size = h.rings_at + pages(h.rings * h.ring_size);
+	m = BTN_FAIL("page:map") ? MAP_FAILED :
+	    mmap(NULL, h.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (m == MAP_FAILED)
+		return -ENOMEM;
+	memset(p, 0, sizeof(*p));
+	p->h = m;
+	p->slots = (struct baton_stats_slot *)((char *)m + h.slots_at);
+	p->tenants = (char *)m + h.tenants_at;
+	p->tenant_size = h.tenant_size;
+	p->size = h.size;
+	p->fd = -1;
+	*p->h = h;
+	return 0;
+}
+
+void btn_page_start(struct btn_page *p, uint64_t now)
+{
+	unsigned i;
+
+	btn_stat_set(&p->h->started, now);
+	for (i = 0; i < p->h->slots; i++) {
+		btn_stat_set(&p->slots[i].since, now);
+		btn_stat_set(&p->slots[i].idle, -now);
+	}
+}
+
+void btn_page_destroy(struct btn_page *p)
+{
+	struct stat mine, there;
+
+	if (p->path) {
+		btn_stat_set(&p->h->ended, btn_clock_now());
+		/* Unless somebody put another file there. */
+		if (!fstat(p->fd, &mine) && !stat(p->path, &there) && mine.st_ino == there.st_ino &&
+		    mine.st_dev == there.st_dev)
+			unlink(p->path);
+		close(p->fd);
+		free(p->path);
+	}
+	munmap(p->h, p->size);
+}
+
+/* ------------------------------------------------------------------ tenants */
+
+/* Memory of the file up to this record. */
+static bool have_room(struct btn_page *p, uint64_t i)
+{
+	uint64_t upto = i + TENANTS_BATCH;
+
+	if (p->fd < 0 || i < p->allocated)
+		return true;
+	if (upto > TENANTS)
+		upto = TENANTS;
+	if (posix_fallocate(p->fd, p->tenants - (char *)p->h + p->allocated * p->tenant_size,
+			    (upto - p->allocated) * p->tenant_size))
+		return false;
+	p->allocated = upto;
+	return true;
+}
+
+struct baton_stats_tenant *btn_page_tenant(struct btn_page *p)
+{
+	struct baton_stats_tenant *t = p->free;
+	uint64_t used = btn_stat_get(&p->h->tenants_used), next, *w, *end;
+
+	if (t) {
+		next = btn_stat_get(&FREE_NEXT(t));
+		p->free = next ? record(p, next - 1) : NULL;
+	} else if (used < TENANTS && have_room(p, used)) {
+		t = record(p, used);
+		btn_stat_set(&p->h->tenants_used, used + 1);
+	} else {
+		t = calloc(1, p->tenant_size);
+		if (!t)
+			return NULL;
+		btn_stat_add(&p->h->tenants_unlisted, 1);
+	}
+	/* Odd since it was given up; 0 where it is new. */
+	next = btn_stat_get(&t->generation) | 1;
+	btn_stat_set(&t->generation, next);
+	end = (uint64_t *)((char *)t + p->tenant_size);
+	for (w = &t->generation + 1; w < end; w++)
+		if (btn_stat_get(w))
+			btn_stat_set(w, 0);
+	btn_stat_set(&t->id, ++p->ids);
+	btn_stat_set(&t->state, 1);
+	btn_stat_set(&t->generation, next + 1);
+	return t;
+}
+
+void btn_page_tenant_free(struct btn_page *p, struct baton_stats_tenant *t)
+{
+	if ((char *)t < p->tenants || (char *)t >= p->tenants + TENANTS * p->tenant_size) {
+		btn_stat_add(&p->h->tenants_unlisted, -1);
+		free(t);
+		return;
+	}
+	btn_stat_add(&t->generation, 1);
+	btn_stat_set(&t->state, 0);
+	btn_stat_set(&FREE_NEXT(t), p->free ? ((char *)p->free - p->tenants) / p->tenant_size + 1 : 0);
+	p->free = t;
+}
+
+void btn_page_name(uint64_t *words, size_t bytes, const char *name)
+{
+	uint64_t w[BATON_STATS_NAME / sizeof(uint64_t)] = { 0 };
+	size_t n = strlen(name), i;
+
+	if (n >= bytes)
+		for (n = bytes - 1; n && ((unsigned char)name[n] & 0xc0) == 0x80; n--)
+			;
+	memcpy(w, name, n);
+	for (i = 0; i < bytes / sizeof(uint64_t); i++)
+		btn_stat_set(&words[i], w[i]);
+}
+
+/* ------------------------------------------------------------------- tracing */
+
+void btn_trace_add(struct btn_ring *ring, uint64_t now, unsigned type, unsigned detail, unsigned tier,
+		   uint64_t tenant, uint64_t request, const void *task)
+{
+	uint64_t head = btn_stat_get(&ring->head);
+	struct baton_trace_event *e = &ring->event[head % BTN_RING];
+
+	btn_stat_set(&e->time, now);
+	btn_stat_set(&e->what, type | detail << 8 | tier << 16 | tenant << 32);
+	btn_stat_set(&e->request, request);
+	btn_stat_set(&e->task, (uintptr_t)task);
+	btn_stat_set(&ring->head, head + 1);
+}
+
+void btn_page_trace(struct btn_page *p, uint64_t now)
+{
+	struct baton_stats_header *h = p->h;
+	uint64_t until = btn_stat_get(&h->trace_until);
+
+	if (!until && !p->rings)
+		return;
+	if (until <= now || until - now > BATON_TRACE_MAX) {
+		p->rings = NULL;
+		btn_stat_set(&h->trace_until, 0);
+	} else if (!p->rings) {
+		uint64_t at = (char *)p->tenants + TENANTS * p->tenant_size - (char *)h;
+
+		at = pages(at);
+		if (p->fd >= 0 && posix_fallocate(p->fd, at, (p->h->slots + 1) * sizeof(struct btn_ring)))
+			btn_stat_set(&h->trace_until, 0);
+		else
+			p->rings = (struct btn_ring *)((char *)h + at);
+	}
+}
+
+/* ----------------------------------------------------------------- the file */
+
+int btn_page_path(const char *name, char *path, size_t room, bool make)
+{
+	const char *dir, *sub = "/baton", *own = secure_getenv("BATON_RUN_DIR");
+	int n;
+
+	if (strchr(name, '/'))
+		return snprintf(path, room, "%s", name) < (int)room ? 0 : -ENAMETOOLONG;
+	if (strlen(name) >= BATON_STATS_NAME || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	if (own) {
+		dir = own;
+		sub = "";
+	} else {
+		dir = geteuid() ? secure_getenv("XDG_RUNTIME_DIR") : "/run";
+		if (!dir)
+			return -ENOENT;
+	}
+	n = snprintf(path, room, "%s%s", dir, sub);
+	if (n < (int)room && make && mkdir(path, geteuid() ? 0700 : 0755) && errno != EEXIST)
+		return -errno;
+	if (n < (int)room)
+		n += snprintf(path + n, room - n, "/%s", name);
+	return n < (int)room ? 0 : -ENAMETOOLONG;
+}
+
+/* What stands where we want to: 0, nothing, or what somebody left who died. */
+static int look_there(const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	uint64_t magic = 0;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), err = -EEXIST;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : errno == ELOOP ? -EEXIST : -errno;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	    (!st.st_size || (pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == BATON_STATS_MAGIC))) {
+		if (!fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK)
+			err = -EADDRINUSE;
+		else
+			err = 0;
+	}
+	close(fd);
+	return err;
+}
+
+/* Everything so far into the file, and the file where the memory was. */
+static int take_over(struct btn_page *p, int fd)
+{
+	uint64_t used = btn_stat_get(&p->h->tenants_used), upto;
+	size_t fixed = p->tenants - (char *)p->h, n, at;
+	ssize_t done;
+	int err;
+
+	upto = used + TENANTS_BATCH < TENANTS ? used + TENANTS_BATCH : TENANTS;
+	if (ftruncate(fd, p->size))
+		return -errno;
+	err = -posix_fallocate(fd, 0, fixed + upto * p->tenant_size);
+	if (err)
+		return err;
+	n = fixed + used * p->tenant_size;
+	for (at = 0; at < n; at += done) {
+		done = pwrite(fd, (char *)p->h + at, n - at, at);
+		if (done < 0 && errno == EINTR)
+			done = 0;
+		if (done < 0)
+			return -errno;
+	}
+	if (mmap(p->h, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		return -errno;
+	p->allocated = upto;
+	return 0;
+}
+
+/* Under another name until it is complete and locked. */
+static int make_file(struct btn_page *p, int dir, const char *base, unsigned mode)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char tmp[NAME_MAX + 1];
+	int fd, err = 0;
+
+	if (snprintf(tmp, sizeof(tmp), ".%s.new", base) >= (int)sizeof(tmp))
+		return -ENAMETOOLONG;
+	unlinkat(dir, tmp, 0);
+	fd = openat(dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (fcntl(fd, F_OFD_SETLK, &lock) || fchmod(fd, mode))
+		err = -errno;
+	if (!err)
+		err = take_over(p, fd);
+	if (!err && renameat(dir, tmp, dir, base))
+		err = -errno;
+	if (err) {
+		unlinkat(dir, tmp, 0);
+		close(fd);
+		return err;
+	}
+	p->fd = fd;
+	return 0;
+}
+
+int btn_page_publish(struct btn_page *p, const char *name, unsigned mode)
+{
+	char path[PATH_MAX], whole[PATH_MAX], *base;
+	int dir, err;
+
+	if (p->fd >= 0)
+		return -EALREADY;
+	if (!mode)
+		mode = 0600;
+	if (!*name || (mode != 0600 && mode != 0640 && mode != 0644))
+		return -EINVAL;
+	err = btn_page_path(name, path, sizeof(path), true);
+	if (err)
+		return err;
+	base = strrchr(path, '/');
+	*base++ = 0;
+	/* Wherever the service goes, at its end it removes the same file. */
+	if (!realpath(*path ? path : "/", whole))
+		return -errno;
+	dir = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	if (asprintf(&p->path, "%s/%s", whole, base) < 0) {
+		p->path = NULL;
+		close(dir);
+		return -ENOMEM;
+	}
+	/* One at a time: nobody replaces what another one has just put there. */
+	err = flock(dir, LOCK_EX) ? -errno : look_there(p->path);
+	btn_page_name((uint64_t *)p->h->name, sizeof(p->h->name), base);
+	btn_stat_set(&p->h->pid, getpid());
+	if (!err)
+		err = make_file(p, dir, base, mode);
+	close(dir);
+	if (err) {
+		free(p->path);
+		p->path = NULL;
+	}
+	return err;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * page.h - the page that <baton/stats.h> describes, as its writer sees it.
+ *
+ * The figures have no second home: the core counts in the page's records, so
+ * publishing costs nothing when something is counted.
+ *
+ * One writer: whoever holds the scheduler's lock; or, in the simulation, the
+ * only thread. So a word is read, changed and stored without a locked
+ * instruction. Readers are in other processes and hold nothing.
+ *
+ *	writer				reader
+ *	word = x	(release)	... = word	(acquire)
+ *
+ * [STATS-1] Every store is a release and every load an acquire, so a reader that
+ * saw a store sees, in what it loads afterwards, all that was stored before it.
+ * Two things follow, and on x86 cost nothing:
+ *
+ *  - a counter that is loaded before the one it follows from is not ahead of it;
+ *  - a record changes hands between two stores to its generation (odd, then even).
+ *    A reader that loaded any word of the new tenant's then loads a generation that
+ *    is odd or later; and one that loaded an even generation first loads no word
+ *    that is older than it. So equal even generations before and after a copy mean
+ *    that it is of one tenant.
+ *
+ * The writer's own loads are relaxed: it, or who held the lock before it, stored
+ * the word.
+ *
+ * A page is anonymous memory until it is published; then the file is mapped at
+ * the same address, with the lock held. Parts of the file are allocated before
+ * they are written, so a full file system is an error code and not a SIGBUS.
+ */
+#ifndef BTN_PAGE_H
+#define BTN_PAGE_H
+
+#include <baton/stats.h>
+#include <baton/trace.h>
+
+#include "atomic.h"
+
+struct btn_page {
+	struct baton_stats_header *h;	/* the mapping */
+	struct baton_stats_slot *slots;
+	char *tenants;
+	struct btn_ring *rings;		/* NULL: nobody traces */
+	size_t tenant_size, size;
+	uint64_t ids;
+	uint64_t allocated;		/* records that the file has memory for */
+	struct baton_stats_tenant *free;
+	int fd;				/* -1: not published */
+	char *path;
+};
+
+static inline uint64_t btn_stat_get(const uint64_t *word)
+{
+	return atomic_load_explicit((const _Atomic uint64_t *)word, memory_order_relaxed); /* [STATS-1] */
+}
+
+static inline void btn_stat_set(uint64_t *word, uint64_t value)
+{
+	atomic_store_explicit((_Atomic uint64_t *)word, value, memory_order_release); /* [STATS-1] */
+}
+
+static inline void btn_stat_add(uint64_t *word, uint64_t n)
+{
+	btn_stat_set(word, btn_stat_get(word) + n);
+}
+
+static inline void btn_stat_max(uint64_t *word, uint64_t value)
+{
+	if (value > btn_stat_get(word))
+		btn_stat_set(word, value);
+}
+
+/*
+ * A slot's idle time is one word, so that no reader sees half of a change: the
+ * sum, and while there is no task the sum less since when, which is negative.
+ */
+static inline uint64_t btn_stat_idle(uint64_t word, uint64_t now)
+{
+	return (int64_t)word < 0 ? word + now : word;
+}
+
+/*
+ * One ring for each slot, and one for what happens to requests. The writer stores an
+ * event and then head, the number of the next one. A reader copies events below
+ * head, and then loads head again: an event that was being overwritten while it
+ * was copied is BTN_RING or more behind it, since by [STATS-1] who saw any word of
+ * the new one sees that head.
+ */
+/* Few enough to stay in a cache, as many as half a million switches a second make in 16 ms. */
+#define BTN_RING	16384
+struct btn_ring {
+	uint64_t head, spare[7];
+	struct baton_trace_event event[BTN_RING];
+};
+
+void btn_trace_add(struct btn_ring *ring, uint64_t now, unsigned type, unsigned detail, unsigned tier,
+		   uint64_t tenant, uint64_t request, const void *task);
+
+/* ring: a slot's, or the number of slots for what happens to requests. */
+static inline void btn_trace(const struct btn_page *p, unsigned ring, uint64_t now, unsigned type, unsigned detail,
+			     unsigned tier, const struct baton_stats_tenant *tenant, uint64_t request, const void *task)
+{
+	if (btn_unlikely(p->rings))
+		btn_trace_add(&p->rings[ring], now, type, detail, tier, btn_stat_get(&tenant->id), request, task);
+}
+
+static inline unsigned btn_hist_step(uint64_t ns)
+{
+	uint64_t v = ns >> 8;
+	unsigned octave, step;
+
+	if (v < 8)
+		return v;
+	octave = 63 - __builtin_clzll(v);
+	step = 8 * (octave - 2) + ((v >> (octave - 3)) & 7);
+	return step < BATON_HIST_STEPS ? step : BATON_HIST_STEPS - 1;
+}
+
+static inline void btn_stat_hist(struct baton_hist *h, uint64_t ns)
+{
+	btn_stat_add(&h->sum, ns);
+	btn_stat_add(&h->n[btn_hist_step(ns)], 1);
+}
+
+/* -ENOMEM. For so many slots and tiers; their records are the caller's to fill. */
+int btn_page_create(struct btn_page *p, unsigned slots, unsigned tiers);
+/* Since when it counts. */
+void btn_page_start(struct btn_page *p, uint64_t now);
+/* Also removes the file. */
+void btn_page_destroy(struct btn_page *p);
+struct baton_stats_tier *btn_page_tier(struct btn_page *p, unsigned i);
+
+/* A tenant's record, perhaps one that nobody else sees; NULL: no memory. */
+struct baton_stats_tenant *btn_page_tenant(struct btn_page *p);
+void btn_page_tenant_free(struct btn_page *p, struct baton_stats_tenant *t);
+
+/* Traces or not, as the one word that others write says; the lock is held. */
+void btn_page_trace(struct btn_page *p, uint64_t now);
+/* As baton_stats_publish(); the lock is held. */
+int btn_page_publish(struct btn_page *p, const char *name, unsigned mode);
+
+/* Text into a record: as many bytes as it has room for, cut at a character. */
+void btn_page_name(uint64_t *words, size_t bytes, const char *name);
+
+/* A reader of this process's own. -ENOMEM. */
+int btn_stats_attach(struct baton_stats **out, const struct btn_page *page);
+
+/* Where NAME is published: into path. -ENOENT, -EINVAL, -ENAMETOOLONG. */
+int btn_page_path(const char *name, char *path, size_t room, bool make);
+
+#endif

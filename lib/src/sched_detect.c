@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Slots of workers that block in the kernel.
+ *
+ * A worker with a slot is armed from the moment it leaves the library until it
+ * comes back. If it blocks meanwhile, in whatever, its cell says so, and its
+ * slot is taken as soon as a task waits for one: by whoever makes that task wait,
+ * if the worker blocked before; by the notifier, which sleeps until the bell
+ * rings, if it blocks afterwards.
+ *
+ *	worker				whoever has the scheduler's lock
+ *
+ *	(in the kernel)			a task waits, no slot is idle
+ *	(a) cell = BLOCKED		(c) want = 1
+ *	(b) want? ring the bell		(d) each slot's cell BLOCKED? take it
+ *
+ * [DETECT-1], bpf/detect.bpf.c. If (b) does not see (c) then (d) sees (a). While
+ * want stays set (d) need not be done again: every (b) that comes rings. When
+ * the bell rang (d) is done for all slots, since what rang once may stand for
+ * many.
+ *
+ * The worker may wake between (d) and its slot being taken. That costs it its
+ * slot and nothing else: it runs on until its next call of the library, as one
+ * that wakes later does, and waits there for a slot. What it uses until then is
+ * charged, and counted as unauthorised.
+ */
+#include "sched_int.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <baton/detect.h>
+
+#include "inject.h"
+
+static void take_those_that_block(struct baton_sched *s, uint64_t now)
+{
+	struct btn_worker *w;
+	unsigned i;
+
+	for (i = 0; i < s->core.slots; i++) {
+		w = s->core.run[i].task ? s->on[i] : NULL;
+		if (!w || !w->cell || !btn_cell_blocked(w->cell))
+			continue;
+		w->taken = true;
+		w->taken_cpu = btn_cell_cpu(w->cell);
+		s->taken++;
+		btn_worker_take_slot(s, now, i);
+		/* Perhaps for a lock of one that is parked: to be asked when there is one. */
+		w->in_futex = true;
+		w->ask_in = BTN_TICK_NS;
+		w->ask_at = now;
+	}
+}
+
+bool btn_sched_detect_look(struct baton_sched *s, uint64_t now)
+{
+	struct btn_core *c = &s->core;
+
+	if (c->n_idle || !btn_core_waits(c, now)) {
+		if (btn_detect_wanted(s->detect))
+			btn_detect_want_no_more(s->detect);
+		return false;
+	}
+	if (btn_detect_wanted(s->detect))
+		return false;
+	btn_detect_want(s->detect);
+	BTN_POINT("sched:detect:look");
+	take_those_that_block(s, now);
+	return c->n_idle;
+}
+
+static void *notifier_main(void *arg)
+{
+	struct baton_sched *s = arg;
+
+	while (btn_detect_wait(s->detect)) {
+		struct btn_wakes wakes = { 0 };
+
+		btn_sched_lock(s);
+		if (btn_core_waits(&s->core, s->now))
+			take_those_that_block(s, s->now);
+		btn_sched_unlock(s, &wakes);
+	}
+	btn_sched_lock(s);
+	s->detecting = false;
+	btn_lock_release(&s->lock);
+	return NULL;
+}
+
+void btn_sched_detect_begin(struct baton_sched *s, unsigned workers)
+{
+	if (btn_detect_open(&s->detect, workers, s->how))
+		return;
+	s->detecting = true;
+	if (pthread_create(&s->notifier, NULL, notifier_main, s)) {
+		strcpy(s->how, "no thread for it");
+		btn_detect_close(s->detect);
+		s->detect = NULL;
+		s->detecting = false;
+	}
+}
+
+void btn_sched_detect_end(struct baton_sched *s)
+{
+	if (!s->detect)
+		return;
+	btn_detect_stop(s->detect);
+	pthread_join(s->notifier, NULL);
+}
+
+void btn_worker_join(struct btn_worker *w)
+{
+	struct btn_detect *d = w->s->detect;
+	struct btn_cell *cell;
+
+	if (w->cell && d && w->session == d->id)
+		return;
+	btn_worker_quit(w);
+	cell = d ? btn_detect_cell(d) : NULL;
+	if (cell && btn_detect_join(d, cell)) {
+		btn_detect_cell_put(d->id, cell);
+		cell = NULL;
+	}
+	if (!cell)
+		return;
+	btn_lock_acquire(&w->s->lock);
+	w->session = d->id;
+	w->cell = cell;
+	btn_lock_release(&w->s->lock);
+}
+
+/* Its thread may have ended. */
+void btn_worker_quit(struct btn_worker *w)
+{
+	if (!w->cell)
+		return;
+	btn_detect_cell_put(w->session, w->cell);
+	w->cell = NULL;
+}
+
+int baton_detect_stats(struct baton_sched *s, struct baton_detect_stats *out, size_t sz)
+{
+	struct baton_detect_stats st = { 0 };
+	struct btn_cell *cell;
+	uint32_t i;
+
+	btn_sched_lock(s);
+	st.how = s->how;
+	st.taken = s->taken;
+	st.unauthorised = s->unauthorised;
+	st.active = s->detecting;
+	if (s->detect) {
+		for (i = BTN_CELL_FIRST; i < s->detect->n_cells; i++) {
+			cell = &s->detect->cells[i];
+			/* [DETECT-2] counters that one side writes. */
+			st.blocks += atomic_load_explicit(&cell->blocks, memory_order_relaxed); /* [DETECT-2] */
+			st.unannounced += atomic_load_explicit(&cell->unannounced, memory_order_relaxed); /* [DETECT-2] */
+			st.blocked += atomic_load_explicit(&cell->blocked, memory_order_relaxed); /* [DETECT-2] */
+		}
+		/* [DETECT-2] */
+		st.rung = atomic_load_explicit(&btn_detect_counts(s->detect)->rung, memory_order_relaxed); /* [DETECT-2] */
+	}
+	btn_sched_release(s);
+	memcpy(out, &st, sz < sizeof(st) ? sz : sizeof(st));
+	return st.active ? 0 : -ENOENT;
+}

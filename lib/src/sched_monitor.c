@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The monitor: one thread for what nobody else is there to do. Ticks,
+ * deadlines, sleepers, threads that ended, and tasks that do not let go.
+ */
+#include "sched_int.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * It runs for a few microseconds and is late if it has to wait for a task's
+ * slice: a short slice of its own lets it go first (since Linux 6.12; without,
+ * it is as it was).
+ */
+static void short_slice(void)
+{
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} attr = { .size = sizeof(attr) };
+
+	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) || attr.policy)
+		return;
+	attr.runtime = 100000;
+	syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
+/* When the monitor has something to do. */
+static uint64_t next_due(struct baton_sched *s, uint64_t now)
+{
+	struct btn_core *c = &s->core;
+	uint64_t due = btn_core_next(c, now), end;
+
+	due = btn_heap_first(&s->sleeps, due);
+	if (s->retry_at && s->retry_at < due)
+		due = s->retry_at;
+	end = btn_rescue_next(s, now);
+	return end < due ? end : due;
+}
+
+void *btn_monitor_main(void *arg)
+{
+	struct baton_sched *s = arg;
+	struct btn_worker *dead, *next, *late = NULL, **last;
+	struct btn_wakes wakes;
+	struct baton_task *t;
+	uint64_t now;
+	sigset_t set;
+
+	/* The service's signals are for its own threads. */
+	sigfillset(&set);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+	short_slice();
+	prctl(PR_SET_TIMERSLACK, 1);
+	for (;;) {
+		btn_sched_lock(s);
+		now = s->now;
+		memset(&wakes, 0, sizeof(wakes));
+		btn_core_tick(&s->core, now);
+		btn_page_trace(&s->core.page, now);
+		while (s->sleeps.top && s->sleeps.top->key <= now) {
+			t = btn_container(s->sleeps.top, struct baton_task, sleep);
+			btn_heap_del(&s->sleeps, &t->sleep);
+			btn_core_ready(&s->core, now, &t->core);
+		}
+		if (s->retry_at && now >= s->retry_at) {
+			s->retry_at = 0;
+			if (!s->core.workers && s->born < s->max)
+				btn_core_worker(&s->core, now);
+		}
+		btn_rescue_look(s, now, &wakes);
+		s->monitor_due = now;
+		btn_sched_settle_down(s, now, &wakes);
+		s->monitor_due = next_due(s, now);
+		if (s->monitor_due < now + BTN_TICK_NS / 8)
+			s->monitor_due = now + BTN_TICK_NS / 8;
+		if (s->stopping)
+			s->monitor_due = 0;
+		/* The late ones behind those that came since. */
+		for (last = &s->dead; *last; last = &(*last)->next)
+			;
+		*last = late;
+		dead = s->dead;
+		s->dead = late = NULL;
+		now = s->monitor_due;
+		btn_lock_release(&s->lock);
+		btn_sched_wake_all(s, &wakes);
+		/* One that is SCHED_IDLE may take its time: nobody waits for it. */
+		for (; dead; dead = next) {
+			next = dead->next;
+			if (now ? pthread_tryjoin_np(dead->thread, NULL) : pthread_join(dead->thread, NULL)) {
+				dead->next = late;
+				late = dead;
+			} else {
+				btn_worker_free(dead);
+			}
+		}
+		if (!now)
+			return NULL;
+		baton_parker_block(s->monitor_parker, now);
+	}
+}

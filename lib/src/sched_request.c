@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Requests: what tenants ask for, from submit to its end. */
+#include "sched_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inject.h"
+
+/* Requests that are kept for the next ones. */
+#define SPARES_MAX	4096
+
+struct waiter {
+	struct baton_task *task;
+	struct baton_parker *parker;
+	struct waiter *next;
+};
+
+void btn_request_done(struct baton_request *r, struct btn_wakes *wakes)
+{
+	struct baton_sched *s = r->s;
+	struct waiter *w, *next;
+
+	r->done = true;
+	r->result = r->core.result;
+	r->ended = s->now;
+	for (w = r->waiters; w; w = next) {
+		next = w->next;
+		if (w->task)
+			btn_sched_ready_locked(w->task);
+		else
+			baton_parker_resume(w->parker);
+	}
+	r->waiters = NULL;
+	if (r->guest && !r->core.started) {
+		r->guest->refused = r->result;
+		baton_parker_resume(r->guest->parker);
+	}
+	if (r->tenant->core->leaving && !r->tenant->core->requests)
+		btn_tenant_gone(r->tenant);
+	r->tenant = NULL;
+	s->requests--;
+	if (!--r->refs) {
+		/* Not now: its first task may be the one that ends. */
+		r->waiters = (struct waiter *)wakes->dead;
+		wakes->dead = r;
+	}
+}
+
+/*
+ * Requests are made by one thread and end in another: malloc's caches are no
+ * help there, and its locks are in the way.
+ */
+static struct baton_request *request_get(struct baton_sched *s)
+{
+	struct baton_request *r;
+
+	if (BTN_FAIL("sched:request"))
+		return NULL;
+	btn_lock_acquire(&s->spare_lock);
+	r = s->spare;
+	if (r) {
+		s->spare = (struct baton_request *)r->waiters;
+		s->spares--;
+	}
+	btn_lock_release(&s->spare_lock);
+	if (!r)
+		return calloc(1, sizeof(*r));
+	memset(r, 0, sizeof(*r));
+	return r;
+}
+
+void btn_request_free(struct baton_request *r)
+{
+	struct baton_sched *s = r->s;
+
+	btn_lock_acquire(&s->spare_lock);
+	if (s->spares < SPARES_MAX) {
+		r->waiters = (struct waiter *)s->spare;
+		s->spare = r;
+		s->spares++;
+		r = NULL;
+	}
+	btn_lock_release(&s->spare_lock);
+	free(r);
+}
+
+int btn_request_new(struct baton_request **out, struct baton_tenant *t,
+		    const struct baton_request_opts *opts, bool handle)
+{
+	struct baton_sched *s = t->s;
+	struct baton_request *r;
+
+	if (opts->sz != sizeof(*opts) || (unsigned)opts->cls > BATON_INTERNAL ||
+	    (opts->cls == BATON_INTERNAL && (opts->tier < 2 || opts->tier >= s->core.tiers)))
+		return -EINVAL;
+	btn_sched_enter(btn_self);
+	r = request_get(s);
+	if (btn_self)
+		btn_sched_exit(btn_self);
+	if (!r)
+		return -ENOMEM;
+	r->s = s;
+	r->tenant = t;
+	r->core.class = (uint8_t)opts->cls;
+	r->core.tier = opts->tier;
+	r->core.deadline = opts->deadline ? opts->deadline : BTN_NEVER;
+	r->first.s = s;
+	r->first.req = r;
+	r->first.fn = opts->fn;
+	r->first.arg = opts->arg;
+	r->refs = handle ? 2 : 1;
+	*out = r;
+	return 0;
+}
+
+int btn_request_submit(struct baton_request *r, uint64_t arrival)
+{
+	struct baton_sched *s = r->s;
+	int err;
+
+	/* Only somebody who looked it up can still have it when it is gone. */
+	if (!r->tenant->core)
+		return -ESHUTDOWN;
+	r->core.tenant = r->tenant->core;
+	r->core.info.arrival = arrival && arrival < s->now ? arrival : s->now;
+	err = btn_core_submit(&s->core, s->now, &r->core, &r->first.core);
+	if (!err) {
+		s->requests++;
+		s->handles += r->refs - 1;
+	}
+	return err;
+}
+
+int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, struct baton_request **out)
+{
+	struct baton_sched *s = t->s;
+	struct btn_wakes wakes = { 0 };
+	struct baton_request *r;
+	int err;
+
+	if (out)
+		*out = NULL;
+	if (!opts->fn)
+		return -EINVAL;
+	err = btn_request_new(&r, t, opts, out != NULL);
+	if (err)
+		return err;
+	btn_sched_lock(s);
+	err = btn_request_submit(r, opts->arrival);
+	if (!err && out)
+		*out = r;
+	btn_sched_unlock(s, &wakes);
+	if (err)
+		btn_request_free(r);
+	return err;
+}
+
+int baton_request_wait(struct baton_request *r)
+{
+	struct baton_sched *s = r->s;
+	struct waiter me = { 0 };
+	bool task = btn_self && btn_self->s == s;
+	int err;
+
+	if (!task) {
+		err = baton_parker_create(&me.parker);
+		if (err)
+			return err;
+	}
+	btn_sched_lock(s);
+	if (!r->done) {
+		me.next = r->waiters;
+		r->waiters = &me;
+		if (task) {
+			me.task = btn_self->task;
+			btn_sched_wait(me.task);
+		} else {
+			btn_sched_release(s);
+			baton_parker_block(me.parker, BATON_FOREVER);
+		}
+		btn_sched_lock(s);
+	}
+	err = r->result;
+	btn_sched_release(s);
+	baton_parker_destroy(me.parker);
+	return err;
+}
+
+void baton_request_cancel(struct baton_request *r)
+{
+	struct baton_sched *s = r->s;
+	struct btn_wakes wakes = { 0 };
+
+	btn_sched_lock(s);
+	if (!r->done)
+		btn_core_cancel(&s->core, s->now, &r->core, -ECANCELED);
+	btn_sched_unlock(s, &wakes);
+}
+
+void baton_request_charge(struct baton_request *r, uint64_t cpu)
+{
+	struct baton_sched *s = r->s;
+
+	btn_sched_lock(s);
+	if (!r->done)
+		btn_core_charge(&s->core, s->now, &r->core, cpu);
+	btn_sched_release(s);
+}
+
+void baton_request_times(struct baton_request *r, struct baton_request_times *out, size_t sz)
+{
+	struct baton_sched *s = r->s;
+	struct baton_request_times t = { 0 };
+	uint64_t now;
+
+	btn_sched_lock(s);
+	now = s->now;
+	t.cpu = r->core.cpu;
+	t.waited = r->core.waited;
+	t.throttled = r->core.held;
+	t.arrival = r->core.info.arrival;
+	t.deadline = r->core.deadline == BTN_NEVER ? 0 : r->core.deadline;
+	if (!r->done && r->core.class != BTN_BATCH && r->core.class != BTN_INTERNAL)
+		t.budget += btn_account_left(&r->core.tenant->acct[BTN_LOW], now);
+	if (!r->done && (r->core.class == BTN_BATCH || r->core.class == BTN_TOLERANT))
+		t.budget += btn_account_left(&r->core.tenant->acct[BTN_HIGH], now);
+	btn_sched_release(s);
+	memcpy(out, &t, sz < sizeof(t) ? sz : sizeof(t));
+}
+
+struct baton_request *baton_request_self(void)
+{
+	return btn_self && btn_self->task ? btn_self->task->req : NULL;
+}
+
+void baton_request_put(struct baton_request *r)
+{
+	struct baton_sched *s;
+
+	if (!r)
+		return;
+	s = r->s;
+	btn_sched_lock(s);
+	s->handles--;
+	if (!--r->refs)
+		btn_request_free(r);
+	btn_sched_release(s);
+}

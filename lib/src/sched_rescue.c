@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Rescue: what becomes of a task that is to stop and reaches no checkpoint.
+ *
+ * BATON_RESCUE_STOP. The monitor takes the slot away: the task is ready again
+ * and waits for its turn like any other, and its thread is sent a signal, in
+ * whose handler it parks until it is given a slot:
+ *
+ *	monitor (has the lock)			offender
+ *	core: it stops, another is picked	spins
+ *	w.slot = -1, w.waits = true
+ *	tgkill					handler: waits, so block
+ *	unlock, resume the other one
+ *	...					is given a slot, and resumed:
+ *						waits = false, spins on
+ *
+ * The handler must not park a thread that is inside this library, where it may
+ * hold the scheduler's lock, or the allocator's on its behalf, or be about to
+ * park anyway: every call that takes the lock counts itself in w.inside, and
+ * looks at waits on its way out. So whoever gets there first consumes the one
+ * permit that goes with the slot:
+ *
+ *	handler				a call of the library
+ *					inside = 1
+ *	inside: return			...
+ *					inside = 0
+ *					waits? inside = 1, block, waits = false,
+ *					inside = 0, and look again
+ *
+ * A signal that comes after the last look finds inside == 0, and the handler
+ * does it. Both run on the same thread, so [RESCUE-1] (inside, and parked, which
+ * says for the monitor that waiting has begun) are relaxed. waits is set with the
+ * lock held, by the owner before it blocks or by the monitor, which does not
+ * touch a worker whose waits is still set: it has not consumed its last permit
+ * yet, and two would be one. Its reset by the owner, and so [RESCUE-2], is relaxed
+ * as well: what the owner needs to see came with the permit, and a monitor that
+ * sees it late comes again.
+ *
+ * A thread that holds a lock of somebody else's (malloc's, a pthread_mutex_t
+ * of the service) is parked with it, and that lock's next user sleeps in the
+ * kernel, in a slot. The monitor takes that slot, too (as of any task that sleeps
+ * in the kernel without a word), and as long as it sleeps in a futex, and its
+ * tier goes before theirs, parked threads are given a turn one after the other,
+ * whatever their quota says, until one of them has let it go.
+ *
+ * A thread that does not take the signal (it blocks it) runs on with its waits
+ * set. It is made SCHED_IDLE, and its task is blocked until its thread comes to
+ * wait after all (parked) or, where it had been given a slot and a permit
+ * meanwhile, took that one (waits is false): two permits would be one again.
+ *
+ * BATON_RESCUE_DEMOTE. The thread is not stopped but made SCHED_IDLE, and runs on
+ * with the CPU that others leave.
+ */
+#include "sched_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* By how much a grant is overrun before it is to stop. */
+#define GRACE_NS	100000
+/*
+ * BTN_LOOK_NS after it was to stop its CPU clock is looked at, and as long after
+ * that again: it loses its slot if it ran meanwhile. One that only waits for the kernel to run it
+ * keeps it: another would not run any sooner.
+ */
+#define RAN_NS		50000
+/* What a demoted one may use first, as that can often not be undone. */
+#define DEMOTE_NS	500000
+/* One that sleeps in the kernel loses its slot after that. */
+#define ASLEEP_NS	1000000
+/* One that ran on for so long after the signal does not take it. */
+#define DEAF_NS		5000000
+/* A sleeper is asked again whether it waits for a lock, later each time. */
+#define ASK_MAX_NS	1000000000
+#define AWAY_BATCH	16
+
+static pthread_mutex_t signal_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sigaction before[NSIG];
+static bool ours[NSIG];
+
+void btn_worker_park(struct btn_worker *w, struct btn_worker *to)
+{
+	btn_worker_arm(w, BTN_CELL_NOT);
+	atomic_store_explicit(&w->parked, true, memory_order_relaxed); /* [RESCUE-1] */
+	if (to)
+		baton_parker_switch_to(w->parker, to->parker, BATON_FOREVER);
+	else
+		baton_parker_block(w->parker, BATON_FOREVER);
+	atomic_store_explicit(&w->parked, false, memory_order_relaxed); /* [RESCUE-1] */
+	if (btn_unlikely(w->demoted)) {
+		struct sched_param p = { 0 };
+
+		/* Where it may. Else it stays what it is until its task ends. */
+		w->demoted = sched_setscheduler(0, SCHED_OTHER, &p) != 0;
+	}
+	atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [RESCUE-2] */
+	btn_worker_arm(w, BTN_CELL_ARMED);
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	struct btn_worker *w = btn_self;
+	int saved = errno;
+
+	if (w && atomic_load_explicit(&w->waits, memory_order_relaxed)) { /* [RESCUE-2] */
+		if (!atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [RESCUE-1] */
+			atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [RESCUE-1] */
+			btn_sched_exit(w);
+		}
+	} else if (before[sig].sa_flags & SA_SIGINFO) {
+		before[sig].sa_sigaction(sig, info, context);
+	} else if (before[sig].sa_handler != SIG_DFL && before[sig].sa_handler != SIG_IGN) {
+		before[sig].sa_handler(sig);
+	}
+	errno = saved;
+}
+
+int btn_rescue_init(int sig)
+{
+	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+	int err = 0;
+
+	if (sig <= 0 || sig >= NSIG)
+		return -EINVAL;
+	pthread_mutex_lock(&signal_lock);
+	if (!ours[sig]) {
+		sigfillset(&sa.sa_mask);
+		if (sigaction(sig, NULL, &before[sig]) || sigaction(sig, &sa, NULL))
+			err = -errno;
+		ours[sig] = !err;
+	}
+	pthread_mutex_unlock(&signal_lock);
+	return err;
+}
+
+void btn_rescue_thread(const struct baton_sched *s)
+{
+	sigset_t set;
+
+	if (!s->stop_signal)
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, s->stop_signal);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* ------------------------------------------------- lists of those without a slot */
+
+static void link_away(struct btn_away *list, struct btn_worker *w)
+{
+	w->in = list;
+	w->next_away = NULL;
+	w->prev_away = list->last;
+	*list->last = w;
+	list->last = &w->next_away;
+}
+
+void btn_worker_unlink_away(struct btn_worker *w)
+{
+	if (!w->in)
+		return;
+	*w->prev_away = w->next_away;
+	if (w->next_away)
+		w->next_away->prev_away = w->prev_away;
+	else
+		w->in->last = w->prev_away;
+	w->in = NULL;
+}
+
+static void set_urged(struct btn_worker *w, bool on)
+{
+	if (w->urged == on)
+		return;
+	w->urged = on;
+	btn_sched_want_locked(w->task, on ? 1 : -1);
+}
+
+void btn_worker_unurge(struct btn_worker *w)
+{
+	set_urged(w, false);
+}
+
+/* ---------------------------------------------------------- taking a slot away */
+
+static void send(const struct baton_sched *s, struct btn_worker *w)
+{
+	w->stopped_at = btn_worker_cpu(w);
+	btn_worker_set_waits(w);
+	syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal);
+}
+
+static void lose_slot(struct baton_sched *s, struct btn_worker *w, unsigned slot)
+{
+	w->slot = -1;
+	w->in_futex = false;
+	s->on[slot] = NULL;
+	link_away(&s->away, w);
+}
+
+static void show_rescue(struct baton_sched *s, uint64_t now, unsigned slot)
+{
+	struct baton_stats_slot *figures = &s->core.page.slots[slot];
+
+	btn_stat_add(&figures->rescues, 1);
+	/* Since when it reached none, only it knows. */
+	btn_stat_hist(&figures->gap, now - s->core.run[slot].start);
+	btn_stat_max(&figures->gap_worst, now - s->core.run[slot].start);
+}
+
+/* It reaches no checkpoint: it goes on where nobody else is due, or parks. */
+static void stop(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes)
+{
+	struct btn_core *c = &s->core;
+	struct btn_worker *w = s->on[slot];
+	struct btn_task *next;
+
+	show_rescue(s, now, slot);
+	btn_worker_unurge(w);
+	btn_core_stop(c, now, slot, btn_worker_account(w, now, 0), BTN_STOP_YIELD);
+	next = btn_core_pick(c, now, slot);
+	if (next == &w->task->core) {
+		btn_worker_renew(s, w, now, slot);
+		return;
+	}
+	lose_slot(s, w, slot);
+	send(s, w);
+	if (next)
+		btn_wakes_add(wakes, btn_worker_assign(s, now, slot));
+}
+
+/* Not running, and not about to either, as far as /proc knows: *futex says where. */
+static bool sleeps(const struct btn_worker *w, bool *futex)
+{
+	char name[64], text[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/syscall", (int)w->tid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	*futex = strtol(text, NULL, 10) == SYS_futex;
+	return text[0] != 'r';	/* "running", which is also "runnable" */
+}
+
+void btn_worker_take_slot(struct baton_sched *s, uint64_t now, unsigned slot)
+{
+	struct btn_worker *w = s->on[slot];
+
+	btn_worker_unurge(w);
+	atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+	btn_core_stop(&s->core, now, slot, btn_worker_account(w, now, 0), BTN_STOP_BLOCK);
+	lose_slot(s, w, slot);
+}
+
+/* A task that sleeps in the kernel and did not say so. */
+static void leave_asleep(struct baton_sched *s, uint64_t now, unsigned slot, bool futex)
+{
+	struct btn_worker *w = s->on[slot];
+
+	show_rescue(s, now, slot);
+	btn_worker_take_slot(s, now, slot);
+	w->in_futex = futex;
+	w->ask_in = BTN_TICK_NS;
+	w->ask_at = now + BTN_TICK_NS;
+}
+
+static void demote(struct btn_worker *w)
+{
+	struct sched_param p = { 0 };
+
+	/* A guest's thread may never get out of it again. */
+	if (!w->demoted && !w->guest)
+		w->demoted = sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0;
+}
+
+static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes)
+{
+	struct btn_worker *w = s->on[slot];
+	uint64_t until = atomic_load_explicit(&w->until, memory_order_relaxed), cpu; /* [SCHED-1] */
+	bool futex = false;
+
+	if (!s->poked_at[slot] && now >= until + GRACE_NS) {
+		s->poked_at[slot] = until + GRACE_NS;
+		atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+	}
+	/* It is on its way, or has not taken its slot yet. */
+	if (!s->poked_at[slot] || !w->tid || now < s->poked_at[slot] + BTN_LOOK_NS ||
+	    atomic_load_explicit(&w->inside, memory_order_relaxed)) /* [RESCUE-1] */
+		return;
+	cpu = btn_worker_cpu(w);
+	if (!s->cpu_at[slot]) {
+		s->cpu_at[slot] = cpu;
+		return;
+	}
+	if (atomic_load_explicit(&w->waits, memory_order_relaxed)) { /* [RESCUE-2] */
+		if (cpu - s->cpu_at[slot] >= DEAF_NS) {
+			show_rescue(s, now, slot);
+			btn_worker_take_slot(s, now, slot);
+			w->deaf = true;
+			demote(w);
+		}
+	} else if (cpu == s->cpu_at[slot]) {
+		if (now >= s->poked_at[slot] + ASLEEP_NS && btn_core_waits(&s->core, now) && sleeps(w, &futex))
+			leave_asleep(s, now, slot, futex);
+	} else if (s->stop_signal) {
+		if (cpu - s->cpu_at[slot] >= RAN_NS)
+			stop(s, now, slot, wakes);
+	} else if (cpu - s->cpu_at[slot] >= DEMOTE_NS && btn_core_waits(&s->core, now)) {
+		show_rescue(s, now, slot);
+		btn_worker_take_slot(s, now, slot);
+		demote(w);
+	}
+}
+
+/* Those without a slot that may be running all the same. */
+static void look_at_away(struct baton_sched *s, uint64_t now)
+{
+	struct btn_worker *w, *next, *last = NULL;
+	uint64_t cpu;
+	unsigned n;
+
+	/* A few each time, in turn: there may be thousands that sleep. */
+	for (n = 0, w = s->away.first; w && w != last && n < AWAY_BATCH; n++, w = next) {
+		next = w->next_away;
+		btn_worker_unlink_away(w);
+		link_away(&s->away, w);
+		last = last ? last : w;
+		cpu = btn_worker_account(w, now, 0);
+		btn_core_charge(&s->core, now, &w->task->req->core, cpu);
+		if (atomic_load_explicit(&w->waits, memory_order_relaxed)) { /* [RESCUE-2] */
+			if (w->deaf && w->given)
+				continue;	/* it has a permit to take, and did not yet */
+			if (atomic_load_explicit(&w->parked, memory_order_relaxed)) { /* [RESCUE-1] */
+				btn_worker_unlink_away(w);
+				link_away(&s->parked, w);
+				if (w->deaf)
+					btn_sched_ready_locked(w->task);
+				w->deaf = false;
+			} else if (!w->deaf && w->cpu_mark - w->stopped_at > DEAF_NS) {
+				btn_core_unready(&s->core, now, &w->task->core);
+				w->deaf = true;
+				demote(w);
+			}
+		} else if (s->stop_signal && cpu >= RAN_NS &&
+			   !atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [RESCUE-1] */
+			/* It slept, and woke; or was deaf. */
+			w->deaf = false;
+			btn_sched_ready_locked(w->task);
+			send(s, w);
+		}
+	}
+}
+
+/* Somebody important waits for a lock, perhaps of one that is parked: its turn. */
+static void unstick(struct baton_sched *s, uint64_t now)
+{
+	struct btn_worker *w, *next;
+	unsigned rank = BTN_TIERS_MAX, i;
+
+	if (!s->parked.first)
+		return;
+	for (w = s->away.first; w; w = w->next_away) {
+		if (!w->in_futex || atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+			continue;
+		if (now >= w->ask_at) {
+			if (!sleeps(w, &w->in_futex))
+				w->in_futex = false;
+			w->ask_in = w->ask_in < ASK_MAX_NS ? 2 * w->ask_in : ASK_MAX_NS;
+			w->ask_at = now + w->ask_in;
+		}
+		i = btn_core_rank(&s->core, &w->task->core);
+		if (w->in_futex && i < rank)
+			rank = i;
+	}
+	for (i = 0; i < s->core.slots; i++)
+		if (s->on[i] && s->on[i]->urged) {
+			if (rank < BTN_TIERS_MAX)
+				return;		/* one at a time */
+			btn_worker_unurge(s->on[i]);
+		}
+	for (w = s->parked.first; w; w = next) {
+		next = w->next_away;
+		if (rank < btn_core_rank(&s->core, &w->task->core)) {
+			set_urged(w, true);
+			return;
+		}
+		btn_worker_unurge(w);
+	}
+}
+
+void btn_rescue_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
+{
+	unsigned i;
+
+	for (i = 0; i < s->core.slots; i++)
+		if (s->core.run[i].task)
+			look_at_slot(s, now, i, wakes);
+	look_at_away(s, now);
+	unstick(s, now);
+}
+
+uint64_t btn_rescue_next(struct baton_sched *s, uint64_t now)
+{
+	uint64_t due = s->away.first ? now + BTN_TICK_NS : BTN_NEVER, when;
+	unsigned i;
+
+	for (i = 0; i < s->core.slots; i++) {
+		if (!s->core.run[i].task)
+			continue;
+		if (s->poked_at[i])
+			when = s->poked_at[i] + BTN_LOOK_NS > now ? s->poked_at[i] + BTN_LOOK_NS : now + BTN_LOOK_NS;
+		else
+			when = atomic_load_explicit(&s->on[i]->until, memory_order_relaxed) + GRACE_NS; /* [SCHED-1] */
+		if (when < due)
+			due = when;
+		when = now + BTN_TICK_QUIET_NS;
+		if (when < due)
+			due = when;
+	}
+	return due;
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What a task may call: checkpoints, tasks of its own, and to be away. */
+#include "sched_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "inject.h"
+
+int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
+{
+	struct btn_wakes wakes = { 0 };
+	struct baton_sched *s;
+	struct baton_task *t;
+
+	if (out)
+		*out = NULL;
+	if (!btn_self)
+		return -EPERM;
+	if (!fn)
+		return -EINVAL;
+	btn_sched_enter(btn_self);
+	t = BTN_FAIL("sched:task") ? NULL : calloc(1, sizeof(*t));
+	btn_sched_exit(btn_self);
+	if (!t)
+		return -ENOMEM;
+	s = btn_self->s;
+	t->s = s;
+	t->req = btn_self->task->req;
+	t->fn = fn;
+	t->arg = arg;
+	t->heap = true;
+	t->joinable = out != NULL;
+	if (out)
+		*out = t;
+	btn_sched_lock(s);
+	btn_core_spawn(&s->core, s->now, &t->req->core, &t->core);
+	btn_sched_unlock(s, &wakes);
+	return 0;
+}
+
+void baton_task_join(struct baton_task *t)
+{
+	struct baton_sched *s = t->s;
+
+	btn_sched_lock(s);
+	if (!t->ended) {
+		t->joiner = btn_self->task;
+		btn_sched_wait(t->joiner);
+		btn_sched_lock(s);
+	}
+	btn_sched_release(s);
+	free(t);
+}
+
+static __attribute__((noinline)) int look(struct btn_worker *w)
+{
+	uint64_t now = btn_clock_now(), until, gap;
+	int64_t left;
+
+	until = atomic_load_explicit(&w->until, memory_order_relaxed); /* [SCHED-1] */
+	/* [SCHED-1] */
+	if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_STOP) && /* [SCHED-1] */
+	    now < until) {
+		/* Look again about half way from here, as fast as it was so far. */
+		gap = (now - w->looked) / w->reload;
+		left = (until - now) / 2 / (gap ? gap : 1);
+		w->looked = now;
+		if (gap > w->gap)
+			w->gap = gap;
+		w->quiet = w->reload = left < 1 ? 1 : left > 4096 ? 4096 : left;
+		return w->told;
+	}
+	btn_sched_lock(w->s);
+	if (w->slot < 0)
+		btn_worker_come_back(w);
+	else
+		btn_worker_leave_slot(w, BTN_STOP_YIELD);
+	return w->told;
+}
+
+int baton_checkpoint(void)
+{
+	struct btn_worker *w = btn_self;
+
+	if (btn_unlikely(!w))
+		return 0;
+	if (btn_likely(--w->quiet > 0 &&
+		       !atomic_load_explicit(&w->flag, memory_order_relaxed))) /* [SCHED-1] */
+		return 0;
+	return look(w);
+}
+
+int baton_sleep_until(uint64_t deadline)
+{
+	struct btn_worker *w = btn_self;
+	struct baton_task *t;
+
+	if (!w)
+		return 0;
+	t = w->task;
+	btn_sched_lock(w->s);
+	t->sleep.key = deadline;
+	btn_heap_add(&w->s->sleeps, &t->sleep);
+	btn_sched_wait(t);
+	return w->told;
+}
+
+void baton_blocking_begin(void)
+{
+	struct btn_worker *w = btn_self;
+	struct btn_wakes wakes = { 0 };
+
+	if (!w)
+		return;
+	/* Who is seen when it really blocks keeps its slot until somebody wants it. */
+	if (w->cell && w->s->detecting && !btn_detect_wanted(w->s->detect)) {
+		w->hinted = true;
+		btn_worker_arm(w, BTN_CELL_ANNOUNCED);
+		return;
+	}
+	btn_sched_lock(w->s);
+	if (w->slot >= 0)
+		btn_worker_drop_slot(w, BTN_STOP_BLOCK);
+	else
+		btn_worker_end_away(w, w->s->now);
+	btn_sched_unlock(w->s, &wakes);
+}
+
+void baton_blocking_end(void)
+{
+	struct btn_worker *w = btn_self;
+
+	if (!w)
+		return;
+	if (w->hinted) {
+		w->hinted = false;
+		btn_worker_arm(w, BTN_CELL_ARMED);
+		/* A slot that was taken has the flag set; if not yet, then the next checkpoint's. */
+		if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_STOP)) /* [SCHED-1] */
+			return;
+	}
+	btn_sched_lock(w->s);
+	if (w->slot >= 0)
+		btn_sched_release(w->s);
+	else
+		btn_worker_come_back(w);
+}

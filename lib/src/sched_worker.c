@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Workers: the threads that run tasks. A pool that grows on demand; what a
+ * worker does when it gets a slot, loses it, or its task ends.
+ */
+#include "sched_int.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "inject.h"
+
+/* Run times from here on are settled with the thread's CPU clock. */
+#define SETTLE_NS	500000
+#define SETTLE_END_NS	200000
+#define RETRY_NS	100000000
+
+__thread struct btn_worker *btn_self;
+
+struct baton_task *btn_sched_self(void)
+{
+	return btn_self ? btn_self->task : NULL;
+}
+
+uint64_t btn_worker_cpu(const struct btn_worker *w)
+{
+	struct timespec ts;
+
+	/* It sleeps, and the kernel wrote down what it had used. */
+	if (w != btn_self && w->cell && btn_cell_blocked(w->cell))
+		return btn_cell_cpu(w->cell);
+	if (clock_gettime(w == btn_self ? CLOCK_THREAD_CPUTIME_ID : w->cpu_clock, &ts))
+		return w->cpu_mark;
+	return ts.tv_sec * BTN_NSEC_PER_SEC + ts.tv_nsec;
+}
+
+uint64_t btn_worker_account(struct btn_worker *w, uint64_t now, uint64_t settle)
+{
+	uint64_t wall = now > w->since ? now - w->since : 0, cpu, real;
+
+	w->since = now;
+	if (w->charged + wall < settle) {
+		w->charged += wall;
+		return wall;
+	}
+	cpu = btn_worker_cpu(w);
+	real = cpu - w->cpu_mark;
+	w->cpu_mark = cpu;
+	/* Charged already, of that: all but this last bit of wall time. */
+	w->credit += w->charged;
+	w->charged = 0;
+	if (real < w->credit) {
+		w->credit -= real;
+		return 0;
+	}
+	real -= w->credit;
+	w->credit = 0;
+	return real;
+}
+
+struct btn_worker *btn_worker_new(struct baton_sched *s)
+{
+	struct btn_worker *w = aligned_alloc(BTN_CACHELINE, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	memset(w, 0, sizeof(*w));
+	w->s = s;
+	w->slot = w->cpu = -1;
+	if (BTN_FAIL("sched:worker") || baton_parker_create(&w->parker)) {
+		free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void btn_worker_free(struct btn_worker *w)
+{
+	btn_worker_quit(w);
+	baton_parker_destroy(w->parker);
+	free(w);
+}
+
+/* The slot's task can have no worker: it waits until one is free. */
+static void give_back(struct baton_sched *s, uint64_t now, unsigned slot)
+{
+	struct btn_task *t = s->core.run[slot].task;
+
+	t->ran = false;
+	btn_task_of(t)->worker = NULL;
+	s->on[slot] = NULL;
+	/* Whatever was thought to be possible is not, for now. */
+	s->core.workers = s->n_idle;
+	s->retry_at = now + RETRY_NS;
+	btn_core_stop(&s->core, now, slot, 0, BTN_STOP_YIELD);
+}
+
+struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsigned slot)
+{
+	struct btn_run *run = &s->core.run[slot];
+	struct baton_task *t = btn_task_of(run->task);
+	struct btn_worker *w = t->worker;
+
+	if (!w) {
+		w = s->idle;
+		if (w) {
+			s->idle = w->next;
+			s->n_idle--;
+		} else {
+			w = btn_worker_new(s);
+			if (!w) {
+				give_back(s, now, slot);
+				return NULL;
+			}
+			s->born++;
+		}
+		w->task = t;
+		t->worker = w;
+	} else if (w->last_slot >= 0 && w->last_slot != (int)slot) {
+		btn_stat_add(&s->core.page.slots[slot].steals, 1);
+	}
+	if (w->in)
+		btn_worker_end_away(w, now);
+	w->given = atomic_load_explicit(&w->waits, memory_order_relaxed); /* [RESCUE-2] */
+	w->slot = w->last_slot = slot;
+	w->since = now;
+	atomic_store_explicit(&w->until, now + run->length, memory_order_relaxed); /* [SCHED-1] */
+	w->looked = now;
+	w->quiet = w->reload = 1;
+	w->gap = 0;
+	w->told = run->task->req->told;
+	s->on[slot] = w;
+	s->poked_at[slot] = s->cpu_at[slot] = 0;
+	/* Nobody sets it but with the lock. */
+	atomic_store_explicit(&w->flag, w->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
+	return w;
+}
+
+void btn_worker_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot)
+{
+	atomic_store_explicit(&w->until, now + s->core.run[slot].length, memory_order_relaxed); /* [SCHED-1] */
+	s->poked_at[slot] = s->cpu_at[slot] = 0;
+	atomic_fetch_and_explicit(&w->flag, ~BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+}
+
+void btn_worker_bind(struct baton_sched *s, struct btn_worker *w)
+{
+	cpu_set_t set;
+
+	if (!s->cpus || w->guest || w->cpu == s->cpus[w->slot])
+		return;
+	w->cpu = s->cpus[w->slot];
+	CPU_ZERO(&set);
+	CPU_SET(w->cpu, &set);
+	/* Where that CPU is gone or forbidden by now: then it is where it was. */
+	if (w->tid)
+		sched_setaffinity(w->tid, sizeof(set), &set);
+}
+
+static void *worker_main(void *arg);
+
+void btn_worker_let_go(struct baton_sched *s, struct btn_worker *w)
+{
+	struct btn_wakes wakes = { 0 };
+	pthread_attr_t attr;
+	cpu_set_t set;
+	uint64_t now;
+	int err;
+
+	btn_worker_bind(s, w);
+	if (w->born) {
+		baton_parker_resume(w->parker);
+		return;
+	}
+	w->born = true;
+	err = BTN_FAIL("sched:thread") ? EAGAIN : pthread_attr_init(&attr);
+	if (!err) {
+		pthread_attr_setstacksize(&attr, s->stack_size);
+		if (s->cpus) {
+			CPU_ZERO(&set);
+			CPU_SET(w->cpu, &set);
+			pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+		}
+		err = pthread_create(&w->thread, &attr, worker_main, w);
+		pthread_attr_destroy(&attr);
+	}
+	if (!err)
+		return;
+	/*
+	 * Not btn_sched_lock(): where the caller is to wait itself (hand_over()),
+	 * it would do so there, and the slot with it.
+	 */
+	btn_worker_arm(btn_self, BTN_CELL_NOT);
+	btn_sched_enter(btn_self);
+	btn_lock_acquire(&s->lock);
+	s->now = btn_clock_read(&s->clock);
+	now = s->now;
+	s->born--;
+	give_back(s, now, w->slot);
+	btn_worker_free(w);
+	btn_sched_unlock(s, &wakes);
+}
+
+/*
+ * The slot's last task stopped: its next one. Gives up the lock. Parks w,
+ * unless it is w's own turn again, or `leaves`: then the thread is about to end.
+ */
+static void hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool leaves)
+{
+	struct baton_sched *s = w->s;
+	struct btn_worker *next = NULL;
+	struct btn_wakes wakes = { 0 };
+
+	if (!leaves)
+		btn_worker_set_waits(w);
+	if (btn_core_pick(&s->core, now, slot))
+		next = btn_worker_assign(s, now, slot);
+	if (next == w)
+		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [RESCUE-2] */
+	btn_sched_settle_down(s, now, &wakes);
+	btn_lock_release(&s->lock);
+	btn_sched_wake_all(s, &wakes);
+	if (next && next != w && (leaves || !next->born)) {
+		btn_worker_let_go(s, next);
+		next = NULL;
+	}
+	if (leaves)
+		return;
+	if (next && next != w) {
+		btn_worker_bind(s, next);
+		btn_worker_park(w, next);
+	} else if (next) {
+		btn_worker_arm(w, BTN_CELL_ARMED);
+	}
+	btn_sched_exit(w);
+}
+
+/* The caller is about to lose its slot: how long it went without a checkpoint. */
+static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
+{
+	struct baton_stats_slot *figures = &w->s->core.page.slots[slot];
+	int passed = w->reload - w->quiet;
+	uint64_t gap = (now - w->looked) / (passed > 0 ? passed : 1);
+
+	if (gap < w->gap)
+		gap = w->gap;
+	btn_stat_hist(&figures->gap, gap);
+	btn_stat_max(&figures->gap_worst, gap);
+}
+
+unsigned btn_worker_drop_slot(struct btn_worker *w, enum btn_stop why)
+{
+	uint64_t now = w->s->now;
+	unsigned slot = w->slot;
+
+	w->slot = -1;
+	show_gap(w, now, slot);
+	btn_worker_unurge(w);
+	btn_core_stop(&w->s->core, now, slot, btn_worker_account(w, now, SETTLE_NS), why);
+	return slot;
+}
+
+void btn_worker_leave_slot(struct btn_worker *w, enum btn_stop why)
+{
+	hand_over(w, w->s->now, btn_worker_drop_slot(w, why), false);
+}
+
+void btn_worker_end_away(struct btn_worker *w, uint64_t now)
+{
+	btn_core_charge(&w->s->core, now, &w->task->req->core, btn_worker_account(w, now, 0));
+	if (w->taken) {
+		w->taken = false;
+		/* cpu_mark is of just now. */
+		w->s->unauthorised += w->cpu_mark - w->taken_cpu;
+	}
+	btn_worker_unlink_away(w);
+}
+
+void btn_worker_wait_again(struct btn_worker *w)
+{
+	btn_worker_end_away(w, w->s->now);
+	btn_sched_ready_locked(w->task);
+	btn_worker_set_waits(w);
+}
+
+void btn_worker_come_back(struct btn_worker *w)
+{
+	struct btn_wakes wakes = { 0 };
+
+	btn_worker_wait_again(w);
+	btn_sched_unlock(w->s, &wakes);
+}
+
+void btn_sched_wait(struct baton_task *t)
+{
+	struct btn_worker *w = t->worker;
+	struct btn_wakes wakes = { 0 };
+
+	if (w->slot >= 0) {
+		btn_worker_leave_slot(w, BTN_STOP_BLOCK);
+		return;
+	}
+	/* One whose slot was taken has none to give away. */
+	btn_worker_end_away(w, w->s->now);
+	btn_worker_set_waits(w);
+	btn_sched_unlock(w->s, &wakes);
+}
+
+bool btn_worker_task_end(struct btn_worker *w, bool leaves)
+{
+	struct baton_sched *s = w->s;
+	struct baton_task *t = w->task;
+	bool heap = t->heap && !t->joinable;
+	unsigned slot;
+	uint64_t now;
+
+	btn_sched_lock(s);
+	if (w->slot < 0) {
+		btn_worker_come_back(w);
+		btn_sched_lock(s);
+	}
+	now = s->now;
+	slot = w->slot;
+	w->slot = -1;
+	btn_worker_unurge(w);
+	w->task = NULL;
+	t->ended = true;
+	show_gap(w, now, slot);
+	if (t->joiner)
+		btn_sched_ready_locked(t->joiner);
+	btn_core_stop(&s->core, now, slot, btn_worker_account(w, now, SETTLE_END_NS), BTN_STOP_END);
+	s->on[slot] = NULL;
+	if (w->demoted || (s->n_idle >= s->keep && !s->core.starved.top))
+		leaves = true;
+	if (w->guest) {
+		leaves = true;
+	} else if (leaves) {
+		w->retired = true;
+		w->next = s->dead;
+		s->dead = w;
+		s->born--;
+	} else {
+		w->next = s->idle;
+		s->idle = w;
+		s->n_idle++;
+	}
+	if (!w->guest)
+		btn_core_worker(&s->core, now);
+	if (heap)
+		free(t);
+	hand_over(w, now, slot, leaves);
+	return !leaves;
+}
+
+static void thread_ends(void *arg)
+{
+	btn_worker_task_end(arg, true);
+}
+
+static void *worker_main(void *arg)
+{
+	struct btn_worker *w = arg;
+
+	btn_self = w;
+	btn_rescue_thread(w->s);
+	btn_sched_enter(w);
+	btn_lock_acquire(&w->s->lock);
+	w->tid = gettid();
+	pthread_getcpuclockid(pthread_self(), &w->cpu_clock);
+	btn_lock_release(&w->s->lock);
+	btn_worker_join(w);
+	btn_worker_arm(w, BTN_CELL_ARMED);
+	btn_sched_exit(w);
+	for (;;) {
+		struct baton_task *t = w->task;
+
+		pthread_cleanup_push(thread_ends, w);
+		t->fn(t->arg);
+		pthread_cleanup_pop(0);
+		if (!btn_worker_task_end(w, false) || !w->task)
+			break;
+	}
+	return NULL;
+}

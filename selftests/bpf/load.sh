@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# baton load, unload, status: what they say, to whom, and what is left behind.
+set -u
+. "$TOP/selftests/tap.sh"
+baton=$O/tools/baton/baton
+[ "$(id -u)" -eq 0 ] || skip_all "mend: run as root"
+grep -q 'HAVE_BPF 1' "$O/config.h" || skip_all "mend: built without BPF (Debian: apt-get install clang libbpf-dev bpftool)"
+chmod 755 "$tap_dir"
+mkdir "$tap_dir/fs" && mount -t bpf bpf "$tap_dir/fs" || skip_all "no BPF file system"
+trap '"$baton" unload --pins "$pins" --socket "$sock" >/dev/null 2>&1; umount "$tap_dir/fs"; rm -rf "$tap_dir"' EXIT
+pins=$tap_dir/fs/baton sock=$tap_dir/sock
+at=(--pins "$pins" --socket "$sock")
+
+nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$@"; }
+serve() {
+	"$baton" load "${at[@]}" "$@" >"$tap_dir/log" 2>&1 &
+	for _ in $(seq 100); do
+		[ ! -S "$sock" ] || return 0
+		sleep 0.1
+	done
+	cat "$tap_dir/log"
+	exit 1
+}
+
+wrong_words() {
+	expect_rc 2 "$baton" load --fast
+	expect_says 'no option --fast'
+	expect_rc 2 "$baton" load --pins
+	expect_says '--pins wants a value'
+	expect_rc 2 "$baton" load --allow no-such-user
+	expect_says 'there is no user "no-such-user"'
+	expect_rc 2 "$baton" load --allow @no-such-group
+	expect_says 'there is no group "no-such-group"'
+	expect_rc 2 "$baton" unload --allow all
+	for verb in load unload status; do
+		expect_rc 0 "$baton" $verb --help
+		expect_says "^usage: baton $verb"
+	done
+}
+no_capability() {
+	expect_rc 1 nobody "$baton" load "${at[@]}"
+	expect_says 'needs CAP_BPF and CAP_PERFMON, this process has neither; run it as root'
+	expect_rc 1 setpriv --bounding-set=-perfmon,-sys_admin "$baton" load "${at[@]}"
+	expect_says 'this process has only the first'
+}
+no_btf() {
+	expect_rc 1 unshare -m sh -c "mount -t tmpfs tmpfs /sys/kernel/btf && exec '$baton' load ${at[*]}"
+	expect_says 'no BTF .*CONFIG_DEBUG_INFO_BTF=y'
+}
+old_kernel() {
+	expect_rc 1 setarch --uname-2.6 "$baton" load "${at[@]}"
+	expect_says 'this kernel is 2\.6.*need Linux 6\.0'
+}
+no_bpf_fs() {
+	mkdir "$tap_dir/plain"
+	expect_rc 1 setpriv --bounding-set=-sys_admin "$baton" load --pins "$tap_dir/plain/p" --socket "$sock"
+	expect_says 'is no BPF file system, and none can be mounted there'
+	expect_rc 1 "$baton" unload --pins "$tap_dir/plain" --socket "$sock"
+	expect_says 'not in a BPF file system: nothing of it was removed'
+}
+nothing_loaded() {
+	expect_rc 1 "$baton" status "${at[@]}"
+	expect_says 'not loaded'
+	expect_rc 1 "$baton" unload "${at[@]}"
+	expect_says 'nothing is loaded in'
+}
+names() {
+	expect_rc 0 "$baton" load "${at[@]}" --no-serve
+	expect_rc 0 bpftool prog
+	for name in switch wakeup exec join; do expect_says "name baton_$name "; done
+	expect_rc 0 bpftool map
+	for name in cells bells sessions workers; do expect_says "name baton_$name "; done
+	expect_rc 1 "$baton" status "${at[@]}"
+	expect_says 'programs  loaded, version'
+	expect_says 'server    none'
+	expect_rc 0 "$baton" unload "${at[@]}"
+	expect test ! -e "$pins"
+}
+another_version() {
+	expect_rc 0 "$baton" load "${at[@]}" --no-serve
+	mv "$pins/version-1" "$pins/version-7"
+	expect_rc 1 "$baton" load "${at[@]}"
+	expect_says 'another version of baton \(7, this one has 1\).*`baton unload` removes them'
+	expect_rc 0 "$baton" unload "${at[@]}"
+	expect test ! -e "$pins"
+}
+serves() {
+	serve
+	expect_rc 0 "$baton" status "${at[@]}"
+	expect_says 'sessions  none'
+	expect_rc 1 "$baton" load "${at[@]}"
+	expect_says 'another `baton load` serves'
+	expect_rc 0 "$baton" unload "${at[@]}"
+	expect test ! -e "$pins" -a ! -e "$sock"
+	expect grep -q 'no longer serving' "$tap_dir/log"
+}
+a_service() {
+	serve
+	cc -I"$TOP/lib/include" -o "$tap_dir/example" "$TOP/lib/examples/baton_detect_stats.c" "$O/lib/libbaton.a" -pthread || exit 1
+	BATON_DETECT_SOCKET=$sock expect_rc 0 "$tap_dir/example"
+	expect_says '^seen by tracepoints.*[1-9][0-9]* times'
+	BATON_DETECT_SOCKET=$sock expect_rc 0 nobody "$tap_dir/example"
+	expect_says 'not seen: this user is not allowed'
+	expect_rc 0 "$baton" unload "${at[@]}"
+	serve --allow 65534
+	BATON_DETECT_SOCKET=$sock expect_rc 0 nobody "$tap_dir/example"
+	expect_says '^seen by tracepoints'
+	expect_rc 0 "$baton" unload "${at[@]}"
+	BATON_DETECT_SOCKET=$sock expect_rc 0 "$tap_dir/example"
+	expect_says 'not seen: `baton load` does not run here'
+}
+
+for t in wrong_words no_capability no_btf old_kernel no_bpf_fs nothing_loaded names another_version serves a_service; do
+	check $t $t
+done
+finish

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The scheduler with `baton load`: slots of tasks that block are used by others. */
+#include <baton/baton.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common.h"
+#include "tap.h"
+
+static struct baton_sched *s;
+static struct baton_tenant *tenant;
+static int fds[2];
+static char byte;
+
+static void begin(unsigned slots)
+{
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots };
+	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
+
+	if (!load_pid)
+		load_begin(NULL);
+	CHECK(!baton_sched_create(&s, &so));
+	CHECK(!baton_tenant_add(s, &tenant, &to));
+	CHECK(!pipe(fds));
+}
+
+static void end(void)
+{
+	CHECK(WITHIN(10, !baton_sched_destroy(s)));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static struct baton_request *submit(baton_task_fn *fn, void *arg)
+{
+	struct baton_request_opts ro = { .sz = sizeof(ro), .cls = BATON_BATCH, .fn = fn, .arg = arg };
+	struct baton_request *r;
+
+	CHECK(!baton_submit(tenant, &ro, &r));
+	return r;
+}
+
+static void wait_for(struct baton_request *r)
+{
+	CHECK(!baton_request_wait(r));
+	baton_request_put(r);
+}
+
+static struct baton_detect_stats stats(void)
+{
+	struct baton_detect_stats st;
+	int err = baton_detect_stats(s, &st, sizeof(st));
+
+	CHECK_MSG(!err, "blocking is not seen: %s", st.how);
+	return st;
+}
+
+static _Atomic int reading;
+
+static void reader(void *arg)
+{
+	reading = 1;
+	CHECK_ANY(read(fds[0], &byte, 1) == 1);
+}
+
+static void hinted_reader(void *arg)
+{
+	baton_blocking_begin();
+	reader(arg);
+	baton_blocking_end();
+}
+
+static void count(void *arg)
+{
+	++*(_Atomic int *)arg;
+}
+
+/* A task comes when the one with the slot sleeps already. */
+static void sleeps_first(baton_task_fn *fn, bool hinted)
+{
+	struct baton_detect_stats st;
+	struct baton_request *r;
+	_Atomic int n = 0;
+
+	begin(1);
+	reading = 0;
+	r = submit(fn, NULL);
+	CHECK(WITHIN(10, reading && stats().blocks >= 1));
+	CHECK_EQ(stats().taken, 0);
+	wait_for(submit(count, &n));
+	CHECK_EQ(n, 1);
+	st = stats();
+	CHECK_EQ(st.taken, 1);
+	CHECK_EQ(st.unannounced >= 1, !hinted);
+	CHECK_EQ(write(fds[1], "x", 1), 1);
+	wait_for(r);
+	CHECK(stats().blocked > 0);
+	CHECK(stats().unauthorised > 0);
+	end();
+}
+
+TEST(a_slot_that_sleeps_is_taken) { sleeps_first(reader, false); }
+TEST(and_of_one_who_said_so) { sleeps_first(hinted_reader, true); }
+
+static _Atomic int go;
+
+static void spin_then_read(void *arg)
+{
+	while (!go)
+		;
+	reader(arg);
+}
+
+/* It sleeps when a task waits already: the bell. */
+TEST(a_task_that_waits_gets_it)
+{
+	struct baton_request *r, *r2;
+	_Atomic int n = 0;
+	int i;
+
+	begin(1);
+	for (i = 0; i < 10; i++) {
+		go = 0;
+		r = submit(spin_then_read, NULL);
+		r2 = submit(count, &n);
+		go = 1;
+		CHECK(!baton_request_wait(r2));
+		baton_request_put(r2);
+		CHECK_EQ(write(fds[1], "x", 1), 1);
+		wait_for(r);
+	}
+	CHECK_EQ(n, 10);
+	/* The monitor would have seen some, too. */
+	CHECK(stats().taken >= 5);
+	end();
+}
+
+/* Woken, it runs until it calls; from then on never beside the one with the slot. */
+static _Atomic int inside, both, rounds[2];
+
+static void rounds_of(int who)
+{
+	uint64_t end;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		both += inside++;
+		for (end = now_ns() + 50000; now_ns() < end; )
+			;
+		inside--;
+		rounds[who]++;
+		baton_checkpoint();
+	}
+}
+
+static void reader_then_rounds(void *arg)
+{
+	struct baton_request_times times;
+
+	reader(arg);
+	/* Any call will do. */
+	if (arg)
+		baton_request_times(baton_request_self(), &times, sizeof(times));
+	else
+		baton_checkpoint();
+	rounds_of(0);
+}
+
+static void write_then_rounds(void *arg)
+{
+	CHECK_ANY(write(fds[1], "x", 1) == 1);
+	rounds_of(1);
+}
+
+static void wakes(void *arg)
+{
+	struct baton_request *r, *r2;
+
+	begin(1);
+	both = reading = 0;
+	rounds[0] = rounds[1] = 0;
+	r = submit(reader_then_rounds, arg);
+	CHECK(WITHIN(10, reading == 1 && stats().blocks >= 1));
+	r2 = submit(write_then_rounds, NULL);
+	wait_for(r2);
+	wait_for(r);
+	CHECK_EQ(stats().taken, 1);
+	CHECK_EQ(rounds[0], 50);
+	CHECK_EQ(rounds[1], 50);
+	CHECK_EQ(both, 0);
+	end();
+}
+
+TEST(who_wakes_waits_for_its_turn) { wakes(NULL); }
+TEST(whatever_it_calls) { wakes(&both); }
+
+/* Nothing breaks when `baton load` dies, comes back, or never was. */
+TEST(a_loader_that_dies)
+{
+	struct baton_request *r;
+	_Atomic int n = 0;
+
+	begin(1);
+	load_kill();
+	pause_us(20000);
+	reading = 0;
+	r = submit(reader, NULL);
+	CHECK(WITHIN(10, reading && stats().blocks >= 1));
+	load_again();
+	CHECK(load_said("took over"));
+	wait_for(submit(count, &n));
+	CHECK_EQ(stats().taken, 1);
+	CHECK_EQ(write(fds[1], "x", 1), 1);
+	wait_for(r);
+	end();
+}
+
+TEST(programs_that_go_away)
+{
+	struct baton_detect_stats st;
+	struct baton_request *r;
+	_Atomic int n = 0;
+
+	begin(1);
+	reading = 0;
+	r = submit(reader, NULL);
+	CHECK(WITHIN(10, reading && stats().blocks >= 1));
+	CHECK_EQ(baton("unload", NULL), 0);
+	waitpid(load_pid, NULL, 0);
+	CHECK(WITHIN(10, baton_detect_stats(s, &st, sizeof(st))));
+	/* As without it: the monitor sees it. */
+	wait_for(submit(count, &n));
+	CHECK_EQ(write(fds[1], "x", 1), 1);
+	wait_for(r);
+	wait_for(submit(count, &n));
+	CHECK_EQ(n, 2);
+	end();
+	load_again();
+}
+
+TEST(switched_off)
+{
+	struct baton_detect_stats st;
+
+	setenv("BATON_DETECT", "off", 1);
+	begin(1);
+	CHECK(baton_detect_stats(s, &st, sizeof(st)));
+	CHECK_STR(st.how, "BATON_DETECT=off");
+	end();
+	unsetenv("BATON_DETECT");
+}
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv);
+}

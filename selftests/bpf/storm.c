@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A storm: workers that block in anything at random, tasks that wait for slots
+ * all the time, and `baton load` that is killed and started again in the middle.
+ * Each task must end. STORM_SECONDS in the environment (5).
+ */
+#include <baton/baton.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common.h"
+#include "tap.h"
+
+#define FLIGHT 64
+
+static struct baton_tenant *tenant;
+static _Atomic long ended, submitted;
+static pthread_mutex_t foreign = PTHREAD_MUTEX_INITIALIZER;
+static int pipes[2], file;
+
+static void block_somehow(unsigned *seed)
+{
+	struct timespec ts = { .tv_nsec = 1000 * (rand_r(seed) % 300) };
+	struct pollfd p = { .fd = pipes[0], .events = POLLIN };
+	char buf[512], *map;
+	int fd;
+
+	switch (rand_r(seed) % 9) {
+	case 0:
+		nanosleep(&ts, NULL);
+		break;
+	case 1:
+		p.events = 0;
+		poll(&p, 1, rand_r(seed) % 2);
+		break;
+	case 2:
+		pthread_mutex_lock(&foreign);
+		nanosleep(&ts, NULL);
+		pthread_mutex_unlock(&foreign);
+		break;
+	case 3:
+		if (write(pipes[1], buf, sizeof(buf)) < 0 || read(pipes[0], buf, sizeof(buf)) < 0)
+			pause_us(10);
+		break;
+	case 4:
+		if (pread(file, buf, sizeof(buf), rand_r(seed) % (1 << 20)) >= 0)
+			posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+		break;
+	case 5:
+		map = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+		if (map != MAP_FAILED) {
+			map[rand_r(seed) % (1 << 20)] = 1;
+			munmap(map, 1 << 20);
+		}
+		break;
+	case 6:
+		fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+		if (fd >= 0) {
+			if (write(fd, buf, sizeof(buf)) > 0)
+				fdatasync(fd);
+			close(fd);
+		}
+		break;
+	case 7:
+		baton_blocking_begin();
+		nanosleep(&ts, NULL);
+		baton_blocking_end();
+		break;
+	default:
+		sched_yield();
+	}
+}
+
+static void child(void *arg)
+{
+	unsigned seed = (uintptr_t)arg;
+
+	block_somehow(&seed);
+}
+
+static void task(void *arg)
+{
+	unsigned seed = (uintptr_t)arg;
+	struct baton_task *t = NULL;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		volatile int n;
+
+		if (i == 1)
+			baton_task_spawn(&t, child, (void *)(uintptr_t)rand_r(&seed));
+		block_somehow(&seed);
+		for (n = 0; n < 2000; n++)
+			;
+		baton_checkpoint();
+	}
+	if (t)
+		baton_task_join(t);
+	ended++;
+}
+
+static void die_and_come_back(void)
+{
+	load_kill();
+	pause_us(200000);
+	load_again();
+}
+
+static void storm(unsigned slots, bool die)
+{
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots };
+	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
+	struct baton_request_opts ro = { .sz = sizeof(ro), .cls = BATON_BATCH, .fn = task };
+	const char *env = getenv("STORM_SECONDS");
+	struct baton_detect_stats st;
+	struct baton_sched *s;
+	char buf[1 << 12];
+	unsigned seed = 1;
+	uint64_t end;
+	int i;
+
+	ended = submitted = 0;
+	CHECK(!pipe2(pipes, O_NONBLOCK));
+	file = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+	memset(buf, 7, sizeof(buf));
+	for (i = 0; i < 256; i++)
+		CHECK_EQ(write(file, buf, sizeof(buf)), (long)sizeof(buf));
+	CHECK(!baton_sched_create(&s, &so));
+	CHECK(!baton_tenant_add(s, &tenant, &to));
+	end = now_ns() + (env ? atoi(env) : 5) * 500000000ull;
+	while (now_ns() < end) {
+		if (submitted - ended >= FLIGHT) {
+			pause_us(300);
+			continue;
+		}
+		ro.arg = (void *)(uintptr_t)rand_r(&seed);
+		CHECK(!baton_submit(tenant, &ro, NULL));
+		submitted++;
+		if (die && now_ns() > end - 1000000000ull) {
+			die_and_come_back();
+			die = false;
+		}
+	}
+	CHECK_MSG(WITHIN(60, ended == submitted), "%ld of %ld tasks ended", (long)ended, (long)submitted);
+	CHECK(!baton_detect_stats(s, &st, sizeof(st)));
+	printf("# %ld tasks, %lu blocks, %lu unannounced, %lu bells, %lu slots taken, %lu us unauthorised\n",
+	       (long)ended, (unsigned long)st.blocks, (unsigned long)st.unannounced, (unsigned long)st.rung,
+	       (unsigned long)st.taken, (unsigned long)st.unauthorised / 1000);
+	CHECK(st.taken > 0);
+	CHECK(WITHIN(10, !baton_sched_destroy(s)));
+	close(pipes[0]);
+	close(pipes[1]);
+	close(file);
+}
+
+TEST(two_slots)
+{
+	load_begin(NULL);
+	storm(2, false);
+}
+
+TEST(one_slot_and_a_loader_that_dies)
+{
+	storm(1, true);
+}
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv);
+}

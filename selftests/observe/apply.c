@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A configuration becomes tenants, again and again, and under load. */
+#include <sched.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include <baton/config.h>
+#include <baton/stats.h>
+
+#include "inject.h"
+#include "tap.h"
+
+static struct baton_sched *s;
+static char why[1000];
+
+static int apply(const char *text)
+{
+	struct baton_config *c;
+	int err;
+
+	CHECK_EQ(baton_config_parse(&c, text, strlen(text), "f", why, sizeof(why)), 0);
+	err = baton_config_apply(c, s, why, sizeof(why));
+	baton_config_free(c);
+	CHECK_EQ(!*why, !err);
+	return err;
+}
+
+/* All tenants in use as NAME:LOW:HIGH, in permille of one slot's second. */
+static const char *all(void)
+{
+	static struct baton_stats_tenant t;
+	static char text[1000];
+	struct baton_stats *st;
+	unsigned i, n = 0;
+	int err;
+
+	text[0] = 0;
+	CHECK_EQ(baton_stats_of(&st, s), 0);
+	for (i = 0; (err = baton_stats_tenant(st, i, &t, sizeof(t))) != -ENOENT; i++)
+		if (!err)
+			n += snprintf(text + n, sizeof(text) - n, "%s%s:%d:%d%s", n ? " " : "", t.name,
+				      (int)(t.tier[0].quota / 1000000), (int)(t.tier[1].quota / 1000000),
+				      t.state == 2 ? "-" : "");
+	baton_stats_close(st);
+	return text;
+}
+
+static void open_sched(void)
+{
+	struct baton_sched_opts o = { .sz = sizeof(o), .slots = 1 };
+
+	CHECK_EQ(baton_sched_create(&s, &o), 0);
+}
+
+static void close_sched(void)
+{
+	int err;
+
+	while ((err = baton_sched_destroy(s)) == -EBUSY)
+		sched_yield();
+	CHECK_EQ(err, 0);
+}
+
+TEST(adds_changes_removes)
+{
+	struct baton_tenant *t;
+
+	open_sched();
+	CHECK_EQ(apply("tenant a low=10%\ntenant b low=20% high=50%\n"), 0);
+	CHECK_STR(all(), "a:100:0 b:200:500");
+	CHECK_EQ(apply("tenant a low=10%\ntenant b low=20% high=50%\n"), 0);
+	CHECK_STR(all(), "a:100:0 b:200:500");
+	/* More here and less there, at the limit on both sides. */
+	CHECK_EQ(apply("tenant a low=60%\ntenant b low=10% high=60%\n"), 0);
+	CHECK_EQ(apply("tenant a low=10%\ntenant b low=60% high=10%\n"), 0);
+	CHECK_STR(all(), "a:100:0 b:600:100");
+	CHECK_EQ(apply("tenant b high=10%\ntenant c low=70%\n"), 0);
+	CHECK_STR(all(), "b:0:100 c:700:0");
+	CHECK_EQ(baton_tenant_find(s, "a", &t), -ENOENT);
+	CHECK(!t);
+	CHECK_EQ(apply(""), 0);
+	CHECK_STR(all(), "");
+	close_sched();
+}
+
+/* Of a refused one, nothing. */
+TEST(refused_as_a_whole)
+{
+	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = 200000, .name = "own" };
+	struct baton_tenant *own, *twin;
+
+	open_sched();
+	CHECK_EQ(baton_tenant_add(s, &own, &o), 0);
+	CHECK_EQ(baton_tenant_add(s, &twin, &o), -EEXIST);
+	o.name = "";
+	CHECK_EQ(baton_tenant_add(s, &twin, &o), -EINVAL);
+	o.name = "\xff";
+	CHECK_EQ(baton_tenant_add(s, &twin, &o), -EINVAL);
+	CHECK_EQ(apply("tenant a low=40%\n"), 0);
+	CHECK_EQ(apply("tenant b high=1%\ntenant own low=1%\n"), -EEXIST);
+	CHECK_STR(why, "tenant own is the service's own\n");
+	CHECK_EQ(apply("tenant a low=50%\ntenant b low=1%\n"), -ENOSPC);
+	CHECK(strstr(why, "51.0000% to be sold, 0.0000% of tenants that are removed") && strstr(why, "20.0000% of"));
+	CHECK_EQ(apply("slots 2\n"), -ENOTSUP);
+	CHECK_STR(why, "slots 2: the service has 1 until it is started again\n");
+	CHECK_EQ(apply("low_limit 50%\n"), -ENOTSUP);
+	CHECK_EQ(apply("tier low\ntier high policy=fifo\n"), -ENOTSUP);
+	CHECK_STR(why, "tier high is another one until the service is started again\n");
+	CHECK_EQ(apply("tier low\ntier high limit=50%\n"), -ENOTSUP);
+	CHECK_EQ(apply("tier low\ntier high\ntier more\n"), -ENOTSUP);
+	CHECK_STR(all(), "own:200:0 a:400:0");
+	/* And a was not forgotten to be the configuration's. */
+	CHECK_EQ(apply("slots 1\ntenant b low=50%\n"), 0);
+	CHECK_STR(all(), "own:200:0 b:500:0");
+	close_sched();
+}
+
+static void until_told(void *arg)
+{
+	while (!baton_checkpoint())
+		;
+}
+
+/* A handle outlives its tenant; the quota does not. */
+TEST(handles)
+{
+	struct baton_request_opts r = { .sz = sizeof(r), .cls = BATON_BATCH, .fn = until_told };
+	struct baton_tenant_opts o = { .sz = sizeof(o) };
+	struct baton_tenant_stats st;
+	struct baton_tenant *t;
+
+	open_sched();
+	CHECK_EQ(apply("tenant a low=70%\n"), 0);
+	CHECK_EQ(baton_tenant_find(s, "a", &t), 0);
+	CHECK_EQ(apply("tenant b low=70%\n"), 0);
+	CHECK_EQ(baton_submit(t, &r, NULL), -ESHUTDOWN);
+	CHECK_EQ(baton_tenant_set(t, &o), -ESHUTDOWN);
+	baton_tenant_stats(t, &st, sizeof(st));
+	CHECK_EQ(st.low_left, 0);
+	baton_tenant_remove(t);
+	CHECK_EQ(baton_sched_destroy(s), -EBUSY);
+	baton_tenant_put(t);
+	baton_tenant_put(NULL);
+	close_sched();
+}
+
+/* What a removed tenant's requests still use cannot be sold to others. */
+TEST(in_flight)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_TOLERANT, .fn = until_told };
+	struct baton_tenant *t, *gone;
+	struct baton_request *r;
+	char many[4000];
+	unsigned i, n;
+
+	open_sched();
+	CHECK_EQ(apply("tenant a low=70%\n"), 0);
+	CHECK_EQ(baton_tenant_find(s, "a", &t), 0);
+	CHECK_EQ(baton_submit(t, &o, &r), 0);
+	CHECK_EQ(apply("tenant b low=1%\n"), -ENOSPC);
+	CHECK(strstr(why, "1.0000% to be sold, 70.0000% of tenants that are removed"));
+	CHECK_STR(all(), "a:700:0");
+	CHECK_EQ(apply("tenant b high=1%\n"), 0);
+	CHECK_STR(all(), "a:700:0- b:0:10");
+	CHECK_EQ(baton_submit(t, &o, NULL), -ESHUTDOWN);
+	/* Nor is it found, also when there are many names. */
+	for (i = 0, n = 0; i < 100; i++)
+		n += snprintf(many + n, sizeof(many) - n, "tenant t%u high=1%%\n", i);
+	CHECK_EQ(apply(many), 0);
+	CHECK_EQ(baton_tenant_find(s, "a", &gone), -ENOENT);
+	/* It is back before its last request has ended. */
+	CHECK_EQ(apply("tenant a high=1%\n"), 0);
+	CHECK(strstr(all(), "a:700:0- "));
+	baton_request_cancel(r);
+	CHECK_EQ(baton_request_wait(r), -ECANCELED);
+	baton_request_put(r);
+	CHECK(!strstr(all(), "-") && strstr(all(), "a:0:10"));
+	CHECK_EQ(apply("tenant a low=70%\n"), 0);
+	baton_tenant_put(t);
+	close_sched();
+}
+
+#ifdef BTN_INJECT
+static int fail_at, logs;
+
+static int fail(const char *point)
+{
+	return !strcmp(point, "core:tenant:log") && ++logs == fail_at;
+}
+
+/* Without memory for one of them, none of it. */
+TEST(no_memory)
+{
+	unsigned i;
+
+	open_sched();
+	CHECK_EQ(apply("tenant a low=10%\n"), 0);
+	atomic_store(&btn_inject_hook, fail);
+	for (i = 0; i < 3; i++) {
+		/* a's stays once it is had. */
+		fail_at = i ? 2 : 1;
+		logs = 0;
+		CHECK_EQ(apply("tenant b low=10% high=10%\ntenant a low=20% high=20%\n"), -ENOMEM);
+		CHECK_STR(all(), "a:100:0");
+	}
+	atomic_store(&btn_inject_hook, NULL);
+	CHECK_EQ(apply("tenant b low=10%\n"), 0);
+	CHECK_STR(all(), "b:100:0");
+	close_sched();
+}
+#endif
+
+static _Atomic long ran;
+
+static void count(void *arg)
+{
+	atomic_fetch_add(&ran, 1);
+}
+
+/* Q16: many tenants come, change and go while others ask; no request is lost. */
+TEST(under_load)
+{
+	static char text[2][40 * 400];
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = count };
+	struct baton_tenant *t;
+	long admitted = 0;
+	unsigned i, k, n;
+	char name[20];
+	int err;
+
+	open_sched();
+	for (k = 0; k < 2; k++)
+		for (i = 0, n = 0; i < 400; i++)
+			n += snprintf(text[k] + n, sizeof(text[k]) - n, "tenant t%u low=0.1%% high=%u%%\n",
+				      i + 200 * k, 50 + k);
+	ran = 0;
+	for (k = 0; k < 40; k++) {
+		err = apply(text[k % 2]);
+		CHECK_MSG(!err || err == -ENOSPC, "%d: %s", err, why);
+		for (i = 0; i < 600; i += 7) {
+			snprintf(name, sizeof(name), "t%u", i);
+			if (baton_tenant_find(s, name, &t))
+				continue;
+			admitted += !baton_submit(t, &o, NULL);
+			baton_tenant_put(t);
+		}
+	}
+	CHECK_CMP(admitted, >, 1000);
+	close_sched();
+	CHECK_EQ(ran, admitted);
+}
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv);
+}

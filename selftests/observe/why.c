@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Each reason, from a request that has it. */
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <baton/why.h>
+
+#include "tap.h"
+
+#define MS 1000000ULL
+
+static struct baton_sched *s;
+static struct baton_tenant *tenant;
+static struct baton_why why;
+static char text[300];
+
+static void open_sched(unsigned low, unsigned high)
+{
+	struct baton_sched_opts o = { .sz = sizeof(o), .slots = 1 };
+	struct baton_tenant_opts t = { .sz = sizeof(t), .low_ppm = low, .high_ppm = high };
+
+	CHECK_EQ(baton_sched_create(&s, &o), 0);
+	CHECK_EQ(baton_tenant_add(s, &tenant, &t), 0);
+}
+
+static void close_sched(void)
+{
+	int err;
+
+	while ((err = baton_sched_destroy(s)) == -EBUSY)
+		sched_yield();
+	CHECK_EQ(err, 0);
+}
+
+static struct baton_request *submit(enum baton_class cls, uint64_t deadline, baton_task_fn *fn, int want)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = cls, .deadline = deadline, .fn = fn };
+	struct baton_request *r = NULL;
+	int err = baton_submit(tenant, &o, &r);
+
+	if (err)
+		baton_tenant_why(tenant, &o, err, &why, sizeof(why));
+	CHECK_MSG(want == 1 || err == want, "%d instead of %d", err, want);
+	return r;
+}
+
+static void explain(enum baton_reason want, const char *says)
+{
+	CHECK_EQ(why.reason, want);
+	CHECK_EQ(baton_why_text(&why, text, sizeof(text)), strlen(text));
+	CHECK_MSG(!strncmp(text, says, strlen(says)), "\"%s\" does not begin with \"%s\"", text, says);
+}
+
+/* How it ended, and why. */
+static void ends(struct baton_request *r, int want)
+{
+	CHECK_EQ(baton_request_wait(r), want);
+	baton_request_why(r, &why, sizeof(why));
+	CHECK_EQ(why.result, want);
+	baton_request_put(r);
+}
+
+static void until_told(void *arg)
+{
+	while (!baton_checkpoint())
+		;
+}
+
+static void nothing(void *arg)
+{
+}
+
+static void sleeps(void *arg)
+{
+	baton_sleep_until(baton_clock_now() + 30 * MS);
+}
+
+static void runs(void *arg)
+{
+	struct timespec ts;
+	uint64_t end = 0, now;
+
+	do {
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+		now = ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+		if (!end)
+			end = now + 5 * MS;
+		baton_checkpoint();
+	} while (now < end);
+}
+
+TEST(no_quota)
+{
+	open_sched(10000, 0);
+	submit(BATON_BATCH, 0, nothing, -EDQUOT);
+	explain(BATON_WHY_NO_QUOTA, "rejected: the tenant has no high-latency quota at all");
+	CHECK_EQ(why.tier, BATON_TIER_HIGH);
+	close_sched();
+}
+
+/* At the call, and after it was let in. */
+TEST(quota)
+{
+	struct baton_request *hog, *r, *last = NULL;
+	char small[20];
+
+	open_sched(10000, 0);
+	hog = submit(BATON_CRITICAL, 0, until_told, 0);
+	/* Let in while the hog has what is left, some find nothing when their turn comes. */
+	while ((r = submit(BATON_CRITICAL, 0, nothing, 1))) {
+		baton_request_put(last);
+		last = r;
+		usleep(500);
+	}
+	explain(BATON_WHY_QUOTA, "rejected: ");
+	CHECK(strstr(text, " ms of this second's 10.0 ms of low-latency quota are used"));
+	CHECK_EQ(why.quota, 10 * MS);
+	CHECK_CMP(why.used, >, 9 * MS);
+	CHECK_CMP(why.free_at, <=, baton_clock_now() + 1000 * MS);
+	CHECK_CMP(baton_why_text(&why, small, sizeof(small)), >, sizeof(small));
+	CHECK_EQ(strlen(small), sizeof(small) - 1);
+	baton_request_put(last);
+	baton_request_cancel(hog);
+	ends(hog, -ECANCELED);
+	explain(BATON_WHY_CANCELLED, "cancelled: ");
+	CHECK_CMP(why.cpu, >, 8 * MS);
+	close_sched();
+}
+
+TEST(deadline)
+{
+	struct baton_request *hog, *r;
+
+	open_sched(10000, 0);
+	hog = submit(BATON_TOLERANT, 0, until_told, 0);
+	/* Until the first one had the time to use up what there is. */
+	do {
+		r = submit(BATON_TOLERANT, baton_clock_now() + 50 * MS, nothing, 1);
+		if (!r)		/* it was too long on its way */
+			continue;
+		ends(r, -ETIME);
+		explain(BATON_WHY_DEADLINE, "its deadline passed: ");
+		CHECK_CMP(why.waited, >=, 40 * MS);
+		CHECK_CMP(why.waited, <=, why.elapsed);
+		CHECK_EQ(why.quota, 10 * MS);
+	} while (!why.throttled || why.used <= 9 * MS);
+	/* The hog has waited for quota too, and longest. */
+	while (baton_request_why(hog, &why, sizeof(why)), why.elapsed < 300 * MS)
+		usleep(1000);
+	baton_request_cancel(hog);
+	ends(hog, -ECANCELED);
+	close_sched();
+}
+
+TEST(throttled)
+{
+	struct baton_request *hog, *r;
+
+	open_sched(0, 10000);
+	hog = submit(BATON_BATCH, 0, until_told, 0);
+	r = submit(BATON_BATCH, 0, nothing, 0);
+	/* It is behind the other one, which has 10 ms in a second. */
+	do {
+		usleep(2000);
+		baton_request_why(r, &why, sizeof(why));
+		CHECK_CMP(why.throttled, <=, why.waited);
+	} while (why.elapsed < 500 * MS || why.throttled < why.elapsed / 2 + 10 * MS);
+	explain(BATON_WHY_THROTTLED, "mostly its tenant had no quota left: ");
+	CHECK_EQ(why.result, 0);
+	baton_request_cancel(hog);
+	ends(hog, -ECANCELED);
+	ends(r, 0);
+	close_sched();
+}
+
+TEST(slots)
+{
+	struct baton_request *hog, *r;
+	struct baton_tenant *other, *mine;
+	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = 500000 };
+
+	open_sched(0, 500000);
+	mine = tenant;
+	CHECK_EQ(baton_tenant_add(s, &other, &o), 0);
+	tenant = other;
+	hog = submit(BATON_CRITICAL, 0, until_told, 0);
+	/* The only slot is a critical one's, until that has used half a second. */
+	tenant = mine;
+	r = submit(BATON_BATCH, 0, nothing, 0);
+	ends(r, 0);
+	explain(BATON_WHY_SLOTS, "mostly all slots had others' tasks: ");
+	CHECK_EQ(why.throttled, 0);
+	CHECK_CMP(why.waited, >=, 100 * MS);
+	baton_request_cancel(hog);
+	ends(hog, -ECANCELED);
+	close_sched();
+}
+
+TEST(its_own)
+{
+	struct baton_request_opts gone = { .sz = sizeof(gone), .cls = BATON_BATCH };
+
+	open_sched(0, 1000000);
+	ends(submit(BATON_BATCH, 0, sleeps, 0), 0);
+	explain(BATON_WHY_BLOCKED, "mostly its tasks waited for something else: ");
+	CHECK_CMP(why.elapsed, >=, 30 * MS);
+	ends(submit(BATON_BATCH, 0, runs, 0), 0);
+	/* Beside others' processes it may take longer than it runs. */
+	CHECK(why.reason == BATON_WHY_RUNNING || why.reason == BATON_WHY_BLOCKED);
+	CHECK_CMP(why.cpu, >=, 4 * MS);
+	baton_tenant_why(tenant, &gone, -ESHUTDOWN, &why, sizeof(why));
+	explain(BATON_WHY_REMOVED, "refused: its tenant was removed");
+	baton_tenant_why(tenant, &gone, -EINVAL, &why, sizeof(why));
+	explain(BATON_WHY_INVALID, "refused: options that contradict each other, or no memory (-22)");
+	close_sched();
+}
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv);
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Tasks that do their worst, each beside one that must not suffer. Tolerances
+ * are wide: how long exactly it takes is for the benchmark.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <baton/sched.h>
+#include <baton/sync.h>
+
+#include "tap.h"
+
+#define MS 1000000ULL
+#define SECOND 1000000000ULL
+
+static struct baton_sched *s;
+static struct baton_tenant *bad, *paying;
+static _Atomic bool stop, holding;
+static _Atomic long count;
+
+static void open_sched(unsigned slots, unsigned bad_ppm)
+{
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots };
+	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = bad_ppm };
+
+	CHECK_EQ(baton_sched_create(&s, &so), 0);
+	CHECK_EQ(baton_tenant_add(s, &bad, &to), 0);
+	to.low_ppm = 300000;
+	to.high_ppm = 0;
+	CHECK_EQ(baton_tenant_add(s, &paying, &to), 0);
+	stop = holding = false;
+	count = 0;
+}
+
+static void close_sched(void)
+{
+	int err;
+
+	stop = true;
+	while ((err = baton_sched_destroy(s)) == -EBUSY)
+		usleep(1000);
+	CHECK_EQ(err, 0);
+}
+
+static void ask(struct baton_tenant *t, baton_task_fn *fn, void *arg, struct baton_request **out)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = t == bad ? BATON_BATCH : BATON_CRITICAL,
+					.fn = fn, .arg = arg };
+
+	CHECK_EQ(baton_submit(t, &o, out), 0);
+}
+
+/* How long the paying tenant's answer takes. */
+static uint64_t answer(baton_task_fn *fn)
+{
+	uint64_t begin = baton_clock_now();
+	struct baton_request *r;
+
+	ask(paying, fn, NULL, &r);
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+	return baton_clock_now() - begin;
+}
+
+static void nothing(void *arg)
+{
+}
+
+static uint64_t cpu_of(struct baton_tenant *t)
+{
+	struct baton_tenant_stats st;
+
+	baton_tenant_stats(t, &st, sizeof(st));
+	return st.cpu[BATON_TIER_LOW] + st.cpu[BATON_TIER_HIGH];
+}
+
+static uint64_t my_cpu(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * SECOND + ts.tv_nsec;
+}
+
+static void spins(void *arg)
+{
+	while (!stop)
+		;
+}
+
+/* A quota holds for who never asks whether there is any left, and is alone. */
+TEST(spinner_keeps_its_quota)
+{
+	uint64_t before, begin;
+
+	open_sched(2, 50000);
+	ask(bad, spins, NULL, NULL);
+	usleep(1200000);
+	before = cpu_of(bad);
+	begin = baton_clock_now();
+	usleep(1000000);
+	if (baton_clock_now() - begin < 1100 * MS)
+		CHECK_CMP(cpu_of(bad) - before, <=, 100 * MS * 110 / 100 + 20 * MS);
+	CHECK_CMP(cpu_of(bad), >=, 50 * MS);
+	close_sched();
+}
+
+/* It blocks every signal: it cannot be stopped, but its slot is taken. */
+static void spins_deaf(void *arg)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+	spins(arg);
+}
+
+TEST(deaf_spinner)
+{
+	int i;
+
+	open_sched(2, 10000000);
+	ask(bad, spins_deaf, NULL, NULL);
+	ask(bad, spins_deaf, NULL, NULL);
+	usleep(50000);
+	for (i = 0; i < 20; i++)
+		CHECK_CMP(answer(nothing), <, SECOND);
+	close_sched();
+}
+
+static pthread_mutex_t foreign = PTHREAD_MUTEX_INITIALIZER;
+
+static void holds_foreign(void *arg)
+{
+	uint64_t end = my_cpu() + 60 * MS;
+
+	pthread_mutex_lock(&foreign);
+	holding = true;
+	while (my_cpu() < end)
+		;
+	holding = false;
+	pthread_mutex_unlock(&foreign);
+}
+
+static void wants_foreign(void *arg)
+{
+	pthread_mutex_lock(&foreign);
+	pthread_mutex_unlock(&foreign);
+}
+
+/*
+ * It is stopped in the middle of a lock that the library knows nothing of, and
+ * has 2 ms of quota in a second: by itself it would let go after half a minute.
+ */
+TEST(stopped_with_a_foreign_lock)
+{
+	open_sched(1, 2000);
+	ask(bad, holds_foreign, NULL, NULL);
+	while (!holding)
+		usleep(100);
+	usleep(20000);
+	CHECK(holding);
+	CHECK_CMP(answer(wants_foreign), <, 10 * SECOND);
+	CHECK(!holding);
+	close_sched();
+}
+
+/* Stopped anywhere, also on the way into the library: what it does comes out right. */
+static void computes(void *arg)
+{
+	unsigned long *sum = arg, i;
+	struct baton_request_times times;
+	char text[32];
+
+	for (i = 0; i < 400000; i++) {
+		baton_request_times(baton_request_self(), &times, sizeof(times));
+		errno = (int)(i % 100);
+		if (i % 16 == 0) {
+			snprintf(text, sizeof(text), "%lu", i);
+			*sum += strtoul(text, NULL, 10);
+			free(malloc(i % 5000));
+		}
+		if (errno != (int)(i % 100))
+			atomic_fetch_add(&count, 1);
+	}
+	holding = false;
+}
+
+TEST(stopped_anywhere)
+{
+	unsigned long sum[2] = { 0 }, want = 0, i;
+	struct baton_request *r[2];
+
+	for (i = 0; i < 400000; i += 16)
+		want += i;
+	open_sched(1, 1000000);
+	holding = true;
+	for (i = 0; i < 2; i++)
+		ask(bad, computes, &sum[i], &r[i]);
+	/* Each answer stops the one that has the slot. */
+	for (i = 0; i < 200 && holding; i++)
+		answer(nothing);
+	for (i = 0; i < 2; i++) {
+		CHECK_EQ(baton_request_wait(r[i]), 0);
+		baton_request_put(r[i]);
+		CHECK_EQ(sum[i], want);
+	}
+	CHECK_EQ(count, 0);
+	close_sched();
+}
+
+static jmp_buf env;
+
+static void inner(void)
+{
+	baton_checkpoint();
+	longjmp(env, 1);
+}
+
+static void outer(int n)
+{
+	if (n % 2)
+		baton_sleep_until(0);
+	inner();
+}
+
+static void jumps(void *arg)
+{
+	volatile int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (!setjmp(env))
+			outer(i);
+		atomic_fetch_add(&count, 1);
+	}
+}
+
+/* Out of its own functions, between calls of the library. */
+TEST(longjmp)
+{
+	struct baton_request *r;
+
+	open_sched(2, 1000000);
+	ask(bad, jumps, NULL, &r);
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+	CHECK_EQ(count, 1000);
+	close_sched();
+}
+
+static void stops_the_process(void *arg)
+{
+	kill(getpid(), SIGSTOP);
+	atomic_fetch_add(&count, 1);
+}
+
+TEST(sigstop)
+{
+	pid_t me = getpid(), child;
+	uint64_t before, begin;
+	int i;
+
+	open_sched(2, 50000);
+	ask(bad, spins, NULL, NULL);
+	child = fork();
+	if (!child) {
+		for (i = 0; i < 100; i++) {
+			usleep(50000);
+			kill(me, SIGCONT);
+		}
+		_exit(0);
+	}
+	before = cpu_of(bad);
+	begin = baton_clock_now();
+	for (i = 0; i < 3; i++)
+		answer(stops_the_process);
+	CHECK_EQ(count, 3);
+	/* The time that all stood still was nobody's. */
+	CHECK_CMP(cpu_of(bad) - before, <=, ((baton_clock_now() - begin) / SECOND + 1) * 110 * MS + 20 * MS);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close_sched();
+}
+
+static int (*sql_open)(const char *, void **);
+static int (*sql_exec)(void *, const char *, void *, void *, void *);
+static int (*sql_close)(void *);
+
+static void sqlite_stretch(void *arg)
+{
+	void *db;
+
+	while (!stop) {
+		if (sql_open(":memory:", &db))
+			break;
+		CHECK_ANY(sql_exec(db, "SELECT length(replace(hex(zeroblob(2e7)),'00','ab'))", NULL, NULL, NULL) == 0);
+		sql_close(db);
+		atomic_fetch_add(&count, 1);
+	}
+}
+
+/* Real work that cannot be asked to stop: a third of a second of one function. */
+TEST(sqlite)
+{
+	void *lib = dlopen("libsqlite3.so.0", RTLD_NOW);
+	int i, late = 0;
+
+	if (!lib)
+		SKIP("no libsqlite3.so.0 (Debian: libsqlite3-0)");
+	*(void **)&sql_open = dlsym(lib, "sqlite3_open");
+	*(void **)&sql_exec = dlsym(lib, "sqlite3_exec");
+	*(void **)&sql_close = dlsym(lib, "sqlite3_close");
+	CHECK(sql_open && sql_exec && sql_close);
+	open_sched(2, 10000000);
+	for (i = 0; i < 3; i++)
+		ask(bad, sqlite_stretch, NULL, NULL);
+	for (i = 0; i < 50; i++) {
+		usleep(20000);
+		late += answer(nothing) > 100 * MS;
+	}
+	CHECK_CMP(late, <=, 5);
+	close_sched();
+	CHECK_CMP(count, >=, 1);
+}
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv);
+}

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config.h"
+#include "detect_load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+unsigned long long detect_pid_start(pid_t pid)
+{
+	unsigned long long start = 0;
+	char name[64], stat[1024], *p;
+	FILE *f;
+	size_t n;
+	int i;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
+	f = fopen(name, "re");
+	if (!f)
+		return 0;
+	n = fread(stat, 1, sizeof(stat) - 1, f);
+	fclose(f);
+	stat[n] = 0;
+	/* The name is in parentheses and may be anything; the 22nd is the time. */
+	p = strrchr(stat, ')');
+	for (i = 2; p && i < 22; i++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		sscanf(p, "%llu", &start);
+	return start;
+}
+
+#ifndef HAVE_BPF
+
+int detect_load(struct detect *d, const char *pins, const struct detect_knobs *knobs)
+{
+	fprintf(stderr, "baton: built without BPF; install clang, libbpf-dev and bpftool (Debian's names), remove %s, and build again\n",
+		"build/config.mk");
+	return -ENOSYS;
+}
+
+int detect_open(struct detect *d, const char *pins)
+{
+	return detect_load(d, pins, NULL);
+}
+
+int detect_unload(const char *pins)
+{
+	return detect_load(NULL, pins, NULL);
+}
+
+int detect_begin(struct detect *d, pid_t pid, uid_t uid, unsigned workers, unsigned *session, int fd[2])
+{
+	return -ENOSYS;
+}
+
+void detect_end(struct detect *d, unsigned session)
+{
+}
+
+void detect_close(struct detect *d)
+{
+}
+
+#else
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The generated file is as libbpf makes it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+#include "bpf/detect.skel.h"
+#pragma GCC diagnostic pop
+
+/* The version is part of the name of the first file that is looked for. */
+#define STRING(x) STRING2(x)
+#define STRING2(x) #x
+#define MARK "version-" STRING(BATON_DETECT_VERSION)
+
+static char libbpf_said[2048];
+
+/* libbpf's messages are kept for when there is nothing better to say. */
+static int keep(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	size_t n = strlen(libbpf_said);
+
+	if (level == LIBBPF_WARN && n < sizeof(libbpf_said) - 1)
+		vsnprintf(libbpf_said + n, sizeof(libbpf_said) - n, fmt, ap);
+	return 0;
+}
+
+static bool capable(int cap)
+{
+	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = { { 0 } };
+
+	return !syscall(SYS_capget, &h, data) &&
+	       data[cap / 32].effective >> (cap % 32) & 1;
+}
+
+static bool locked_down(char *how, size_t size)
+{
+	FILE *f = fopen("/sys/kernel/security/lockdown", "re");
+	char line[128] = "", *p, *end;
+
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
+	fclose(f);
+	p = strchr(line, '[');
+	end = p ? strchr(p, ']') : NULL;
+	if (!end || !strncmp(p, "[none]", 6))
+		return false;
+	*end = 0;
+	snprintf(how, size, "%s", p + 1);
+	return true;
+}
+
+/* Why it cannot be, as far as that can be known before it is tried. */
+static int look_around(const char *who)
+{
+	struct utsname u;
+	int major = 0, minor = 0;
+
+	if (!capable(CAP_SYS_ADMIN) && !(capable(CAP_BPF) && capable(CAP_PERFMON))) {
+		fprintf(stderr, "baton: %s needs CAP_BPF and CAP_PERFMON, this process has %s; run it as root\n", who,
+			capable(CAP_BPF) ? "only the first" : capable(CAP_PERFMON) ? "only the second" : "neither");
+		return -EPERM;
+	}
+	uname(&u);
+	sscanf(u.release, "%d.%d", &major, &minor);
+	/* Before that a process without CAP_BPF cannot run a program it was handed. */
+	if (major < 6) {
+		fprintf(stderr, "baton: this kernel is %s; the programs need Linux 6.0 or later\n", u.release);
+		return -EOPNOTSUPP;
+	}
+	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
+		fprintf(stderr, "baton: this kernel has no BTF (no /sys/kernel/btf/vmlinux); it needs CONFIG_DEBUG_INFO_BTF=y\n");
+		return -ENOENT;
+	}
+	return 0;
+}
+
+static int explain(int err, const char *what)
+{
+	char mode[64];
+
+	if (err == -EPERM && locked_down(mode, sizeof(mode)))
+		fprintf(stderr, "baton: %s: the kernel is locked down (%s); boot with lockdown=none\n", what, mode);
+	else
+		fprintf(stderr, "baton: %s: %s\n%s", what, strerror(-err), libbpf_said);
+	return err;
+}
+
+/* The directory for the pins; mounts a BPF file system where there is none. */
+static int make_pins(const char *pins)
+{
+	char parent[256];
+	struct statfs fs;
+	char *slash;
+	int err;
+
+	snprintf(parent, sizeof(parent), "%s", pins);
+	slash = strrchr(parent, '/');
+	if (!slash || slash == parent)
+		return -EINVAL;
+	*slash = 0;
+	if (statfs(parent, &fs) || fs.f_type != BPF_FS_MAGIC) {
+		if (mount("bpf", parent, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700")) {
+			err = -errno;
+			fprintf(stderr, "baton: %s is no BPF file system, and none can be mounted there: %s\n",
+				parent, strerror(-err));
+			return err;
+		}
+	}
+	if (mkdir(pins, 0700) && errno != EEXIST) {
+		err = -errno;
+		fprintf(stderr, "baton: cannot make %s: %s\n", pins, strerror(-err));
+		return err;
+	}
+	return 0;
+}
+
+static int pinned(const struct detect *d, const char *name)
+{
+	char path[320];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", d->pins, name);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Another version's mark in the directory: its number; 0: none. */
+static int other_version(const char *pins)
+{
+	DIR *dir = opendir(pins);
+	struct dirent *e;
+	int v = 0;
+
+	while (dir && !v && (e = readdir(dir)))
+		sscanf(e->d_name, "version-%d", &v);
+	if (dir)
+		closedir(dir);
+	return v == BATON_DETECT_VERSION ? 0 : v;
+}
+
+void detect_close(struct detect *d)
+{
+	int *fds[] = { &d->cells, &d->bells, &d->sessions, &d->workers, &d->join };
+	unsigned i;
+
+	if (d->session)
+		munmap(d->session, BATON_SESSIONS * sizeof(*d->session));
+	d->session = NULL;
+	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+}
+
+static int open_pins(struct detect *d)
+{
+	void *p;
+
+	d->cells = pinned(d, "baton_cells");
+	d->bells = pinned(d, "baton_bells");
+	d->sessions = pinned(d, "baton_sessions");
+	d->workers = pinned(d, "baton_workers");
+	d->join = pinned(d, "baton_join");
+	if (d->cells < 0 || d->bells < 0 || d->sessions < 0 || d->workers < 0 || d->join < 0) {
+		detect_close(d);
+		return -ENOENT;
+	}
+	p = mmap(NULL, BATON_SESSIONS * sizeof(*d->session), PROT_READ | PROT_WRITE, MAP_SHARED, d->sessions, 0);
+	if (p == MAP_FAILED) {
+		detect_close(d);
+		return -ENOMEM;
+	}
+	d->session = p;
+	return 0;
+}
+
+int detect_open(struct detect *d, const char *pins)
+{
+	char mark[320];
+	int v = other_version(pins), err;
+
+	memset(d, 0, sizeof(*d));
+	d->cells = d->bells = d->sessions = d->workers = d->join = -1;
+	snprintf(d->pins, sizeof(d->pins), "%s", pins);
+	if (v) {
+		fprintf(stderr, "baton: the programs of another version of baton (%d, this one has %d) are loaded in %s; `baton unload` removes them\n",
+			v, BATON_DETECT_VERSION, pins);
+		return -EBUSY;
+	}
+	snprintf(mark, sizeof(mark), "%s/" MARK, pins);
+	if (access(mark, F_OK))
+		return errno == ENOENT ? -ENOENT : -errno;
+	err = open_pins(d);
+	if (err)
+		fprintf(stderr, "baton: %s is not complete; `baton unload` removes it\n", pins);
+	return err == -ENOENT ? -EBUSY : err;
+}
+
+static int pin_all(struct detect *d, struct detect_bpf *skel)
+{
+	struct { const char *name; int fd; } all[] = {
+		{ "baton_cells", bpf_map__fd(skel->maps.baton_cells) },
+		{ "baton_bells", bpf_map__fd(skel->maps.baton_bells) },
+		{ "baton_sessions", bpf_map__fd(skel->maps.baton_sessions) },
+		{ "baton_workers", bpf_map__fd(skel->maps.baton_workers) },
+		{ "baton_join", bpf_program__fd(skel->progs.baton_join) },
+		{ "link_switch", bpf_link__fd(skel->links.baton_switch) },
+		{ "link_wakeup", bpf_link__fd(skel->links.baton_wakeup) },
+		{ "link_exec", bpf_link__fd(skel->links.baton_exec) },
+		/* Last: with it, the others are there. */
+		{ MARK, bpf_map__fd(skel->maps.baton_sessions) },
+	};
+	char path[320];
+	unsigned i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", d->pins, all[i].name);
+		if (bpf_obj_pin(all[i].fd, path))
+			return -errno;
+	}
+	return 0;
+}
+
+int detect_load(struct detect *d, const char *pins, const struct detect_knobs *knobs)
+{
+	struct detect_bpf *skel = NULL;
+	struct utsname u;
+	int err;
+
+	err = look_around("`baton load`");
+	if (err)
+		return err;
+	uname(&u);
+	err = detect_open(d, pins);
+	if (err != -ENOENT) {
+		snprintf(d->how, sizeof(d->how), "tracepoints, taken over");
+		return err;
+	}
+	err = make_pins(pins);
+	if (err)
+		return err;
+	libbpf_set_print(keep);
+	libbpf_said[0] = 0;
+	skel = detect_bpf__open();
+	if (!skel)
+		return explain(-errno, "cannot read the programs");
+	if (knobs) {
+		skel->rodata->delay = knobs->delay;
+		skel->rodata->broken = knobs->broken;
+		skel->rodata->nothing = knobs->nothing;
+	}
+	err = detect_bpf__load(skel);
+	if (err) {
+		err = explain(err, "the kernel does not take the programs");
+		goto out;
+	}
+	err = detect_bpf__attach(skel);
+	if (err) {
+		err = explain(err, "the programs cannot be attached to the scheduler's tracepoints");
+		goto out;
+	}
+	err = pin_all(d, skel);
+	if (err) {
+		err = explain(err, pins);
+		detect_unload(pins);
+		goto out;
+	}
+	err = open_pins(d);
+	snprintf(d->how, sizeof(d->how), "tracepoints, as Linux %.40s has no hook of ours", u.release);
+out:
+	detect_bpf__destroy(skel);
+	return err;
+}
+
+int detect_unload(const char *pins)
+{
+	DIR *dir = opendir(pins);
+	struct dirent *e;
+	struct statfs fs;
+	int err;
+
+	if (!dir)
+		return -errno;
+	if (fstatfs(dirfd(dir), &fs) || fs.f_type != BPF_FS_MAGIC) {
+		closedir(dir);
+		fprintf(stderr, "baton: %s is not in a BPF file system: nothing of it was removed\n", pins);
+		return -EINVAL;
+	}
+	while ((e = readdir(dir)))
+		if (e->d_name[0] != '.')
+			unlinkat(dirfd(dir), e->d_name, 0);
+	closedir(dir);
+	err = rmdir(pins) ? -errno : 0;
+	if (err)
+		fprintf(stderr, "baton: cannot remove %s: %s\n", pins, strerror(-err));
+	return err;
+}
+
+static int make_maps(unsigned cells, int fd[2])
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+	int err;
+
+	fd[0] = bpf_map_create(BPF_MAP_TYPE_ARRAY, "baton_cell", sizeof(__u32), sizeof(struct baton_cell), cells, &opts);
+	if (fd[0] < 0)
+		return -errno;
+	fd[1] = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "baton_bell", 0, 0, 4096, NULL);
+	if (fd[1] >= 0)
+		return 0;
+	err = -errno;
+	close(fd[0]);
+	return err;
+}
+
+int detect_begin(struct detect *d, pid_t pid, uid_t uid, unsigned workers, unsigned *session, int fd[2])
+{
+	struct baton_session *s = NULL;
+	unsigned cells = workers > BATON_CELLS_MAX ? BATON_CELLS_MAX : workers + BATON_CELL_FIRST;
+	__u32 i;
+	int err;
+
+	for (i = 0; i < BATON_SESSIONS && !s; i++)
+		if (!d->session[i].token)
+			s = &d->session[i];
+	if (!s)
+		return -ENOSPC;
+	i = s - d->session;
+	if (cells < BATON_CELLS_MIN)
+		cells = BATON_CELLS_MIN;
+	err = make_maps(cells, fd);
+	if (err)
+		return err;
+	if (bpf_map_update_elem(d->cells, &i, &fd[0], BPF_ANY) ||
+	    bpf_map_update_elem(d->bells, &i, &fd[1], BPF_ANY)) {
+		err = -errno;
+		close(fd[0]);
+		close(fd[1]);
+		detect_end(d, i);
+		return err;
+	}
+	s->tgid = 0;
+	s->start = 0;
+	s->pid = pid;
+	s->uid = uid;
+	s->pid_start = detect_pid_start(pid);
+	s->cells = cells;
+	s->since = time(NULL);
+	do {
+		if (getrandom(&s->token, sizeof(s->token), 0) != sizeof(s->token))
+			s->token = 0;
+	} while (!s->token);
+	*session = i;
+	return 0;
+}
+
+void detect_end(struct detect *d, unsigned session)
+{
+	struct baton_session *s = &d->session[session];
+	__u32 i = session;
+
+	/* Nobody joins, nobody who joined is heard; then nobody still looks. */
+	__atomic_store_n(&s->token, 0, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&s->gen, 1, __ATOMIC_SEQ_CST);
+	bpf_map_delete_elem(d->cells, &i);
+	bpf_map_delete_elem(d->bells, &i);
+}
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * detect_load.h - the BPF programs: loaded, pinned, taken over, removed; and the
+ * sessions in them.
+ */
+#ifndef TOOLS_DETECT_LOAD_H
+#define TOOLS_DETECT_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "../../bpf/detect.h"
+
+#define DETECT_PINS "/sys/fs/bpf/baton"
+
+/* The programs' maps, by descriptor; pinned under their own names. */
+struct detect {
+	int cells, bells, sessions, workers, join;
+	struct baton_session *session;	/* BATON_SESSIONS of them, mapped */
+	char pins[256];
+	char how[96];			/* what was chosen, and why */
+};
+
+/* For tests, normally all 0. */
+struct detect_knobs {
+	unsigned delay, broken, nothing;
+};
+
+/*
+ * Loads, attaches and pins the programs; or takes those over that are pinned,
+ * if they are of this version. 0; or -errno, and stderr says what is wrong and
+ * what would be right.
+ */
+int detect_load(struct detect *d, const char *pins, const struct detect_knobs *knobs);
+/* Only those that are there: -ENOENT if none are. */
+int detect_open(struct detect *d, const char *pins);
+void detect_close(struct detect *d);
+/* Removes the pins, and so, when nobody has them open, the programs. */
+int detect_unload(const char *pins);
+
+/*
+ * A session for a process, with cells for so many workers. 0; -ENOSPC: there
+ * are as many as there can be; or -errno. fd: the cells and the bell.
+ */
+int detect_begin(struct detect *d, pid_t pid, uid_t uid, unsigned workers, unsigned *session, int fd[2]);
+void detect_end(struct detect *d, unsigned session);
+/* When a process began, in ticks since boot: 0 if there is none. */
+unsigned long long detect_pid_start(pid_t pid);
+
+#endif
