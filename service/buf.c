@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "buf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void buf_init(struct buf *b, size_t max)
+{
+	memset(b, 0, sizeof(*b));
+	b->max = max;
+}
+
+void buf_free(struct buf *b)
+{
+	free(b->p);
+	b->p = NULL;
+	b->len = b->cap = 0;
+}
+
+void buf_clear(struct buf *b, size_t keep)
+{
+	b->len = 0;
+	b->failed = false;
+	if (b->cap > keep)
+		buf_free(b);
+}
+
+char *buf_room(struct buf *b, size_t n)
+{
+	size_t cap = b->cap ? b->cap : 256;
+	char *p;
+
+	if (b->failed || n > b->max || b->len > b->max - n) {
+		b->failed = true;
+		return NULL;
+	}
+	if (b->cap - b->len < n) {
+		while (cap - b->len < n)
+			cap *= 2;
+		p = realloc(b->p, cap);
+		if (!p) {
+			b->failed = true;
+			return NULL;
+		}
+		b->p = p;
+		b->cap = cap;
+	}
+	return b->p + b->len;
+}
+
+void buf_add(struct buf *b, const void *p, size_t n)
+{
+	char *to = n ? buf_room(b, n) : NULL;
+
+	if (!to)
+		return;
+	memcpy(to, p, n);
+	b->len += n;
+}
+
+void buf_str(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
+
+void buf_ch(struct buf *b, char c)
+{
+	buf_add(b, &c, 1);
+}
+
+void buf_vfmt(struct buf *b, const char *fmt, va_list ap)
+{
+	va_list again;
+	char *to;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	to = n >= 0 ? buf_room(b, n + 1) : NULL;
+	if (to) {
+		vsnprintf(to, n + 1, fmt, again);
+		b->len += n;
+	}
+	va_end(again);
+}
+
+void buf_fmt(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vfmt(b, fmt, ap);
+	va_end(ap);
+}
+
+const char *buf_cstr(struct buf *b)
+{
+	char *end = buf_room(b, 1);
+
+	if (!end)
+		return "";
+	*end = 0;
+	return b->p;
+}
+
+static void quoted(struct buf *b, const char *s, size_t n, char q)
+{
+	size_t i;
+
+	buf_ch(b, q);
+	for (i = 0; i < n; i++) {
+		if (s[i] == q)
+			buf_ch(b, q);
+		buf_ch(b, s[i]);
+	}
+	buf_ch(b, q);
+}
+
+void buf_sql_str(struct buf *b, const char *s, size_t n)
+{
+	quoted(b, s, n, '\'');
+}
+
+void buf_sql_id(struct buf *b, const char *s, size_t n)
+{
+	quoted(b, s, n, '"');
+}
+
+void buf_json(struct buf *b, const char *s)
+{
+	buf_ch(b, '"');
+	for (; *s; s++) {
+		unsigned char c = *s;
+
+		if (c == '"' || c == '\\')
+			buf_fmt(b, "\\%c", c);
+		else if (c < 32)
+			buf_fmt(b, "\\u%04x", c);
+		else
+			buf_ch(b, c);
+	}
+	buf_ch(b, '"');
+}

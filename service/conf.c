@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <ctype.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server.h"
+#include "types.h"
+
+enum kind { STRING, INT, SIZE, BOOL };
+
+/* max: of an INT; text of the allowed words of a STRING, or NULL. */
+static const struct key {
+	const char *name;
+	enum kind kind;
+	size_t at;
+	const char *value;		/* the default */
+	long min, max;
+	const char *words;
+} keys[] = {
+#define K(F) offsetof(struct conf, F)
+	{ "data_dir", STRING, K(data_dir), "/var/lib/batondb", 0, 0, NULL },
+	{ "listen_address", STRING, K(listen), "127.0.0.1", 0, 0, NULL },
+	{ "port", INT, K(port), "5433", 1, 65535, NULL },
+	{ "http_port", INT, K(http_port), "0", 0, 65535, NULL },
+	{ "max_connections", INT, K(max_connections), "1200", 1, 100000, NULL },
+	{ "slots", INT, K(slots), "0", 0, 4096, NULL },
+	{ "low_latency_limit", INT, K(low_limit), "70", 1, 70, NULL },
+	{ "quotas", BOOL, K(quotas), "on", 0, 0, NULL },
+	{ "auth", STRING, K(auth), "auto", 0, 0, " auto scram trust " },
+	{ "tls_cert_file", STRING, K(tls_cert), "", 0, 0, NULL },
+	{ "tls_key_file", STRING, K(tls_key), "", 0, 0, NULL },
+	{ "log_level", STRING, K(log_level), "info", 0, 0, " debug info warning error " },
+	{ "authentication_timeout", INT, K(auth_timeout), "10", 1, 600, NULL },
+	{ "idle_session_timeout", INT, K(idle_timeout), "0", 0, 1000000, NULL },
+	{ "lock_idle_timeout", INT, K(lock_idle_timeout), "5", 1, 3600, NULL },
+	{ "max_value_size", SIZE, K(max_value), "16777216", 1 << 16, 1 << 30, NULL },
+	{ "max_message_size", SIZE, K(max_message), "16777216", 1 << 16, 1 << 30, NULL },
+	{ "synchronous_commit", BOOL, K(full_sync), "on", 0, 0, NULL },
+};
+
+static char why_text[300];
+
+int conf_set(struct conf *c, const char *name, const char *value, const char **why)
+{
+	const struct key *k = keys, *end = keys + sizeof(keys) / sizeof(*keys);
+	char word[80], *stop;
+	long n;
+	int b;
+
+	while (k < end && strcmp(k->name, name))
+		k++;
+	*why = why_text;
+	if (k == end) {
+		snprintf(why_text, sizeof(why_text), "there is no setting \"%.60s\"; batondb(8) lists them", name);
+		return -1;
+	}
+	switch (k->kind) {
+	case STRING:
+		snprintf(word, sizeof(word), " %s ", value);
+		if (k->words && !strstr(k->words, word)) {
+			snprintf(why_text, sizeof(why_text), "%s is one of%snot \"%.40s\"", name, k->words, value);
+			return -1;
+		}
+		free(*(char **)((char *)c + k->at));
+		*(char **)((char *)c + k->at) = strdup(value);
+		return 0;
+	case BOOL:
+		b = bool_parse(value, strlen(value));
+		if (b < 0) {
+			snprintf(why_text, sizeof(why_text), "%s is on or off, not \"%.40s\"", name, value);
+			return -1;
+		}
+		*(bool *)((char *)c + k->at) = b;
+		return 0;
+	default:
+		n = strtol(value, &stop, 10);
+		if (stop == value || *stop || n < k->min || n > k->max) {
+			snprintf(why_text, sizeof(why_text), "%s is a number from %ld to %ld, not \"%.40s\"", name, k->min,
+				 k->max, value);
+			return -1;
+		}
+		if (k->kind == INT)
+			*(int *)((char *)c + k->at) = (int)n;
+		else
+			*(size_t *)((char *)c + k->at) = n;
+		return 0;
+	}
+}
+
+void conf_init(struct conf *c)
+{
+	const char *why;
+	unsigned i;
+
+	memset(c, 0, sizeof(*c));
+	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		conf_set(c, keys[i].name, keys[i].value, &why);
+}
+
+void conf_free(struct conf *c)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (keys[i].kind == STRING)
+			free(*(char **)((char *)c + keys[i].at));
+}
+
+static char *strip(char *s)
+{
+	char *end;
+
+	while (isspace((unsigned char)*s))
+		s++;
+	end = s + strlen(s);
+	while (end > s && isspace((unsigned char)end[-1]))
+		*--end = 0;
+	return s;
+}
+
+int conf_read(struct conf *c, const char *file, const char **why)
+{
+	char line[1000], *eq, *key, *value;
+	static char where[700];
+	FILE *f = fopen(file, "re");
+	int n = 0;
+
+	*why = where;
+	if (!f) {
+		snprintf(where, sizeof(where), "cannot open %s", file);
+		return -1;
+	}
+	while (fgets(line, sizeof(line), f)) {
+		n++;
+		line[strcspn(line, "#\n")] = 0;
+		key = strip(line);
+		if (!*key)
+			continue;
+		eq = strchr(key, '=');
+		if (eq)
+			*eq = 0;
+		value = eq ? strip(eq + 1) : NULL;
+		if (value && *value == '\'' && value[1] && value[strlen(value) - 1] == '\'') {
+			value[strlen(value) - 1] = 0;
+			value++;
+		}
+		if (!value || conf_set(c, strip(key), value, why)) {
+			snprintf(where, sizeof(where), "%s:%d: %s", file, n, value ? why_text : "a line is: setting = value");
+			*why = where;
+			fclose(f);
+			return -1;
+		}
+	}
+	fclose(f);
+	return 0;
+}

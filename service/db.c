@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "db.h"
+
+#include <baton/sched.h>
+#include <baton/sync.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * fsync takes milliseconds, in which the CPU should be somebody else's: the
+ * files' method for it is replaced by one that says so.
+ */
+static sqlite3_vfs vfs;
+static int (*real_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
+static sqlite3_io_methods methods;
+static const sqlite3_io_methods *real_methods;
+static int (*real_sync)(sqlite3_file *, int);
+static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+
+static int sync_away(sqlite3_file *f, int flags)
+{
+	int rc;
+
+	baton_blocking_begin();
+	rc = real_sync(f, flags);
+	baton_blocking_end();
+	return rc;
+}
+
+static int open_file(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *out)
+{
+	int rc = real_open(v, name, f, flags, out);
+
+	if (rc || !f->pMethods)
+		return rc;
+	pthread_mutex_lock(&once);
+	if (!real_methods) {
+		real_methods = f->pMethods;
+		real_sync = f->pMethods->xSync;
+		methods = *f->pMethods;
+		methods.xSync = sync_away;
+	}
+	if (f->pMethods == real_methods)
+		f->pMethods = &methods;
+	pthread_mutex_unlock(&once);
+	return 0;
+}
+
+int db_setup(void)
+{
+	sqlite3_vfs *unix_vfs;
+	int rc;
+
+	/* A connection has one thread; statistics of memory would be a global lock. */
+	rc = sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+	if (!rc)
+		rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	if (!rc)
+		rc = sqlite3_initialize();
+	unix_vfs = rc ? NULL : sqlite3_vfs_find("unix");
+	if (!unix_vfs)
+		return rc ? rc : SQLITE_ERROR;
+	vfs = *unix_vfs;
+	vfs.pNext = NULL;
+	vfs.zName = "batondb";
+	real_open = vfs.xOpen;
+	vfs.xOpen = open_file;
+	return sqlite3_vfs_register(&vfs, 0);
+}
+
+int db_open(const struct database *d, sqlite3 **out, size_t max_value, bool full_sync)
+{
+	char sql[200];
+	int rc, on;
+
+	rc = sqlite3_open_v2(d->path, out, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, "batondb");
+	if (rc)
+		return rc;
+	sqlite3_limit(*out, SQLITE_LIMIT_LENGTH, (int)max_value);
+	sqlite3_limit(*out, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_limit(*out, SQLITE_LIMIT_WORKER_THREADS, 0);
+	sqlite3_db_config(*out, SQLITE_DBCONFIG_DQS_DML, 0, &on);
+	sqlite3_db_config(*out, SQLITE_DBCONFIG_DQS_DDL, 0, &on);
+	sqlite3_db_config(*out, SQLITE_DBCONFIG_ENABLE_FKEY, 1, &on);
+	sqlite3_db_config(*out, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, &on);
+	/* The write lock keeps writers apart; this is for checkpoints and mixed modes. */
+	sqlite3_busy_timeout(*out, 10000);
+	snprintf(sql, sizeof(sql), "pragma journal_mode = wal; pragma synchronous = %s; pragma case_sensitive_like = on; "
+		 "pragma cache_size = -4096; pragma temp_store = memory", full_sync ? "full" : "normal");
+	return sqlite3_exec(*out, sql, NULL, NULL, NULL);
+}
+
+void db_lock(struct database *d, bool task)
+{
+	atomic_fetch_add(&d->waiting, 1);
+	if (task)
+		baton_mutex_lock(d->fair);
+	else
+		pthread_mutex_lock(&d->plain);
+	atomic_fetch_sub(&d->waiting, 1);
+}
+
+void db_unlock(struct database *d, bool task)
+{
+	if (task)
+		baton_mutex_unlock(d->fair);
+	else
+		pthread_mutex_unlock(&d->plain);
+}
+
+/* ----------------------------------------------------------------- errors */
+
+static void say(struct db_error *e, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void say(struct db_error *e, const char *code, const char *fmt, ...)
+{
+	va_list ap;
+
+	snprintf(e->code, sizeof(e->code), "%s", code);
+	va_start(ap, fmt);
+	vsnprintf(e->message, sizeof(e->message), fmt, ap);
+	va_end(ap);
+}
+
+/* "t.a, t.b": the unique index over these columns. */
+static void unique_index(sqlite3 *db, const char *columns, struct db_error *e)
+{
+	static const char find[] =
+		"select l.name from pragma_index_list(?1) l where l.\"unique\" and "
+		"(select group_concat(?1 || '.' || i.name, ', ') from pragma_index_info(l.name) i) = ?2";
+	const char *dot = strchr(columns, '.');
+	sqlite3_stmt *s;
+
+	if (!dot)
+		return;
+	snprintf(e->table, sizeof(e->table), "%.*s", (int)(dot - columns), columns);
+	if (sqlite3_prepare_v2(db, find, -1, &s, NULL))
+		return;
+	sqlite3_bind_text(s, 1, e->table, -1, SQLITE_STATIC);
+	sqlite3_bind_text(s, 2, columns, -1, SQLITE_STATIC);
+	if (sqlite3_step(s) == SQLITE_ROW)
+		snprintf(e->constraint, sizeof(e->constraint), "%s", sqlite3_column_text(s, 0));
+	sqlite3_finalize(s);
+}
+
+static void constraint(sqlite3 *db, int rc, const char *m, struct db_error *e)
+{
+	const char *what = strstr(m, "failed: "), *dot;
+
+	what = what ? what + 8 : "";
+	switch (rc) {
+	case SQLITE_CONSTRAINT_UNIQUE:
+	case SQLITE_CONSTRAINT_PRIMARYKEY:
+	case SQLITE_CONSTRAINT_ROWID:
+		if (!strncmp(what, "index '", 7))
+			snprintf(e->constraint, sizeof(e->constraint), "%.*s", (int)strcspn(what + 7, "'"), what + 7);
+		else
+			unique_index(db, what, e);
+		say(e, "23505", "duplicate key value violates unique constraint \"%s\"", *e->constraint ? e->constraint : what);
+		return;
+	case SQLITE_CONSTRAINT_NOTNULL:
+		dot = strchr(what, '.');
+		if (dot) {
+			snprintf(e->table, sizeof(e->table), "%.*s", (int)(dot - what), what);
+			snprintf(e->column, sizeof(e->column), "%s", dot + 1);
+		}
+		say(e, "23502", "null value in column \"%s\" of relation \"%s\" violates not-null constraint", e->column, e->table);
+		return;
+	case SQLITE_CONSTRAINT_FOREIGNKEY:
+		say(e, "23503", "insert or update or delete violates a foreign key constraint");
+		return;
+	case SQLITE_CONSTRAINT_CHECK:
+		/* What columns take is checked under a name of our own. */
+		if (!strncmp(what, "baton_type ", 11)) {
+			say(e, "22P02", "invalid input for a column of type %s", what + 11);
+			return;
+		}
+		if (!strncmp(what, "baton_length ", 13)) {
+			say(e, "22001", "value too long for type %s", what + 13);
+			return;
+		}
+		snprintf(e->constraint, sizeof(e->constraint), "%s", what);
+		say(e, "23514", "new row violates check constraint \"%s\"", what);
+		return;
+	default:
+		say(e, "23000", "%s", m);
+	}
+}
+
+static const struct {
+	const char *begins, *code, *message;	/* %s: what follows */
+} known[] = {
+	{ "no such table: ", "42P01", "relation \"%s\" does not exist" },
+	{ "no such view: ", "42P01", "view \"%s\" does not exist" },
+	{ "no such index: ", "42704", "index \"%s\" does not exist" },
+	{ "no such column: ", "42703", "column \"%s\" does not exist" },
+	{ "no such savepoint: ", "3B001", "savepoint \"%s\" does not exist" },
+	{ "no such function: ", "42883", "function %s does not exist" },
+	{ "wrong number of arguments to function ", "42883", "function %s does not exist with so many arguments" },
+	{ "ambiguous column name: ", "42702", "column reference \"%s\" is ambiguous" },
+	{ "misuse of aggregate", "42803", "aggregate functions are not allowed here%s" },
+	{ "LIKE or GLOB pattern too complex", "54000", "pattern too complex%s" },
+	{ "string or blob too big", "54000", "value too large%s" },
+	{ "too many ", "54000", "too many %s" },
+	{ "parser stack overflow", "54001", "expression too complex%s" },
+	{ "Expression tree is too large", "54001", "expression too complex%s" },
+	{ "integer overflow", "22003", "bigint out of range%s" },
+};
+
+static int characters(const char *s, size_t bytes)
+{
+	int n = 1;
+
+	for (; bytes && *s; s++, bytes--)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
+static void plain_error(sqlite3 *db, const char *m, const struct sql *s, const char *source, struct db_error *e)
+{
+	int offset = sqlite3_error_offset(db);
+	const char *near, *end, *has;
+	size_t at;
+	unsigned i;
+
+	/* An SQLSTATE of our own functions' making. */
+	if (strlen(m) > 6 && m[5] == ':' && strspn(m, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5) {
+		char code[6];
+
+		memcpy(code, m, 5);
+		code[5] = 0;
+		say(e, code, "%s", m + 6);
+		return;
+	}
+	if (offset >= 0 && s && source) {
+		at = sql_source(s, offset);
+		if (at != SIZE_MAX)
+			e->position = characters(source, at);
+	}
+	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (!strncmp(m, known[i].begins, strlen(known[i].begins))) {
+			snprintf(e->code, sizeof(e->code), "%s", known[i].code);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			snprintf(e->message, sizeof(e->message), known[i].message, m + strlen(known[i].begins));
+#pragma GCC diagnostic pop
+			return;
+		}
+	if (!strncmp(m, "near \"", 6) && (end = strstr(m, "\": syntax error"))) {
+		near = m + 6;
+		say(e, "42601", "syntax error at or near \"%.*s\"", (int)(end - near), near);
+		return;
+	}
+	if (!strcmp(m, "incomplete input")) {
+		say(e, "42601", "syntax error at end of input");
+		return;
+	}
+	if (!strncmp(m, "table ", 6) && (has = strstr(m, " has no column named "))) {
+		say(e, "42703", "column \"%s\" of relation \"%.*s\" does not exist", has + 21, (int)(has - m - 6), m + 6);
+		return;
+	}
+	has = strstr(m, " already exists");
+	if (has) {
+		near = strchr(m, ' ') + 1;
+		say(e, "42P07", "relation \"%.*s\" already exists", (int)(has - near), near);
+		return;
+	}
+	if (strstr(m, "values for") && strstr(m, "columns")) {
+		say(e, "42601", "INSERT has more or fewer expressions than target columns");
+		return;
+	}
+	if (strstr(m, "unrecognized token")) {
+		say(e, "42601", "syntax error: %s", m);
+		return;
+	}
+	say(e, "42000", "%s", m);
+}
+
+void db_error(sqlite3 *db, int rc, const struct sql *s, const char *source, struct db_error *e)
+{
+	char m[400];
+
+	memset(e, 0, sizeof(*e));
+	snprintf(m, sizeof(m), "%s", sqlite3_errmsg(db));
+	switch (rc & 255) {
+	case SQLITE_CONSTRAINT:
+		constraint(db, rc, m, e);
+		return;
+	case SQLITE_INTERRUPT:
+		say(e, "57014", "canceling statement due to user request");
+		return;
+	case SQLITE_FULL:
+		say(e, "53100", "could not write to the database: no space left on device");
+		return;
+	case SQLITE_IOERR:
+		if (rc == SQLITE_IOERR_NOMEM)
+			say(e, "53200", "out of memory");
+		else if (sqlite3_system_errno(db) == ENOSPC)
+			say(e, "53100", "could not write to the database: no space left on device");
+		else
+			say(e, "58030", "could not read or write the database: %s", m);
+		return;
+	case SQLITE_NOMEM:
+		say(e, "53200", "out of memory");
+		return;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		if (rc == SQLITE_BUSY_SNAPSHOT)
+			say(e, "40001", "could not serialize access due to concurrent update");
+		else
+			say(e, "55P03", "could not obtain lock on the database");
+		return;
+	case SQLITE_READONLY:
+		say(e, "25006", "cannot write: the database is read-only");
+		return;
+	case SQLITE_TOOBIG:
+		say(e, "54000", "value too large");
+		return;
+	case SQLITE_MISMATCH:
+		say(e, "22P02", "invalid input for this column: %s", m);
+		return;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		say(e, "XX001", "the database file is damaged: %s", m);
+		return;
+	default:
+		plain_error(db, m, s, source, e);
+	}
+}

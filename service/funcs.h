@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* funcs.h - PostgreSQL's functions that SQLite has not, or has otherwise. */
+#ifndef BATONDB_FUNCS_H
+#define BATONDB_FUNCS_H
+
+#include <sqlite3.h>
+
+/* What functions want to know about who calls them. */
+struct funcs_env {
+	const char *user, *database;
+	int pid;
+	long long now;		/* us since 2000, of the transaction */
+	const char *(*setting)(void *arg, const char *name);
+	const char *(*set)(void *arg, const char *name, const char *value);	/* an error, or NULL */
+	int (*signal)(void *arg, int pid, int end);	/* cancel or terminate: found? */
+	const char *(*sleep)(void *arg, double seconds);	/* what interrupted it, or NULL */
+	void *arg;
+	long long lastval;
+};
+
+int funcs_register(sqlite3 *db, struct funcs_env *env);
+/* An error with an SQLSTATE of its own: "CODE:text", which errors_of() takes apart. */
+void funcs_error(sqlite3_context *c, const char *code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the columns of a statement's result are called and what type they have,
+ * from its tokens alone. What cannot be known so is left open (oid 0): a plain
+ * column's type is what SQLite says was declared, and an expression's is that
+ * of its first value.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sql.h"
+
+typedef const struct lex_tok *tokp;
+
+static struct coltype of(uint32_t oid)
+{
+	return (struct coltype){ oid, -1 };
+}
+
+static const struct {
+	const char *name;
+	uint32_t oid;
+} functions[] = {
+	{ "count", T_INT8 }, { "length", T_INT4 }, { "char_length", T_INT4 }, { "octet_length", T_INT4 },
+	{ "position", T_INT4 }, { "strpos", T_INT4 }, { "ascii", T_INT4 }, { "pg_backend_pid", T_INT4 },
+	{ "nextval", T_INT8 }, { "currval", T_INT8 }, { "setval", T_INT8 }, { "lastval", T_INT8 },
+	{ "row_number", T_INT8 }, { "rank", T_INT8 }, { "dense_rank", T_INT8 }, { "ntile", T_INT4 },
+	{ "avg", T_NUMERIC }, { "round", T_NUMERIC }, { "random", T_FLOAT8 }, { "sqrt", T_FLOAT8 },
+	{ "exp", T_FLOAT8 }, { "ln", T_FLOAT8 }, { "pi", T_FLOAT8 }, { "power", T_FLOAT8 }, { "date_part", T_FLOAT8 },
+	{ "extract", T_NUMERIC }, { "now", T_TIMESTAMPTZ }, { "clock_timestamp", T_TIMESTAMPTZ },
+	{ "statement_timestamp", T_TIMESTAMPTZ }, { "transaction_timestamp", T_TIMESTAMPTZ },
+	{ "to_timestamp", T_TIMESTAMPTZ }, { "upper", T_TEXT }, { "lower", T_TEXT }, { "substr", T_TEXT },
+	{ "substring", T_TEXT }, { "trim", T_TEXT }, { "ltrim", T_TEXT }, { "rtrim", T_TEXT }, { "btrim", T_TEXT },
+	{ "replace", T_TEXT }, { "concat", T_TEXT }, { "concat_ws", T_TEXT }, { "md5", T_TEXT }, { "repeat", T_TEXT },
+	{ "left", T_TEXT }, { "right", T_TEXT }, { "lpad", T_TEXT }, { "rpad", T_TEXT }, { "initcap", T_TEXT },
+	{ "reverse", T_TEXT }, { "split_part", T_TEXT }, { "string_agg", T_TEXT }, { "to_char", T_TEXT },
+	{ "format_type", T_TEXT }, { "version", T_TEXT }, { "current_database", T_NAME }, { "current_schema", T_NAME },
+	{ "pg_get_userbyid", T_NAME }, { "current_setting", T_TEXT }, { "set_config", T_TEXT }, { "chr", T_TEXT },
+	{ "array_to_string", T_TEXT }, { "array_agg", T_TEXT_ARRAY }, { "quote_ident", T_TEXT },
+	{ "quote_literal", T_TEXT }, { "bool_and", T_BOOL }, { "bool_or", T_BOOL }, { "every", T_BOOL },
+	{ "exists", T_BOOL }, { "pg_table_is_visible", T_BOOL }, { "pg_is_in_recovery", T_BOOL },
+	{ "has_table_privilege", T_BOOL }, { "pg_sleep", T_VOID }, { "generate_series", T_INT4 },
+	{ "pg_cancel_backend", T_BOOL }, { "pg_terminate_backend", T_BOOL }, { "encode", T_TEXT },
+	{ "decode", T_BYTEA }, { "pg_table_size", T_INT8 }, { "pg_database_size", T_INT8 },
+	{ "pg_total_relation_size", T_INT8 }, { "pg_relation_size", T_INT8 }, { "pg_size_pretty", T_TEXT },
+	{ "starts_with", T_BOOL }, { "txid_current", T_INT8 },
+	{ "gen_random_uuid", T_UUID }, { "translate", T_TEXT }, { "obj_description", T_TEXT },
+};
+
+static int rank_of(uint32_t oid)
+{
+	return oid == T_INT2 ? 1 : oid == T_INT4 ? 2 : oid == T_INT8 ? 3 : oid == T_NUMERIC ? 4 :
+	       oid == T_FLOAT4 ? 5 : oid == T_FLOAT8 ? 6 : 0;
+}
+
+static bool is_any(tokp t, const char *const *words)
+{
+	for (; *words; words++)
+		if (lex_is(t, *words))
+			return true;
+	return false;
+}
+
+/* Behind what stands at t: the next token at this depth, CASE ... END skipped. */
+static tokp step(tokp t, tokp end)
+{
+	int depth = 0;
+
+	if (lex_is(t, "case")) {
+		for (; t < end; t++) {
+			if (lex_is(t, "case"))
+				depth++;
+			else if (lex_is(t, "end") && !--depth)
+				break;
+		}
+	} else {
+		t = lex_close(t);
+	}
+	return t < end ? t + 1 : end;
+}
+
+static struct coltype expr(const struct sql *s, tokp t, tokp end, int depth);
+
+/* The first select list within (SELECT ...). */
+static tokp select_list(tokp t, tokp end, tokp *to)
+{
+	static const char *const ends[] = { "from", "where", "group", "having", "order", "limit", "offset", "union",
+					    "intersect", "except", "fetch", "for", "into", "window", NULL };
+	tokp p;
+
+	t++;
+	if (lex_is(t, "all") || lex_is(t, "distinct"))
+		t++;
+	for (p = t; p < end && !is_any(p, ends); p = step(p, end))
+		;
+	*to = p;
+	return t;
+}
+
+static struct coltype function(const struct sql *s, tokp t, tokp close, int depth)
+{
+	struct coltype a, b;
+	unsigned i;
+	tokp comma;
+
+	if (lex_is(t, "cast")) {
+		bool serial;
+		tokp p;
+
+		for (p = t + 2; p < close && !lex_is(p, "as"); p = step(p, close))
+			;
+		return p < close && type_parse(p + 1, &a, &serial) ? a : of(0);
+	}
+	if (lex_is(t, "round")) {
+		comma = sql_comma(t + 2, close);
+		a = of(T_NUMERIC);
+		if (comma < close && comma[1].kind == LEX_INT)
+			a.mod = (38 << 16 | atoi(comma[1].s)) + 4;
+		else if (comma == close)
+			a.mod = (38 << 16) + 4;
+		return a;
+	}
+	if (lex_is(t, "date_trunc")) {
+		a = expr(s, sql_comma(t + 2, close) + 1, close, depth + 1);
+		return a.oid == T_DATE ? of(T_TIMESTAMPTZ) : a;
+	}
+	if (lex_is(t, "sum")) {
+		a = expr(s, t + 2, close, depth + 1);
+		return a.oid == T_INT8 ? of(T_NUMERIC) : rank_of(a.oid) > 3 ? of(a.oid) : rank_of(a.oid) ? of(T_INT8) : of(0);
+	}
+	if (lex_is(t, "min") || lex_is(t, "max") || lex_is(t, "coalesce") || lex_is(t, "greatest") ||
+	    lex_is(t, "least") || lex_is(t, "nullif") || lex_is(t, "abs") || lex_is(t, "lag") || lex_is(t, "lead") ||
+	    lex_is(t, "first_value") || lex_is(t, "last_value")) {
+		comma = sql_comma(t + 2, close);
+		a = expr(s, t + 2, comma, depth + 1);
+		b = comma < close && !a.oid ? expr(s, comma + 1, sql_comma(comma + 1, close), depth + 1) : a;
+		return of(rank_of(a.oid) ? a.oid : lex_is(t, "coalesce") && !a.oid && b.oid != T_TEXT ? 0 : a.oid);
+	}
+	if (lex_is(t, "ceil") || lex_is(t, "floor") || lex_is(t, "ceiling") || lex_is(t, "trunc") || lex_is(t, "mod")) {
+		a = expr(s, t + 2, sql_comma(t + 2, close), depth + 1);
+		return a.oid == T_INT4 && !lex_is(t, "mod") ? of(T_FLOAT8) : of(a.oid);
+	}
+	for (i = 0; i < sizeof(functions) / sizeof(*functions); i++)
+		if (lex_is(t, functions[i].name))
+			return of(functions[i].oid);
+	return of(0);
+}
+
+/* One operand: what stands at t and nothing else before end. */
+static struct coltype primary(const struct sql *s, tokp t, tokp end, int depth)
+{
+	struct coltype ty;
+	bool serial;
+	long long v;
+	unsigned k;
+	tokp to, p;
+
+	while (t < end && (lex_is(t, "-") || lex_is(t, "+")))
+		t++;
+	if (t == end)
+		return of(0);
+	switch (t->kind) {
+	case LEX_INT:
+		v = t->n > 18 ? INT64_MAX : atoll(t->s);
+		return of(t->n > 18 ? T_NUMERIC : v > INT32_MAX ? T_INT8 : T_INT4);
+	case LEX_NUMBER:
+		return of(T_NUMERIC);
+	case LEX_STRING:
+		return of(T_TEXT);
+	case LEX_PARAM:
+		k = (unsigned)atoi(t->s);
+		return k && k <= s->n_params && s->params[k - 1].oid ? s->params[k - 1] : of(0);
+	case LEX_OP:
+		if (lex_is(t, "(") && lex_is(t + 1, "select")) {
+			p = select_list(t + 1, lex_close(t), &to);
+			return expr(s, p, sql_comma(p, to), depth + 1);
+		}
+		return lex_is(t, "(") ? expr(s, t + 1, lex_close(t), depth + 1) : of(0);
+	case LEX_ID:
+		break;
+	default:
+		return of(0);
+	}
+	if (lex_is(t, "true") || lex_is(t, "false") || lex_is(t, "exists"))
+		return of(T_BOOL);
+	if (lex_is(t, "null"))
+		return of(T_TEXT);
+	if (lex_is(t, "current_timestamp"))
+		return of(T_TIMESTAMPTZ);
+	if (lex_is(t, "current_date"))
+		return of(T_DATE);
+	if (lex_is(t, "localtimestamp"))
+		return of(T_TIMESTAMP);
+	if (lex_is(t, "current_user") || lex_is(t, "session_user") || lex_is(t, "user"))
+		return of(T_NAME);
+	if (lex_is(t, "array"))
+		return of(t[1].kind == LEX_OP && t[2].kind == LEX_INT ? T_INT4_ARRAY : T_TEXT_ARRAY);
+	if (lex_is(t, "case")) {
+		for (p = t + 1; p < end; p = step(p, end))
+			if (lex_is(p, "then")) {
+				for (to = p + 1; to < end && !lex_is(to, "when") && !lex_is(to, "else") && !lex_is(to, "end");
+				     to = step(to, end))
+					;
+				return expr(s, p + 1, to, depth + 1);
+			}
+		return of(0);
+	}
+	if (t + 1 < end && t[1].kind == LEX_STRING && type_parse(t, &ty, &serial) == 1)
+		return ty;
+	while (t + 2 < end && lex_is(t + 1, "."))
+		t += 2;
+	return t + 1 < end && lex_is(t + 1, "(") ? function(s, t, lex_close(t + 1), depth) : of(0);
+}
+
+static struct coltype expr(const struct sql *s, tokp t, tokp end, int depth)
+{
+	static const char *const logic[] = { "and", "or", "not", "=", "<", ">", "<=", ">=", "<>", "!=", "like", "ilike",
+					     "in", "is", "between", "~", "!~", "~*", "!~*", "isnull", "notnull", NULL };
+	static const char *const arith[] = { "+", "-", "*", "/", "%", NULL };
+	struct coltype best = of(0), ty;
+	bool open = false, math = false;
+	tokp p, from;
+	bool serial;
+	unsigned n;
+
+	if (depth > 20 || t >= end)
+		return of(0);
+	for (p = t; p < end; p = step(p, end))
+		if (is_any(p, logic))
+			return of(T_BOOL);
+	for (p = t; p < end; p = step(p, end))
+		if (lex_is(p, "||"))
+			return of(T_TEXT);
+	/* Operands of arithmetic, each with its casts. */
+	for (from = p = t; p <= end; p = p < end ? step(p, end) : end + 1) {
+		if (p < end && !(is_any(p, arith) && p > from))
+			continue;
+		math |= p < end;
+		ty = of(0);
+		{
+			tokp q, last = NULL;
+
+			for (q = from; q < p; q = step(q, p))
+				if (lex_is(q, "::"))
+					last = q;
+			if (last) {
+				n = type_parse(last + 1, &ty, &serial);
+				if (!n)
+					ty = of(0);
+			} else {
+				ty = primary(s, from, p, depth);
+			}
+		}
+		if (!math && p == end)
+			return ty;
+		if (ty.oid == T_TIMESTAMPTZ || ty.oid == T_TIMESTAMP || ty.oid == T_DATE)
+			return of(0);
+		if (!rank_of(ty.oid))
+			open = true;
+		else if (rank_of(ty.oid) > rank_of(best.oid))
+			best = of(ty.oid);
+		from = p + 1;
+	}
+	return open && rank_of(best.oid) < 4 ? of(0) : best;
+}
+
+static char *name_of(tokp t, tokp end)
+{
+	struct coltype ty;
+	bool serial;
+	tokp p, cast = NULL, to;
+
+	for (p = t; p < end; p = step(p, end)) {
+		if (lex_is(p, "::"))
+			cast = p;
+		else if (p->kind == LEX_OP && !lex_is(p, ".") && !lex_is(p, "(") && !lex_is(p, "["))
+			return strdup("?column?");
+	}
+	if (cast) {
+		char *inner = name_of(t, cast);
+
+		if (inner && strcmp(inner, "?column?"))
+			return inner;
+		free(inner);
+		if (type_parse(cast + 1, &ty, &serial))
+			return strdup(type_of(ty.oid)->name);
+		return strdup("?column?");
+	}
+	if (lex_is(t, "(")) {
+		if (!lex_is(t + 1, "select"))
+			return name_of(t + 1, lex_close(t));
+		p = select_list(t + 1, lex_close(t), &to);
+		end = sql_comma(p, to);
+		for (to = p; to < end; to++)
+			if (lex_is(to, "as") && lex_name(to + 1))
+				return strdup(to[1].s);
+		return name_of(p, end);
+	}
+	if (t->kind == LEX_QUOTED && t + 1 == end)
+		return strdup(t->s);
+	if (!lex_name(t))
+		return strdup("?column?");
+	if (lex_is(t, "true") || lex_is(t, "false"))
+		return strdup("bool");
+	if (lex_is(t, "null"))
+		return strdup("?column?");
+	if (lex_is(t, "case"))
+		return strdup("case");
+	if (lex_is(t, "cast")) {
+		for (p = t + 2; p < end && !lex_is(p, "as"); p = step(p, end))
+			;
+		if (lex_name(t + 2) && p == t + 3)
+			return strdup(t[2].s);
+		if (p < end && type_parse(p + 1, &ty, &serial))
+			return strdup(type_of(ty.oid)->name);
+	}
+	if (t + 1 < end && t[1].kind == LEX_STRING && type_parse(t, &ty, &serial) == 1)
+		return strdup(type_of(ty.oid)->name);
+	while (t + 2 < end && lex_is(t + 1, "."))
+		t += 2;
+	for (p = t; p < end; p = step(p, end))
+		if (is_any(p, (const char *const[]){ "and", "or", "not", "like", "ilike", "in", "is", "between", NULL }))
+			return strdup("?column?");
+	if (lex_is(t, "position"))
+		return strdup("position");
+	if (lex_is(t, "trim"))
+		return strdup("btrim");
+	return strdup(t->s);
+}
+
+static bool column(struct sql *s, tokp t, tokp end)
+{
+	struct sql_col *c = realloc(s->cols, (s->n_cols + 1) * sizeof(*c));
+	static const char *const no_alias[] = { "end", "null", "true", "false", "desc", "asc", "isnull", "notnull", NULL };
+
+	if (!c)
+		return false;
+	s->cols = c;
+	c += s->n_cols++;
+	*c = (struct sql_col){ 0 };
+	if (t < end && lex_is(end - 1, "*") && (end - 1 == t || lex_is(end - 2, "."))) {
+		c->star = true;
+		return true;
+	}
+	if (end - t >= 3 && lex_is(end - 2, "as")) {
+		c->name = strdup(end[-1].s);
+		end -= 2;
+	} else if (end - t >= 2 && lex_name(end - 1) && !is_any(end - 1, no_alias) && !lex_is(end - 2, ".") &&
+		   !lex_is(end - 2, "::") && (end[-2].kind != LEX_OP || lex_is(end - 2, ")") || lex_is(end - 2, "]")) &&
+		   !is_any(end - 2, (const char *const[]){ "is", "not", "and", "or", "precision", "time", "from", "double",
+							 "character", "distinct", NULL }) &&
+		   !lex_is(end - 1, "zone") && !lex_is(end - 1, "precision") && !lex_is(end - 1, "varying")) {
+		c->name = strdup(end[-1].s);
+		end -= 1;
+	} else {
+		c->name = t < end ? name_of(t, end) : NULL;
+	}
+	if (t < end)
+		c->type = expr(s, t, end, 0);
+	return c->name || t == end;
+}
+
+bool sql_columns(struct sql *s, tokp t, tokp end)
+{
+	static const char *const verbs[] = { "select", "returning", "values", "table", NULL };
+	tokp to, comma;
+
+	while (t < end && lex_is(t, "(")) {
+		end = lex_close(t) < end ? lex_close(t) : end;
+		t++;
+	}
+	/* The main SELECT, or what stands behind RETURNING. */
+	if (s->kind == SQL_WRITE) {
+		for (; t < end && !lex_is(t, "returning"); t = step(t, end))
+			;
+	} else {
+		for (; t < end && !is_any(t, verbs); t = step(t, end))
+			;
+	}
+	if (t == end)
+		return true;
+	if (lex_is(t, "values")) {
+		unsigned k = 0;
+
+		if (!lex_is(t + 1, "("))
+			return true;
+		to = lex_close(t + 1);
+		for (t += 2; t < to; t = comma + 1) {
+			char name[32];
+
+			comma = sql_comma(t, to);
+			if (!column(s, t, comma))
+				return false;
+			free(s->cols[s->n_cols - 1].name);
+			sprintf(name, "column%u", ++k);
+			s->cols[s->n_cols - 1].name = strdup(name);
+		}
+		return true;
+	}
+	if (lex_is(t, "table"))
+		return true;
+	if (lex_is(t, "returning")) {
+		t++;
+		to = end;
+	} else {
+		t = select_list(t, end, &to);
+	}
+	for (; t < to; t = comma + 1) {
+		comma = sql_comma(t, to);
+		if (!column(s, t, comma))
+			return false;
+	}
+	return true;
+}

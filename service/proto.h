@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * proto.h - the PostgreSQL wire protocol, version 3: bytes to messages and back.
+ * Pure: no socket, no allocation, nothing outside of what it is given. What a
+ * client sends is believed in nothing: every length is checked before it is
+ * used, and what a parsed message points to lies within its body.
+ */
+#ifndef BATONDB_PROTO_H
+#define BATONDB_PROTO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+#define PROTO_V3		196608u		/* 3.0 */
+#define PROTO_CANCEL		80877102u
+#define PROTO_SSL		80877103u
+#define PROTO_GSS		80877104u
+#define PROTO_STARTUP_MAX	10000		/* bytes, as PostgreSQL has it */
+#define PROTO_MSG_MIN		5
+
+/* Takes values from a message's body; after one that is not there all are 0. */
+struct proto_rd {
+	const uint8_t *p, *end;
+	bool bad;
+};
+
+struct proto_rd proto_rd(const void *p, size_t n);
+uint8_t proto_u8(struct proto_rd *r);
+uint16_t proto_u16(struct proto_rd *r);
+uint32_t proto_u32(struct proto_rd *r);
+const char *proto_str(struct proto_rd *r);	/* "" if there is none */
+const uint8_t *proto_bytes(struct proto_rd *r, size_t n);
+/* All was there, and nothing is left. */
+bool proto_done(const struct proto_rd *r);
+
+struct proto_msg {
+	char type;		/* 0: of a connection's beginning */
+	const char *body;
+	uint32_t len;		/* of the body */
+};
+
+/*
+ * The first message of n bytes; begin: it has no type yet. Returns how many
+ * bytes it took; 0: it is not complete; -1: it can never be, *why says so.
+ * *need: the bytes of the whole message where its length is known, else 0.
+ */
+long proto_next(const char *p, size_t n, bool begin, size_t max, struct proto_msg *m,
+		size_t *need, const char **why);
+
+struct proto_startup {
+	uint32_t code;		/* a version, or PROTO_CANCEL, SSL, GSS */
+	uint32_t pid, key;	/* of PROTO_CANCEL */
+	const char *params;	/* name, value, name, value ..., each NUL-ended; then NUL */
+};
+bool proto_startup(const struct proto_msg *m, struct proto_startup *out);
+/* The value of a startup parameter, or NULL. */
+const char *proto_param(const struct proto_startup *s, const char *name);
+
+struct proto_parse {
+	const char *name, *query;
+	unsigned n;
+	const uint8_t *oids;	/* n of 4 bytes */
+};
+bool proto_parse(const struct proto_msg *m, struct proto_parse *out);
+
+struct proto_bind {
+	const char *portal, *stmt;
+	unsigned n_formats, n, n_results;
+	const uint8_t *formats, *results;	/* of 2 bytes */
+	struct proto_rd values;			/* n of proto_value() */
+};
+bool proto_bind(const struct proto_msg *m, struct proto_bind *out);
+/* The next parameter; *len is -1 for NULL. */
+const uint8_t *proto_value(struct proto_rd *values, int32_t *len);
+/* Format number i of n in an array: none means text, one means all. */
+uint16_t proto_format(const uint8_t *formats, unsigned n, unsigned i);
+
+/* Describe, Close: 'S' or 'P' and a name. */
+bool proto_target(const struct proto_msg *m, char *kind, const char **name);
+bool proto_execute(const struct proto_msg *m, const char **portal, uint32_t *rows);
+bool proto_query(const struct proto_msg *m, const char **text);
+bool proto_sasl_first(const struct proto_msg *m, const char **mechanism, const uint8_t **p, int32_t *n);
+
+/* What the server says. begin..end writes the length of what is between. */
+size_t proto_begin(struct buf *b, char type);
+void proto_end(struct buf *b, size_t at);
+void proto_put16(struct buf *b, uint16_t v);
+void proto_put32(struct buf *b, uint32_t v);
+void proto_put64(struct buf *b, uint64_t v);
+void proto_puts(struct buf *b, const char *s);		/* with its NUL */
+void proto_empty(struct buf *b, char type);		/* a message without a body */
+void proto_ready(struct buf *b, char status);
+void proto_status(struct buf *b, const char *name, const char *value);
+void proto_complete(struct buf *b, const char *tag);
+
+struct proto_error {
+	const char *severity;	/* "ERROR", "FATAL", "NOTICE" ... */
+	const char *code;	/* SQLSTATE */
+	const char *message, *detail, *hint;	/* the latter two may be NULL or "" */
+	const char *constraint, *table, *column; /* likewise */
+	int position;		/* in characters from 1; 0: none */
+};
+void proto_error(struct buf *b, const struct proto_error *e);
+
+#endif

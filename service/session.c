@@ -1,0 +1,818 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A connection from its beginning to its end, and what others may do to it. */
+#include "session.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define STACK (1 << 20)
+
+/* ----------------------------------------------------------------- errors */
+
+static void send_error(struct session *s, struct proto_error *e)
+{
+	proto_error(&s->out, e);
+}
+
+static bool fail(struct session *s, struct proto_error *e)
+{
+	e->severity = "ERROR";
+	send_error(s, e);
+	if (s->tx == TX_OPEN)
+		s->tx = TX_FAILED;
+	s->skipping = s->extended;
+	return false;
+}
+
+__attribute__((format(printf, 4, 0)))
+static void verr(struct session *s, const char *code, const char *hint, const char *fmt, va_list ap)
+{
+	char text[500];
+	struct proto_error e = { .code = code, .hint = hint, .message = text };
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	fail(s, &e);
+}
+
+bool err(struct session *s, const char *code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	verr(s, code, NULL, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+bool err_hint(struct session *s, const char *code, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	verr(s, code, hint, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+bool err_at(struct session *s, const struct sql_error *at, const char *source)
+{
+	struct proto_error e = { .code = at->code, .message = at->text };
+	size_t i;
+
+	if (at->at != SIZE_MAX)
+		for (i = 0, e.position = 1; i < at->at && source[i]; i++)
+			e.position += (source[i] & 0xc0) != 0x80;
+	return fail(s, &e);
+}
+
+bool err_db(struct session *s, int rc, const struct stmt *st)
+{
+	struct db_error d;
+	struct proto_error e = { 0 };
+
+	db_error(s->db, rc, st ? &st->sql : NULL, st ? st->source : NULL, &d);
+	if (!strcmp(d.code, "57014") && s->timed_out)
+		snprintf(d.message, sizeof(d.message), "canceling statement due to statement timeout");
+	e.code = d.code;
+	e.message = d.message;
+	e.constraint = d.constraint;
+	e.table = d.table;
+	e.column = d.column;
+	e.position = d.position;
+	if (strchr("5X", d.code[0]) && strcmp(d.code, "57014"))
+		log_line(LOG_ERROR, d.message, "code", d.code, "database", s->database->name, NULL);
+	return fail(s, &e);
+}
+
+void notice(struct session *s, const char *code, const char *fmt, ...)
+{
+	struct proto_error e = { .severity = !strncmp(code, "25", 2) ? "WARNING" : "NOTICE", .code = code };
+	const char *least = setting_get(s, "client_min_messages");
+	char text[500];
+	va_list ap;
+
+	if (!strcmp(least, "error") || (e.severity[0] == 'N' && !strcmp(least, "warning")))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	e.message = text;
+	send_error(s, &e);
+}
+
+void fatal(struct session *s, const char *code, const char *fmt, ...)
+{
+	struct proto_error e = { .severity = "FATAL", .code = code };
+	char text[500];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	e.message = text;
+	log_line(LOG_WARN, text, "peer", s->peer, "user", s->role ? s->role->name : "", "code", code, NULL);
+	send_error(s, &e);
+	net_flush(s);
+	s->dead = true;
+}
+
+/* ------------------------------------------------------- from other threads */
+
+int session_signal(uint32_t pid, int how)
+{
+	struct session *s;
+
+	pthread_mutex_lock(&server.lock);
+	for (s = server.sessions; s && s->pid != pid; s = s->next)
+		;
+	if (s) {
+		s->cancel = how;
+		pthread_mutex_lock(&s->lock);
+		if (s->request)
+			baton_request_cancel(s->request);
+		pthread_mutex_unlock(&s->lock);
+		if (how == 2)
+			shutdown(s->fd, SHUT_RD);
+	}
+	pthread_mutex_unlock(&server.lock);
+	return s != NULL;
+}
+
+void session_cancel(uint32_t pid, uint32_t key)
+{
+	struct session *s;
+	bool found = false;
+
+	pthread_mutex_lock(&server.lock);
+	for (s = server.sessions; s; s = s->next)
+		if (s->pid == pid && s->key == key)
+			found = true;
+	pthread_mutex_unlock(&server.lock);
+	if (found)
+		session_signal(pid, 1);
+}
+
+void session_stop_all(bool now)
+{
+	struct session *s;
+
+	pthread_mutex_lock(&server.lock);
+	for (s = server.sessions; s; s = s->next)
+		/* Who is in a transaction may end it; who is idle is not waited for. */
+		if (now || s->state == STATE_STARTUP || (s->state == STATE_IDLE && s->tx == TX_NONE)) {
+			s->cancel = 2;
+			shutdown(s->fd, SHUT_RD);
+		}
+	pthread_mutex_unlock(&server.lock);
+}
+
+static const char *stamp(uint64_t ns, char *to, size_t n)
+{
+	struct buf b;
+
+	if (!ns)
+		return NULL;
+	buf_init(&b, 100);
+	time_format(&b, time_now() - (int64_t)((baton_clock_now() - ns) / 1000), T_TIMESTAMPTZ);
+	snprintf(to, n, "%s", buf_cstr(&b));
+	buf_free(&b);
+	return to;
+}
+
+void session_activity(struct cat_rows *rows)
+{
+	struct baton_request_times t;
+	struct session *s;
+	char text[64];
+
+	pthread_mutex_lock(&server.lock);
+	for (s = server.sessions; s; s = s->next) {
+		if (!s->role || !s->database)
+			continue;
+		memset(&t, 0, sizeof(t));
+		pthread_mutex_lock(&s->lock);
+		if (s->request && s->state != STATE_IDLE)
+			baton_request_times(s->request, &t, sizeof(t));
+		cat_text(rows, s->database->name);
+		cat_int(rows, s->pid);
+		cat_text(rows, s->role->name);
+		cat_text(rows, s->settings[0] ? s->settings[0] : "");
+		cat_text(rows, s->peer);
+		cat_text(rows, stamp(s->began, text, sizeof(text)));
+		cat_text(rows, s->tx ? stamp(s->xact_start, text, sizeof(text)) : NULL);
+		cat_text(rows, stamp(s->query_start, text, sizeof(text)));
+		cat_text(rows, s->state == STATE_QUEUED ? "queued" : s->state == STATE_LOCK ? "lock" :
+			 s->state == STATE_ACTIVE ? "active" : s->tx == TX_FAILED ? "idle in transaction (aborted)" :
+			 s->tx ? "idle in transaction" : "idle");
+		cat_text(rows, s->query);
+		cat_text(rows, class_name(s->cls));
+		cat_num(rows, (double)t.waited / 1e6);
+		cat_num(rows, (double)t.throttled / 1e6);
+		cat_num(rows, (double)t.cpu / 1e6);
+		pthread_mutex_unlock(&s->lock);
+		rows->n++;
+	}
+	pthread_mutex_unlock(&server.lock);
+}
+
+/* CPU of the session's thread, as the kernel counts it. */
+static uint64_t cpu_of(const struct session *s)
+{
+	struct timespec ts;
+
+	return clock_gettime(s->clock, &ts) ? 0 : ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+void tenant_rows(struct cat_rows *rows)
+{
+	struct baton_tenant_stats st;
+	struct session *s;
+	struct role *r;
+	unsigned queued, running;
+	double now, capacity = 0;
+	uint64_t cpu;
+
+	pthread_mutex_lock(&server.lock);
+	for (r = server.roles; r; r = r->next) {
+		if (r->dropped)
+			continue;
+		memset(&st, 0, sizeof(st));
+		baton_tenant_stats(r->tenant, &st, sizeof(st));
+		cpu = r->cpu;
+		for (s = server.sessions, queued = running = 0; s; s = s->next) {
+			if (s->role == r && s->clock)
+				cpu += cpu_of(s);
+			queued += s->role == r && (s->state == STATE_QUEUED || s->state == STATE_LOCK);
+			running += s->role == r && s->state == STATE_ACTIVE;
+		}
+		capacity = (double)(server.conf.slots ? server.conf.slots : server.cpus) * 1e9;
+		cat_text(rows, r->name);
+		cat_text(rows, class_name(r->cls));
+		cat_num(rows, r->low_ppm / 1e4);
+		cat_num(rows, r->high_ppm / 1e4);
+		cat_num(rows, (double)st.cpu[BATON_TIER_LOW] / 1e6);
+		cat_num(rows, (double)st.cpu[BATON_TIER_HIGH] / 1e6);
+		/* % of the machine in the last second. */
+		now = capacity * r->low_ppm / 1e6 - (double)st.low_left;
+		cat_num(rows, now > 0 ? 100 * now / capacity : 0);
+		now = capacity * r->high_ppm / 1e6 - (double)st.high_left;
+		cat_num(rows, now > 0 ? 100 * now / capacity : 0);
+		cat_int(rows, (int64_t)st.admitted);
+		cat_int(rows, (int64_t)(st.rejected));
+		cat_int(rows, (int64_t)st.dropped);
+		cat_int(rows, (int64_t)st.finished);
+		cat_num(rows, (double)st.throttled / 1e6);
+		cat_num(rows, (double)st.wait_p50 / 1e6);
+		cat_num(rows, (double)st.wait_p99 / 1e6);
+		cat_num(rows, (double)st.wait_p999 / 1e6);
+		cat_num(rows, hist_quantile_ms(&r->latency, 0.5));
+		cat_num(rows, hist_quantile_ms(&r->latency, 0.99));
+		cat_num(rows, hist_quantile_ms(&r->latency, 0.999));
+		cat_int(rows, queued);
+		cat_int(rows, running);
+		cat_num(rows, (double)cpu / 1e6);
+		rows->n++;
+	}
+	pthread_mutex_unlock(&server.lock);
+}
+
+static void fill(void *arg, const char *table, struct cat_rows *rows)
+{
+	struct session *s = arg;
+	struct role_setting *v;
+	struct database *d;
+	struct role *r;
+	struct buf b;
+
+	if (!strcmp(table, "baton_activity")) {
+		session_activity(rows);
+		return;
+	}
+	if (!strcmp(table, "baton_tenants")) {
+		tenant_rows(rows);
+		return;
+	}
+	pthread_mutex_lock(&server.lock);
+	if (!strcmp(table, "baton_settings")) {
+		settings_rows(s, rows);
+	} else if (!strcmp(table, "baton_databases")) {
+		for (d = server.databases; d; d = d->next) {
+			cat_text(rows, d->name);
+			cat_int(rows, d->oid);
+		}
+	} else if (!strcmp(table, "baton_roles")) {
+		for (r = server.roles; r; r = r->next) {
+			if (r->dropped)
+				continue;
+			buf_init(&b, 1 << 16);
+			for (v = r->settings; v; v = v->next)
+				buf_fmt(&b, "%s\"%s=%s\"", b.len ? "," : "{", v->name, v->value);
+			if (b.len)
+				buf_ch(&b, '}');
+			cat_text(rows, r->name);
+			cat_int(rows, r->oid);
+			cat_int(rows, r->super);
+			cat_int(rows, r->login);
+			cat_int(rows, r->createdb);
+			cat_text(rows, b.len ? buf_cstr(&b) : NULL);
+			buf_free(&b);
+			cat_num(rows, r->low_ppm / 1e4);
+			cat_num(rows, r->high_ppm / 1e4);
+			cat_text(rows, class_name(r->cls));
+			cat_int(rows, r->verifier != NULL);
+		}
+	}
+	pthread_mutex_unlock(&server.lock);
+}
+
+/* ------------------------------------------------------------------- begin */
+
+static const char *env_setting(void *s, const char *name)
+{
+	return setting_get(s, name);
+}
+
+static const char *env_set(void *s, const char *name, const char *value)
+{
+	return setting_set(s, name, value);
+}
+
+static int env_signal(void *arg, int pid, int end)
+{
+	struct session *s = arg, *o;
+	bool may = s->role->super;
+
+	pthread_mutex_lock(&server.lock);
+	for (o = server.sessions; o && !may; o = o->next)
+		may = o->pid == (uint32_t)pid && o->role == s->role;
+	pthread_mutex_unlock(&server.lock);
+	return may ? session_signal(pid, end ? 2 : 1) : 0;
+}
+
+static const char *env_sleep(void *arg, double seconds)
+{
+	struct session *s = arg;
+
+	work_sleep(s, seconds);
+	return s->cancel ? "user request" : s->timed_out ? "statement timeout" : NULL;
+}
+
+/* Up to a startup packet with a version that we speak. */
+static bool negotiate(struct session *s, struct proto_startup *st)
+{
+	struct proto_msg m;
+
+	for (;;) {
+		if (!net_message(s, &m, true))
+			return false;
+		if (!proto_startup(&m, st)) {
+			fatal(s, "08P01", "invalid startup packet layout");
+			return false;
+		}
+		switch (st->code) {
+		case PROTO_CANCEL:
+			session_cancel(st->pid, st->key);
+			return false;
+		case PROTO_SSL:
+			if (s->ssl) {
+				fatal(s, "08P01", "a second SSLRequest");
+				return false;
+			}
+			buf_ch(&s->out, server.tls ? 'S' : 'N');
+			if (!net_flush(s) || (server.tls && !net_tls(s)))
+				return false;
+			break;
+		case PROTO_GSS:
+			buf_ch(&s->out, 'N');
+			break;
+		default:
+			if (st->code >> 16 == 3)
+				return true;
+			fatal(s, "0A000", "unsupported frontend protocol %u.%u: server supports 3.0", st->code >> 16, st->code & 65535);
+			return false;
+		}
+	}
+}
+
+/* -c name=value ..., as PGOPTIONS has it; \ before a blank. */
+static bool command_line(struct session *s, const char *p)
+{
+	char word[300], *eq;
+	const char *why;
+	size_t n;
+
+	while (*p) {
+		while (*p == ' ')
+			p++;
+		if (!strncmp(p, "-c", 2))
+			p += 2;
+		else if (!strncmp(p, "--", 2))
+			p += 2;
+		while (*p == ' ')
+			p++;
+		for (n = 0; *p && *p != ' ' && n < sizeof(word) - 1; p++) {
+			if (*p == '\\' && p[1])
+				p++;
+			word[n++] = *p;
+		}
+		word[n] = 0;
+		if (!n)
+			break;
+		eq = strchr(word, '=');
+		if (!eq) {
+			fatal(s, "42601", "invalid command-line argument for server process: %s", word);
+			return false;
+		}
+		*eq = 0;
+		why = setting_set(s, word, eq + 1);
+		if (why) {
+			fatal(s, "22023", "%s", why);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool startup_settings(struct session *s, const struct proto_startup *st)
+{
+	const char *p = st->params, *value, *why;
+
+	settings_reset(s);
+	for (; *p; p = value + strlen(value) + 1) {
+		value = p + strlen(p) + 1;
+		if (!strcmp(p, "user") || !strcmp(p, "database") || !strcmp(p, "replication") || !strncmp(p, "_pq_.", 5))
+			continue;
+		if (!strcmp(p, "options")) {
+			if (!command_line(s, value))
+				return false;
+			continue;
+		}
+		why = setting_set(s, p, value);
+		if (why) {
+			fatal(s, "22023", "%s", why);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool open_database(struct session *s)
+{
+	struct database *d;
+	int rc;
+
+	pthread_mutex_lock(&server.lock);
+	d = database_find(s->env.database);
+	if (d && !s->role->dropped) {
+		d->sessions++;
+		s->role->sessions++;
+		s->database = d;
+	}
+	pthread_mutex_unlock(&server.lock);
+	if (!s->database) {
+		fatal(s, "3D000", "database \"%s\" does not exist", s->env.database);
+		return false;
+	}
+	rc = db_open(d, &s->db, server.conf.max_value, server.conf.full_sync);
+	if (!rc)
+		rc = funcs_register(s->db, &s->env);
+	if (!rc)
+		rc = cat_register(s->db, fill, s);
+	if (rc) {
+		fatal(s, "58030", "cannot open database \"%s\": %s", s->env.database, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
+		return false;
+	}
+	sqlite3_progress_handler(s->db, 500, work_progress, s);
+	return true;
+}
+
+static bool begin(struct session *s)
+{
+	struct proto_startup st;
+	const char *user, *database;
+	size_t at;
+
+	net_timeout(s, server.conf.auth_timeout);
+	if (!negotiate(s, &st))
+		return false;
+	user = proto_param(&st, "user");
+	database = proto_param(&st, "database");
+	if (!user || !*user) {
+		fatal(s, "28000", "no PostgreSQL user name specified in startup packet");
+		return false;
+	}
+	/* The parameters lie in the input, which authentication reads on. */
+	s->env.user = strdup(user);
+	s->env.database = strdup(database && *database ? database : user);
+	if (server.n_sessions > (unsigned)server.conf.max_connections) {
+		server.refused++;
+		fatal(s, "53300", "sorry, too many clients already");
+		return false;
+	}
+	if (server.stopping) {
+		fatal(s, "57P03", "the database system is shutting down");
+		return false;
+	}
+	{
+		size_t len = 0, n;
+		char *copy;
+		bool ok;
+
+		while (st.params[len])
+			len += strlen(st.params + len) + 1;
+		n = len + 1;
+		copy = malloc(n);
+		if (!copy)
+			return false;
+		memcpy(copy, st.params, n);
+		st.params = copy;
+		ok = auth(s) && startup_settings(s, &st) && open_database(s);
+		free(copy);
+		if (!ok)
+			return false;
+	}
+	/* A newer minor version is answered with ours. */
+	if (st.code != PROTO_V3) {
+		at = proto_begin(&s->out, 'v');
+		proto_put32(&s->out, PROTO_V3);
+		proto_put32(&s->out, 0);
+		proto_end(&s->out, at);
+	}
+	settings_report(s);
+	at = proto_begin(&s->out, 'K');
+	proto_put32(&s->out, s->pid);
+	proto_put32(&s->out, s->key);
+	proto_end(&s->out, at);
+	proto_ready(&s->out, 'I');
+	s->state = STATE_IDLE;
+	net_timeout(s, server.conf.idle_timeout);
+	log_line(LOG_DEBUG, "connection", "peer", s->peer, "user", s->role->name, "database", s->database->name, NULL);
+	return true;
+}
+
+/* -------------------------------------------------------------------- loop */
+
+static void remember(struct session *s, const char *query)
+{
+	pthread_mutex_lock(&s->lock);
+	snprintf(s->query, sizeof(s->query), "%s", query);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* The end of what the client sent together: an implicit transaction is done. */
+static void finish(struct session *s, bool ok)
+{
+	if (s->tx == TX_NONE && s->working) {
+		if (!ok)
+			work_rollback(s);
+		else if (s->implicit || s->locked || s->portals)
+			ok = work_commit(s);
+	}
+	if (s->working && s->query_start)
+		hist_add(&s->role->latency, baton_clock_now() - s->arrived);
+	s->skipping = false;
+	proto_ready(&s->out, s->tx == TX_NONE ? 'I' : s->tx == TX_OPEN ? 'T' : 'E');
+	/* The answer is sent while it still counts as work. */
+	if (s->in_at == s->in.len)
+		net_flush(s);
+	if (s->tx == TX_NONE)
+		work_end(s);
+}
+
+static bool malformed(struct session *s, const struct proto_msg *m)
+{
+	fatal(s, "08P01", "malformed message of type '%c'", m->type >= 32 && m->type < 127 ? m->type : '?');
+	return false;
+}
+
+/* One message of the extended protocol. False: it has failed. */
+static bool extended(struct session *s, const struct proto_msg *m)
+{
+	struct proto_parse p;
+	struct proto_bind b;
+	const char *name;
+	uint32_t rows;
+	char kind;
+
+	switch (m->type) {
+	case 'P':
+		if (!proto_parse(m, &p))
+			return malformed(s, m);
+		remember(s, p.query);
+		return work_begin(s) && exec_parse(s, &p);
+	case 'B':
+		if (!proto_bind(m, &b))
+			return malformed(s, m);
+		return work_begin(s) && exec_bind(s, &b);
+	case 'D':
+		if (!proto_target(m, &kind, &name))
+			return malformed(s, m);
+		return work_begin(s) && exec_describe(s, kind, name);
+	case 'E':
+		if (!proto_execute(m, &name, &rows))
+			return malformed(s, m);
+		if (!work_begin(s))
+			return false;
+		work_clock(s);
+		return exec_execute(s, name, rows);
+	default:
+		if (!proto_target(m, &kind, &name))
+			return malformed(s, m);
+		exec_close(s, kind, name);
+		proto_empty(&s->out, '3');
+		return true;
+	}
+}
+
+static void serve(struct session *s)
+{
+	struct proto_msg m;
+	const char *text;
+	bool ok = true;
+
+	while (!s->dead && net_message(s, &m, false)) {
+		if (s->cancel == 2 || (server.stopping && s->tx == TX_NONE && !s->working)) {
+			fatal(s, "57P01", "terminating connection due to administrator command");
+			return;
+		}
+		switch (m.type) {
+		case 'Q':
+			if (!proto_query(&m, &text)) {
+				malformed(s, &m);
+				return;
+			}
+			s->extended = false;
+			remember(s, text);
+			ok = work_begin(s);
+			if (ok) {
+				work_clock(s);
+				ok = exec_simple(s, text);
+			}
+			finish(s, ok);
+			ok = true;
+			break;
+		case 'P':
+		case 'B':
+		case 'D':
+		case 'E':
+		case 'C':
+			s->extended = true;
+			if (!s->skipping)
+				ok &= extended(s, &m);
+			break;
+		case 'S':
+			s->extended = false;
+			finish(s, ok);
+			ok = true;
+			break;
+		case 'H':
+			net_flush(s);
+			break;
+		case 'd':
+		case 'c':
+		case 'f':
+			/* What is left of a COPY that failed. */
+			break;
+		case 'X':
+			return;
+		default:
+			fatal(s, "08P01", "invalid frontend message type %d", (unsigned char)m.type);
+			return;
+		}
+		if (s->out.len > OUT_HIGH)
+			net_flush(s);
+	}
+}
+
+static void end(struct session *s)
+{
+	/* Others find it no more, then what it held is given back. */
+	pthread_mutex_lock(&server.lock);
+	*s->prev = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	if (s->role && s->clock)
+		s->role->cpu += cpu_of(s);
+	pthread_mutex_unlock(&server.lock);
+	if (s->working && s->away)
+		work_begin(s);
+	if (s->db)
+		sqlite3_progress_handler(s->db, 0, NULL, NULL);
+	work_rollback(s);
+	exec_forget(s, true);
+	sqlite3_finalize(s->begin);
+	sqlite3_finalize(s->commit);
+	work_end(s);
+	if (s->db)
+		sqlite3_close(s->db);
+	baton_request_put(s->request);
+	settings_free(s);
+	if (s->ssl) {
+		SSL_shutdown(s->ssl);
+		SSL_free(s->ssl);
+	}
+	close(s->fd);
+	buf_free(&s->in);
+	buf_free(&s->out);
+	free((char *)s->env.user);
+	free((char *)s->env.database);
+	pthread_mutex_lock(&server.lock);
+	if (s->database) {
+		s->database->sessions--;
+		s->role->sessions--;
+	}
+	server.n_sessions--;
+	pthread_cond_broadcast(&server.ended);
+	pthread_mutex_unlock(&server.lock);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/*
+ * Whoever gets a question is to be looked at by the kernel at once, and not after
+ * the time slice of whoever answers one now: from Linux 6.12 on a thread may ask
+ * for a short slice. Who has more to do than that is the scheduler's to say.
+ */
+static void short_slice(void)
+{
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} a = { .size = 48, .runtime = 100000 };
+
+	syscall(SYS_sched_setattr, 0, &a, 0);
+}
+
+static void *session_main(void *arg)
+{
+	struct session *s = arg;
+
+	short_slice();
+	if (pthread_getcpuclockid(pthread_self(), &s->clock))
+		s->clock = 0;
+	if (begin(s))
+		serve(s);
+	end(s);
+	return NULL;
+}
+
+void session_start(int fd, const char *peer)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	int on = 1, idle = 60, interval = 10, count = 6, timeout = 90000;
+	static uint32_t pid = 1000;
+	pthread_attr_t attr;
+
+	if (!s) {
+		close(fd);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+	s->fd = fd;
+	s->began = baton_clock_now();
+	snprintf(s->peer, sizeof(s->peer), "%s", peer);
+	pthread_mutex_init(&s->lock, NULL);
+	buf_init(&s->in, server.conf.max_message + 65536);
+	buf_init(&s->out, server.conf.max_value * 2 + 4 * OUT_HIGH);
+	RAND_bytes((unsigned char *)&s->key, sizeof(s->key));
+	s->env.setting = env_setting;
+	s->env.set = env_set;
+	s->env.signal = env_signal;
+	s->env.sleep = env_sleep;
+	s->env.arg = s;
+	pthread_mutex_lock(&server.lock);
+	s->pid = pid = pid < INT32_MAX ? pid + 1 : 1001;
+	s->env.pid = (int)s->pid;
+	s->prev = &server.sessions;
+	s->next = server.sessions;
+	if (s->next)
+		s->next->prev = &s->next;
+	server.sessions = s;
+	server.n_sessions++;
+	pthread_mutex_unlock(&server.lock);
+	server.connections++;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&s->thread, &attr, session_main, s)) {
+		fatal(s, "53200", "no thread for the connection");
+		end(s);
+	}
+	pthread_attr_destroy(&attr);
+}

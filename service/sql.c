@@ -1,0 +1,807 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The rewriting. Tokens become pieces of text, in order; a cast is written
+ * behind its operand, so the pieces of the operand are looked for backwards.
+ */
+#include "sql.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct piece {
+	const char *s;		/* of the tokens, constant, or own */
+	size_t n, src;
+	enum lex_kind kind;
+	bool own;
+};
+
+struct out {
+	struct piece *p;
+	unsigned n, cap;
+	struct sql *sql;
+	struct sql_error *e;
+	bool failed;
+};
+
+bool sql_fail(struct sql_error *e, const char *code, const struct lex_tok *at, const char *fmt, ...)
+{
+	va_list ap;
+
+	e->code = code;
+	e->at = at ? at->at : SIZE_MAX;
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+bool sql_syntax(struct sql_error *e, const struct lex_tok *at, const struct lex *l)
+{
+	if (at->kind == LEX_END)
+		return sql_fail(e, "42601", at, "syntax error at end of input");
+	return sql_fail(e, "42601", at, "syntax error at or near \"%.*s\"", (int)(at->n < 80 ? at->n : 80), at->s);
+}
+
+static void stop(struct out *o, const char *code, const struct lex_tok *at, const char *what)
+{
+	if (!o->failed)
+		sql_fail(o->e, code, at, "%s", what);
+	o->failed = true;
+}
+
+static struct piece *put_at(struct out *o, unsigned i, enum lex_kind kind, const char *s, size_t n, size_t src)
+{
+	struct piece *p;
+
+	if (o->failed)
+		return NULL;
+	if (o->n == o->cap) {
+		o->cap = o->cap ? 2 * o->cap : 64;
+		p = realloc(o->p, o->cap * sizeof(*p));
+		if (!p) {
+			stop(o, "53200", NULL, "out of memory");
+			return NULL;
+		}
+		o->p = p;
+	}
+	p = o->p + i;
+	memmove(p + 1, p, (o->n - i) * sizeof(*p));
+	o->n++;
+	*p = (struct piece){ s, n, src, kind, false };
+	return p;
+}
+
+static void put(struct out *o, enum lex_kind kind, const char *s, size_t n, const struct lex_tok *src)
+{
+	put_at(o, o->n, kind, s, n, src->at);
+}
+
+static void put_op(struct out *o, const char *s, const struct lex_tok *src)
+{
+	put(o, LEX_OP, s, strlen(s), src);
+}
+
+static void put_id(struct out *o, const char *s, const struct lex_tok *src)
+{
+	put(o, LEX_ID, s, strlen(s), src);
+}
+
+static void put_own(struct out *o, enum lex_kind kind, struct buf *b, const struct lex_tok *src)
+{
+	struct piece *p = b->failed ? NULL : put_at(o, o->n, kind, b->p, b->len, src->at);
+
+	if (p)
+		p->own = true;
+	else
+		buf_free(b);
+}
+
+static void put_string(struct out *o, const struct lex_tok *t, const struct lex_tok *src)
+{
+	struct buf b;
+
+	buf_init(&b, 1 << 30);
+	buf_sql_str(&b, t->s, t->n);
+	put_own(o, LEX_STRING, &b, src);
+}
+
+static bool piece_is(const struct piece *p, const char *s)
+{
+	return (p->kind == LEX_OP || p->kind == LEX_ID) && p->n == strlen(s) && !memcmp(p->s, s, p->n);
+}
+
+/* Words that cannot be a function's name before a parenthesis. */
+static bool reserved(const struct piece *p)
+{
+	static const char *const words[] = {
+		"and", "or", "not", "in", "select", "from", "where", "on", "when", "then", "else", "case", "as",
+		"values", "is", "like", "between", "having", "by", "set", "returning", "limit", "exists", "union",
+		"all", "any", "using", "join", "return", "offset", "match", "regexp", "glob", "distinct",
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (piece_is(p, words[i]))
+			return true;
+	return false;
+}
+
+/* Where the operand begins that ends with the last piece. */
+static unsigned operand(const struct out *o)
+{
+	unsigned i = o->n - 1;
+	int depth = 0;
+
+	if (!o->n)
+		return 0;
+	if (piece_is(&o->p[i], ")") || piece_is(&o->p[i], "]")) {
+		for (;; i--) {
+			if (piece_is(&o->p[i], ")") || piece_is(&o->p[i], "]"))
+				depth++;
+			else if ((piece_is(&o->p[i], "(") || piece_is(&o->p[i], "[")) && !--depth)
+				break;
+			if (!i)
+				return 0;
+		}
+		if (!i || (o->p[i - 1].kind != LEX_ID && o->p[i - 1].kind != LEX_QUOTED) || reserved(&o->p[i - 1]))
+			return i;
+		i--;
+	} else if (piece_is(&o->p[i], "end")) {
+		for (;; i--) {
+			if (piece_is(&o->p[i], "end"))
+				depth++;
+			else if (piece_is(&o->p[i], "case") && !--depth)
+				break;
+			if (!i)
+				return 0;
+		}
+		return i;
+	}
+	while (i >= 2 && piece_is(&o->p[i - 1], ".") && (o->p[i].kind == LEX_ID || o->p[i].kind == LEX_QUOTED))
+		i -= 2;
+	return i;
+}
+
+/* The function that makes a value of this type; NULL: none is needed. */
+static const char *cast_of(struct coltype t)
+{
+	switch (t.oid) {
+	case T_INT2: return "baton_int2";
+	case T_INT4: return "baton_int4";
+	case T_INT8: return "baton_int8";
+	case T_OID: case T_XID: return "baton_oid";
+	case T_FLOAT4: case T_FLOAT8: return "baton_float";
+	case T_NUMERIC: return "baton_numeric";
+	case T_BOOL: return "baton_bool";
+	case T_DATE: return "baton_date";
+	case T_TIME: return "baton_time";
+	case T_TIMESTAMP: return "baton_timestamp";
+	case T_TIMESTAMPTZ: return "baton_timestamptz";
+	case T_BYTEA: return "baton_bytea";
+	case T_REGCLASS: return "baton_regclass";
+	case T_REGTYPE: return "baton_regtype";
+	case T_REGNAMESPACE: case T_REGROLE: case T_REGPROC: return "baton_reg";
+	default: return "baton_text";
+	}
+}
+
+/* The last operand, as a value of this type. */
+static void cast(struct out *o, unsigned begin, struct coltype t, const struct lex_tok *src)
+{
+	const char *f = cast_of(t);
+	struct buf b;
+
+	put_at(o, begin, LEX_OP, "(", 1, src->at);
+	put_at(o, begin, LEX_ID, f, strlen(f), src->at);
+	if (t.mod >= 4 && (t.oid == T_BPCHAR || t.oid == T_VARCHAR || t.oid == T_NUMERIC)) {
+		buf_init(&b, 100);
+		buf_fmt(&b, ", %d", t.mod - 4);
+		put_own(o, LEX_OP, &b, src);
+	} else if (t.oid == T_CHAR) {
+		put_op(o, ", 1", src);
+	}
+	put_op(o, ")", src);
+	/* What $1::int4 says about the parameter. */
+	if (o->n >= 4 && o->n - begin >= 4 && o->p[begin + 2].kind == LEX_PARAM && piece_is(&o->p[begin + 3], ")")) {
+		unsigned k = (unsigned)atoi(o->p[begin + 2].s + 1);
+
+		if (o->sql && k && k <= o->sql->n_params && !o->sql->params[k - 1].oid)
+			o->sql->params[k - 1] = t;
+	}
+}
+
+static void range(struct out *o, const struct lex_tok *t, const struct lex_tok *end);
+
+const struct lex_tok *sql_end(const struct lex_tok *t)
+{
+	while (t->kind != LEX_END && !lex_is(t, ";"))
+		t++;
+	return t;
+}
+
+const struct lex_tok *sql_comma(const struct lex_tok *t, const struct lex_tok *end)
+{
+	for (; t < end && !lex_is(t, ","); t++) {
+		t = lex_close(t);
+		if (t >= end)
+			return end;
+	}
+	return t;
+}
+
+/* The first of these words outside of parentheses, or end. */
+static const struct lex_tok *word_of(const struct lex_tok *t, const struct lex_tok *end, const char *const *words)
+{
+	unsigned i;
+
+	for (; t < end; t++) {
+		for (i = 0; words[i]; i++)
+			if (lex_is(t, words[i]))
+				return t;
+		t = lex_close(t);
+	}
+	return end;
+}
+
+static const char *const order_ends[] = { "limit", "offset", "fetch", "for", "rows", "range", "groups", "union",
+					  "intersect", "except", ")", ";", "on", "returning", "window", NULL };
+
+/* NULLs are the largest in PostgreSQL and the smallest in SQLite. */
+static const struct lex_tok *order_by(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
+{
+	const struct lex_tok *stop_at = word_of(t, end, order_ends), *to, *p;
+
+	while (t < stop_at) {
+		bool desc = false, nulls = false;
+
+		to = sql_comma(t, stop_at);
+		for (p = t; p < to; p++) {
+			if (lex_is(p, "nulls"))
+				nulls = true;
+			else if (lex_is(p, "desc"))
+				desc = true;
+			else if (lex_is(p, "using"))
+				stop(o, "0A000", p, "ORDER BY ... USING is not supported");
+			p = lex_close(p);
+		}
+		range(o, t, to);
+		if (!nulls)
+			put_id(o, desc ? "nulls first" : "nulls last", t);
+		if (to < stop_at)
+			put_op(o, ",", to);
+		t = to + (to < stop_at);
+	}
+	return stop_at;
+}
+
+/* LIMIT, OFFSET, FETCH and FOR, in any order. */
+static const struct lex_tok *limits(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
+{
+	static const char *const ends[] = { "limit", "offset", "fetch", "for", "union", ")", ";", "row", "rows", NULL };
+	const struct lex_tok *limit = NULL, *limit_end = NULL, *offset = NULL, *offset_end = NULL, *src = t;
+	bool one = false;
+
+	for (;;) {
+		if (t < end && lex_is(t, "limit")) {
+			limit = t + 1;
+			t = limit_end = word_of(limit, end, ends);
+			if (lex_is(limit, "all") || lex_is(limit, "null"))
+				limit = NULL;
+		} else if (t < end && lex_is(t, "offset")) {
+			offset = t + 1;
+			t = offset_end = word_of(offset, end, ends);
+			if (t < end && (lex_is(t, "row") || lex_is(t, "rows")))
+				t++;
+		} else if (t < end && lex_is(t, "fetch")) {
+			t += 2;
+			if (t < end && (lex_is(t, "row") || lex_is(t, "rows"))) {
+				one = true;
+			} else if (t < end) {
+				limit = t;
+				t = limit_end = word_of(limit, end, ends);
+			}
+			t += 2;
+			if (t > end)
+				t = end;
+		} else if (t < end && lex_is(t, "for")) {
+			if (o->sql)
+				o->sql->writes = true;
+			for (t++; t < end && !lex_is(t, ")") && !lex_is(t, "limit") && !lex_is(t, "offset");)
+				t++;
+		} else {
+			break;
+		}
+	}
+	if (limit || one || offset) {
+		put_id(o, "limit", src);
+		if (limit)
+			range(o, limit, limit_end);
+		else
+			put(o, LEX_INT, one ? "1" : "-1", one ? 1 : 2, src);
+		if (offset) {
+			put_id(o, "offset", src);
+			range(o, offset, offset_end);
+		}
+	}
+	return t;
+}
+
+/* f(a FROM b FOR c): f(a, b, c). */
+static void with_words(struct out *o, const struct lex_tok *name, const char *f, const struct lex_tok *close,
+		       const char *const *words)
+{
+	const struct lex_tok *t = name + 2, *to;
+
+	put_id(o, f, name);
+	put_op(o, "(", name);
+	while (t < close) {
+		to = word_of(t, close, words);
+		range(o, t, to);
+		if (to < close)
+			put_op(o, ",", to);
+		t = to + (to < close);
+	}
+	put_op(o, ")", close);
+}
+
+/* Functions with a syntax of their own; where t goes on, or NULL. */
+static const struct lex_tok *special(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
+{
+	static const char *const as[] = { "as", NULL }, *const from[] = { "from", NULL }, *const in[] = { "in", NULL },
+			  *const from_for[] = { "from", "for", NULL };
+	const struct lex_tok *close, *w;
+	struct coltype type;
+	unsigned begin;
+	bool serial;
+
+	if (t + 1 >= end || t->kind != LEX_ID)
+		return NULL;
+	if (lex_is(t, "array") && lex_is(t + 1, "[")) {
+		close = lex_close(t + 1);
+		put_id(o, "baton_array", t);
+		put_op(o, "(", t);
+		range(o, t + 2, close);
+		put_op(o, ")", close);
+		return close + 1;
+	}
+	if ((t[1].kind == LEX_STRING) && type_parse(t, &type, &serial) == 1) {
+		begin = o->n;
+		put_string(o, t + 1, t + 1);
+		cast(o, begin, type, t);
+		return t + 2;
+	}
+	if (!lex_is(t + 1, "("))
+		return NULL;
+	close = lex_close(t + 1);
+	if (close >= end)
+		return NULL;
+	if (lex_is(t, "left") || lex_is(t, "right")) {
+		put_id(o, lex_is(t, "left") ? "baton_left" : "baton_right", t);
+		range(o, t + 1, close + 1);
+		return close + 1;
+	}
+	if (lex_is(t, "cast")) {
+		w = word_of(t + 2, close, as);
+		if (w == close || !type_parse(w + 1, &type, &serial)) {
+			stop(o, "42704", w, "CAST needs AS and a type that there is");
+			return close + 1;
+		}
+		begin = o->n;
+		range(o, t + 2, w);
+		/* Of more than one piece: it is inside of the function's parentheses anyway. */
+		cast(o, begin, type, t);
+		return close + 1;
+	}
+	if (lex_is(t, "extract") && (t[2].kind == LEX_ID || t[2].kind == LEX_STRING) && lex_is(t + 3, "from")) {
+		put_id(o, "date_part", t);
+		put_op(o, "(", t);
+		put_string(o, t + 2, t + 2);
+		put_op(o, ",", t);
+		range(o, t + 4, close);
+		put_op(o, ")", close);
+		return close + 1;
+	}
+	if (lex_is(t, "substring") && word_of(t + 2, close, from_for) < close) {
+		with_words(o, t, "substr", close, from_for);
+		return close + 1;
+	}
+	if (lex_is(t, "position")) {
+		with_words(o, t, "baton_position", close, in);
+		return close + 1;
+	}
+	if (lex_is(t, "trim")) {
+		const char *f = "trim";
+
+		w = t + 2;
+		if (lex_is(w, "leading") || lex_is(w, "trailing") || lex_is(w, "both")) {
+			f = lex_is(w, "leading") ? "ltrim" : lex_is(w, "trailing") ? "rtrim" : "trim";
+			w++;
+		}
+		begin = word_of(w, close, from) < close;
+		put_id(o, f, t);
+		put_op(o, "(", t);
+		if (begin) {
+			const struct lex_tok *at = word_of(w, close, from);
+
+			range(o, at + 1, close);
+			if (at > w) {
+				put_op(o, ",", at);
+				range(o, w, at);
+			}
+		} else {
+			range(o, w, close);
+		}
+		put_op(o, ")", close);
+		return close + 1;
+	}
+	if (lex_is(t, "array") && lex_is(t + 2, "select")) {
+		put_op(o, "(with baton_a(x) as (", t);
+		range(o, t + 2, close);
+		put_op(o, ") select coalesce(array_agg(x), '{}') from baton_a)", close);
+		return close + 1;
+	}
+	if (lex_is(t, "operator")) {
+		struct lex_tok op = close[-1];
+
+		op.at = t->at;
+		range(o, &op, &op + 1);
+		return close + 1;
+	}
+	if (lex_is(t, "generate_series") && o->n &&
+	    (piece_is(&o->p[o->n - 1], "from") || piece_is(&o->p[o->n - 1], ",") || piece_is(&o->p[o->n - 1], "join"))) {
+		/* A function's result has its alias for a column's name. */
+		w = close + 1;
+		if (w < end && lex_is(w, "as"))
+			w++;
+		if (w < end && lex_name(w) && !lex_is(w, "where") && !lex_is(w, "order") && !lex_is(w, "group") &&
+		    !lex_is(w, "limit") && !lex_is(w, "join") && !lex_is(w, "cross") && !lex_is(w, "left")) {
+			const struct lex_tok *col = w;
+
+			if (w + 1 < end && lex_is(w + 1, "(") && lex_name(w + 2) && lex_is(w + 3, ")"))
+				col = w + 2;
+			put_op(o, "(select value as", t);
+			put(o, col->kind, col->s, col->n, col);
+			put_op(o, "from generate_series", t);
+			range(o, t + 1, close + 1);
+			put_op(o, ") as", t);
+			put(o, w->kind, w->s, w->n, w);
+			return col == w ? w + 1 : w + 4;
+		}
+		put_op(o, "(select value as generate_series from generate_series", t);
+		range(o, t + 1, close + 1);
+		put_op(o, ") as generate_series", t);
+		return close + 1;
+	}
+	if (lex_is(t, "unnest") && o->n && (piece_is(&o->p[o->n - 1], "from") || piece_is(&o->p[o->n - 1], ","))) {
+		put_op(o, "(select value as unnest from baton_unnest", t);
+		range(o, t + 1, close + 1);
+		put_op(o, ")", t);
+		return close + 1;
+	}
+	if ((lex_is(t, "any") || lex_is(t, "some") || lex_is(t, "all")) && o->n && !lex_is(t + 2, "select")) {
+		bool all = lex_is(t, "all");
+		struct piece *last = &o->p[o->n - 1];
+
+		if (!piece_is(last, all ? "<>" : "=") && !(all && piece_is(last, "!=")))
+			return NULL;
+		last->s = all ? "not in" : "in";
+		last->n = strlen(last->s);
+		put_op(o, "(select value from baton_unnest(", t);
+		range(o, t + 2, close);
+		put_op(o, "))", close);
+		return close + 1;
+	}
+	if ((lex_is(t, "any") || lex_is(t, "some")) && o->n && piece_is(&o->p[o->n - 1], "=")) {
+		o->p[o->n - 1].s = "in";
+		o->p[o->n - 1].n = 2;
+		range(o, t + 1, close + 1);
+		return close + 1;
+	}
+	return NULL;
+}
+
+static const struct {
+	const char *from, *to;
+} words[] = {
+	{ "current_timestamp", "now()" }, { "localtimestamp", "baton_timestamp(now())" },
+	{ "current_date", "baton_date(now())" }, { "current_time", "baton_time(now())" },
+	{ "localtime", "baton_time(now())" }, { "current_user", "baton_user()" },
+	{ "session_user", "baton_user()" }, { "user", "baton_user()" }, { "current_role", "baton_user()" },
+	{ "current_catalog", "current_database()" }, { "ilike", "glob" }, { "unknown", "null" },
+	{ "random", "pg_random" }, { "isnull", "is null" }, { "notnull", "not null" },
+}, ops[] = {
+	{ "~", "regexp" }, { "!~", "not regexp" }, { "~*", "match" }, { "!~*", "not match" },
+	{ "~~", "like" }, { "!~~", "not like" }, { "~~*", "glob" }, { "!~~*", "not glob" },
+};
+
+/* One token, or a few that belong together. Where to go on. */
+static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
+{
+	const struct lex_tok *next;
+	struct coltype type;
+	struct buf b;
+	unsigned i, n;
+	bool serial;
+
+	switch (t->kind) {
+	case LEX_STRING:
+		put_string(o, t, t);
+		return t + 1;
+	case LEX_BYTES:
+		buf_init(&b, 1 << 30);
+		buf_str(&b, "x");
+		buf_sql_str(&b, t->s, t->n);
+		put_own(o, LEX_STRING, &b, t);
+		return t + 1;
+	case LEX_QUOTED:
+		if ((!strcmp(t->s, "public") || !strcmp(t->s, "pg_catalog")) && t + 1 < end && lex_is(t + 1, "."))
+			return t + 2;
+		buf_init(&b, 1 << 30);
+		buf_sql_id(&b, t->s, t->n);
+		put_own(o, LEX_QUOTED, &b, t);
+		return t + 1;
+	case LEX_PARAM:
+		buf_init(&b, 100);
+		buf_ch(&b, '?');
+		buf_add(&b, t->s, t->n);
+		buf_cstr(&b);
+		put_own(o, LEX_PARAM, &b, t);
+		return t + 1;
+	case LEX_OP:
+		if (lex_is(t, "::")) {
+			n = type_parse(t + 1, &type, &serial);
+			if (!n) {
+				if (!o->failed)
+					sql_fail(o->e, "42704", t + 1, "type \"%s\" does not exist", t[1].s);
+				o->failed = true;
+				return end;
+			}
+			if (o->n)
+				cast(o, operand(o), type, t);
+			return t + 1 + n;
+		}
+		for (i = 0; i < sizeof(ops) / sizeof(*ops); i++)
+			if (lex_is(t, ops[i].from)) {
+				put_op(o, ops[i].to, t);
+				return t + 1;
+			}
+		put(o, LEX_OP, t->s, t->n, t);
+		return t + 1;
+	case LEX_ID:
+		break;
+	default:
+		put(o, t->kind, t->s, t->n, t);
+		return t + 1;
+	}
+	if (t + 1 < end && lex_is(t + 1, ".")) {
+		if (lex_is(t, "pg_catalog") || lex_is(t, "public"))
+			return t + 2;
+		if (lex_is(t, "information_schema") && t + 2 < end && lex_name(t + 2)) {
+			buf_init(&b, 1000);
+			buf_fmt(&b, "information_schema_%s", t[2].s);
+			put_own(o, LEX_ID, &b, t);
+			return t + 3;
+		}
+	}
+	if (o->n && piece_is(&o->p[o->n - 1], ".")) {
+		put(o, LEX_ID, t->s, t->n, t);
+		return t + 1;
+	}
+	if (lex_are(t, "order by")) {
+		put_id(o, "order by", t);
+		return order_by(o, t + 2, end);
+	}
+	if (lex_is(t, "limit") || lex_is(t, "offset") || lex_are(t, "fetch first") || lex_are(t, "fetch next") ||
+	    lex_are(t, "for update") || lex_are(t, "for share") || lex_are(t, "for no key") || lex_are(t, "for key share"))
+		return limits(o, t, end);
+	if (lex_is(t, "collate") && t + 1 < end) {
+		next = t + 1;
+		if (lex_is(next, "pg_catalog") && next + 2 < end)
+			next += 2;
+		return next + 1;
+	}
+	if (lex_is(t, "only") && o->n && (piece_is(&o->p[o->n - 1], "from") || piece_is(&o->p[o->n - 1], "update")))
+		return t + 1;
+	if (lex_is(t, "lateral"))
+		stop(o, "0A000", t, "LATERAL is not supported");
+	if (lex_are(t, "distinct on"))
+		stop(o, "0A000", t, "SELECT DISTINCT ON is not supported");
+	if (lex_are(t, "with ordinality"))
+		stop(o, "0A000", t, "WITH ORDINALITY is not supported");
+	if (lex_are(t, "as materialized") || lex_are(t, "as not")) {
+		put_id(o, "as", t);
+		return t + (lex_are(t, "as not materialized") ? 3 : lex_are(t, "as materialized") ? 2 : 1);
+	}
+	if ((lex_is(t, "nextval") || lex_is(t, "setval")) && o->sql)
+		o->sql->writes = true;
+	next = special(o, t, end);
+	if (next)
+		return next;
+	for (i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (lex_is(t, words[i].from)) {
+			/* An alias, or a column of a table that is called so. */
+			if (o->n && piece_is(&o->p[o->n - 1], "as"))
+				break;
+			put_id(o, words[i].to, t);
+			return t + 1 + 2 * (t + 2 < end && strstr(words[i].to, "()") && lex_is(t + 1, "(") && lex_is(t + 2, ")"));
+		}
+	put(o, LEX_ID, t->s, t->n, t);
+	return t + 1;
+}
+
+static void range(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
+{
+	while (t < end && !o->failed)
+		t = one(o, t, end);
+}
+
+static bool finish(struct out *o, struct buf *to, struct sql *s)
+{
+	unsigned i;
+
+	if (s && !o->failed) {
+		s->map = calloc(o->n + 1, sizeof(*s->map));
+		if (!s->map)
+			stop(o, "53200", NULL, "out of memory");
+	}
+	for (i = 0; i < o->n; i++) {
+		struct piece *p = &o->p[i];
+
+		if (i && !piece_is(p, ".") && !piece_is(&o->p[i - 1], "."))
+			buf_ch(to, ' ');
+		if (s && s->map)
+			s->map[s->n_map++] = (struct sql_map){ (unsigned)to->len, (unsigned)p->src };
+		buf_add(to, p->s, p->n);
+		if (p->own)
+			free((char *)p->s);
+	}
+	free(o->p);
+	if (to->failed)
+		stop(o, "54000", NULL, "the statement is too long");
+	return !o->failed;
+}
+
+bool sql_expr(struct buf *to, const struct lex_tok *t, const struct lex_tok *end, struct sql_error *e)
+{
+	struct out o = { .e = e };
+
+	range(&o, t, end);
+	return finish(&o, to, NULL);
+}
+
+static bool params(struct sql *s, const struct lex_tok *t, const struct lex_tok *end, struct sql_error *e)
+{
+	unsigned k;
+
+	for (; t < end; t++) {
+		if (t->kind != LEX_PARAM)
+			continue;
+		k = (unsigned)atoi(t->s);
+		if (!k || k > 32767 || t->n > 5)
+			return sql_fail(e, "42P02", t, "there is no parameter $%.*s", (int)t->n, t->s);
+		if (k > s->n_params)
+			s->n_params = k;
+	}
+	s->params = calloc(s->n_params + 1, sizeof(*s->params));
+	return s->params || sql_fail(e, "53200", NULL, "out of memory");
+}
+
+bool sql_rewrite(struct sql *s, const struct lex_tok *t, const struct lex_tok *end, struct sql_error *e)
+{
+	struct out o = { .e = e, .sql = s };
+
+	buf_init(&s->text, 64 << 20);
+	s->map = NULL;
+	s->n_map = s->n_params = s->n_cols = 0;
+	s->cols = NULL;
+	s->writes = s->kind == SQL_WRITE;
+	if (!params(s, t, end, e))
+		return false;
+	if (lex_is(t, "table") && t + 1 < end) {
+		put_id(&o, "select * from", t);
+		t++;
+	}
+	range(&o, t, end);
+	return finish(&o, &s->text, s) && (sql_columns(s, t, end) || sql_fail(e, "53200", NULL, "out of memory"));
+}
+
+void sql_free(struct sql *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n_cols; i++)
+		free(s->cols[i].name);
+	free(s->cols);
+	free(s->map);
+	free(s->params);
+	buf_free(&s->text);
+	s->cols = NULL;
+	s->map = NULL;
+	s->params = NULL;
+	s->n_cols = s->n_map = s->n_params = 0;
+}
+
+size_t sql_source(const struct sql *s, size_t out)
+{
+	size_t at = SIZE_MAX;
+	unsigned i;
+
+	for (i = 0; i < s->n_map && s->map[i].out <= out; i++)
+		at = s->map[i].src;
+	return at;
+}
+
+static const struct {
+	const char *words;
+	enum sql_kind kind;
+	const char *tag;
+} kinds[] = {
+	{ "select", SQL_READ, "SELECT" }, { "values", SQL_READ, "SELECT" }, { "table", SQL_READ, "SELECT" },
+	{ "insert", SQL_WRITE, "INSERT 0" }, { "update", SQL_WRITE, "UPDATE" }, { "delete", SQL_WRITE, "DELETE" },
+	{ "begin", SQL_BEGIN, "BEGIN" }, { "start transaction", SQL_BEGIN, "START TRANSACTION" },
+	{ "commit", SQL_COMMIT, "COMMIT" }, { "end", SQL_COMMIT, "COMMIT" },
+	{ "rollback to", SQL_ROLLBACK_TO, "ROLLBACK" }, { "rollback transaction to", SQL_ROLLBACK_TO, "ROLLBACK" },
+	{ "rollback work to", SQL_ROLLBACK_TO, "ROLLBACK" },
+	{ "rollback", SQL_ROLLBACK, "ROLLBACK" }, { "abort", SQL_ROLLBACK, "ROLLBACK" },
+	{ "savepoint", SQL_SAVEPOINT, "SAVEPOINT" }, { "release", SQL_RELEASE, "RELEASE" },
+	{ "set", SQL_SET, "SET" }, { "reset", SQL_RESET, "RESET" }, { "show", SQL_SHOW, "SHOW" },
+	{ "discard", SQL_DISCARD, "DISCARD ALL" }, { "copy", SQL_COPY, "COPY" },
+	{ "create table", SQL_CREATE_TABLE, "CREATE TABLE" }, { "create unlogged table", SQL_CREATE_TABLE, "CREATE TABLE" },
+	{ "create temp table", SQL_CREATE_TABLE, "CREATE TABLE" },
+	{ "create temporary table", SQL_CREATE_TABLE, "CREATE TABLE" },
+	{ "create local temporary table", SQL_CREATE_TABLE, "CREATE TABLE" },
+	{ "create index", SQL_CREATE_INDEX, "CREATE INDEX" }, { "create unique index", SQL_CREATE_INDEX, "CREATE INDEX" },
+	{ "create view", SQL_CREATE_VIEW, "CREATE VIEW" }, { "create or replace view", SQL_CREATE_VIEW, "CREATE VIEW" },
+	{ "create sequence", SQL_CREATE_SEQUENCE, "CREATE SEQUENCE" },
+	{ "create user", SQL_CREATE_ROLE, "CREATE ROLE" }, { "create role", SQL_CREATE_ROLE, "CREATE ROLE" },
+	{ "alter user", SQL_ALTER_ROLE, "ALTER ROLE" }, { "alter role", SQL_ALTER_ROLE, "ALTER ROLE" },
+	{ "drop user", SQL_DROP_ROLE, "DROP ROLE" }, { "drop role", SQL_DROP_ROLE, "DROP ROLE" },
+	{ "create database", SQL_CREATE_DATABASE, "CREATE DATABASE" },
+	{ "drop database", SQL_DROP_DATABASE, "DROP DATABASE" },
+	{ "drop table", SQL_DROP, "DROP TABLE" }, { "drop index", SQL_DROP, "DROP INDEX" },
+	{ "drop view", SQL_DROP, "DROP VIEW" }, { "drop sequence", SQL_DROP, "DROP SEQUENCE" },
+	{ "alter table", SQL_ALTER_TABLE, "ALTER TABLE" }, { "alter index", SQL_ALTER_TABLE, "ALTER INDEX" },
+	{ "alter system", SQL_ALTER_SYSTEM, "ALTER SYSTEM" },
+	{ "truncate", SQL_TRUNCATE, "TRUNCATE TABLE" }, { "vacuum", SQL_VACUUM, "VACUUM" },
+	{ "analyze", SQL_ANALYZE, "ANALYZE" }, { "lock", SQL_LOCK, "LOCK TABLE" },
+	{ "checkpoint", SQL_CHECKPOINT, "CHECKPOINT" }, { "explain", SQL_EXPLAIN, "EXPLAIN" },
+	{ "prepare", SQL_PREPARE, "PREPARE" }, { "execute", SQL_EXECUTE, "EXECUTE" },
+	{ "deallocate", SQL_DEALLOCATE, "DEALLOCATE" }, { "declare", SQL_DECLARE, "DECLARE CURSOR" },
+	{ "fetch", SQL_FETCH, "FETCH" }, { "move", SQL_FETCH, "MOVE" }, { "close", SQL_CLOSE, "CLOSE CURSOR" },
+};
+
+enum sql_kind sql_kind(const struct lex_tok *t, const char **tag)
+{
+	const struct lex_tok *end = sql_end(t);
+	unsigned i;
+
+	*tag = "";
+	if (t == end)
+		return SQL_EMPTY;
+	while (lex_is(t, "("))
+		t++;
+	if (lex_is(t, "with")) {
+		/* What stands behind the common table expressions; or writes in one of them. */
+		static const char *const verbs[] = { "select", "values", "table", "insert", "update", "delete", NULL };
+
+		t = word_of(t, end, verbs);
+		if (t == end)
+			return SQL_UNKNOWN;
+	}
+	for (i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (lex_are(t, kinds[i].words)) {
+			*tag = kinds[i].tag;
+			if (kinds[i].kind == SQL_CREATE_TABLE) {
+				static const char *const as[] = { "as", NULL };
+
+				t = word_of(t, end, as);
+				if (t < end) {
+					*tag = "SELECT";
+					return SQL_CREATE_TABLE_AS;
+				}
+			}
+			return kinds[i].kind;
+		}
+	return SQL_UNKNOWN;
+}

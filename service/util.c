@@ -1,0 +1,676 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Statements that are no queries: transactions, settings, roles, databases, cursors. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "session.h"
+
+bool util_lasting(enum sql_kind kind)
+{
+	return kind == SQL_COMMIT || kind == SQL_ROLLBACK || kind == SQL_ROLLBACK_TO || kind == SQL_EMPTY;
+}
+
+static bool syntax(struct session *s, const struct lex_tok *t, const char *text)
+{
+	struct sql_error e;
+
+	sql_syntax(&e, t, NULL);
+	return err_at(s, &e, text);
+}
+
+static bool complete(struct session *s, const char *tag)
+{
+	proto_complete(&s->out, tag);
+	return true;
+}
+
+/* Several words and strings, as in SET x TO a, b. */
+static char *value_of(const struct lex_tok *t, const struct lex_tok *end)
+{
+	struct buf b;
+
+	buf_init(&b, 10000);
+	for (; t < end; t++) {
+		if (b.len && !lex_is(t, ",") && !lex_is(t - 1, "-") && !lex_is(t, "%"))
+			buf_ch(&b, ' ');
+		buf_add(&b, t->s, t->n);
+	}
+	buf_cstr(&b);
+	return b.failed ? NULL : b.p;
+}
+
+/* a.b as one name. */
+static const struct lex_tok *name_of(const struct lex_tok *t, char *to, size_t n)
+{
+	snprintf(to, n, "%s", t->s);
+	t++;
+	while (lex_is(t, ".") && lex_name(t + 1)) {
+		snprintf(to + strlen(to), n - strlen(to), ".%s", t[1].s);
+		t += 2;
+	}
+	return t;
+}
+
+static bool modes(struct session *s, const struct lex_tok *t, const struct lex_tok *end)
+{
+	for (; t < end; t++) {
+		if (lex_are(t, "isolation level")) {
+			s->snapshot = lex_is(t + 2, "repeatable") || lex_is(t + 2, "serializable");
+			t += 2;
+		} else if (lex_are(t, "read only")) {
+			s->read_only = true;
+			t++;
+		} else if (lex_are(t, "read write")) {
+			s->read_only = false;
+			t++;
+		}
+	}
+	return true;
+}
+
+static bool begin(struct session *s, const char *tag, const struct lex_tok *t, const struct lex_tok *end)
+{
+	if (s->tx == TX_OPEN) {
+		notice(s, "25001", "there is already a transaction in progress");
+		return complete(s, tag);
+	}
+	s->tx = TX_OPEN;
+	s->env.now = time_now();
+	s->xact_start = baton_clock_now();
+	s->snapshot = !strncasecmp(setting_get(s, "default_transaction_isolation"), "s", 1) ||
+		      !strncasecmp(setting_get(s, "default_transaction_isolation"), "rep", 3);
+	s->read_only = !strcmp(setting_get(s, "default_transaction_read_only"), "on");
+	modes(s, t, end);
+	return complete(s, tag);
+}
+
+static bool commit(struct session *s, const char *tag)
+{
+	bool was = s->tx == TX_FAILED;
+
+	if (s->tx == TX_NONE)
+		notice(s, "25P01", "there is no transaction in progress");
+	if (was) {
+		work_rollback(s);
+		return complete(s, "ROLLBACK");
+	}
+	return work_commit(s) && complete(s, tag);
+}
+
+static bool savepoint(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t)
+{
+	struct buf b;
+	bool ok;
+
+	if (s->tx == TX_NONE)
+		return err(s, "25P01", "%s can only be used in transaction blocks", tag);
+	while (t[1].kind != LEX_END && !lex_is(t + 1, ";"))
+		t++;
+	if (!lex_name(t))
+		return err(s, "42601", "a savepoint has a name");
+	if (kind == SQL_SAVEPOINT && !work_write(s))
+		return false;
+	buf_init(&b, 1000);
+	buf_str(&b, kind == SQL_SAVEPOINT ? "savepoint " : kind == SQL_RELEASE ? "release " : "rollback to ");
+	buf_sql_id(&b, t->s, t->n);
+	if (kind == SQL_ROLLBACK_TO && s->tx == TX_FAILED)
+		s->tx = TX_OPEN;
+	exec_close_portals(s);
+	ok = work_exec(s, buf_cstr(&b));
+	buf_free(&b);
+	return ok && complete(s, tag);
+}
+
+/* ---------------------------------------------------------------- settings */
+
+static bool set_one(struct session *s, const char *name, const char *value)
+{
+	const char *why = setting_set(s, name, value);
+
+	return !why || err(s, strstr(why, "unrecognized") ? "42704" : strstr(why, "cannot") ? "55P02" : "22023", "%s", why);
+}
+
+static bool set(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+{
+	char name[128], *value;
+	bool ok;
+
+	t++;
+	if (lex_is(t, "session") || lex_is(t, "local"))
+		t++;
+	if (lex_is(t, "transaction"))
+		return modes(s, t + 1, end) && complete(s, "SET");
+	if (lex_are(t, "characteristics as transaction")) {
+		const struct lex_tok *l;
+
+		for (l = t + 3; l < end; l++)
+			if (lex_are(l, "isolation level") && !set_one(s, "default_transaction_isolation",
+								      lex_is(l + 2, "serializable") ? "serializable" :
+								      lex_is(l + 2, "repeatable") ? "repeatable read" : "read committed"))
+				return false;
+			else if (lex_are(l, "read only") && !set_one(s, "default_transaction_read_only", "on"))
+				return false;
+			else if (lex_are(l, "read write") && !set_one(s, "default_transaction_read_only", "off"))
+				return false;
+		return complete(s, "SET");
+	}
+	if (lex_are(t, "time zone")) {
+		snprintf(name, sizeof(name), "TimeZone");
+		t += 2;
+	} else if (lex_is(t, "names")) {
+		snprintf(name, sizeof(name), "client_encoding");
+		t++;
+	} else {
+		if (!lex_name(t))
+			return syntax(s, t, text);
+		t = name_of(t, name, sizeof(name));
+		if (!lex_is(t, "=") && !lex_is(t, "to"))
+			return syntax(s, t, text);
+		t++;
+	}
+	if (t >= end)
+		return syntax(s, end, text);
+	if (lex_is(t, "default") || (lex_is(t, "local") && !strcmp(name, "TimeZone")))
+		return set_one(s, name, NULL) && complete(s, "SET");
+	value = value_of(t, end);
+	ok = value ? set_one(s, name, value) : err(s, "53200", "out of memory");
+	free(value);
+	return ok && complete(s, "SET");
+}
+
+static bool show(struct session *s, const struct lex_tok *t, const char *text)
+{
+	char name[128];
+	const char *v;
+
+	t++;
+	if (lex_is(t, "all"))
+		return err(s, "0A000", "SHOW ALL is not supported: SELECT name, setting FROM pg_settings");
+	if (lex_are(t, "transaction isolation level"))
+		snprintf(name, sizeof(name), "transaction_isolation");
+	else if (lex_are(t, "time zone"))
+		snprintf(name, sizeof(name), "TimeZone");
+	else if (lex_are(t, "session authorization"))
+		snprintf(name, sizeof(name), "session_authorization");
+	else if (lex_name(t))
+		name_of(t, name, sizeof(name));
+	else
+		return syntax(s, t, text);
+	pthread_mutex_lock(&server.lock);
+	v = setting_get(s, name);
+	pthread_mutex_unlock(&server.lock);
+	if (!v)
+		return err(s, "42704", "unrecognized configuration parameter \"%s\"", name);
+	if (!s->extended)
+		row_header(s, name);
+	row_text(s, v);
+	return complete(s, "SHOW");
+}
+
+/* ------------------------------------------------------------------- roles */
+
+static bool may(struct session *s, const char *what)
+{
+	return s->role->super || err(s, "42501", "permission denied: only a superuser may %s", what);
+}
+
+static bool told(struct session *s, const char *why, const char *code, const char *tag)
+{
+	return why ? err(s, code, "%s", why) : complete(s, tag);
+}
+
+/* [WITH] PASSWORD 'x' SUPERUSER NOLOGIN ... */
+static bool options(struct session *s, const struct lex_tok *t, const struct lex_tok *end, struct role *r, const char *text,
+		    const char **why, const char **code)
+{
+	static const struct { const char *word; int field, value; } flags[] = {
+		{ "superuser", 0, 1 }, { "nosuperuser", 0, 0 }, { "login", 1, 1 }, { "nologin", 1, 0 },
+		{ "createdb", 2, 1 }, { "nocreatedb", 2, 0 }, { "inherit", 3, 0 }, { "noinherit", 3, 0 },
+		{ "createrole", 3, 0 }, { "nocreaterole", 3, 0 }, { "noreplication", 3, 0 }, { "nobypassrls", 3, 0 },
+	};
+	unsigned i;
+
+	*why = NULL;
+	for (; t < end && !*why; t++) {
+		if (lex_is(t, "with") || lex_is(t, "encrypted"))
+			continue;
+		if (lex_is(t, "password") && (t[1].kind == LEX_STRING || lex_is(t + 1, "null"))) {
+			*why = role_password(r, t[1].kind == LEX_STRING ? t[1].s : NULL, code);
+			t++;
+			continue;
+		}
+		for (i = 0; i < sizeof(flags) / sizeof(*flags) && !lex_is(t, flags[i].word); i++)
+			;
+		if (i == sizeof(flags) / sizeof(*flags))
+			return syntax(s, t, text);
+		if (flags[i].field == 0)
+			r->super = flags[i].value;
+		else if (flags[i].field == 1)
+			r->login = flags[i].value;
+		else if (flags[i].field == 2)
+			r->createdb = flags[i].value;
+		*why = role_flags(r, code);
+	}
+	return true;
+}
+
+static bool create_role(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *tag, const char *text)
+{
+	bool user = lex_is(t + 1, "user"), ok;
+	const char *why, *code = "XX000";
+	const struct lex_tok *name = t + 2;
+
+	if (!may(s, "create roles"))
+		return false;
+	if (!lex_name(name))
+		return syntax(s, name, text);
+	pthread_mutex_lock(&server.lock);
+	why = role_create(name->s, false, user, false, NULL, &code);
+	ok = why || options(s, name + 1, end, role_find(name->s), text, &why, &code);
+	pthread_mutex_unlock(&server.lock);
+	return ok && told(s, why, code, tag);
+}
+
+static bool alter_role(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *tag, const char *text)
+{
+	const char *why = NULL, *code = "XX000";
+	char name[128], *value = NULL;
+	struct role *r;
+	bool ok = true, own;
+
+	t += 2;
+	if (!lex_name(t))
+		return syntax(s, t, text);
+	pthread_mutex_lock(&server.lock);
+	r = lex_is(t, "current_user") ? s->role : role_find(t->s);
+	own = r == s->role;
+	t++;
+	if (!r) {
+		ok = err(s, "42704", "role \"%s\" does not exist", t[-1].s);
+	} else if (lex_is(t, "set") || lex_is(t, "reset")) {
+		bool reset = lex_is(t, "reset");
+
+		t = name_of(t + 1, name, sizeof(name));
+		/* What a user may set in a session he may set for himself; quota he may not. */
+		if (!s->role->super && !(own && strncasecmp(name, "baton.low", 9) && strncasecmp(name, "baton.high", 10)))
+			ok = err(s, "42501", "permission denied to alter role \"%s\"", r->name);
+		else if (!setting_get(s, name) && !strchr(name, '.'))
+			ok = err(s, "42704", "unrecognized configuration parameter \"%s\"", name);
+		else if (!reset && ((!lex_is(t, "=") && !lex_is(t, "to")) || t + 1 >= end))
+			ok = syntax(s, t, text);
+		else {
+			if (!reset && !lex_is(t + 1, "default"))
+				value = value_of(t + 1, end);
+			why = role_set(r, name, value, &code);
+		}
+	} else if (!s->role->super && !(own && lex_is(t + lex_is(t, "with"), "password"))) {
+		ok = err(s, "42501", "permission denied to alter role \"%s\"", r->name);
+	} else if (lex_are(t, "rename to")) {
+		ok = err(s, "0A000", "roles cannot be renamed");
+	} else {
+		ok = options(s, t, end, r, text, &why, &code);
+	}
+	pthread_mutex_unlock(&server.lock);
+	free(value);
+	return ok && told(s, why, code, tag);
+}
+
+static bool drop_role(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *tag)
+{
+	const char *why = NULL, *code = "XX000";
+	bool gone = lex_are(t + 2, "if exists");
+
+	if (!may(s, "drop roles"))
+		return false;
+	pthread_mutex_lock(&server.lock);
+	for (t += 2 + 2 * gone; t < end && !why; t++)
+		if (lex_name(t) && (!gone || role_find(t->s)))
+			why = role_drop(t->s, &code);
+	pthread_mutex_unlock(&server.lock);
+	return told(s, why, code, tag);
+}
+
+static bool alter_system(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *tag, const char *text)
+{
+	const char *why, *code = "XX000";
+	char name[128], *value = NULL;
+	bool reset;
+
+	if (!may(s, "alter the system"))
+		return false;
+	t += 2;
+	reset = lex_is(t, "reset");
+	if (!reset && !lex_is(t, "set"))
+		return syntax(s, t, text);
+	t = name_of(t + 1, name, sizeof(name));
+	if (!reset && ((!lex_is(t, "=") && !lex_is(t, "to")) || t + 1 >= end))
+		return syntax(s, t, text);
+	if (!setting_get(s, name))
+		return err(s, "42704", "unrecognized configuration parameter \"%s\"", name);
+	if (!reset && !lex_is(t + 1, "default"))
+		value = value_of(t + 1, end);
+	pthread_mutex_lock(&server.lock);
+	why = role_set(NULL, name, value, &code);
+	pthread_mutex_unlock(&server.lock);
+	free(value);
+	return told(s, why, code, tag);
+}
+
+static bool databases(struct session *s, enum sql_kind kind, const struct lex_tok *t, const char *tag, const char *text)
+{
+	bool drop = kind == SQL_DROP_DATABASE, gone = lex_are(t + 2, "if exists");
+	const struct lex_tok *name = t + 2 + 2 * gone;
+	const char *why = NULL, *code = "XX000";
+
+	if (!s->role->super && !s->role->createdb)
+		return err(s, "42501", "permission denied to %s database", drop ? "drop" : "create");
+	if (s->tx != TX_NONE)
+		return err(s, "25001", "%s cannot run inside a transaction block", tag);
+	if (!lex_name(name))
+		return syntax(s, name, text);
+	pthread_mutex_lock(&server.lock);
+	if (!drop)
+		why = database_create(name->s, &code);
+	else if (!gone || database_find(name->s))
+		why = database_drop(name->s, &code);
+	pthread_mutex_unlock(&server.lock);
+	return told(s, why, code, tag);
+}
+
+/* ----------------------------------------------- prepared statements, cursors */
+
+static struct stmt *inner(struct session *s, const char *name, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+{
+	if (t >= end) {
+		syntax(s, end, text);
+		return NULL;
+	}
+	return exec_make(s, name, text + t->at, end[-1].end - t->at, NULL, 0);
+}
+
+static bool prepare(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+{
+	const struct lex_tok *name = t + 1, *as = t + 2;
+
+	if (!lex_name(name))
+		return syntax(s, name, text);
+	as = lex_is(as, "(") ? lex_close(as) + 1 : as;
+	if (as >= end || !lex_is(as, "as") || as + 1 >= end)
+		return syntax(s, as, text);
+	return exec_named(s, name->s, text + as[1].at, end[-1].end - as[1].at) && complete(s, "PREPARE");
+}
+
+static bool execute(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+{
+	struct stmt *st = exec_find(s, t[1].s);
+	struct sql_error e;
+	struct proto_bind b = { .portal = "", .stmt = t[1].s };
+	struct buf q, values;
+	sqlite3_stmt *args = NULL;
+	bool ok;
+	int i, rc;
+
+	if (!st)
+		return err(s, "26000", "prepared statement \"%s\" does not exist", t[1].s);
+	buf_init(&q, 1 << 20);
+	buf_init(&values, 1 << 26);
+	buf_str(&q, "select ");
+	if (lex_is(t + 2, "(")) {
+		if (!sql_expr(&q, t + 3, lex_close(t + 2), &e)) {
+			buf_free(&q);
+			return err_at(s, &e, text);
+		}
+		rc = sqlite3_prepare_v2(s->db, buf_cstr(&q), (int)q.len, &args, NULL);
+		if (rc || sqlite3_step(args) != SQLITE_ROW) {
+			err_db(s, rc ? rc : sqlite3_errcode(s->db), NULL);
+			sqlite3_finalize(args);
+			buf_free(&q);
+			return false;
+		}
+		b.n = sqlite3_column_count(args);
+		for (i = 0; i < (int)b.n; i++)
+			type_out(&values, (struct coltype){ 0, -1 }, sqlite3_column_value(args, i), false);
+		sqlite3_finalize(args);
+	}
+	buf_free(&q);
+	b.values = proto_rd(buf_cstr(&values), values.len);
+	/* What the extended protocol does, without its answers to Bind. */
+	i = (int)s->out.len;
+	ok = exec_bind(s, &b);
+	if (ok) {
+		s->out.len = i;
+		if (st->st && st->n_cols)
+			ok = exec_describe(s, 'P', "");
+		ok = ok && exec_execute(s, "", 0);
+		exec_close(s, 'P', "");
+	}
+	buf_free(&values);
+	return ok;
+}
+
+static bool declare(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+{
+	struct proto_bind b = { 0 };
+	const struct lex_tok *q;
+	char name[80];
+	size_t at;
+	bool ok;
+
+	if (s->tx == TX_NONE)
+		return err(s, "25P01", "DECLARE CURSOR can only be used in transaction blocks");
+	for (q = t + 2; q < end && !lex_is(q, "for"); q++)
+		if (lex_are(q, "with hold"))
+			return err(s, "0A000", "cursors WITH HOLD are not supported");
+	if (!lex_name(t + 1) || q + 1 >= end)
+		return syntax(s, q, text);
+	snprintf(name, sizeof(name), "cursor %.60s", t[1].s);
+	exec_close(s, 'S', name);
+	if (!exec_named(s, name, text + q[1].at, end[-1].end - q[1].at))
+		return false;
+	b.portal = t[1].s;
+	b.stmt = name;
+	at = s->out.len;
+	ok = exec_bind(s, &b);
+	if (ok)
+		s->out.len = at;
+	return ok && complete(s, "DECLARE CURSOR");
+}
+
+static bool fetch(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+{
+	uint32_t n = 1;
+	uint64_t count = 0;
+	char tag[40];
+
+	t++;
+	if (lex_is(t, "next") || lex_is(t, "forward"))
+		t++;
+	if (lex_is(t, "all")) {
+		n = 0;
+		t++;
+	} else if (t->kind == LEX_INT) {
+		n = (uint32_t)atoi(t->s);
+		t++;
+	} else if (lex_is(t, "backward") || lex_is(t, "prior") || lex_is(t, "first") || lex_is(t, "last") || lex_is(t, "absolute")) {
+		return err(s, "55000", "cursors only go forward");
+	}
+	if (lex_is(t, "from") || lex_is(t, "in"))
+		t++;
+	if (!lex_name(t))
+		return syntax(s, t, text);
+	if (!exec_fetch(s, t->s, n, &count))
+		return false;
+	snprintf(tag, sizeof(tag), "FETCH %llu", (unsigned long long)count);
+	return complete(s, tag);
+}
+
+static bool explain(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+{
+	sqlite3_stmt *plan;
+	struct stmt *st;
+	char line[600];
+	struct buf b;
+	int rc, depth[256] = { 0 };
+
+	t++;
+	if (lex_is(t, "("))
+		t = lex_close(t) + 1;
+	while (lex_is(t, "analyze") || lex_is(t, "verbose"))
+		t++;
+	st = inner(s, "", t, end, text);
+	if (!st)
+		return false;
+	if (!st->st) {
+		exec_drop(st);
+		return err(s, "0A000", "there is no plan for this statement");
+	}
+	buf_init(&b, 64 << 20);
+	buf_fmt(&b, "explain query plan %s", buf_cstr(&st->sql.text));
+	rc = sqlite3_prepare_v2(s->db, buf_cstr(&b), (int)b.len, &plan, NULL);
+	buf_free(&b);
+	if (rc) {
+		err_db(s, rc, st);
+		exec_drop(st);
+		return false;
+	}
+	if (!s->extended)
+		row_header(s, "QUERY PLAN");
+	while (sqlite3_step(plan) == SQLITE_ROW) {
+		int id = sqlite3_column_int(plan, 0) & 255, in = sqlite3_column_int(plan, 1);
+
+		depth[id] = in ? depth[in & 255] + 1 : 0;
+		snprintf(line, sizeof(line), "%*s%s%s", 2 * depth[id], "", depth[id] ? "->  " : "", sqlite3_column_text(plan, 3));
+		row_text(s, line);
+	}
+	sqlite3_finalize(plan);
+	exec_drop(st);
+	return complete(s, "EXPLAIN");
+}
+
+static bool vacuum(struct session *s, const struct lex_tok *t, const struct lex_tok *end, bool analyze, const char *tag)
+{
+	bool whole = !analyze, also = analyze;
+	const struct lex_tok *p;
+
+	if (s->tx != TX_NONE && !analyze)
+		return err(s, "25001", "VACUUM cannot run inside a transaction block");
+	for (p = t + 1; p < end; p++) {
+		also |= lex_is(p, "analyze");
+		if (lex_name(p) && !lex_is(p, "analyze") && !lex_is(p, "verbose") && !lex_is(p, "full"))
+			whole = false;
+	}
+	if (also || whole) {
+		if (!work_write(s) || !work_exec(s, "pragma analysis_limit = 1000; analyze main"))
+			return false;
+	}
+	if (lex_is(t + 1, "full") || whole) {
+		/* SQLite rewrites the file; within the write lock, not within a transaction. */
+		if (!sqlite3_get_autocommit(s->db) && !work_exec(s, "commit"))
+			return false;
+		if (lex_is(t + 1, "full") && !work_exec(s, "vacuum"))
+			return false;
+	}
+	return complete(s, tag);
+}
+
+static bool discard(struct session *s, const struct lex_tok *t, const char *tag)
+{
+	if (lex_is(t + 1, "all")) {
+		if (s->tx != TX_NONE)
+			return err(s, "25001", "DISCARD ALL cannot run inside a transaction block");
+		exec_close_portals(s);
+		exec_forget(s, true);
+		settings_reset(s);
+	} else if (lex_is(t + 1, "plans")) {
+		exec_forget(s, false);
+	}
+	return complete(s, tag);
+}
+
+bool util_run(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t, const char *text)
+{
+	const struct lex_tok *end = sql_end(t);
+	struct stmt *st;
+	char name[128];
+
+	switch (kind) {
+	case SQL_BEGIN:
+		return begin(s, tag, t, end);
+	case SQL_COMMIT:
+		return commit(s, tag);
+	case SQL_ROLLBACK:
+		if (s->tx == TX_NONE)
+			notice(s, "25P01", "there is no transaction in progress");
+		work_rollback(s);
+		return complete(s, tag);
+	case SQL_SAVEPOINT:
+	case SQL_RELEASE:
+	case SQL_ROLLBACK_TO:
+		return savepoint(s, kind, tag, t);
+	case SQL_SET:
+		return set(s, t, end, text);
+	case SQL_RESET:
+		if (lex_is(t + 1, "all")) {
+			settings_reset(s);
+			return complete(s, tag);
+		}
+		name_of(t + 1, name, sizeof(name));
+		return set_one(s, name, NULL) && complete(s, tag);
+	case SQL_SHOW:
+		return show(s, t, text);
+	case SQL_DISCARD:
+		return discard(s, t, tag);
+	case SQL_COPY:
+		return copy_run(s, t);
+	case SQL_CREATE_ROLE:
+		return create_role(s, t, end, tag, text);
+	case SQL_ALTER_ROLE:
+		return alter_role(s, t, end, tag, text);
+	case SQL_DROP_ROLE:
+		return drop_role(s, t, end, tag);
+	case SQL_ALTER_SYSTEM:
+		return alter_system(s, t, end, tag, text);
+	case SQL_CREATE_DATABASE:
+	case SQL_DROP_DATABASE:
+		return databases(s, kind, t, tag, text);
+	case SQL_PREPARE:
+		return prepare(s, t, end, text);
+	case SQL_EXECUTE:
+		return execute(s, t, end, text);
+	case SQL_DEALLOCATE:
+		t += 1 + lex_is(t + 1, "prepare");
+		if (lex_is(t, "all")) {
+			exec_forget(s, true);
+			return complete(s, "DEALLOCATE ALL");
+		}
+		st = exec_find(s, t->s);
+		if (!st)
+			return err(s, "26000", "prepared statement \"%s\" does not exist", t->s);
+		exec_close(s, 'S', t->s);
+		return complete(s, tag);
+	case SQL_DECLARE:
+		return declare(s, t, end, text);
+	case SQL_FETCH:
+		return fetch(s, t, end, text);
+	case SQL_CLOSE:
+		if (lex_is(t + 1, "all"))
+			exec_close_portals(s);
+		else
+			exec_close(s, 'P', t[1].s);
+		return complete(s, tag);
+	case SQL_EXPLAIN:
+		return explain(s, t, end, text);
+	case SQL_VACUUM:
+	case SQL_ANALYZE:
+		return vacuum(s, t, end, kind == SQL_ANALYZE, tag);
+	case SQL_LOCK:
+		if (s->tx == TX_NONE)
+			return err(s, "25P01", "LOCK TABLE can only be used in transaction blocks");
+		return work_write(s) && complete(s, tag);
+	case SQL_CHECKPOINT:
+		return may(s, "do a checkpoint") && work_exec(s, "pragma wal_checkpoint") && complete(s, tag);
+	default:
+		return ddl_run(s, kind, tag, t, text);
+	}
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Work: when a session is a task of its tenant's, when it writes, and how its
+ * transactions end.
+ *
+ * READ COMMITTED is had by not beginning a transaction of SQLite's until
+ * something is written: statements before that each see what is committed. Who
+ * writes takes the database's write lock first, and keeps it to the end; so
+ * nobody meets SQLite's own lock, which has no queue. With a stricter level a
+ * transaction begins with its first statement, and if somebody else has written
+ * since, its first write fails with 40001.
+ *
+ * A transaction that holds the write lock goes on as the same request, with the
+ * arrival it had; where its tenant's quota ends meanwhile, it waits as any
+ * other, unless another tenant's task waits for the lock: then it runs before
+ * all others, and what it uses is charged as an overrun (baton_mutex).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "session.h"
+
+void work_clock(struct session *s)
+{
+	s->query_start = baton_clock_now();
+	s->deadline = s->statement_timeout ? s->arrived + s->statement_timeout : 0;
+	s->timed_out = false;
+}
+
+static bool rejected(struct session *s, const struct baton_request_opts *o)
+{
+	struct baton_why why;
+	char hint[200];
+	uint64_t now;
+
+	s->role->rejected++;
+	baton_tenant_why(s->role->tenant, o, -EDQUOT, &why, sizeof(why));
+	now = baton_clock_now();
+	snprintf(hint, sizeof(hint), "Retry after %u ms, ask the administrator for more (ALTER USER ... SET baton.low_latency), "
+		 "or use SET baton.class = tolerant.",
+		 why.free_at > now ? (unsigned)((why.free_at - now) / MS) + 1 : 1000);
+	return err_hint(s, s->reject_40001 ? "40001" : "53400", hint,
+			"low-latency quota of user \"%s\" is used up: %.4g%% of the machine in each second", s->role->name,
+			s->role->low_ppm / 1e4);
+}
+
+bool work_begin(struct session *s)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = s->cls, .arrival = s->arrived };
+	struct baton_request *r;
+	int rc;
+
+	if (s->working) {
+		if (s->away)
+			baton_blocking_end();
+		s->away = false;
+		s->state = STATE_ACTIVE;
+		return true;
+	}
+	s->cancel = s->cancel == 2 ? 2 : 0;
+	work_clock(s);
+	s->task = server.quotas;
+	if (s->task) {
+		if (s->statement_timeout)
+			o.deadline = s->arrived + (s->statement_timeout > 10 * MS ? s->statement_timeout : 10 * MS);
+		s->state = STATE_QUEUED;
+		pthread_mutex_lock(&s->lock);
+		r = s->request;
+		s->request = NULL;
+		pthread_mutex_unlock(&s->lock);
+		baton_request_put(r);
+		rc = baton_request_enter(s->role->tenant, &o, &s->request);
+		s->state = rc ? STATE_IDLE : STATE_ACTIVE;
+		switch (rc) {
+		case 0:
+			break;
+		case -EDQUOT:
+			return rejected(s, &o);
+		case -ETIME:
+			return err(s, "57014", "canceling statement due to statement timeout: it was not started by then");
+		case -ECANCELED:
+			return err(s, "57014", "canceling statement due to user request");
+		case -ENOMEM:
+			return err(s, "53200", "out of memory");
+		default:
+			return err(s, "XX000", "the scheduler does not take the request: %s", strerror(-rc));
+		}
+	}
+	s->state = STATE_ACTIVE;
+	s->working = true;
+	return true;
+}
+
+void work_pause(struct session *s)
+{
+	if (s->state != STATE_STARTUP)
+		s->state = STATE_IDLE;
+	if (!s->working || s->away)
+		return;
+	if (s->tx == TX_NONE && !s->implicit && !s->locked && !s->portals) {
+		work_end(s);
+		return;
+	}
+	if (s->task)
+		baton_blocking_begin();
+	s->away = s->task;
+	/* Others may wait for what it holds. */
+	net_timeout(s, s->locked ? server.conf.lock_idle_timeout : server.conf.idle_timeout);
+}
+
+void work_end(struct session *s)
+{
+	if (!s->working)
+		return;
+	if (s->away)
+		baton_blocking_end();
+	s->away = false;
+	s->working = false;
+	if (s->task)
+		baton_request_leave();
+	s->task = false;
+	net_timeout(s, server.conf.idle_timeout);
+}
+
+int work_progress(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->cancel)
+		return 1;
+	if (s->deadline && baton_clock_now() > s->deadline) {
+		s->timed_out = true;
+		return 1;
+	}
+	/* Its own deadline is the first statement's; the session's is this one's. */
+	baton_checkpoint();
+	return 0;
+}
+
+void work_sleep(struct session *s, double seconds)
+{
+	uint64_t now = baton_clock_now(), end = now + (seconds > 0 ? (uint64_t)(seconds * 1e9) : 0), next;
+
+	while (now < end && !work_progress(s)) {
+		next = now + 20 * MS < end ? now + 20 * MS : end;
+		if (s->task) {
+			baton_sleep_until(next);
+		} else {
+			struct timespec ts = { next / 1000000000, next % 1000000000 };
+
+			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+		}
+		now = baton_clock_now();
+	}
+}
+
+bool work_exec(struct session *s, const char *sql)
+{
+	int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+
+	return !rc || err_db(s, rc, NULL);
+}
+
+static bool run(struct session *s, sqlite3_stmt **st, const char *sql)
+{
+	int rc = *st ? 0 : sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, st, NULL);
+
+	if (!rc) {
+		rc = sqlite3_step(*st);
+		sqlite3_reset(*st);
+	}
+	return rc == SQLITE_DONE || err_db(s, rc, NULL);
+}
+
+static bool interrupted(struct session *s)
+{
+	if (s->cancel)
+		return err(s, "57014", "canceling statement due to user request");
+	if (s->deadline && baton_clock_now() > s->deadline)
+		return err(s, "57014", "canceling statement due to statement timeout");
+	return true;
+}
+
+bool work_read(struct session *s)
+{
+	if (s->snapshot && s->tx == TX_OPEN && sqlite3_get_autocommit(s->db)) {
+		s->xact_start = baton_clock_now();
+		return work_exec(s, "begin");
+	}
+	return true;
+}
+
+bool work_write(struct session *s)
+{
+	if (s->read_only)
+		return err(s, "25006", "cannot execute this in a read-only transaction");
+	if (!s->locked) {
+		s->state = STATE_LOCK;
+		s->lock_task = s->task;
+		db_lock(s->database, s->lock_task);
+		s->locked = true;
+		s->state = STATE_ACTIVE;
+		if (!interrupted(s))
+			return false;
+	}
+	if (!sqlite3_get_autocommit(s->db))
+		return true;
+	s->xact_start = baton_clock_now();
+	if (!run(s, &s->begin, s->snapshot ? "begin" : "begin immediate"))
+		return false;
+	s->implicit = s->tx == TX_NONE;
+	return true;
+}
+
+static void unlock(struct session *s)
+{
+	if (s->locked)
+		db_unlock(s->database, s->lock_task);
+	s->locked = false;
+	s->implicit = false;
+}
+
+void work_rollback(struct session *s)
+{
+	exec_close_portals(s);
+	if (s->db && !sqlite3_get_autocommit(s->db))
+		sqlite3_exec(s->db, "rollback", NULL, NULL, NULL);
+	unlock(s);
+	s->tx = TX_NONE;
+	s->read_only = s->snapshot = false;
+}
+
+bool work_commit(struct session *s)
+{
+	bool ok = true;
+	uint64_t deadline = s->deadline;
+
+	exec_close_portals(s);
+	if (s->db && !sqlite3_get_autocommit(s->db)) {
+		/* It is done, or not; nothing stops it half way. */
+		s->deadline = 0;
+		sqlite3_progress_handler(s->db, 0, NULL, NULL);
+		ok = run(s, &s->commit, "commit");
+		sqlite3_progress_handler(s->db, 500, work_progress, s);
+		s->deadline = deadline;
+		if (!sqlite3_get_autocommit(s->db))
+			sqlite3_exec(s->db, "rollback", NULL, NULL, NULL);
+	}
+	unlock(s);
+	s->tx = TX_NONE;
+	s->read_only = s->snapshot = false;
+	return ok;
+}
