@@ -59,7 +59,7 @@ check: all
 	@selftests/run check
 
 test: all
-	@tools/build/deps check test service demo
+	@tools/build/deps check test vm service demo
 	@selftests/run check root vm debug
 
 demo: lib tools service
