@@ -72,7 +72,8 @@ int baton(const char *arg, ...)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-bool load_said(const char *text)
+/* The log lies where only the test can read it, so a failure quotes it. */
+static const char *read_log(void)
 {
 	static char log[1 << 16];
 	int fd = open(load_log, O_RDONLY);
@@ -81,7 +82,20 @@ bool load_said(const char *text)
 	if (fd >= 0)
 		close(fd);
 	log[n < 0 ? 0 : n] = 0;
-	return strstr(log, text);
+	return log;
+}
+
+static const char *last_words(void)
+{
+	const char *log = read_log();
+	size_t n = strlen(log);
+
+	return log + (n > 200 ? n - 200 : 0);
+}
+
+bool load_said(const char *text)
+{
+	return strstr(read_log(), text);
 }
 
 void load_again(void)
@@ -92,8 +106,8 @@ void load_again(void)
 	/* The socket is there before it is listened to. */
 	if (!WITHIN(20, (access(load_socket, F_OK) == 0 && load_said("serving")) ||
 			waitpid(load_pid, &status, WNOHANG) == load_pid))
-		tap_end(1, "`baton load` does not come up; %s", load_log);
-	CHECK_MSG(!access(load_socket, F_OK), "`baton load` failed; %s", load_log);
+		tap_end(1, "`baton load` does not come up: %s", last_words());
+	CHECK_MSG(!access(load_socket, F_OK), "`baton load` failed: %s", last_words());
 }
 
 void load_kill(void)
