@@ -8,7 +8,7 @@ set -u
 grep -q 'HAVE_BPF 1' "$O/config.h" || skip_all "mend: built without BPF (Debian: apt-get install clang libbpf-dev bpftool)"
 
 in_vm() {
-	ACCEL=tcg-single "$TOP/tools/vm/run" --kernel plain --timeout 180 -- "$O/selftests/bpf/$1"
+	ACCEL=tcg-single "$TOP/tools/vm/run" --kernel plain --timeout 180 --env "O=$O" -- "$O/selftests/bpf/$1"
 }
 for t in places lost sched; do
 	check $t in_vm $t

@@ -90,22 +90,27 @@ static void put_string(FILE *to, const char *s)
 	putc('"', to);
 }
 
+int bench_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+}
+
 void bench_begin(const struct bench *b)
 {
 	struct utsname u;
-	cpu_set_t set;
 
 	uname(&u);
-	sched_getaffinity(0, sizeof(set), &set);
 	if (b->json) {
 		fprintf(b->json, "{\"bench\":\"%s\",\"case\":\"machine\",\"where\":\"%s\",\"kernel\":",
 			b->name, b->where);
 		put_string(b->json, u.release);
-		fprintf(b->json, ",\"cpus\":%d}\n", CPU_COUNT(&set));
+		fprintf(b->json, ",\"cpus\":%d}\n", bench_cpus());
 	}
 	if (b->table)
 		printf("%s, Linux %s, %d CPUs\n%-26s %12s %-7s %8s  %s\n", b->where, u.release,
-		       CPU_COUNT(&set), "case", "value", "unit", "ratio", "to");
+		       bench_cpus(), "case", "value", "unit", "ratio", "to");
 }
 
 void bench_put(const struct bench *b, const struct bench_result *r)

@@ -47,6 +47,8 @@ int bench_options(struct bench *b, const char *name, const char *help, int argc,
 bool bench_wants(const struct bench *b, const char *name);
 
 /* The machine's line; then each result, as a line and as a row of the table. */
+/* CPUs that this process may use. */
+int bench_cpus(void);
 void bench_begin(const struct bench *b);
 void bench_put(const struct bench *b, const struct bench_result *r);
 int bench_end(struct bench *b);

@@ -320,7 +320,7 @@ static void mixed_task(void *arg)
 /* Rounds of work a second; before_park: what a worker ran before it parked. */
 static const char *mixed(double *value, double *before_park, unsigned more, bool say, bool detect)
 {
-	unsigned slots = sysconf(_SC_NPROCESSORS_ONLN) + more, i;
+	unsigned slots = bench_cpus() + more, i;
 	struct baton_request *r[FLIGHT];
 	struct baton_detect_stats st;
 	const char *why = sched_begin(slots, detect);
@@ -402,7 +402,7 @@ static void switches(int round, unsigned long n)
 
 static void latencies(int round)
 {
-	unsigned more = sysconf(_SC_NPROCESSORS_ONLN) / 10;
+	unsigned more = bench_cpus() / 10;
 	const char *no = load_begin(NULL) ? "the programs cannot be loaded" : NULL;
 
 	wake_sleeper();
