@@ -141,9 +141,25 @@ static void drain(void)
 	pthread_mutex_unlock(&server.lock);
 }
 
+static struct baton_tier_opts internal_tier(int i, unsigned rank)
+{
+	return (struct baton_tier_opts){
+		.rank = rank,
+		.share = server.conf.internal[i].share,
+		.reserve_ppm = server.conf.internal[i].reserve * 10000,
+		.limit_ppm = server.conf.internal[i].limit * 10000,
+	};
+}
+
 static int run(void)
 {
-	struct baton_sched_opts so = { .sz = sizeof(so) };
+	/* What is sold, and of each rank a tier for work of the house. */
+	const struct baton_tier_opts tiers[] = {
+		{ .policy = server.conf.low_order, .rank = 0, .share = 100 },
+		{ .policy = server.conf.high_order, .rank = 1, .share = 100 },
+		internal_tier(0, 0), internal_tier(1, 1),
+	};
+	struct baton_sched_opts so = { .sz = sizeof(so), .tier = tiers, .tiers = 4 };
 	struct pollfd fds[2];
 	struct rlimit rl;
 	cpu_set_t cpus;

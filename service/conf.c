@@ -10,6 +10,8 @@
 
 enum kind { STRING, INT, SIZE, BOOL };
 
+#define ORDERS " quota fifo lifo rr arrival "
+
 /* max: of an INT; text of the allowed words of a STRING, or NULL. */
 static const struct key {
 	const char *name;
@@ -27,6 +29,14 @@ static const struct key {
 	{ "max_connections", INT, K(max_connections), "1200", 1, 100000, NULL },
 	{ "slots", INT, K(slots), "0", 0, 4096, NULL },
 	{ "low_latency_limit", INT, K(low_limit), "70", 1, 70, NULL },
+	{ "low_latency_order", STRING, K(low_order), "quota", 0, 0, ORDERS },
+	{ "high_latency_order", STRING, K(high_order), "quota", 0, 0, ORDERS },
+	{ "internal_high_reserve", INT, K(internal[0].reserve), "0", 0, 100, NULL },
+	{ "internal_high_limit", INT, K(internal[0].limit), "20", 0, 100, NULL },
+	{ "internal_high_share", INT, K(internal[0].share), "100", 1, 10000, NULL },
+	{ "internal_low_reserve", INT, K(internal[1].reserve), "0", 0, 100, NULL },
+	{ "internal_low_limit", INT, K(internal[1].limit), "0", 0, 100, NULL },
+	{ "internal_low_share", INT, K(internal[1].share), "10", 1, 10000, NULL },
 	{ "quotas", BOOL, K(quotas), "on", 0, 0, NULL },
 	{ "auth", STRING, K(auth), "auto", 0, 0, " auto scram trust " },
 	{ "tls_cert_file", STRING, K(tls_cert), "", 0, 0, NULL },

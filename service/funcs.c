@@ -1158,6 +1158,35 @@ static void f_sleep(ctx *c, int n, val **v)
 		sqlite3_result_text(c, "", 0, SQLITE_STATIC);
 }
 
+/* What a child call takes along, and what it brings back. */
+static void f_budget(ctx *c, int n, val **v)
+{
+	double ms;
+
+	if (env_of(c)->budget(env_of(c)->arg, &ms))
+		sqlite3_result_double(c, ms);
+}
+
+static void f_deadline(ctx *c, int n, val **v)
+{
+	double ms;
+
+	if (env_of(c)->deadline(env_of(c)->arg, &ms))
+		sqlite3_result_double(c, ms);
+}
+
+static void f_charge(ctx *c, int n, val **v)
+{
+	double ms = sqlite3_value_double(v[0]);
+
+	if (is_null(v[0]))
+		return;
+	if (!(ms >= 0 && ms <= 86400e3))
+		funcs_error(c, "22003", "CPU to charge is from 0 to 86400000 ms");
+	else if (env_of(c)->charge(env_of(c)->arg, ms))
+		sqlite3_result_double(c, ms);
+}
+
 static void f_cancel(ctx *c, int n, val **v)
 {
 	sqlite3_result_int(c, env_of(c)->signal(env_of(c)->arg, sqlite3_value_int(v[0]), 0));
@@ -1339,6 +1368,8 @@ static const struct {
 	{ "pg_backend_pid", 0, WORLD, f_pid }, { "current_schema", 0, WORLD, f_public },
 	{ "current_schemas", 1, WORLD, f_schemas }, { "version", 0, WORLD, f_version },
 	{ "current_setting", -1, WORLD, f_setting }, { "set_config", 3, SLOW, f_set_config },
+	{ "baton_budget_ms", 0, SLOW, f_budget }, { "baton_deadline_ms", 0, SLOW, f_deadline },
+	{ "baton_charge_ms", 1, SLOW, f_charge },
 	{ "pg_sleep", 1, SLOW, f_sleep }, { "pg_cancel_backend", 1, SLOW, f_cancel },
 	{ "pg_terminate_backend", 1, SLOW, f_terminate }, { "format_type", -1, PURE, f_format_type },
 	{ "pg_get_userbyid", 1, WORLD, f_userbyid }, { "pg_table_is_visible", 1, PURE, f_true },

@@ -14,6 +14,10 @@ struct funcs_env {
 	const char *(*set)(void *arg, const char *name, const char *value);	/* an error, or NULL */
 	int (*signal)(void *arg, int pid, int end);	/* cancel or terminate: found? */
 	const char *(*sleep)(void *arg, double seconds);	/* what interrupted it, or NULL */
+	/* Of the request, in ms; false: there is none. */
+	int (*budget)(void *arg, double *ms);
+	int (*deadline)(void *arg, double *ms);
+	int (*charge)(void *arg, double ms);
 	void *arg;
 	long long lastval;
 };

@@ -65,23 +65,25 @@ long ppm_parse(const char *s)
 	return d <= 1 ? (long)(d * 1e6 + 0.5) : -1;
 }
 
-static const char *const classes[] = { "critical", "tolerant", "batch" };
+static const char *const classes[] = { "critical", "tolerant", "batch", "internal_high", "internal_low" };
 
-bool class_parse(const char *s, enum baton_class *out)
+const char *class_parse(const char *s, bool super, int *out)
 {
-	unsigned i;
+	int i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i <= CLASS_INTERNAL_LOW; i++)
 		if (!strcasecmp(s, classes[i])) {
-			*out = (enum baton_class)i;
-			return true;
+			if (i >= CLASS_INTERNAL_HIGH && !super)
+				return "baton.class internal_high and internal_low are for superusers";
+			*out = i;
+			return NULL;
 		}
-	return false;
+	return "baton.class is critical, tolerant or batch";
 }
 
-const char *class_name(enum baton_class c)
+const char *class_name(int cls)
 {
-	return classes[c < 3 ? c : 1];
+	return classes[cls];
 }
 
 struct role *role_find(const char *name)
@@ -143,7 +145,8 @@ const char *role_set(struct role *r, const char *name, const char *value, const 
 	const char *v[3] = { r ? r->name : "", name, value };
 	unsigned low = r ? r->low_ppm : 0, high = r ? r->high_ppm : 0;
 	bool quota = !strcasecmp(name, "baton.low_latency") || !strcasecmp(name, "baton.high_latency");
-	enum baton_class cls = BATON_TOLERANT;
+	int cls = BATON_TOLERANT;
+	const char *why;
 	long ppm = 0;
 	int rc;
 
@@ -171,8 +174,9 @@ const char *role_set(struct role *r, const char *name, const char *value, const 
 			return fails(code, "53200", "the scheduler does not take this quota: %s", strerror(-rc));
 	}
 	if (r && !strcasecmp(name, "baton.class")) {
-		if (value && !class_parse(value, &cls))
-			return fails(code, "22023", "baton.class is critical, tolerant or batch, not \"%.40s\"", value);
+		why = value ? class_parse(value, r->super, &cls) : NULL;
+		if (why)
+			return fails(code, "22023", "%s, not \"%.40s\"", why, value);
 		r->cls = cls;
 	}
 	if (!r && !strcasecmp(name, "baton.quotas")) {

@@ -25,6 +25,8 @@ struct conf {
 	char *data_dir, *listen, *tls_cert, *tls_key, *auth, *log_level;
 	int port, http_port, max_connections, slots, auth_timeout, idle_timeout, lock_idle_timeout;
 	int low_limit;			/* % of capacity that may be sold */
+	char *low_order, *high_order;	/* policies of the tiers that are sold */
+	struct { int reserve, limit, share; } internal[2];	/* %, of the tiers that are not */
 	size_t max_value, max_message;
 	bool quotas, full_sync;
 };
@@ -64,7 +66,7 @@ struct role {
 	char *verifier;			/* of SCRAM-SHA-256; NULL: no password */
 	struct role_setting *settings;
 	unsigned low_ppm, high_ppm;
-	enum baton_class cls;
+	int cls;
 	struct baton_tenant *tenant;
 	struct hist latency;
 	_Atomic uint64_t statements, rejected, cpu;	/* cpu: ns, of threads that have ended */
@@ -107,8 +109,16 @@ const char *role_set(struct role *r, const char *name, const char *value, const 
 const char *role_setting(const struct role *r, const char *name);
 /* "10%", "0.1": parts per million, or -1. */
 long ppm_parse(const char *s);
-bool class_parse(const char *s, enum baton_class *out);
-const char *class_name(enum baton_class c);
+/*
+ * The classes: of <baton/sched.h>, and in the place of BATON_INTERNAL the two
+ * tiers that nobody buys, for the superuser's own work.
+ */
+#define CLASS_INTERNAL_HIGH BATON_INTERNAL
+#define CLASS_INTERNAL_LOW (BATON_INTERNAL + 1)
+#define TIER_INTERNAL_HIGH 2
+/* NULL, or what is wrong. super: he may have every class. */
+const char *class_parse(const char *s, bool super, int *out);
+const char *class_name(int cls);
 /* A password as a verifier, unless it is one: malloc'd. */
 char *scram_verifier(const char *password);
 

@@ -365,6 +365,37 @@ static const char *env_sleep(void *arg, double seconds)
 	return s->cancel ? "user request" : s->timed_out ? "statement timeout" : NULL;
 }
 
+static int env_budget(void *arg, double *ms)
+{
+	struct baton_request_times t = { 0 };
+	struct session *s = arg;
+
+	if (!s->task || !s->request)
+		return 0;
+	baton_request_times(s->request, &t, sizeof(t));
+	*ms = (double)t.budget / 1e6;
+	return 1;
+}
+
+static int env_deadline(void *arg, double *ms)
+{
+	struct session *s = arg;
+	uint64_t now = baton_clock_now();
+
+	*ms = s->deadline > now ? (double)(s->deadline - now) / 1e6 : 0;
+	return s->deadline != 0;
+}
+
+static int env_charge(void *arg, double ms)
+{
+	struct session *s = arg;
+
+	if (!s->task || !s->request)
+		return 0;
+	baton_request_charge(s->request, (uint64_t)(ms * 1e6));
+	return 1;
+}
+
 /* Up to a startup packet with a version that we speak. */
 static bool negotiate(struct session *s, struct proto_startup *st)
 {
@@ -795,6 +826,9 @@ void session_start(int fd, const char *peer)
 	s->env.set = env_set;
 	s->env.signal = env_signal;
 	s->env.sleep = env_sleep;
+	s->env.budget = env_budget;
+	s->env.deadline = env_deadline;
+	s->env.charge = env_charge;
 	s->env.arg = s;
 	pthread_mutex_lock(&server.lock);
 	s->pid = pid = pid < INT32_MAX ? pid + 1 : 1001;

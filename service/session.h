@@ -65,7 +65,7 @@ struct session {
 	sqlite3 *db;
 	struct funcs_env env;
 	char *settings[N_SETTINGS];	/* NULL: the default */
-	enum baton_class cls;
+	int cls;
 	uint64_t statement_timeout;	/* ns */
 	bool reject_40001;
 

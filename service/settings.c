@@ -133,7 +133,8 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 {
 	static __thread char why[200];
 	static const char *const levels[] = { "read uncommitted", "read committed", "repeatable read", "serializable", NULL };
-	enum baton_class cls;
+	const char *bad;
+	int cls;
 	long long ms;
 	int i = find(name);
 
@@ -162,8 +163,9 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 		}
 		s->statement_timeout = ms * MS;
 	} else if (!strcmp(name, "baton.class")) {
-		if (!class_parse(value, &cls))
-			return "baton.class is critical, tolerant or batch";
+		bad = class_parse(value, s->role->super, &cls);
+		if (bad)
+			return bad;
 		s->cls = cls;
 	} else if (!strcmp(name, "baton.reject_code")) {
 		if (strcmp(value, "53400") && strcmp(value, "40001"))

@@ -47,13 +47,15 @@ static bool rejected(struct session *s, const struct baton_request_opts *o)
 
 bool work_begin(struct session *s)
 {
-	struct baton_request_opts o = { .sz = sizeof(o), .cls = s->cls, .arrival = s->arrived };
+	struct baton_request_opts o = { .sz = sizeof(o), .arrival = s->arrived };
 	struct baton_request *r;
 	int rc;
 
 	if (s->working) {
-		if (s->away)
+		if (s->away) {
+			s->state = STATE_QUEUED;
 			baton_blocking_end();
+		}
 		s->away = false;
 		s->state = STATE_ACTIVE;
 		return true;
@@ -62,6 +64,8 @@ bool work_begin(struct session *s)
 	work_clock(s);
 	s->task = server.quotas;
 	if (s->task) {
+		o.cls = s->cls < CLASS_INTERNAL_HIGH ? (enum baton_class)s->cls : BATON_INTERNAL;
+		o.tier = s->cls < CLASS_INTERNAL_HIGH ? 0 : TIER_INTERNAL_HIGH + (s->cls - CLASS_INTERNAL_HIGH);
 		if (s->statement_timeout)
 			o.deadline = s->arrived + (s->statement_timeout > 10 * MS ? s->statement_timeout : 10 * MS);
 		s->state = STATE_QUEUED;
