@@ -36,12 +36,12 @@ struct btn_worker {
 	_Atomic bool parked;
 	_Atomic uint32_t inside;
 
-	/* The owner; and with the lock held, while it waits, others. */
-	BTN_ALIGNED int quiet;		/* checkpoints until the clock is read */
-	int reload;			/* what quiet was set to */
-	int told;			/* -ETIME, -ECANCELED: the task's checkpoints say so */
-	uint64_t looked;		/* when the clock was read */
-	uint64_t gap;			/* the longest between two checkpoints, since it has its slot */
+	/* The owner; and whoever gives it a slot, with the lock held: [SCHED-2]. */
+	BTN_ALIGNED _Atomic int quiet;	/* checkpoints until the clock is read */
+	_Atomic int reload;		/* what quiet was set to */
+	_Atomic int told;		/* -ETIME, -ECANCELED: the task's checkpoints say so */
+	_Atomic uint64_t looked;	/* when the clock was read */
+	_Atomic uint64_t gap;		/* the longest between two checkpoints, since it has its slot */
 	_Atomic uint64_t until;		/* the end of the grant */
 	struct baton_parker *parker;
 	struct baton_sched *s;
@@ -165,6 +165,15 @@ struct btn_wakes {
 	bool monitor;
 	struct baton_request *dead;
 };
+
+/*
+ * [SCHED-2] What a worker keeps from checkpoint to checkpoint is set anew with each
+ * slot. One that was stopped may be given its next slot before it has noticed that
+ * it lost the last one, and then a store of its own may overwrite the new value:
+ * its next look at the clock comes late, for which there is the flag.
+ */
+#define BTN_OWN_GET(word) atomic_load_explicit(&(word), memory_order_relaxed) /* [SCHED-2] */
+#define BTN_OWN_SET(word, to) atomic_store_explicit(&(word), to, memory_order_relaxed) /* [SCHED-2] */
 
 /* The worker that this thread is, or NULL. */
 extern __thread struct btn_worker *btn_self

@@ -55,7 +55,7 @@ void baton_task_join(struct baton_task *t)
 
 static __attribute__((noinline)) int look(struct btn_worker *w)
 {
-	uint64_t now = btn_clock_now(), until, gap;
+	uint64_t now = btn_clock_now(), looked = BTN_OWN_GET(w->looked), until, gap;
 	int64_t left;
 
 	until = atomic_load_explicit(&w->until, memory_order_relaxed); /* [SCHED-1] */
@@ -63,29 +63,34 @@ static __attribute__((noinline)) int look(struct btn_worker *w)
 	if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_STOP) && /* [SCHED-1] */
 	    now < until) {
 		/* Look again about half way from here, as fast as it was so far. */
-		gap = (now - w->looked) / w->reload;
+		gap = now > looked ? (now - looked) / BTN_OWN_GET(w->reload) : 0;
 		left = (until - now) / 2 / (gap ? gap : 1);
-		w->looked = now;
-		if (gap > w->gap)
-			w->gap = gap;
-		w->quiet = w->reload = left < 1 ? 1 : left > 4096 ? 4096 : left;
-		return w->told;
+		left = left < 1 ? 1 : left > 4096 ? 4096 : left;
+		BTN_OWN_SET(w->looked, now);
+		if (gap > BTN_OWN_GET(w->gap))
+			BTN_OWN_SET(w->gap, gap);
+		BTN_OWN_SET(w->reload, left);
+		BTN_OWN_SET(w->quiet, left);
+		return BTN_OWN_GET(w->told);
 	}
 	btn_sched_lock(w->s);
 	if (w->slot < 0)
 		btn_worker_come_back(w);
 	else
 		btn_worker_leave_slot(w, BTN_STOP_YIELD);
-	return w->told;
+	return BTN_OWN_GET(w->told);
 }
 
 int baton_checkpoint(void)
 {
 	struct btn_worker *w = btn_self;
+	int quiet;
 
 	if (btn_unlikely(!w))
 		return 0;
-	if (btn_likely(--w->quiet > 0 &&
+	quiet = BTN_OWN_GET(w->quiet) - 1;
+	BTN_OWN_SET(w->quiet, quiet);
+	if (btn_likely(quiet > 0 &&
 		       !atomic_load_explicit(&w->flag, memory_order_relaxed))) /* [SCHED-1] */
 		return 0;
 	return look(w);
@@ -103,7 +108,7 @@ int baton_sleep_until(uint64_t deadline)
 	t->sleep.key = deadline;
 	btn_heap_add(&w->s->sleeps, &t->sleep);
 	btn_sched_wait(t);
-	return w->told;
+	return BTN_OWN_GET(w->told);
 }
 
 void baton_blocking_begin(void)

@@ -130,14 +130,15 @@ struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsign
 	w->slot = w->last_slot = slot;
 	w->since = now;
 	atomic_store_explicit(&w->until, now + run->length, memory_order_relaxed); /* [SCHED-1] */
-	w->looked = now;
-	w->quiet = w->reload = 1;
-	w->gap = 0;
-	w->told = run->task->req->told;
+	BTN_OWN_SET(w->looked, now);
+	BTN_OWN_SET(w->quiet, 1);
+	BTN_OWN_SET(w->reload, 1);
+	BTN_OWN_SET(w->gap, 0);
+	BTN_OWN_SET(w->told, run->task->req->told);
 	s->on[slot] = w;
 	s->poked_at[slot] = s->cpu_at[slot] = 0;
 	/* Nobody sets it but with the lock. */
-	atomic_store_explicit(&w->flag, w->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
+	atomic_store_explicit(&w->flag, run->task->req->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
 	return w;
 }
 
@@ -244,11 +245,12 @@ static void hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool le
 static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
 {
 	struct baton_stats_slot *figures = &w->s->core.page.slots[slot];
-	int passed = w->reload - w->quiet;
-	uint64_t gap = (now - w->looked) / (passed > 0 ? passed : 1);
+	int passed = BTN_OWN_GET(w->reload) - BTN_OWN_GET(w->quiet);
+	uint64_t looked = BTN_OWN_GET(w->looked), worst = BTN_OWN_GET(w->gap);
+	uint64_t gap = now > looked ? (now - looked) / (passed > 0 ? passed : 1) : 0;
 
-	if (gap < w->gap)
-		gap = w->gap;
+	if (gap < worst)
+		gap = worst;
 	btn_stat_hist(&figures->gap, gap);
 	btn_stat_max(&figures->gap_worst, gap);
 }

@@ -7,7 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <baton/detect.h>
 #include <baton/sched.h>
+#include <baton/stats.h>
 #include <baton/sync.h>
 
 #include "inject.h"
@@ -81,7 +83,23 @@ TEST(runs)
 	CHECK_EQ(count, 400 * SCALE);
 }
 
-/* Never more tasks on the CPU than slots. */
+/* Slots that were taken from tasks which did not give them away. */
+static long taken_away(void)
+{
+	struct baton_detect_stats seen = { 0 };
+	struct baton_stats_slot slot;
+	struct baton_stats *st;
+	long n = 0;
+	unsigned i;
+
+	CHECK_EQ(baton_stats_of(&st, s), 0);
+	for (i = 0; !baton_stats_slot(st, i, &slot, sizeof(slot)); i++)
+		n += slot.rescues;
+	baton_stats_close(st);
+	baton_detect_stats(s, &seen, sizeof(seen));
+	return n + seen.taken;
+}
+
 static void enter(void)
 {
 	long n = atomic_fetch_add(&running, 1) + 1, m = atomic_load(&most);
@@ -103,6 +121,11 @@ static void yields(void *arg)
 	}
 }
 
+/*
+ * No more tasks between two calls of the library than slots; and one more for
+ * each whose slot was taken there, because the kernel did not let it run for
+ * longer than its grant: it is stopped where it is, and somebody else has the slot.
+ */
 TEST(no_more_than_slots)
 {
 	struct baton_request *r[40];
@@ -116,7 +139,8 @@ TEST(no_more_than_slots)
 		CHECK_EQ(baton_request_wait(r[i]), 0);
 		baton_request_put(r[i]);
 	}
-	CHECK(most >= 1 && most <= 2);
+	CHECK(most >= 1);
+	CHECK_CMP(most, <=, 2 + taken_away());
 	close_sched();
 }
 
