@@ -54,7 +54,7 @@ again:
 	if (s->detecting && btn_sched_detect_look(s, now))
 		goto again;
 	/* While slots are in use it comes by itself, often. */
-	due = btn_heap_first(&c->releases, btn_heap_first(&c->deadlines, btn_heap_first(&s->sleeps, BTN_NEVER)));
+	due = btn_heap_first(&c->releases, btn_heap_first(&c->deadlines, btn_heap_first(&s->timers, BTN_NEVER)));
 	if (c->n_idle < c->slots && now + BTN_TICK_QUIET_NS < due)
 		due = now + BTN_TICK_QUIET_NS;
 	while ((slot = btn_core_poke(c)) >= 0) {
@@ -77,7 +77,7 @@ void btn_sched_wake_all(struct baton_sched *s, struct btn_wakes *wakes)
 	struct baton_request *r;
 
 	while ((r = wakes->dead)) {
-		wakes->dead = (struct baton_request *)r->waiters;
+		wakes->dead = r->next;
 		btn_request_free(r);
 	}
 	for (w = wakes->first; w; w = next) {
@@ -344,7 +344,7 @@ int baton_sched_destroy(struct baton_sched *s)
 		btn_tenant_leave(s->tenants);
 	free(s->names);
 	while ((r = s->spare)) {
-		s->spare = (struct baton_request *)r->waiters;
+		s->spare = r->next;
 		free(r);
 	}
 	baton_parker_destroy(s->monitor_parker);

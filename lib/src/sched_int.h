@@ -83,16 +83,32 @@ struct btn_worker {
 	uint64_t taken_cpu;		/* and what it had used by then */
 };
 
+/* Tasks that wait for the same, first come, first served: sched_wait.c. All 0: none. */
+struct btn_waiters {
+	struct baton_task *first, *last;
+	/* One gave up, and is not in the list any more; or NULL. The lock is held. */
+	void (*left)(struct btn_waiters *in);
+};
+
 struct baton_task {
 	struct btn_task core;
 	struct baton_sched *s;
 	struct baton_request *req;
 	struct btn_worker *worker;	/* from its first slot to its end */
-	struct baton_task *joiner, *next;	/* next: in a wait list */
-	struct btn_heap_node sleep;
+	struct btn_waiters joiner;
+
+	/* While it waits. */
+	struct btn_waiters *in;		/* NULL: for a time alone */
+	struct baton_task *next, *before;	/* there */
+	struct btn_heap_node timer;
+	struct baton_task *next_alert, **prev_alert;	/* NULL: it is not to be told */
+	int woken;			/* how the last wait ended */
+	int heard;			/* the owner: what calls returned of what its request was told */
+
 	baton_task_fn *fn;
 	void *arg;
 	unsigned wanted;		/* locks it holds that others' tasks wait for */
+	unsigned held;			/* mutexes; the owner, and whoever gives it one while it waits */
 	bool ended, joinable, heap;
 };
 
@@ -118,7 +134,10 @@ struct baton_request {
 	struct baton_task first;
 	struct baton_sched *s;
 	struct baton_tenant *tenant;
-	struct waiter *waiters;
+	struct baton_request *next;	/* spare, or to be */
+	struct btn_waiters waiters;
+	struct waiter *threads;		/* that wait, and are no tasks of s */
+	struct baton_task *alert;	/* its own tasks, if a cancel ends their waits */
 	struct btn_worker *guest;	/* it waits to be the first task; or did */
 	unsigned refs;			/* the handle, and being in flight */
 	bool done;
@@ -137,7 +156,7 @@ struct baton_sched {
 	/* Without a slot, but not by their own choice: may be running; parked. */
 	struct btn_away away, parked;
 	unsigned n_idle, keep, born, max, requests, handles;
-	struct btn_heap sleeps;
+	struct btn_heap timers;		/* of tasks that wait */
 	struct baton_tenant *tenants;
 	struct baton_tenant **names;	/* by name, room_names lists */
 	unsigned room_names, n_names, tenant_refs, epoch;
@@ -221,6 +240,29 @@ void btn_sched_exit(struct btn_worker *w);
  */
 void btn_sched_wait(struct baton_task *t);
 void btn_sched_ready_locked(struct baton_task *t);
+
+/* The caller's task returns to its code that its request was told so; 0: nothing. */
+static inline int btn_task_hears(struct baton_task *t, int told)
+{
+	if (told)
+		t->heard = told;
+	return told;
+}
+
+/*
+ * The caller's task t is to wait: in a list, until somebody ends that or the deadline
+ * comes; with alert, or until its request is told something. 0, and btn_wait() is
+ * to follow while the lock is still held; or why it does not wait: -ETIMEDOUT, -ETIME
+ * or -ECANCELED.
+ */
+int btn_wait_begin(struct baton_task *t, struct btn_waiters *in, uint64_t deadline, bool alert);
+/* Gives up the lock. 0: it was woken; or as above, but not both. */
+int btn_wait(struct baton_task *t);
+/* With the lock held. why: as above. */
+void btn_wait_end(struct baton_task *t, int why);
+bool btn_wait_end_first(struct btn_waiters *in);	/* woken; false: nobody waits */
+void btn_wait_expire(struct baton_sched *s, uint64_t now);
+void btn_wait_cancel(struct baton_request *r);		/* it was told something */
 /* One lock more, or one less, that t holds and other tenants' tasks wait for. */
 void btn_sched_want_locked(struct baton_task *t, int by);
 

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "inject.h"
+
 /*
  * It runs for a few microseconds and is late if it has to wait for a task's
  * slice: a short slice of its own lets it go first (since Linux 6.12; without,
@@ -38,7 +40,7 @@ static uint64_t next_due(struct baton_sched *s, uint64_t now)
 	struct btn_core *c = &s->core;
 	uint64_t due = btn_core_next(c, now), end;
 
-	due = btn_heap_first(&s->sleeps, due);
+	due = btn_heap_first(&s->timers, due);
 	if (s->retry_at && s->retry_at < due)
 		due = s->retry_at;
 	end = btn_rescue_next(s, now);
@@ -50,7 +52,6 @@ void *btn_monitor_main(void *arg)
 	struct baton_sched *s = arg;
 	struct btn_worker *dead, *next, *late = NULL, **last;
 	struct btn_wakes wakes;
-	struct baton_task *t;
 	uint64_t now;
 	sigset_t set;
 
@@ -65,11 +66,7 @@ void *btn_monitor_main(void *arg)
 		memset(&wakes, 0, sizeof(wakes));
 		btn_core_tick(&s->core, now);
 		btn_page_trace(&s->core.page, now);
-		while (s->sleeps.top && s->sleeps.top->key <= now) {
-			t = btn_container(s->sleeps.top, struct baton_task, sleep);
-			btn_heap_del(&s->sleeps, &t->sleep);
-			btn_core_ready(&s->core, now, &t->core);
-		}
+		btn_wait_expire(s, now);
 		if (s->retry_at && now >= s->retry_at) {
 			s->retry_at = 0;
 			if (!s->core.workers && s->born < s->max)
@@ -91,6 +88,7 @@ void *btn_monitor_main(void *arg)
 		s->dead = late = NULL;
 		now = s->monitor_due;
 		btn_lock_release(&s->lock);
+		BTN_POINT("sched:monitor:unlocked");
 		btn_sched_wake_all(s, &wakes);
 		/* One that is SCHED_IDLE may take its time: nobody waits for it. */
 		for (; dead; dead = next) {

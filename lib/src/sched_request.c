@@ -12,9 +12,8 @@
 #define SPARES_MAX	4096
 
 struct waiter {
-	struct baton_task *task;
 	struct baton_parker *parker;
-	struct waiter *next;
+	struct waiter *next, **prev;
 };
 
 void btn_request_done(struct baton_request *r, struct btn_wakes *wakes)
@@ -25,14 +24,13 @@ void btn_request_done(struct baton_request *r, struct btn_wakes *wakes)
 	r->done = true;
 	r->result = r->core.result;
 	r->ended = s->now;
-	for (w = r->waiters; w; w = next) {
+	while (btn_wait_end_first(&r->waiters))
+		;
+	for (w = r->threads; w; w = next) {
 		next = w->next;
-		if (w->task)
-			btn_sched_ready_locked(w->task);
-		else
-			baton_parker_resume(w->parker);
+		baton_parker_resume(w->parker);
 	}
-	r->waiters = NULL;
+	r->threads = NULL;
 	if (r->guest && !r->core.started) {
 		r->guest->refused = r->result;
 		baton_parker_resume(r->guest->parker);
@@ -43,7 +41,7 @@ void btn_request_done(struct baton_request *r, struct btn_wakes *wakes)
 	s->requests--;
 	if (!--r->refs) {
 		/* Not now: its first task may be the one that ends. */
-		r->waiters = (struct waiter *)wakes->dead;
+		r->next = wakes->dead;
 		wakes->dead = r;
 	}
 }
@@ -61,7 +59,7 @@ static struct baton_request *request_get(struct baton_sched *s)
 	btn_lock_acquire(&s->spare_lock);
 	r = s->spare;
 	if (r) {
-		s->spare = (struct baton_request *)r->waiters;
+		s->spare = r->next;
 		s->spares--;
 	}
 	btn_lock_release(&s->spare_lock);
@@ -77,7 +75,7 @@ void btn_request_free(struct baton_request *r)
 
 	btn_lock_acquire(&s->spare_lock);
 	if (s->spares < SPARES_MAX) {
-		r->waiters = (struct waiter *)s->spare;
+		r->next = s->spare;
 		s->spare = r;
 		s->spares++;
 		r = NULL;
@@ -157,35 +155,71 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 	return err;
 }
 
-int baton_request_wait(struct baton_request *r)
+/* A thread that is no task of the scheduler's. The lock is held; gives it up. */
+static int wait_in_thread(struct baton_request *r, uint64_t deadline, struct baton_parker *parker)
+{
+	struct waiter me = { .parker = parker, .next = r->threads, .prev = &r->threads };
+	struct baton_sched *s = r->s;
+	int err = 0;
+
+	if (me.next)
+		me.next->prev = &me.next;
+	r->threads = &me;
+	btn_sched_release(s);
+	baton_parker_block(parker, deadline);
+	BTN_POINT("sched:request:woken");
+	btn_sched_lock(s);
+	/* Whoever ended it took all out of the list, and has given its permit. */
+	if (!r->done) {
+		*me.prev = me.next;
+		if (me.next)
+			me.next->prev = me.prev;
+		err = -ETIMEDOUT;
+	}
+	btn_sched_release(s);
+	return err;
+}
+
+static int wait_for(struct baton_request *r, uint64_t deadline, bool alert, int *result)
 {
 	struct baton_sched *s = r->s;
-	struct waiter me = { 0 };
+	struct baton_parker *parker = NULL;
 	bool task = btn_self && btn_self->s == s;
-	int err;
+	int err = 0;
 
-	if (!task) {
-		err = baton_parker_create(&me.parker);
-		if (err)
-			return err;
-	}
+	if (!task)
+		err = baton_parker_create(&parker);
+	if (err)
+		return err;
 	btn_sched_lock(s);
-	if (!r->done) {
-		me.next = r->waiters;
-		r->waiters = &me;
-		if (task) {
-			me.task = btn_self->task;
-			btn_sched_wait(me.task);
-		} else {
+	if (r->done) {
+		btn_sched_release(s);
+	} else if (task) {
+		err = btn_wait_begin(btn_self->task, &r->waiters, deadline, alert);
+		if (err)
 			btn_sched_release(s);
-			baton_parker_block(me.parker, BATON_FOREVER);
-		}
-		btn_sched_lock(s);
+		else
+			err = btn_wait(btn_self->task);
+	} else {
+		err = wait_in_thread(r, deadline, parker);
 	}
-	err = r->result;
-	btn_sched_release(s);
-	baton_parker_destroy(me.parker);
+	baton_parker_destroy(parker);
+	/* Nobody changes it any more. */
+	if (!err)
+		*result = r->result;
 	return err;
+}
+
+int baton_request_wait(struct baton_request *r)
+{
+	int result = 0, err = wait_for(r, BATON_FOREVER, false, &result);
+
+	return err ? err : result;
+}
+
+int baton_request_wait_until(struct baton_request *r, uint64_t deadline, int *result)
+{
+	return wait_for(r, deadline, true, result);
 }
 
 void baton_request_cancel(struct baton_request *r)
@@ -196,6 +230,8 @@ void baton_request_cancel(struct baton_request *r)
 	btn_sched_lock(s);
 	if (!r->done)
 		btn_core_cancel(&s->core, s->now, &r->core, -ECANCELED);
+	if (!r->done)
+		btn_wait_cancel(r);
 	btn_sched_unlock(s, &wakes);
 }
 

@@ -39,18 +39,33 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 	return 0;
 }
 
-void baton_task_join(struct baton_task *t)
+static int join(struct baton_task *t, uint64_t deadline, bool alert)
 {
 	struct baton_sched *s = t->s;
+	int err = 0;
 
 	btn_sched_lock(s);
 	if (!t->ended) {
-		t->joiner = btn_self->task;
-		btn_sched_wait(t->joiner);
-		btn_sched_lock(s);
+		err = btn_wait_begin(btn_self->task, &t->joiner, deadline, alert);
+		if (!err) {
+			err = btn_wait(btn_self->task);
+			btn_sched_lock(s);
+		}
 	}
 	btn_sched_release(s);
-	free(t);
+	if (!err)
+		free(t);
+	return err;
+}
+
+void baton_task_join(struct baton_task *t)
+{
+	join(t, BATON_FOREVER, false);
+}
+
+int baton_task_join_until(struct baton_task *t, uint64_t deadline)
+{
+	return btn_self ? join(t, deadline, true) : -EPERM;
 }
 
 static __attribute__((noinline)) int look(struct btn_worker *w)
@@ -71,14 +86,14 @@ static __attribute__((noinline)) int look(struct btn_worker *w)
 			BTN_OWN_SET(w->gap, gap);
 		BTN_OWN_SET(w->reload, left);
 		BTN_OWN_SET(w->quiet, left);
-		return BTN_OWN_GET(w->told);
+		return btn_task_hears(w->task, BTN_OWN_GET(w->told));
 	}
 	btn_sched_lock(w->s);
 	if (w->slot < 0)
 		btn_worker_come_back(w);
 	else
 		btn_worker_leave_slot(w, BTN_STOP_YIELD);
-	return BTN_OWN_GET(w->told);
+	return btn_task_hears(w->task, BTN_OWN_GET(w->told));
 }
 
 int baton_checkpoint(void)
@@ -94,21 +109,6 @@ int baton_checkpoint(void)
 		       !atomic_load_explicit(&w->flag, memory_order_relaxed))) /* [SCHED-1] */
 		return 0;
 	return look(w);
-}
-
-int baton_sleep_until(uint64_t deadline)
-{
-	struct btn_worker *w = btn_self;
-	struct baton_task *t;
-
-	if (!w)
-		return 0;
-	t = w->task;
-	btn_sched_lock(w->s);
-	t->sleep.key = deadline;
-	btn_heap_add(&w->s->sleeps, &t->sleep);
-	btn_sched_wait(t);
-	return BTN_OWN_GET(w->told);
 }
 
 void baton_blocking_begin(void)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "die.h"
 #include "inject.h"
 
 /* Run times from here on are settled with the thread's CPU clock. */
@@ -225,6 +226,7 @@ static void hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool le
 		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [RESCUE-2] */
 	btn_sched_settle_down(s, now, &wakes);
 	btn_lock_release(&s->lock);
+	BTN_POINT("sched:hand_over:unlocked");
 	btn_sched_wake_all(s, &wakes);
 	if (next && next != w && (leaves || !next->born)) {
 		btn_worker_let_go(s, next);
@@ -321,6 +323,9 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	unsigned slot;
 	uint64_t now;
 
+	/* Nobody else can unlock it, and what it guards is half changed, for all we know. */
+	if (btn_unlikely(t->held))
+		btn_die("a task ended that holds a baton_mutex; how many:", t->held);
 	btn_sched_lock(s);
 	if (w->slot < 0) {
 		btn_worker_come_back(w);
@@ -333,8 +338,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	w->task = NULL;
 	t->ended = true;
 	show_gap(w, now, slot);
-	if (t->joiner)
-		btn_sched_ready_locked(t->joiner);
+	btn_wait_end_first(&t->joiner);
 	btn_core_stop(&s->core, now, slot, btn_worker_account(w, now, SETTLE_END_NS), BTN_STOP_END);
 	s->on[slot] = NULL;
 	if (w->demoted || (s->n_idle >= s->keep && !s->core.starved.top))

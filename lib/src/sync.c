@@ -8,7 +8,8 @@
  *
  * WAITED is set with the lock held, so an unlock that still sees its own task
  * alone in the word has nobody to let go on, and one that does not takes the
- * lock. [SYNC-1] what was done under the mutex is released by the unlock's
+ * lock. A waiter that gives up leaves it set: the holder then finds nobody there.
+ * [SYNC-1] what was done under the mutex is released by the unlock's
  * compare-and-swap and acquired by the lock's; a holder that was handed the
  * mutex got it through the scheduler's lock and its parker.
  */
@@ -22,73 +23,52 @@
 
 #define WAITED ((uintptr_t)1)
 
-struct waiters {
-	struct baton_task *first, **last;
-};
-
 struct baton_mutex {
 	_Atomic uintptr_t word;
 	struct baton_sched *s;
-	struct waiters waiters;
+	struct btn_waiters waiters;
 	bool wanted;		/* its holder was told that others wait */
 };
 
 struct baton_cond {
 	struct baton_sched *s;
-	struct waiters waiters;
+	struct btn_waiters waiters;
 };
 
 struct baton_sem {
 	struct baton_sched *s;
-	struct waiters waiters;
+	struct btn_waiters waiters;
 	unsigned count;
 };
 
 struct baton_chan {
 	struct baton_sched *s;
-	struct waiters senders, receivers;
+	struct btn_waiters senders, receivers;
 	unsigned room, first, n;
 	bool closed;
 	void *item[];
 };
 
-static void waiters_init(struct waiters *w)
-{
-	w->first = NULL;
-	w->last = &w->first;
-}
-
-static void enqueue(struct waiters *w, struct baton_task *t)
-{
-	t->next = NULL;
-	*w->last = t;
-	w->last = &t->next;
-}
-
-static struct baton_task *dequeue(struct waiters *w)
-{
-	struct baton_task *t = w->first;
-
-	if (t) {
-		w->first = t->next;
-		if (!w->first)
-			w->last = &w->first;
-	}
-	return t;
-}
-
-static bool let_one_go(struct waiters *w)
-{
-	struct baton_task *t = dequeue(w);
-
-	if (t)
-		btn_sched_ready_locked(t);
-	return t;
-}
-
 static bool strangers(const struct baton_task *a, const struct baton_task *b)
 {
 	return a->core.req->tenant != b->core.req->tenant;
+}
+
+/* A waiter gave up: perhaps nobody is left on whose behalf the holder hurries. */
+static void waiter_left(struct btn_waiters *in)
+{
+	struct baton_mutex *m = btn_container(in, struct baton_mutex, waiters);
+	struct baton_task *holder, *w;
+
+	if (!m->wanted)
+		return;
+	/* WAITED is set: nobody changes it but with the lock. */
+	holder = (struct baton_task *)(atomic_load_explicit(&m->word, memory_order_relaxed) & ~WAITED); /* [SYNC-1] */
+	for (w = in->first; w; w = w->next)
+		if (strangers(holder, w))
+			return;
+	m->wanted = false;
+	btn_sched_want_locked(holder, -1);
 }
 
 int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
@@ -98,7 +78,7 @@ int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
 	if (!m)
 		return -ENOMEM;
 	m->s = s;
-	waiters_init(&m->waiters);
+	m->waiters.left = waiter_left;
 	return 0;
 }
 
@@ -117,12 +97,14 @@ int baton_mutex_trylock(struct baton_mutex *m)
 	BTN_POINT("sync:mutex:trylock");
 	if (atomic_compare_exchange_strong_explicit(&m->word, &old, (uintptr_t)t,
 						    memory_order_acquire, /* [SYNC-1] */
-						    memory_order_relaxed)) /* [SYNC-1] */
+						    memory_order_relaxed)) { /* [SYNC-1] */
+		t->held++;
 		return 0;
+	}
 	return (old & ~WAITED) == (uintptr_t)t ? -EDEADLK : -EBUSY;
 }
 
-int baton_mutex_lock(struct baton_mutex *m)
+static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
 {
 	struct baton_task *t = btn_sched_self(), *holder;
 	int err = baton_mutex_trylock(m);
@@ -141,38 +123,55 @@ int baton_mutex_lock(struct baton_mutex *m)
 			break;
 	}
 	if (!word) {
-		struct btn_wakes wakes = { 0 };
-
-		btn_sched_unlock(m->s, &wakes);
+		t->held++;
+		btn_sched_release(m->s);
 		return 0;
+	}
+	err = btn_wait_begin(t, &m->waiters, deadline, alert);
+	if (err) {
+		btn_sched_release(m->s);
+		return err;
 	}
 	holder = (struct baton_task *)(word & ~WAITED);
 	if (!m->wanted && strangers(holder, t)) {
 		m->wanted = true;
 		btn_sched_want_locked(holder, 1);
 	}
-	enqueue(&m->waiters, t);
-	btn_sched_wait(t);
-	return 0;
+	return btn_wait(t);
 }
 
-/* The caller holds m, and others wait for it: the first of them gets it. */
+int baton_mutex_lock(struct baton_mutex *m)
+{
+	return lock_mutex(m, BATON_FOREVER, false);
+}
+
+int baton_mutex_lock_until(struct baton_mutex *m, uint64_t deadline)
+{
+	return lock_mutex(m, deadline, true);
+}
+
+/* The caller holds m, and others wait for it, or did: the first of them gets it. */
 static void hand_on_locked(struct baton_mutex *m, struct baton_task *t)
 {
-	struct baton_task *next = dequeue(&m->waiters), *w;
+	struct baton_task *next = m->waiters.first, *w;
 
+	BTN_POINT("sync:mutex:hand_on");
+	t->held--;
 	if (m->wanted) {
 		m->wanted = false;
 		btn_sched_want_locked(t, -1);
 	}
-	atomic_store_explicit(&m->word, (uintptr_t)next | (m->waiters.first ? WAITED : 0),
+	atomic_store_explicit(&m->word, (uintptr_t)next | (next && next->next ? WAITED : 0),
 			      memory_order_release); /* [SYNC-1] */
-	for (w = m->waiters.first; w && !m->wanted; w = w->next)
+	if (!next)
+		return;
+	next->held++;
+	for (w = next->next; w && !m->wanted; w = w->next)
 		if (strangers(next, w)) {
 			m->wanted = true;
 			btn_sched_want_locked(next, 1);
 		}
-	btn_sched_ready_locked(next);
+	btn_wait_end(next, 0);
 }
 
 int baton_mutex_unlock(struct baton_mutex *m)
@@ -184,8 +183,10 @@ int baton_mutex_unlock(struct baton_mutex *m)
 	BTN_POINT("sync:mutex:unlock");
 	if (t && atomic_compare_exchange_strong_explicit(&m->word, &word, 0,
 							 memory_order_release, /* [SYNC-1] */
-							 memory_order_relaxed)) /* [SYNC-1] */
+							 memory_order_relaxed)) { /* [SYNC-1] */
+		t->held--;
 		return 0;
+	}
 	if (!t || (word & ~WAITED) != (uintptr_t)t)
 		return -EPERM;
 	btn_sched_lock(m->s);
@@ -201,7 +202,6 @@ int baton_cond_create(struct baton_cond **out, struct baton_sched *s)
 	if (!c)
 		return -ENOMEM;
 	c->s = s;
-	waiters_init(&c->waiters);
 	return 0;
 }
 
@@ -210,21 +210,40 @@ void baton_cond_destroy(struct baton_cond *c)
 	free(c);
 }
 
-int baton_cond_wait(struct baton_cond *c, struct baton_mutex *m)
+static int wait_for_signal(struct baton_cond *c, struct baton_mutex *m, uint64_t deadline, bool alert)
 {
 	struct baton_task *t = btn_sched_self();
 	uintptr_t word = (uintptr_t)t;
+	int err, why;
 
 	if (!t || (atomic_load_explicit(&m->word, memory_order_relaxed) & ~WAITED) != word) /* [SYNC-1] */
 		return -EPERM;
 	btn_sched_lock(c->s);
-	enqueue(&c->waiters, t);
-	if (!atomic_compare_exchange_strong_explicit(&m->word, &word, 0,
-						     memory_order_release, /* [SYNC-1] */
-						     memory_order_relaxed)) /* [SYNC-1] */
+	why = btn_wait_begin(t, &c->waiters, deadline, alert);
+	if (why) {
+		btn_sched_release(c->s);
+		return why;
+	}
+	if (atomic_compare_exchange_strong_explicit(&m->word, &word, 0,
+						    memory_order_release, /* [SYNC-1] */
+						    memory_order_relaxed)) /* [SYNC-1] */
+		t->held--;
+	else
 		hand_on_locked(m, t);
-	btn_sched_wait(t);
-	return baton_mutex_lock(m);
+	why = btn_wait(t);
+	/* Whatever happened, the caller has it again, and for that it waits. */
+	err = baton_mutex_lock(m);
+	return err ? err : why;
+}
+
+int baton_cond_wait(struct baton_cond *c, struct baton_mutex *m)
+{
+	return wait_for_signal(c, m, BATON_FOREVER, false);
+}
+
+int baton_cond_wait_until(struct baton_cond *c, struct baton_mutex *m, uint64_t deadline)
+{
+	return wait_for_signal(c, m, deadline, true);
 }
 
 void baton_cond_signal(struct baton_cond *c)
@@ -232,7 +251,7 @@ void baton_cond_signal(struct baton_cond *c)
 	struct btn_wakes wakes = { 0 };
 
 	btn_sched_lock(c->s);
-	let_one_go(&c->waiters);
+	btn_wait_end_first(&c->waiters);
 	btn_sched_unlock(c->s, &wakes);
 }
 
@@ -241,7 +260,7 @@ void baton_cond_broadcast(struct baton_cond *c)
 	struct btn_wakes wakes = { 0 };
 
 	btn_sched_lock(c->s);
-	while (let_one_go(&c->waiters))
+	while (btn_wait_end_first(&c->waiters))
 		;
 	btn_sched_unlock(c->s, &wakes);
 }
@@ -254,7 +273,6 @@ int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned cou
 		return -ENOMEM;
 	sem->s = s;
 	sem->count = count;
-	waiters_init(&sem->waiters);
 	return 0;
 }
 
@@ -263,22 +281,34 @@ void baton_sem_destroy(struct baton_sem *sem)
 	free(sem);
 }
 
-int baton_sem_wait(struct baton_sem *sem)
+static int take_one(struct baton_sem *sem, uint64_t deadline, bool alert)
 {
 	struct baton_task *t = btn_sched_self();
-	struct btn_wakes wakes = { 0 };
+	int err;
 
 	if (!t)
 		return -EPERM;
 	btn_sched_lock(sem->s);
-	if (sem->count) {
-		sem->count--;
-		btn_sched_unlock(sem->s, &wakes);
+	if (!sem->count) {
+		err = btn_wait_begin(t, &sem->waiters, deadline, alert);
+		if (!err)
+			return btn_wait(t);
 	} else {
-		enqueue(&sem->waiters, t);
-		btn_sched_wait(t);
+		sem->count--;
+		err = 0;
 	}
-	return 0;
+	btn_sched_release(sem->s);
+	return err;
+}
+
+int baton_sem_wait(struct baton_sem *sem)
+{
+	return take_one(sem, BATON_FOREVER, false);
+}
+
+int baton_sem_wait_until(struct baton_sem *sem, uint64_t deadline)
+{
+	return take_one(sem, deadline, true);
 }
 
 void baton_sem_post(struct baton_sem *sem)
@@ -286,7 +316,7 @@ void baton_sem_post(struct baton_sem *sem)
 	struct btn_wakes wakes = { 0 };
 
 	btn_sched_lock(sem->s);
-	if (!let_one_go(&sem->waiters))
+	if (!btn_wait_end_first(&sem->waiters))
 		sem->count++;
 	btn_sched_unlock(sem->s, &wakes);
 }
@@ -302,8 +332,6 @@ int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned r
 		return -ENOMEM;
 	c->s = s;
 	c->room = room;
-	waiters_init(&c->senders);
-	waiters_init(&c->receivers);
 	return 0;
 }
 
@@ -312,28 +340,71 @@ void baton_chan_destroy(struct baton_chan *c)
 	free(c);
 }
 
-/* Whoever is let go on looks again: another may have been quicker. */
-int baton_chan_send(struct baton_chan *c, void *item)
+/*
+ * Until there is room, or an item: the lock is held. Whoever is woken looks again,
+ * as another may have been quicker, and looks before it gives up: so a wake that
+ * was meant for it is not lost.
+ */
+static int wait_for_change(struct baton_chan *c, struct btn_waiters *in, uint64_t deadline, bool alert)
 {
 	struct baton_task *t = btn_sched_self();
+	int err;
+
+	if (!t)
+		return -EPERM;
+	err = btn_wait_begin(t, in, deadline, alert);
+	if (!err) {
+		err = btn_wait(t);
+		btn_sched_lock(c->s);
+	}
+	return err;
+}
+
+static int send(struct baton_chan *c, void *item, uint64_t deadline, bool alert)
+{
 	struct btn_wakes wakes = { 0 };
 	int err = 0;
 
 	btn_sched_lock(c->s);
-	while (!c->closed && c->n == c->room) {
-		if (!t) {
-			err = -EPERM;
-			break;
-		}
-		enqueue(&c->senders, t);
-		btn_sched_wait(t);
-		btn_sched_lock(c->s);
-	}
-	if (!err && c->closed)
+	while (!err && !c->closed && c->n == c->room)
+		err = wait_for_change(c, &c->senders, deadline, alert);
+	if (c->closed) {
 		err = -EPIPE;
-	if (!err) {
+	} else if (c->n < c->room) {
 		c->item[(c->first + c->n++) % c->room] = item;
-		let_one_go(&c->receivers);
+		btn_wait_end_first(&c->receivers);
+		err = 0;
+	}
+	btn_sched_unlock(c->s, &wakes);
+	return err;
+}
+
+int baton_chan_send(struct baton_chan *c, void *item)
+{
+	return send(c, item, BATON_FOREVER, false);
+}
+
+int baton_chan_send_until(struct baton_chan *c, void *item, uint64_t deadline)
+{
+	return send(c, item, deadline, true);
+}
+
+static int receive(struct baton_chan *c, void **item, uint64_t deadline, bool alert)
+{
+	struct btn_wakes wakes = { 0 };
+	int err = 0;
+
+	btn_sched_lock(c->s);
+	while (!err && !c->closed && !c->n)
+		err = wait_for_change(c, &c->receivers, deadline, alert);
+	if (c->n) {
+		*item = c->item[c->first];
+		c->first = (c->first + 1) % c->room;
+		c->n--;
+		btn_wait_end_first(&c->senders);
+		err = 0;
+	} else if (c->closed) {
+		err = -EPIPE;
 	}
 	btn_sched_unlock(c->s, &wakes);
 	return err;
@@ -341,30 +412,12 @@ int baton_chan_send(struct baton_chan *c, void *item)
 
 int baton_chan_recv(struct baton_chan *c, void **item)
 {
-	struct baton_task *t = btn_sched_self();
-	struct btn_wakes wakes = { 0 };
-	int err = 0;
+	return receive(c, item, BATON_FOREVER, false);
+}
 
-	btn_sched_lock(c->s);
-	while (!c->closed && !c->n) {
-		if (!t) {
-			err = -EPERM;
-			break;
-		}
-		enqueue(&c->receivers, t);
-		btn_sched_wait(t);
-		btn_sched_lock(c->s);
-	}
-	if (!err && !c->n)
-		err = -EPIPE;
-	if (!err) {
-		*item = c->item[c->first];
-		c->first = (c->first + 1) % c->room;
-		c->n--;
-		let_one_go(&c->senders);
-	}
-	btn_sched_unlock(c->s, &wakes);
-	return err;
+int baton_chan_recv_until(struct baton_chan *c, void **item, uint64_t deadline)
+{
+	return receive(c, item, deadline, true);
 }
 
 void baton_chan_close(struct baton_chan *c)
@@ -373,7 +426,7 @@ void baton_chan_close(struct baton_chan *c)
 
 	btn_sched_lock(c->s);
 	c->closed = true;
-	while (let_one_go(&c->senders) || let_one_go(&c->receivers))
+	while (btn_wait_end_first(&c->senders) || btn_wait_end_first(&c->receivers))
 		;
 	btn_sched_unlock(c->s, &wakes);
 }

@@ -297,10 +297,23 @@ BATON_API void baton_request_leave(void);
 BATON_API int baton_request_wait(struct baton_request *r);
 
 /**
+ * baton_request_wait_until - likewise, and no longer than that
+ * @deadline: CLOCK_MONOTONIC ns; BATON_FOREVER: none
+ * @result: what baton_request_wait() would have returned, where this returns 0
+ *
+ * Any thread; a task gives its slot away meanwhile.
+ *
+ * Returns 0: it has ended; -ETIMEDOUT: not by then; -ECANCELED or -ETIME: not yet,
+ * and the caller is a task whose own request was told that; -ENOMEM.
+ */
+BATON_API int baton_request_wait_until(struct baton_request *r, uint64_t deadline, int *result);
+
+/**
  * baton_request_cancel - nobody wants it any more
  *
  * Any thread. If it has not started it never will. Else its tasks are told at
- * their checkpoints; it is up to them.
+ * their checkpoints, and at once where they wait in a call that ends in _until; it is
+ * up to them.
  */
 BATON_API void baton_request_cancel(struct baton_request *r);
 
@@ -355,6 +368,16 @@ BATON_API int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void 
 BATON_API void baton_task_join(struct baton_task *t);
 
 /**
+ * baton_task_join_until - likewise, and no longer than that
+ * @deadline: CLOCK_MONOTONIC ns; BATON_FOREVER: none
+ *
+ * Returns 0: it has ended and is freed; else it is still to be joined: -ETIMEDOUT: it had
+ * not ended by then; -ECANCELED or -ETIME: not yet, and the caller's request was told
+ * that; -EPERM: not from a task.
+ */
+BATON_API int baton_task_join_until(struct baton_task *t, uint64_t deadline);
+
+/**
  * baton_checkpoint - a place where the task can be stopped
  *
  * From a task; elsewhere it does nothing. A few ns when nothing is due. Else
@@ -369,7 +392,8 @@ BATON_API int baton_checkpoint(void);
  * baton_sleep_until - without a slot
  * @deadline: CLOCK_MONOTONIC ns
  *
- * From a task. Returns as baton_checkpoint().
+ * From a task. Returns as baton_checkpoint(); and at once where no call of the task has
+ * returned that yet.
  */
 BATON_API int baton_sleep_until(uint64_t deadline);
 

@@ -8,6 +8,16 @@
  * What one thread did before it unlocked, signalled, posted, sent or closed is
  * visible to whoever that let go on. The constructors return 0 or -ENOMEM and
  * set *out; an object may be destroyed once nobody waits for it or holds it.
+ *
+ * Each call that waits has a form that ends in _until, which gives up: at
+ * @deadline, CLOCK_MONOTONIC ns as baton_clock_now() tells it, with -ETIMEDOUT; and
+ * when the caller's request is told something (baton_checkpoint()), now or before,
+ * with that: -ECANCELED or -ETIME. BATON_FOREVER: only then. What can be had without
+ * waiting is had, whatever the deadline and the request. Either the call returns 0 and
+ * the caller has what it waited for, or it has not and nobody lost it: a wake, a
+ * time-out and a cancel that come together are settled once. The deadline is when the
+ * task is ready again; the slot it then has to wait for like any other. The forms
+ * without _until wait whatever happens: those are for cleaning up.
  */
 #ifndef BATON_SYNC_H
 #define BATON_SYNC_H
@@ -29,10 +39,15 @@ struct baton_chan;
  * baton_mutex_lock returns 0; -EPERM: not from a task; -EDEADLK: the caller
  * holds it. baton_mutex_trylock, likewise, and -EBUSY. baton_mutex_unlock: by
  * the holder; -EPERM: the caller is not.
+ *
+ * A task that ends, in whatever way, while it holds one is a bug of the service:
+ * what the mutex guards may be half changed and nobody can ever unlock it. So the
+ * process is aborted, and stderr says why.
  */
 BATON_API int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s);
 BATON_API void baton_mutex_destroy(struct baton_mutex *m);
 BATON_API int baton_mutex_lock(struct baton_mutex *m);
+BATON_API int baton_mutex_lock_until(struct baton_mutex *m, uint64_t deadline);
 BATON_API int baton_mutex_trylock(struct baton_mutex *m);
 BATON_API int baton_mutex_unlock(struct baton_mutex *m);
 
@@ -40,11 +55,14 @@ BATON_API int baton_mutex_unlock(struct baton_mutex *m);
  * A condition variable. baton_cond_wait unlocks m, waits for a signal and locks
  * m again; there are no spurious returns, but the condition may be false again.
  * Returns 0; -EPERM: the caller does not hold m. signal and broadcast: any
- * thread.
+ * thread. baton_cond_wait_until returns with m locked, too, whatever it returns
+ * (but -EPERM), and may wait for that beyond the deadline. A signal goes to one that
+ * then returns 0.
  */
 BATON_API int baton_cond_create(struct baton_cond **out, struct baton_sched *s);
 BATON_API void baton_cond_destroy(struct baton_cond *c);
 BATON_API int baton_cond_wait(struct baton_cond *c, struct baton_mutex *m);
+BATON_API int baton_cond_wait_until(struct baton_cond *c, struct baton_mutex *m, uint64_t deadline);
 BATON_API void baton_cond_signal(struct baton_cond *c);
 BATON_API void baton_cond_broadcast(struct baton_cond *c);
 
@@ -55,6 +73,7 @@ BATON_API void baton_cond_broadcast(struct baton_cond *c);
 BATON_API int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned count);
 BATON_API void baton_sem_destroy(struct baton_sem *sem);
 BATON_API int baton_sem_wait(struct baton_sem *sem);
+BATON_API int baton_sem_wait_until(struct baton_sem *sem, uint64_t deadline);
 BATON_API void baton_sem_post(struct baton_sem *sem);
 
 /**
@@ -65,7 +84,9 @@ BATON_API void baton_sem_post(struct baton_sem *sem);
 BATON_API int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned room);
 BATON_API void baton_chan_destroy(struct baton_chan *c);
 BATON_API int baton_chan_send(struct baton_chan *c, void *item);
+BATON_API int baton_chan_send_until(struct baton_chan *c, void *item, uint64_t deadline);
 BATON_API int baton_chan_recv(struct baton_chan *c, void **item);
+BATON_API int baton_chan_recv_until(struct baton_chan *c, void **item, uint64_t deadline);
 BATON_API void baton_chan_close(struct baton_chan *c);
 
 BATON_END_DECLS
