@@ -8,6 +8,7 @@
 #include <baton/stats.h>
 
 #include "inject.h"
+#include "sched_end.h"
 #include "tap.h"
 
 static struct baton_sched *s;
@@ -52,15 +53,6 @@ static void open_sched(void)
 	CHECK_EQ(baton_sched_create(&s, &o), 0);
 }
 
-static void close_sched(void)
-{
-	int err;
-
-	while ((err = baton_sched_destroy(s)) == -EBUSY)
-		sched_yield();
-	CHECK_EQ(err, 0);
-}
-
 TEST(adds_changes_removes)
 {
 	struct baton_tenant *t;
@@ -80,7 +72,7 @@ TEST(adds_changes_removes)
 	CHECK(!t);
 	CHECK_EQ(apply(""), 0);
 	CHECK_STR(all(), "");
-	close_sched();
+	end_sched(s);
 }
 
 /* Of a refused one, nothing. */
@@ -112,7 +104,7 @@ TEST(refused_as_a_whole)
 	/* And a was not forgotten to be the configuration's. */
 	CHECK_EQ(apply("slots 1\ntenant b low=50%\n"), 0);
 	CHECK_STR(all(), "own:200:0 b:500:0");
-	close_sched();
+	end_sched(s);
 }
 
 static void until_told(void *arg)
@@ -141,7 +133,7 @@ TEST(handles)
 	CHECK_EQ(baton_sched_destroy(s), -EBUSY);
 	baton_tenant_put(t);
 	baton_tenant_put(NULL);
-	close_sched();
+	end_sched(s);
 }
 
 /* What a removed tenant's requests still use cannot be sold to others. */
@@ -177,7 +169,7 @@ TEST(in_flight)
 	CHECK(!strstr(all(), "-") && strstr(all(), "a:0:10"));
 	CHECK_EQ(apply("tenant a low=70%\n"), 0);
 	baton_tenant_put(t);
-	close_sched();
+	end_sched(s);
 }
 
 #ifdef BTN_INJECT
@@ -206,7 +198,7 @@ TEST(no_memory)
 	atomic_store(&btn_inject_hook, NULL);
 	CHECK_EQ(apply("tenant b low=10%\n"), 0);
 	CHECK_STR(all(), "b:100:0");
-	close_sched();
+	end_sched(s);
 }
 #endif
 
@@ -246,7 +238,7 @@ TEST(under_load)
 		}
 	}
 	CHECK_CMP(admitted, >, 1000);
-	close_sched();
+	end_sched(s);
 	CHECK_EQ(ran, admitted);
 }
 

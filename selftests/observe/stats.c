@@ -12,6 +12,7 @@
 #include <baton/stats.h>
 
 #include "page.h"
+#include "sched_end.h"
 #include "tap.h"
 
 #define MS 1000000ULL
@@ -91,15 +92,6 @@ static void open_sched(unsigned slots)
 
 	CHECK_EQ(baton_sched_create(&s, &o), 0);
 	tenant = add("alice", 100000, 500000);
-}
-
-static void close_sched(void)
-{
-	int err;
-
-	while ((err = baton_sched_destroy(s)) == -EBUSY)
-		sched_yield();
-	CHECK_EQ(err, 0);
 }
 
 static int submit(enum baton_class cls, uint64_t deadline, baton_task_fn *fn, void *arg, struct baton_request **r)
@@ -195,7 +187,7 @@ TEST(counts)
 	CHECK_CMP(slot.gap.sum, >, 0);
 	CHECK_CMP(slot.gap_worst, <, slot.gap.sum + 1);
 
-	close_sched();
+	end_sched(s);
 }
 
 /* One that uses up all of its 10 ms, and others that find nothing left. */
@@ -221,7 +213,7 @@ TEST(rejected)
 	CHECK_CMP(t.tier[BATON_TIER_LOW].cpu, >=, 9 * MS);
 	baton_request_cancel(r);
 	wait_for(r, -ECANCELED);
-	close_sched();
+	end_sched(s);
 }
 
 /* Somebody runs there; throttled and idle time pass. */
@@ -264,7 +256,7 @@ TEST(now)
 	CHECK_CMP(slot.idle - idle, >=, t.tier[BATON_TIER_HIGH].throttled / 2);
 	baton_request_cancel(r);
 	wait_for(r, -ECANCELED);
-	close_sched();
+	end_sched(s);
 }
 
 static void no_checkpoint(void *arg)
@@ -291,7 +283,7 @@ TEST(rescue_and_gap)
 	CHECK_CMP(slot.rescues, >=, 1);
 	CHECK_CMP(slot.gap_worst, >, 2 * MS);
 	wait_for(a, 0);
-	close_sched();
+	end_sched(s);
 }
 
 /* ------------------------------------------------------------ other processes */
@@ -376,7 +368,7 @@ TEST(publish)
 	CHECK_EQ(t.tier[BATON_TIER_HIGH].quota, 2 * MS);
 
 	/* Its end is seen, and the file is gone; what is mapped can still be read. */
-	close_sched();
+	end_sched(s);
 	CHECK(!baton_stats_alive(st));
 	CHECK_EQ(stat(path("svc"), &file), -1);
 	CHECK_EQ(baton_stats_tenant(st, 0, &t, sizeof(t)), -EAGAIN);
@@ -425,7 +417,7 @@ TEST(dead_and_alive)
 	CHECK_EQ(baton_stats_tenant(st, 0, t, sizeof(*t)), 0);
 	CHECK_STR(t->name, "alice");
 	baton_stats_close(st);
-	close_sched();
+	end_sched(s);
 	close(ready[0]);
 	close(ready[1]);
 	free(t);
@@ -491,7 +483,7 @@ TEST(no_page)
 	close(fd);
 	unlink(path("copy"));
 	unlink(path("notes"));
-	close_sched();
+	end_sched(s);
 }
 
 /* A full file system is an error, then and later, and no SIGBUS. */
@@ -520,7 +512,7 @@ TEST(no_room)
 	CHECK_CMP(h.tenants_unlisted, >, 100);
 	CHECK_EQ(h.tenants_unlisted + h.tenants_used, 201);
 	baton_stats_close(st);
-	close_sched();
+	end_sched(s);
 	snprintf(command, sizeof(command), "umount %s/full && rmdir %s/full", dir, dir);
 	CHECK_EQ(system(command), 0);
 }

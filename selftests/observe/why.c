@@ -6,6 +6,7 @@
 
 #include <baton/why.h>
 
+#include "sched_end.h"
 #include "tap.h"
 
 #define MS 1000000ULL
@@ -22,15 +23,6 @@ static void open_sched(unsigned low, unsigned high)
 
 	CHECK_EQ(baton_sched_create(&s, &o), 0);
 	CHECK_EQ(baton_tenant_add(s, &tenant, &t), 0);
-}
-
-static void close_sched(void)
-{
-	int err;
-
-	while ((err = baton_sched_destroy(s)) == -EBUSY)
-		sched_yield();
-	CHECK_EQ(err, 0);
 }
 
 static struct baton_request *submit(enum baton_class cls, uint64_t deadline, baton_task_fn *fn, int want)
@@ -96,7 +88,7 @@ TEST(no_quota)
 	submit(BATON_BATCH, 0, nothing, -EDQUOT);
 	explain(BATON_WHY_NO_QUOTA, "rejected: the tenant has no high-latency quota at all");
 	CHECK_EQ(why.tier, BATON_TIER_HIGH);
-	close_sched();
+	end_sched(s);
 }
 
 /* At the call, and after it was let in. */
@@ -125,7 +117,7 @@ TEST(quota)
 	ends(hog, -ECANCELED);
 	explain(BATON_WHY_CANCELLED, "cancelled: ");
 	CHECK_CMP(why.cpu, >, 8 * MS);
-	close_sched();
+	end_sched(s);
 }
 
 TEST(deadline)
@@ -150,7 +142,7 @@ TEST(deadline)
 		usleep(1000);
 	baton_request_cancel(hog);
 	ends(hog, -ECANCELED);
-	close_sched();
+	end_sched(s);
 }
 
 TEST(throttled)
@@ -171,7 +163,7 @@ TEST(throttled)
 	baton_request_cancel(hog);
 	ends(hog, -ECANCELED);
 	ends(r, 0);
-	close_sched();
+	end_sched(s);
 }
 
 TEST(slots)
@@ -194,7 +186,7 @@ TEST(slots)
 	CHECK_CMP(why.waited, >=, 100 * MS);
 	baton_request_cancel(hog);
 	ends(hog, -ECANCELED);
-	close_sched();
+	end_sched(s);
 }
 
 TEST(its_own)
@@ -213,7 +205,7 @@ TEST(its_own)
 	explain(BATON_WHY_REMOVED, "refused: its tenant was removed");
 	baton_tenant_why(tenant, &gone, -EINVAL, &why, sizeof(why));
 	explain(BATON_WHY_INVALID, "refused: options that contradict each other, or no memory (-22)");
-	close_sched();
+	end_sched(s);
 }
 
 int main(int argc, char **argv)

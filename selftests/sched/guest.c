@@ -8,6 +8,7 @@
 #include <baton/sched.h>
 #include <baton/sync.h>
 
+#include "sched_end.h"
 #include "tap.h"
 
 #define MS 1000000ULL
@@ -22,15 +23,6 @@ static void open_sched(unsigned slots, unsigned low_ppm)
 
 	CHECK_EQ(baton_sched_create(&s, &o), 0);
 	CHECK_EQ(baton_tenant_add(s, &tenant, &t), 0);
-}
-
-static void close_sched(void)
-{
-	int err;
-
-	while ((err = baton_sched_destroy(s)) == -EBUSY)
-		sched_yield();
-	CHECK_EQ(err, 0);
 }
 
 static int enter(enum baton_class cls, uint64_t deadline, struct baton_request **out)
@@ -72,7 +64,7 @@ TEST(leaves_the_pool_alone)
 	CHECK_EQ(baton_request_wait(r), 0);
 	baton_request_put(r);
 	baton_request_leave();
-	close_sched();
+	end_sched(s);
 }
 
 TEST(is_a_task_between)
@@ -93,7 +85,7 @@ TEST(is_a_task_between)
 	CHECK_EQ(baton_request_wait(r), 0);
 	baton_request_put(r);
 	baton_request_leave();
-	close_sched();
+	end_sched(s);
 }
 
 static _Atomic int inside, most, turns;
@@ -129,7 +121,7 @@ TEST(no_more_than_slots)
 		pthread_join(t[i], NULL);
 	CHECK_EQ(turns, 1200);
 	CHECK_CMP(most, <=, 2);
-	close_sched();
+	end_sched(s);
 }
 
 TEST(charges)
@@ -153,7 +145,7 @@ TEST(charges)
 	CHECK_CMP(all, >=, 30 * MS);
 	CHECK_CMP(all, <=, 35 * MS);
 	CHECK_EQ(st.finished, 6);
-	close_sched();
+	end_sched(s);
 }
 
 /* A tenant that is gone and one that came to its place are two. */
@@ -174,7 +166,7 @@ TEST(charges_nobody_else)
 		baton_request_leave();
 		baton_tenant_stats(tenant, &st, sizeof(st));
 		CHECK_CMP(st.cpu[BATON_TIER_HIGH], <, 10 * MS);
-		close_sched();
+		end_sched(s);
 		burn(20 * MS);
 	}
 }
@@ -192,7 +184,7 @@ TEST(rejected)
 	CHECK(!baton_request_self());
 	CHECK_EQ(enter(BATON_BATCH, 0, NULL), 0);
 	baton_request_leave();
-	close_sched();
+	end_sched(s);
 }
 
 static _Atomic int holding;
@@ -239,7 +231,7 @@ TEST(dropped)
 	CHECK_EQ(enter(BATON_BATCH, 0, NULL), 0);
 	CHECK(baton_request_self() != NULL);
 	baton_request_leave();
-	close_sched();
+	end_sched(s);
 }
 
 static void *ends_inside(void *arg)
@@ -258,7 +250,7 @@ TEST(thread_ends)
 	pthread_join(t, NULL);
 	CHECK_EQ(enter(BATON_BATCH, 0, NULL), 0);
 	baton_request_leave();
-	close_sched();
+	end_sched(s);
 }
 
 static struct baton_mutex *mutex;
@@ -290,7 +282,7 @@ TEST(waits_for_locks)
 	for (i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
 	baton_mutex_destroy(mutex);
-	close_sched();
+	end_sched(s);
 }
 
 int main(int argc, char **argv)

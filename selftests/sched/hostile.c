@@ -16,6 +16,7 @@
 #include <baton/sched.h>
 #include <baton/sync.h>
 
+#include "sched_end.h"
 #include "tap.h"
 
 #define MS 1000000ULL
@@ -42,12 +43,8 @@ static void open_sched(unsigned slots, unsigned bad_ppm)
 
 static void close_sched(void)
 {
-	int err;
-
 	stop = true;
-	while ((err = baton_sched_destroy(s)) == -EBUSY)
-		usleep(1000);
-	CHECK_EQ(err, 0);
+	end_sched(s);
 }
 
 static void ask(struct baton_tenant *t, baton_task_fn *fn, void *arg, struct baton_request **out)

@@ -15,6 +15,7 @@
 #include <baton/sched.h>
 #include <baton/sync.h>
 
+#include "sched_end.h"
 #include "tap.h"
 
 #define MS 1000000ULL
@@ -50,12 +51,8 @@ static void open_sched(unsigned slots)
 
 static void close_sched(void)
 {
-	int err;
-
 	stop = true;
-	while ((err = baton_sched_destroy(s)) == -EBUSY)
-		usleep(1000);
-	CHECK_EQ(err, 0);
+	end_sched(s);
 }
 
 static int submit(struct baton_tenant *t, enum baton_class cls, baton_task_fn *fn, void *arg,

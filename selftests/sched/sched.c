@@ -13,6 +13,7 @@
 #include <baton/sync.h>
 
 #include "inject.h"
+#include "sched_end.h"
 #include "tap.h"
 
 #define MS 1000000ULL
@@ -33,16 +34,6 @@ static void open_sched(unsigned slots, unsigned workers_max)
 
 	CHECK_EQ(baton_sched_create(&s, &o), 0);
 	CHECK_EQ(baton_tenant_add(s, &tenant, &t), 0);
-}
-
-/* What ends may not be gone yet: a request is in flight until all is done. */
-static void close_sched(void)
-{
-	int err;
-
-	while ((err = baton_sched_destroy(s)) == -EBUSY)
-		sched_yield();
-	CHECK_EQ(err, 0);
 }
 
 static void ask(struct baton_request **out, baton_task_fn *fn, void *arg)
@@ -79,7 +70,7 @@ TEST(runs)
 	CHECK_EQ(count, 100 * SCALE);
 	for (i = 0; i < 300 * SCALE; i++)
 		ask(NULL, add_one, NULL);
-	close_sched();
+	end_sched(s);
 	CHECK_EQ(count, 400 * SCALE);
 }
 
@@ -141,7 +132,7 @@ TEST(no_more_than_slots)
 	}
 	CHECK(most >= 1);
 	CHECK_CMP(most, <=, 2 + taken_away());
-	close_sched();
+	end_sched(s);
 }
 
 static void child(void *arg)
@@ -171,7 +162,7 @@ TEST(spawn_join)
 		run(parent, NULL);
 	/* A request ends with the last of its tasks, joined or not. */
 	CHECK_EQ(count, 400);
-	close_sched();
+	end_sched(s);
 }
 
 static struct baton_mutex *mutex;
@@ -213,7 +204,7 @@ TEST(mutex)
 	}
 	CHECK_EQ(plain, 4000);
 	baton_mutex_destroy(mutex);
-	close_sched();
+	end_sched(s);
 }
 
 static void waits_for_turn(void *arg)
@@ -255,7 +246,7 @@ TEST(cond_sem)
 	CHECK_EQ(baton_request_wait(r), 0);
 	baton_request_put(r);
 	CHECK_EQ(plain, 10);
-	close_sched();
+	end_sched(s);
 	baton_mutex_destroy(mutex);
 	baton_cond_destroy(cond);
 	baton_sem_destroy(sem);
@@ -314,7 +305,7 @@ TEST(channel)
 	count = 0;
 	run(consumes, NULL);
 	CHECK_EQ(count, 6);
-	close_sched();
+	end_sched(s);
 	baton_chan_destroy(chan);
 }
 
@@ -352,7 +343,7 @@ TEST(blocking)
 		baton_request_put(r[i]);
 	}
 	CHECK_EQ(count, 2);
-	close_sched();
+	end_sched(s);
 	close(pipe_fd[0]);
 	close(pipe_fd[1]);
 }
@@ -392,7 +383,7 @@ TEST(blocking_is_not_refusing)
 	CHECK_EQ(baton_request_wait(r), 0);
 	baton_request_put(r);
 	CHECK_EQ(policy, SCHED_OTHER);
-	close_sched();
+	end_sched(s);
 }
 
 static void until_told(void *arg)
@@ -433,7 +424,7 @@ TEST(cancel)
 	CHECK_EQ(baton_request_wait(b), -ECANCELED);
 	baton_request_put(a);
 	baton_request_put(b);
-	close_sched();
+	end_sched(s);
 	CHECK(count <= 3);
 }
 
@@ -453,7 +444,7 @@ TEST(exits_its_thread)
 		run(exits, NULL);
 	run(add_one, NULL);
 	CHECK_EQ(count, 51);
-	close_sched();
+	end_sched(s);
 }
 
 /* More tasks that wait than workers: the others' turn comes when one ends. */
@@ -471,7 +462,7 @@ TEST(few_workers)
 	count = 0;
 	for (i = 0; i < 100; i++)
 		ask(NULL, sleeps, NULL);
-	close_sched();
+	end_sched(s);
 	CHECK_EQ(count, 100);
 }
 
@@ -484,7 +475,7 @@ TEST(many_in_flight)
 	CHECK_EQ(baton_sem_create(&sem, s, 0), 0);
 	for (i = 0; i < n; i++)
 		ask(NULL, sleeps, NULL);
-	close_sched();
+	end_sched(s);
 	CHECK_EQ(count, n);
 	baton_sem_destroy(sem);
 }
@@ -528,7 +519,7 @@ static void rescue(enum baton_rescue how)
 		CHECK_EQ(baton_request_wait(r[i]), 0);
 		baton_request_put(r[i]);
 	}
-	close_sched();
+	end_sched(s);
 }
 
 static _Atomic int strayed;
@@ -564,7 +555,7 @@ TEST(bound)
 		baton_request_put(r[i]);
 	}
 	CHECK_EQ(strayed, 0);
-	close_sched();
+	end_sched(s);
 	so.slots = 4000;
 	CHECK_EQ(baton_sched_create(&s, &so), -EINVAL);
 }
@@ -612,7 +603,7 @@ TEST(nothing_to_be_had)
 				CHECK(!err || (err == -ENOMEM && k == 2));
 				ok += !err;
 			}
-			close_sched();
+			end_sched(s);
 			atomic_store(&btn_inject_hook, NULL);
 			CHECK_EQ(count, ok);
 		}
@@ -650,7 +641,7 @@ TEST(bad_options)
 	CHECK_EQ(baton_task_spawn(NULL, add_one, NULL), -EPERM);
 	CHECK_EQ(baton_checkpoint(), 0);
 	CHECK(!baton_request_self());
-	close_sched();
+	end_sched(s);
 }
 
 int main(int argc, char **argv)
