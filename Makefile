@@ -6,6 +6,7 @@
 #   make demo       the main job, with a picture at the end
 #   make test       every test, the patched kernel included (root, QEMU)
 #   make check      the tests that need no root and no VM, under two minutes
+#   make fuzz       batondb against libFuzzer, for FUZZ_SECONDS=600
 #   make bench      every benchmark; JSON lines in build/bench/
 #   make vm         a shell in the patched kernel
 #   make kernel     build (or find in the cache) the kernels the VM runs
@@ -28,7 +29,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 SUBDIRS := lib bpf tools service $(patsubst %/Makefile,%,$(wildcard selftests/*/Makefile))
 
-.PHONY: all check test demo bench vm kernel install uninstall install-service uninstall-service clean distclean deps $(SUBDIRS) help
+.PHONY: all check test demo fuzz bench vm kernel install uninstall install-service uninstall-service clean distclean deps $(SUBDIRS) help
 .DELETE_ON_ERROR:
 # One directory at a time, each as parallel as -j says: they share the objects
 # of the library's variants.
@@ -63,8 +64,13 @@ test: all
 	@selftests/run check root vm debug
 
 demo: lib tools service
-	@tools/build/deps demo
+	@tools/build/deps demo $(if $(filter 1,$(VM)),vm)
 	@tools/demo
+
+# Its corpus and finds stay in $(O)/fuzz.
+fuzz: lib
+	@tools/build/deps test service
+	@selftests/service/fuzz.sh $(or $(FUZZ_SECONDS),600)
 
 bench: all
 	@tools/build/deps bench vm service

@@ -368,9 +368,10 @@ static bool create_table(struct session *s, tokp p, const char *tag, const char 
 		p += 3;
 	}
 	table_init(&t, s, text);
+	end = p;
 	p = table_name(p, t.name, sizeof(t.name));
 	if (!p || !lex_is(p, "("))
-		return syntax(s, p ? p : p, text);
+		return syntax(s, p ? p : end, text);
 	if (!strncmp(t.name, "baton_", 6) || !strncmp(t.name, "pg_", 3))
 		return err(s, "42939", "names that begin with baton_ or pg_ are reserved");
 	if (unless && exists(s, t.name)) {

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * libFuzzer's inputs as a client of a whole batondb, in this process: a
+ * connection each, over a socket pair, to its end. (fuzz.sh builds and runs it;
+ * the sources are service/'s own, with AddressSanitizer.)
+ *
+ * The first byte says what the rest is, so that few inputs are lost at lengths
+ * that do not fit:
+ *
+ *	Q	text, as one simple query
+ *	P	text, parsed, described, bound without values, executed
+ *	V	likewise; up to the first line's end, separated by |, are the values
+ *	L	messages: type, length in two bytes, body; what is left is the last
+ *		one's body
+ *	M	bytes after a startup packet; of any other: from the connection's
+ *		beginning
+ *
+ * What an input leaves behind (tables, users) is there for those after it, for
+ * some hundred inputs; then everything is made anew.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../../service/session.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+#define FRESH 500
+#define VALUES 16
+
+static char dir[] = "/tmp/batondb-fuzz.XXXXXX";
+static unsigned runs;
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "fuzz: %s\n", what);
+	_exit(2);
+}
+
+static void clean(void)
+{
+	char command[100];
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	must(!system(command), "cannot clean up");
+}
+
+static void forget(struct role *r)
+{
+	const char *code;
+	char name[200];
+
+	while (r ? r->settings : server.settings) {
+		snprintf(name, sizeof(name), "%s", (r ? r->settings : server.settings)->name);
+		role_set(r, name, NULL, &code);
+	}
+}
+
+static void fresh(void)
+{
+	const char *why, *code;
+	struct role *r;
+
+	/* Roles that tests have made stay known to the scheduler, dropped. */
+	if (server.control) {
+		pthread_mutex_lock(&server.lock);
+		for (r = server.roles; r; r = r->next)
+			if (!r->dropped && strcmp(r->name, "postgres"))
+				role_drop(r->name, &code);
+		while (server.databases)
+			must(!database_drop(server.databases->name, &code), "cannot drop a database");
+		must(!database_create("postgres", &code), "cannot make a database");
+		r = role_find("postgres");
+		must(r, "the superuser is gone");
+		r->super = r->login = r->createdb = true;
+		role_password(r, NULL, &code);
+		forget(r);
+		forget(NULL);
+		pthread_mutex_unlock(&server.lock);
+	} else {
+		must(!db_setup() && !database_load(&why) && !role_load(&why), "cannot begin");
+	}
+	pthread_mutex_lock(&server.lock);
+	role_set(NULL, "statement_timeout", "40", &code);
+	pthread_mutex_unlock(&server.lock);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = 1 };
+	const char *why;
+
+	must(mkdtemp(dir), "no directory");
+	atexit(clean);
+	conf_init(&server.conf);
+	must(!conf_set(&server.conf, "data_dir", dir, &why) && !conf_set(&server.conf, "quotas", "off", &why) &&
+	     !conf_set(&server.conf, "synchronous_commit", "off", &why) && !conf_set(&server.conf, "max_value_size", "262144", &why) &&
+	     !conf_set(&server.conf, "max_message_size", "262144", &why), "configuration");
+	log_setup("error");
+	must(!baton_sched_create(&server.sched, &so), "no scheduler");
+	server.cpus = 1;
+	return 0;
+}
+
+static void put(struct buf *b, char type, const void *p, size_t n)
+{
+	size_t at = proto_begin(b, type);
+
+	buf_add(b, p, n);
+	proto_end(b, at);
+}
+
+static void startup(struct buf *b)
+{
+	static const char params[] = "\0\3\0\0user\0postgres\0database\0postgres\0";
+
+	proto_put32(b, sizeof(params) + 4);
+	buf_add(b, params, sizeof(params));
+}
+
+static void parsed(struct buf *b, const char *p, size_t n, const char *v, size_t v_len)
+{
+	unsigned i, values = 0;
+	const char *at[VALUES + 1], *end = v + v_len;
+	size_t msg;
+
+	for (; v && values < VALUES; v = at[values++] + 1) {
+		at[values] = memchr(v, '|', end - v);
+		if (!at[values])
+			at[values] = end;
+		if (at[values] == end) {
+			values++;
+			break;
+		}
+	}
+	msg = proto_begin(b, 'P');
+	buf_ch(b, 0);
+	buf_add(b, p, n);
+	buf_ch(b, 0);
+	proto_put16(b, 0);
+	proto_end(b, msg);
+	put(b, 'D', "S", 2);
+	msg = proto_begin(b, 'B');
+	buf_add(b, "\0", 2);
+	proto_put16(b, 0);
+	proto_put16(b, (uint16_t)values);
+	for (i = 0, v = end - v_len; i < values; v = at[i++] + 1) {
+		proto_put32(b, (uint32_t)(at[i] - v));
+		buf_add(b, v, at[i] - v);
+	}
+	proto_put16(b, 1);
+	proto_put16(b, values & 1);
+	proto_end(b, msg);
+	put(b, 'D', "P", 2);
+	put(b, 'E', "\0\0\0\0", 5);
+	put(b, 'S', "", 0);
+}
+
+static void as_client(struct buf *b, const char *p, size_t n)
+{
+	const char *line;
+	size_t len;
+	char type;
+
+	if (!n)
+		return;
+	if (*p && strchr("QPVLM", *p)) {
+		startup(b);
+		type = *p++;
+		n--;
+	} else {
+		type = 'M';
+	}
+	switch (type) {
+	case 'Q':
+		len = proto_begin(b, 'Q');
+		buf_add(b, p, n);
+		buf_ch(b, 0);
+		proto_end(b, len);
+		break;
+	case 'P':
+		parsed(b, p, n, NULL, 0);
+		break;
+	case 'V':
+		line = memchr(p, '\n', n);
+		if (line)
+			parsed(b, line + 1, n - (line + 1 - p), p, line - p);
+		break;
+	case 'L':
+		while (n >= 3) {
+			type = *p;
+			len = (unsigned char)p[1] << 8 | (unsigned char)p[2];
+			p += 3;
+			n -= 3;
+			len = len < n ? len : n;
+			put(b, type, p, len);
+			p += len;
+			n -= len;
+		}
+		break;
+	default:
+		buf_add(b, p, n);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	static char answer[65536];
+	struct timespec ts;
+	struct pollfd fd;
+	uint64_t begin = baton_clock_now();
+	size_t at = 0;
+	struct buf b;
+	int fds[2];
+	long got;
+
+	if (runs++ % FRESH == 0)
+		fresh();
+	buf_init(&b, 1 << 20);
+	as_client(&b, (const char *)p, n);
+	must(!socketpair(AF_UNIX, SOCK_STREAM, 0, fds), "no socket");
+	session_start(fds[0], "127.0.0.1:1");
+	/* Says all, and then that it has nothing more to say; reads meanwhile. */
+	for (fd.fd = fds[1];;) {
+		fd.events = POLLIN | (at < b.len ? POLLOUT : 0);
+		poll(&fd, 1, 100);
+		/* One that has set its timeout to something else. */
+		if (baton_clock_now() - begin > 500 * MS)
+			session_stop_all(true);
+		if (fd.revents & POLLOUT) {
+			got = send(fds[1], b.p + at, b.len - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+			at = got > 0 ? at + got : got < 0 && errno != EAGAIN ? b.len : at;
+		}
+		if (at == b.len) {
+			at++;
+			shutdown(fds[1], SHUT_WR);
+		}
+		if (fd.revents & (POLLIN | POLLHUP | POLLERR)) {
+			got = recv(fds[1], answer, sizeof(answer), MSG_DONTWAIT);
+			if (!got || (got < 0 && errno != EAGAIN))
+				break;
+		}
+	}
+	close(fds[1]);
+	buf_free(&b);
+	/* Its thread goes after its socket. */
+	pthread_mutex_lock(&server.lock);
+	while (server.n_sessions) {
+		clock_gettime(CLOCK_REALTIME, &ts);
+		ts.tv_sec += 30;
+		must(!pthread_cond_timedwait(&server.ended, &server.lock, &ts), "a session does not end");
+	}
+	pthread_mutex_unlock(&server.lock);
+	return 0;
+}
