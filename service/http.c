@@ -15,7 +15,7 @@
 static struct MHD_Daemon *daemon_;
 
 static const char page[] =
-	"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>batondb</title><style>"
+	"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>batondb</title><link rel=icon href=data:,><style>"
 	"body{font:15px sans-serif;margin:2em;color:#222}table{border-collapse:collapse}th,td{padding:.3em .8em;text-align:right;"
 	"border-bottom:1px solid #ddd}th:first-child,td:first-child{text-align:left}.bar{position:relative;width:12em;height:1em;"
 	"background:#eee}.bar i{position:absolute;left:0;top:0;bottom:0;background:#3465a4}.bar b{position:absolute;top:-2px;"

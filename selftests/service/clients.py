@@ -412,7 +412,7 @@ def killed_any_time():
     s.pgbench("-i", "-q", "-s", "1")
     s.psql("create table sent (k int primary key)")
     last = 0
-    for i in range(int(os.environ.get("KILLS", "12"))):
+    for i in range(int(os.environ.get("KILLS", "50"))):
         bench = subprocess.Popen([PG + "/pgbench", "-n", "-c", "3", "-T", "30"], env=s.env(), stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)
         c = Raw(s)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# fuzz [SECONDS]: libFuzzer against a whole batondb (fuzz.c), from a corpus that
+# fuzz [SECONDS]: libFuzzer against a whole batondb (fuzz_client.c), from a corpus that
 # is made from the other tests' statements. Without SECONDS a run of a fixed
 # number of inputs from a fixed seed, as a test; with, a run of that long, whose
 # finds and corpus stay in $O/fuzz.
@@ -18,7 +18,7 @@ echo 'int LLVMFuzzerTestOneInput(const char *p, long n) { return 0; }' >"$tap_di
 build() {
 	make -s -C "$TOP/service" -j"$(nproc)" O="$out" STAGE= PKG_CONFIG_PATH="$O/stage/lib/pkgconfig" TOP="$TOP" CC="$clang" \
 		CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address -Dmain=batondb_main" LDFLAGS='-fsanitize=fuzzer,address' \
-		MORE="$TOP/selftests/service/fuzz.c" PROGRAM=fuzz all
+		MORE="$TOP/selftests/service/fuzz_client.c" PROGRAM=fuzz all
 }
 seeds() {
 	rm -rf "$out/seeds" && mkdir -p "$out/seeds" && python3 "$TOP/selftests/service/seeds.py" "$out"

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-seeds DIR: the inputs that fuzz.c begins with, in DIR/seeds, and the words that
+seeds DIR: the inputs that fuzz_client.c begins with, in DIR/seeds, and the words that
 inputs are made of, in DIR/words. From reference.sql, and some by hand; below are
 those that found something once.
 """
