@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define STACK (1 << 20)
@@ -767,29 +766,12 @@ static void end(struct session *s)
 	free(s);
 }
 
-/*
- * Whoever gets a question is to be looked at by the kernel at once, and not after
- * the time slice of whoever answers one now: from Linux 6.12 on a thread may ask
- * for a short slice. Who has more to do than that is the scheduler's to say.
- */
-static void short_slice(void)
-{
-	struct {
-		uint32_t size, policy;
-		uint64_t flags;
-		int32_t nice;
-		uint32_t priority;
-		uint64_t runtime, deadline, period;
-	} a = { .size = 48, .runtime = 100000 };
-
-	syscall(SYS_sched_setattr, 0, &a, 0);
-}
-
 static void *session_main(void *arg)
 {
 	struct session *s = arg;
 
-	short_slice();
+	/* Who gets a question is not to wait until who answers one now has had its slice. */
+	baton_thread_hurry();
 	if (pthread_getcpuclockid(pthread_self(), &s->clock))
 		s->clock = 0;
 	if (begin(s))

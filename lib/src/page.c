@@ -146,8 +146,15 @@ struct baton_stats_tenant *btn_page_tenant(struct btn_page *p)
 			btn_stat_set(w, 0);
 	btn_stat_set(&t->id, ++p->ids);
 	btn_stat_set(&t->state, 1);
-	btn_stat_set(&t->generation, next + 1);
 	return t;
+}
+
+void btn_page_tenant_show(struct baton_stats_tenant *t)
+{
+	uint64_t generation = btn_stat_get(&t->generation);
+
+	if (generation & 1)
+		btn_stat_set(&t->generation, generation + 1);
 }
 
 void btn_page_tenant_free(struct btn_page *p, struct baton_stats_tenant *t)
@@ -157,7 +164,8 @@ void btn_page_tenant_free(struct btn_page *p, struct baton_stats_tenant *t)
 		free(t);
 		return;
 	}
-	btn_stat_add(&t->generation, 1);
+	/* Odd, and another one, also where it was never shown. */
+	btn_stat_set(&t->generation, (btn_stat_get(&t->generation) + 1) | 1);
 	btn_stat_set(&t->state, 0);
 	btn_stat_set(&FREE_NEXT(t), p->free ? ((char *)p->free - p->tenants) / p->tenant_size + 1 : 0);
 	p->free = t;

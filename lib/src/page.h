@@ -17,7 +17,8 @@
  * Two things follow, and on x86 cost nothing:
  *
  *  - a counter that is loaded before the one it follows from is not ahead of it;
- *  - a record changes hands between two stores to its generation (odd, then even).
+ *  - a record changes hands between two stores to its generation (odd, and even when
+ *    the new one's name and quotas are there).
  *    A reader that loaded any word of the new tenant's then loads a generation that
  *    is odd or later; and one that loaded an even generation first loads no word
  *    that is older than it. So equal even generations before and after a copy mean
@@ -132,8 +133,10 @@ void btn_page_start(struct btn_page *p, uint64_t now);
 void btn_page_destroy(struct btn_page *p);
 struct baton_stats_tier *btn_page_tier(struct btn_page *p, unsigned i);
 
-/* A tenant's record, perhaps one that nobody else sees; NULL: no memory. */
+/* A tenant's record, perhaps one that nobody else can see; NULL: no memory. */
 struct baton_stats_tenant *btn_page_tenant(struct btn_page *p);
+/* Its quotas and its name are written: others may see it from now on. Again: nothing. */
+void btn_page_tenant_show(struct baton_stats_tenant *t);
 void btn_page_tenant_free(struct btn_page *p, struct baton_stats_tenant *t);
 
 /* Traces or not, as the one word that others write says; the lock is held. */

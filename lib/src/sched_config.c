@@ -160,6 +160,8 @@ static int apply_locked(const struct baton_config *c, struct baton_sched *s, str
 	}
 	set_quotas(c, s, true);
 	set_quotas(c, s, false);
+	for (t = s->tenants; t; t = t->next)
+		btn_page_tenant_show(t->core->stats);
 	return 0;
 }
 

@@ -307,7 +307,7 @@ int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 int btn_request_submit(struct baton_request *r, uint64_t arrival);
 void btn_request_free(struct baton_request *r);	/* without the lock */
 void btn_request_done(struct baton_request *r, struct btn_wakes *wakes);
-/* Two steps: without memory of a name nothing happens. */
+/* Two steps: without memory of a name nothing happens. Not shown to others yet: page.h. */
 int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,
 		   const char *name);
 struct baton_tenant *btn_tenant_named(struct baton_sched *s, const char *name);

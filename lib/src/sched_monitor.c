@@ -8,31 +8,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "inject.h"
-
-/*
- * It runs for a few microseconds and is late if it has to wait for a task's
- * slice: a short slice of its own lets it go first (since Linux 6.12; without,
- * it is as it was).
- */
-static void short_slice(void)
-{
-	struct {
-		uint32_t size, policy;
-		uint64_t flags;
-		int32_t nice;
-		uint32_t priority;
-		uint64_t runtime, deadline, period;
-	} attr = { .size = sizeof(attr) };
-
-	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) || attr.policy)
-		return;
-	attr.runtime = 100000;
-	syscall(SYS_sched_setattr, 0, &attr, 0);
-}
 
 /* When the monitor has something to do. */
 static uint64_t next_due(struct baton_sched *s, uint64_t now)
@@ -58,7 +36,8 @@ void *btn_monitor_main(void *arg)
 	/* The service's signals are for its own threads. */
 	sigfillset(&set);
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
-	short_slice();
+	/* It runs for a few microseconds, and is late if it has to wait for a task's slice. */
+	baton_thread_hurry();
 	prctl(PR_SET_TIMERSLACK, 1);
 	for (;;) {
 		btn_sched_lock(s);

@@ -147,6 +147,8 @@ int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const str
 		return -EINVAL;
 	btn_sched_lock(s);
 	err = btn_tenant_new(s, out, btn_sched_part(s, opts->low_ppm), btn_sched_part(s, opts->high_ppm), name);
+	if (!err)
+		btn_page_tenant_show((*out)->core->stats);
 	btn_sched_release(s);
 	return err;
 }

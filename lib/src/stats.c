@@ -145,7 +145,6 @@ int baton_stats_tenant(const struct baton_stats *st, unsigned i, struct baton_st
 {
 	const struct baton_stats_tenant *from;
 	struct baton_stats_tenant t;
-	char name[sizeof(t.name)] __attribute__((aligned(8)));
 	uint64_t generation, used = look(&((const struct baton_stats_header *)st->map)->tenants_used);
 	unsigned tries = 100;
 
@@ -156,13 +155,10 @@ int baton_stats_tenant(const struct baton_stats *st, unsigned i, struct baton_st
 		generation = look(&from->generation);
 		if (!generation || generation & 1)
 			return -EAGAIN;
-		/* A record gets its quotas, then its name: not a name without quotas. */
-		copy(name, from->name, sizeof(name));
 		copy(&t, from, st->h.tenant_size);
 	} while (look(&from->generation) != generation && --tries);
 	if (!tries)
 		return -EAGAIN;
-	memcpy(t.name, name, sizeof(t.name) - 1);
 	t.name[sizeof(t.name) - 1] = 0;
 	give(out, sz, &t, st->h.tenant_size);
 	return 0;

@@ -535,8 +535,8 @@ static void *reader(void *arg)
 			continue;
 		atomic_fetch_add(&seen, 1);
 		mark = strtoull(t->name, NULL, 10);
-		/* Named after it is made: both quotas and the name, or not yet. */
-		if (mark && (t->tier[0].quota != mark * 1000 || t->tier[1].quota != mark * 2000))
+		/* Its name and both quotas, or it is not there yet. */
+		if (!mark || t->tier[0].quota != mark * 1000 || t->tier[1].quota != mark * 2000)
 			atomic_fetch_add(&torn, 1);
 		if (t->id < last)
 			atomic_fetch_add(&torn, 1);
@@ -549,6 +549,20 @@ static void *reader(void *arg)
 	return NULL;
 }
 
+static struct baton_stats_tenant *marked(struct btn_page *p, unsigned mark)
+{
+	struct baton_stats_tenant *t = btn_page_tenant(p);
+	char name[20];
+
+	CHECK(t);
+	btn_stat_set(&t->tier[0].quota, mark * 1000ULL);
+	btn_stat_set(&t->tier[1].quota, mark * 2000ULL);
+	snprintf(name, sizeof(name), "%u", mark);
+	btn_page_name((uint64_t *)t->name, sizeof(t->name), name);
+	btn_page_tenant_show(t);
+	return t;
+}
+
 TEST(never_torn)
 {
 	struct btn_page p;
@@ -556,7 +570,6 @@ TEST(never_torn)
 	struct baton_stats *st;
 	pthread_t thread;
 	unsigned i;
-	char name[20];
 
 	CHECK_EQ(btn_page_create(&p, 1, 2), 0);
 	CHECK_EQ(btn_stats_attach(&st, &p), 0);
@@ -565,12 +578,7 @@ TEST(never_torn)
 	for (i = 1; i < 20000 || (seen < 1000 && i < 5000000); i++) {
 		unsigned k;
 
-		t = btn_page_tenant(&p);
-		CHECK(t);
-		btn_stat_set(&t->tier[0].quota, i * 1000ULL);
-		btn_stat_set(&t->tier[1].quota, i * 2000ULL);
-		snprintf(name, sizeof(name), "%u", i);
-		btn_page_name((uint64_t *)t->name, sizeof(t->name), name);
+		t = marked(&p, i);
 		for (k = 0; k < 20; k++) {
 			btn_stat_add(&t->tier[0].admitted, 1);
 			btn_stat_add(&t->tier[1].finished, 1);
@@ -578,8 +586,7 @@ TEST(never_torn)
 		btn_page_tenant_free(&p, t);
 	}
 	/* One that stays, and counts. */
-	t = btn_page_tenant(&p);
-	CHECK(t);
+	t = marked(&p, i);
 	for (i = 0; i < 1000000; i++) {
 		btn_stat_add(&t->tier[0].admitted, 1);
 		btn_stat_add(&t->tier[1].finished, 1);

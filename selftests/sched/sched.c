@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -610,6 +611,31 @@ TEST(nothing_to_be_had)
 	}
 }
 #endif
+
+static void *hurries(void *arg)
+{
+	struct sched_param none = { 0 };
+	int nice = getpriority(PRIO_PROCESS, 0);
+
+	CHECK_ANY(baton_thread_hurry() == 0);
+	CHECK_ANY(getpriority(PRIO_PROCESS, 0) == nice);
+	CHECK_ANY(setpriority(PRIO_PROCESS, 0, nice + 1) == 0);
+	CHECK_ANY(baton_thread_hurry() == 0);
+	CHECK_ANY(getpriority(PRIO_PROCESS, 0) == (nice < 19 ? nice + 1 : 19));
+	CHECK_ANY(sched_setscheduler(0, SCHED_BATCH, &none) == 0);
+	CHECK_ANY(baton_thread_hurry() == -EINVAL);
+	CHECK_ANY(sched_getscheduler(0) == SCHED_BATCH);
+	return NULL;
+}
+
+/* What the thread had it keeps. */
+TEST(hurry)
+{
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, hurries, NULL), 0);
+	pthread_join(thread, NULL);
+}
 
 TEST(bad_options)
 {

@@ -52,6 +52,20 @@ BATON_API const char *baton_version(void);
 BATON_API uint64_t baton_clock_now(void);
 
 /**
+ * baton_thread_hurry - have the calling thread looked at by the kernel at once
+ *
+ * For a thread that runs for a few microseconds at a time and should not wait for
+ * the end of somebody else's time slice: it asks for a slice of 0.1 ms of its own,
+ * which lets it go first when it wakes and gives it no more CPU than before. Its
+ * nice value stays as it is. Before Linux 6.12 the kernel does not listen, and this
+ * returns 0 all the same. The monitor of a scheduler does this for itself.
+ *
+ * Any thread, for itself. Returns 0; -EINVAL: its policy is not SCHED_OTHER; -EPERM, -ENOSYS:
+ * forbidden here (by a seccomp filter).
+ */
+BATON_API int baton_thread_hurry(void);
+
+/**
  * baton_backend - how this process sleeps and wakes
  * @name: set to "swap" (the kernel has FUTEX_SWAP) or "wakewait" (any Linux)
  *
