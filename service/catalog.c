@@ -437,7 +437,7 @@ static const struct {
 	  "select (select oid from baton_databases d where d.datname = a.datname) datid, datname, pid, null leader_pid, "
 	  "(select oid from baton_roles r where r.rolname = a.usename) usesysid, usename, application_name, client_addr, null client_hostname, "
 	  "null client_port, backend_start, xact_start, query_start, query_start state_change, "
-	  "case when state in ('queued', 'throttled', 'lock') then 'baton' end wait_event_type, "
+	  "case state when 'lock' then 'Lock' when 'queued' then 'baton' end wait_event_type, "
 	  "case when state in ('queued', 'throttled', 'lock') then state end wait_event, "
 	  "case when state in ('throttled', 'lock') then 'active' else state end state, null backend_xid, null backend_xmin, null query_id, query, "
 	  "'client backend' backend_type, class, waiting_ms, throttled_ms, cpu_ms from baton_activity a" },

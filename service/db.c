@@ -92,14 +92,32 @@ int db_open(const struct database *d, sqlite3 **out, size_t max_value, bool full
 	return sqlite3_exec(*out, sql, NULL, NULL, NULL);
 }
 
-void db_lock(struct database *d, bool task)
+/* Nobody can wake a thread that waits for this one: it looks around itself. */
+#define LOOK_NS 20000000ULL
+
+static int plain_lock(struct database *d, uint64_t deadline, const _Atomic int *cancel)
 {
+	struct timespec ts;
+	uint64_t until;
+	int rc;
+
+	do {
+		until = baton_clock_now() + LOOK_NS;
+		until = until < deadline ? until : deadline;
+		ts = (struct timespec){ (time_t)(until / 1000000000), (long)(until % 1000000000) };
+		rc = pthread_mutex_clocklock(&d->plain, CLOCK_MONOTONIC, &ts);
+	} while (rc == ETIMEDOUT && until < deadline && !*cancel);
+	return !rc ? 0 : until < deadline ? -ECANCELED : -ETIMEDOUT;
+}
+
+int db_lock(struct database *d, bool task, uint64_t deadline, const _Atomic int *cancel)
+{
+	int rc;
+
 	atomic_fetch_add(&d->waiting, 1);
-	if (task)
-		baton_mutex_lock(d->fair);
-	else
-		pthread_mutex_lock(&d->plain);
+	rc = task ? baton_mutex_lock_until(d->fair, deadline) : plain_lock(d, deadline, cancel);
 	atomic_fetch_sub(&d->waiting, 1);
+	return rc;
 }
 
 void db_unlock(struct database *d, bool task)

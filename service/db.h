@@ -33,8 +33,12 @@ struct database {
 int db_setup(void);
 int db_open(const struct database *d, sqlite3 **out, size_t max_value, bool full_sync);
 
-/* As a task of baton's, or as a plain thread; the same kind to give it back. */
-void db_lock(struct database *d, bool task);
+/*
+ * As a task of baton's, or as a plain thread; the same kind to give it back. 0;
+ * -ETIMEDOUT: not by the deadline (ns; BATON_FOREVER: none); -ECANCELED, -ETIME: what
+ * the task's request was told; -ECANCELED: *cancel is set, of a thread.
+ */
+int db_lock(struct database *d, bool task, uint64_t deadline, const _Atomic int *cancel);
 void db_unlock(struct database *d, bool task);
 
 struct db_error {

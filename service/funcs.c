@@ -1134,15 +1134,16 @@ static void f_setting(ctx *c, int n, val **v)
 
 static void f_set_config(ctx *c, int n, val **v)
 {
-	const char *name = text_of(v[0]), *value = text_of(v[1]), *err;
+	const char *name = text_of(v[0]), *value = text_of(v[1]), *err, *now;
 
 	if (!name || !value)
 		return;
-	err = env_of(c)->set(env_of(c)->arg, name, value);
+	err = env_of(c)->set(env_of(c)->arg, name, value, sqlite3_value_int(v[2]));
+	now = err ? NULL : env_of(c)->setting(env_of(c)->arg, name);
 	if (err)
 		funcs_error(c, "22023", "%s", err);
 	else
-		sqlite3_result_value(c, v[1]);
+		sqlite3_result_text(c, now ? now : value, -1, SQLITE_TRANSIENT);
 }
 
 static void f_sleep(ctx *c, int n, val **v)

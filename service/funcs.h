@@ -11,7 +11,7 @@ struct funcs_env {
 	int pid;
 	long long now;		/* us since 2000, of the transaction */
 	const char *(*setting)(void *arg, const char *name);
-	const char *(*set)(void *arg, const char *name, const char *value);	/* an error, or NULL */
+	const char *(*set)(void *arg, const char *name, const char *value, int local);	/* an error, or NULL */
 	int (*signal)(void *arg, int pid, int end);	/* cancel or terminate: found? */
 	const char *(*sleep)(void *arg, double seconds);	/* what interrupted it, or NULL */
 	/* Of the request, in ms; false: there is none. */

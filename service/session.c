@@ -339,9 +339,9 @@ static const char *env_setting(void *s, const char *name)
 	return setting_get(s, name);
 }
 
-static const char *env_set(void *s, const char *name, const char *value)
+static const char *env_set(void *s, const char *name, const char *value, int local)
 {
-	return setting_set(s, name, value);
+	return setting_change(s, name, value, local);
 }
 
 static int env_signal(void *arg, int pid, int end)
@@ -744,7 +744,7 @@ static void end(struct session *s)
 	if (s->db)
 		sqlite3_close(s->db);
 	baton_request_put(s->request);
-	settings_free(s);
+	settings_forget(s);
 	if (s->ssl) {
 		SSL_shutdown(s->ssl);
 		SSL_free(s->ssl);

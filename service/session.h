@@ -65,8 +65,10 @@ struct session {
 	sqlite3 *db;
 	struct funcs_env env;
 	char *settings[N_SETTINGS];	/* NULL: the default */
+	char *initial[N_SETTINGS];	/* what RESET makes of them: NULL: the default */
+	struct set_undo *undo;		/* of this transaction, the latest first */
 	int cls;
-	uint64_t statement_timeout;	/* ns */
+	uint64_t statement_timeout, lock_timeout;	/* ns */
 	bool reject_40001;
 
 	enum tx tx;
@@ -171,8 +173,19 @@ bool copy_run(struct session *s, const struct lex_tok *t);
 const char *setting_get(struct session *s, const char *name);	/* NULL: no such */
 /* NULL, or what is wrong. role: from ALTER USER or startup, where more is allowed. */
 const char *setting_set(struct session *s, const char *name, const char *value);
+/*
+ * Likewise, and undone with the transaction, or (local) at its end in any case.
+ * Outside of one, what is local has no effect.
+ */
+const char *setting_change(struct session *s, const char *name, const char *value, bool local);
+void settings_change_all(struct session *s);	/* to what they were at first */
+/* Savepoints: what is set from here on; is undone to there; is kept as what was set before. */
+void settings_mark(struct session *s, const char *name);
+void settings_undo(struct session *s, const char *name);
+void settings_release(struct session *s, const char *name);
+void settings_end(struct session *s, bool commit);
 void settings_reset(struct session *s);
-void settings_free(struct session *s);
+void settings_forget(struct session *s);	/* at its end */
 void settings_report(struct session *s);
 void settings_rows(struct session *s, struct cat_rows *rows);
 

@@ -28,7 +28,7 @@ static const struct setting {
 	{ "server_version_num", "150000", "", FIXED },
 	{ "max_connections", "", "", FIXED },
 	{ "statement_timeout", "0", "ms; when a statement is not started or not done by then, it is given up", 0 },
-	{ "lock_timeout", "0", "has no effect", 0 },
+	{ "lock_timeout", "0", "ms; how long a statement waits for a database's write lock", 0 },
 	{ "idle_in_transaction_session_timeout", "0", "has no effect; see lock_idle_timeout in batondb(8)", 0 },
 	{ "extra_float_digits", "1", "numbers are always shown so that they read back the same", 0 },
 	{ "search_path", "\"$user\", public", "public is the only schema", 0 },
@@ -121,6 +121,21 @@ static long long duration(const char *s)
 	return -1;
 }
 
+/* As PostgreSQL shows it. */
+static const char *duration_text(long long ms)
+{
+	static __thread char text[32];
+	static const struct { const char *unit; long long ms; } units[] = {
+		{ "d", 86400000 }, { "h", 3600000 }, { "min", 60000 }, { "s", 1000 }, { "ms", 1 },
+	};
+	unsigned i;
+
+	for (i = 0; ms && ms % units[i].ms; i++)
+		;
+	snprintf(text, sizeof(text), "%lld%s", ms / units[i].ms, ms ? units[i].unit : "");
+	return text;
+}
+
 static bool one_of(const char *v, const char *const *words)
 {
 	for (; *words; words++)
@@ -134,6 +149,7 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 	static __thread char why[200];
 	static const char *const levels[] = { "read uncommitted", "read committed", "repeatable read", "serializable", NULL };
 	const char *bad;
+	char *kept;
 	int cls;
 	long long ms;
 	int i = find(name);
@@ -147,7 +163,7 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 	}
 	name = list[i].name;
 	if (!value)
-		value = role_setting(s->role, name) ? role_setting(s->role, name) : list[i].value;
+		value = s->initial[i] ? s->initial[i] : list[i].value;
 	if (list[i].flags & FIXED) {
 		snprintf(why, sizeof(why), !strcmp(name, "baton.low_latency") || !strcmp(name, "baton.high_latency") ?
 			 "parameter \"%s\" is a user's: ALTER USER name SET ..." :
@@ -155,13 +171,14 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 			 "parameter \"%s\" cannot be changed", name);
 		return why;
 	}
-	if (!strcmp(name, "statement_timeout")) {
+	if (!strcmp(name, "statement_timeout") || !strcmp(name, "lock_timeout")) {
 		ms = duration(value);
 		if (ms < 0) {
-			snprintf(why, sizeof(why), "invalid value for parameter \"statement_timeout\": \"%.60s\"", value);
+			snprintf(why, sizeof(why), "invalid value for parameter \"%s\": \"%.60s\"", name, value);
 			return why;
 		}
-		s->statement_timeout = ms * MS;
+		*(name[0] == 's' ? &s->statement_timeout : &s->lock_timeout) = ms * MS;
+		value = duration_text(ms);
 	} else if (!strcmp(name, "baton.class")) {
 		bad = class_parse(value, s->role->super, &cls);
 		if (bad)
@@ -198,14 +215,142 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 			return NULL;
 		}
 	}
+	kept = strdup(value);
 	free(s->settings[i]);
-	s->settings[i] = strdup(value);
+	s->settings[i] = kept;
+	if (s->state == STATE_STARTUP) {
+		free(s->initial[i]);
+		s->initial[i] = strdup(value);
+	}
 	if (list[i].flags & REPORT && s->state != STATE_STARTUP)
 		proto_status(&s->out, name, value);
 	return NULL;
 }
 
-void settings_free(struct session *s)
+/* What a setting was before, or a savepoint. */
+struct set_undo {
+	int i;
+	char *old;		/* NULL: the default */
+	char *mark;
+	bool local;
+	struct set_undo *next;
+};
+
+static struct set_undo *note(struct session *s, int i, char *old, const char *mark, bool local)
+{
+	struct set_undo *u = calloc(1, sizeof(*u));
+
+	if (u) {
+		*u = (struct set_undo){ i, old, mark ? strdup(mark) : NULL, local, s->undo };
+		s->undo = u;
+	}
+	return u;
+}
+
+static void put_back(struct session *s, const struct set_undo *u)
+{
+	setting_set(s, list[u->i].name, u->old);
+	if (u->old)
+		return;
+	free(s->settings[u->i]);
+	s->settings[u->i] = NULL;
+}
+
+static void drop(struct session *s, struct set_undo **at)
+{
+	struct set_undo *u = *at;
+
+	*at = u->next;
+	free(u->old);
+	free(u->mark);
+	free(u);
+}
+
+const char *setting_change(struct session *s, const char *name, const char *value, bool local)
+{
+	const char *why;
+	char *old;
+	int i = find(name);
+
+	/* What is the transaction's own ends with it anyway. */
+	if (i < 0 || !strncmp(list[i].name, "transaction_", 12))
+		return setting_set(s, name, value);
+	old = s->settings[i] ? strdup(s->settings[i]) : NULL;
+	why = setting_set(s, name, value);
+	if (why || (s->tx == TX_NONE && !local)) {
+		free(old);
+		return why;
+	}
+	if (!note(s, i, old, NULL, local)) {
+		free(old);
+		return "there is no memory to set it back later";
+	}
+	if (s->tx == TX_NONE)
+		settings_end(s, false);
+	return NULL;
+}
+
+void settings_change_all(struct session *s)
+{
+	unsigned i;
+
+	for (i = 0; i < N; i++)
+		if (s->settings[i] && !(list[i].flags & FIXED))
+			setting_change(s, list[i].name, NULL, false);
+}
+
+void settings_mark(struct session *s, const char *name)
+{
+	note(s, -1, NULL, name, false);
+}
+
+static struct set_undo **mark(struct session *s, const char *name)
+{
+	struct set_undo **at;
+
+	for (at = &s->undo; *at && !((*at)->mark && !strcmp((*at)->mark, name)); at = &(*at)->next)
+		;
+	return at;
+}
+
+void settings_undo(struct session *s, const char *name)
+{
+	struct set_undo *to = *mark(s, name);
+
+	while (to && s->undo != to) {
+		if (!s->undo->mark)
+			put_back(s, s->undo);
+		drop(s, &s->undo);
+	}
+}
+
+void settings_release(struct session *s, const char *name)
+{
+	struct set_undo **at = mark(s, name);
+
+	if (*at)
+		drop(s, at);
+}
+
+void settings_end(struct session *s, bool commit)
+{
+	bool kept[N_SETTINGS] = { false };
+
+	while (s->undo) {
+		struct set_undo *u = s->undo;
+
+		if (u->i >= 0) {
+			/* What was set for good is what holds, whatever was local before it. */
+			if (commit && !u->local)
+				kept[u->i] = true;
+			else if (!kept[u->i])
+				put_back(s, u);
+		}
+		drop(s, &s->undo);
+	}
+}
+
+static void settings_free(struct session *s)
 {
 	unsigned i;
 
@@ -215,14 +360,31 @@ void settings_free(struct session *s)
 	}
 }
 
+void settings_forget(struct session *s)
+{
+	unsigned i;
+
+	settings_free(s);
+	for (i = 0; i < N; i++)
+		free(s->initial[i]);
+}
+
 void settings_reset(struct session *s)
 {
 	const struct role_setting *v;
 
 	settings_free(s);
-	s->statement_timeout = 0;
+	s->statement_timeout = s->lock_timeout = 0;
 	s->reject_40001 = false;
 	s->cls = s->role->cls;
+	if (s->state != STATE_STARTUP) {
+		unsigned i;
+
+		for (i = 0; i < N; i++)
+			if (s->initial[i])
+				setting_set(s, list[i].name, s->initial[i]);
+		return;
+	}
 	pthread_mutex_lock(&server.lock);
 	for (v = server.settings; v; v = v->next)
 		if (strncasecmp(v->name, "baton.quotas", 12))

@@ -119,14 +119,16 @@ static bool savepoint(struct session *s, enum sql_kind kind, const char *tag, co
 	exec_close_portals(s);
 	ok = work_exec(s, buf_cstr(&b));
 	buf_free(&b);
+	if (ok)
+		(kind == SQL_SAVEPOINT ? settings_mark : kind == SQL_RELEASE ? settings_release : settings_undo)(s, t->s);
 	return ok && complete(s, tag);
 }
 
 /* ---------------------------------------------------------------- settings */
 
-static bool set_one(struct session *s, const char *name, const char *value)
+static bool set_one(struct session *s, const char *name, const char *value, bool local)
 {
-	const char *why = setting_set(s, name, value);
+	const char *why = setting_change(s, name, value, local);
 
 	return !why || err(s, strstr(why, "unrecognized") ? "42704" : strstr(why, "cannot") ? "55P02" : "22023", "%s", why);
 }
@@ -134,10 +136,13 @@ static bool set_one(struct session *s, const char *name, const char *value)
 static bool set(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
 {
 	char name[128], *value;
-	bool ok;
+	bool ok, local;
 
 	t++;
-	if (lex_is(t, "session") || lex_is(t, "local"))
+	local = lex_is(t, "local");
+	if (local && s->tx == TX_NONE)
+		notice(s, "25P01", "SET LOCAL can only be used in transaction blocks");
+	if (lex_is(t, "session") || local)
 		t++;
 	if (lex_is(t, "transaction"))
 		return modes(s, t + 1, end) && complete(s, "SET");
@@ -147,11 +152,11 @@ static bool set(struct session *s, const struct lex_tok *t, const struct lex_tok
 		for (l = t + 3; l < end; l++)
 			if (lex_are(l, "isolation level") && !set_one(s, "default_transaction_isolation",
 								      lex_is(l + 2, "serializable") ? "serializable" :
-								      lex_is(l + 2, "repeatable") ? "repeatable read" : "read committed"))
+								      lex_is(l + 2, "repeatable") ? "repeatable read" : "read committed", false))
 				return false;
-			else if (lex_are(l, "read only") && !set_one(s, "default_transaction_read_only", "on"))
+			else if (lex_are(l, "read only") && !set_one(s, "default_transaction_read_only", "on", false))
 				return false;
-			else if (lex_are(l, "read write") && !set_one(s, "default_transaction_read_only", "off"))
+			else if (lex_are(l, "read write") && !set_one(s, "default_transaction_read_only", "off", false))
 				return false;
 		return complete(s, "SET");
 	}
@@ -172,9 +177,9 @@ static bool set(struct session *s, const struct lex_tok *t, const struct lex_tok
 	if (t >= end)
 		return syntax(s, end, text);
 	if (lex_is(t, "default") || (lex_is(t, "local") && !strcmp(name, "TimeZone")))
-		return set_one(s, name, NULL) && complete(s, "SET");
+		return set_one(s, name, NULL, local) && complete(s, "SET");
 	value = value_of(t, end);
-	ok = value ? set_one(s, name, value) : err(s, "53200", "out of memory");
+	ok = value ? set_one(s, name, value, local) : err(s, "53200", "out of memory");
 	free(value);
 	return ok && complete(s, "SET");
 }
@@ -612,11 +617,11 @@ bool util_run(struct session *s, enum sql_kind kind, const char *tag, const stru
 		return set(s, t, end, text);
 	case SQL_RESET:
 		if (lex_is(t + 1, "all")) {
-			settings_reset(s);
+			settings_change_all(s);
 			return complete(s, tag);
 		}
 		name_of(t + 1, name, sizeof(name));
-		return set_one(s, name, NULL) && complete(s, tag);
+		return set_one(s, name, NULL, false) && complete(s, tag);
 	case SQL_SHOW:
 		return show(s, t, text);
 	case SQL_DISCARD:

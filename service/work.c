@@ -45,23 +45,13 @@ static bool rejected(struct session *s, const struct baton_request_opts *o)
 			s->role->low_ppm / 1e4);
 }
 
-bool work_begin(struct session *s)
+/* As its tenant's task, where quotas hold. */
+static bool enter(struct session *s, uint64_t arrival)
 {
-	struct baton_request_opts o = { .sz = sizeof(o), .arrival = s->arrived };
+	struct baton_request_opts o = { .sz = sizeof(o), .arrival = arrival };
 	struct baton_request *r;
 	int rc;
 
-	if (s->working) {
-		if (s->away) {
-			s->state = STATE_QUEUED;
-			baton_blocking_end();
-		}
-		s->away = false;
-		s->state = STATE_ACTIVE;
-		return true;
-	}
-	s->cancel = s->cancel == 2 ? 2 : 0;
-	work_clock(s);
 	s->task = server.quotas;
 	if (s->task) {
 		o.cls = s->cls < CLASS_INTERNAL_HIGH ? (enum baton_class)s->cls : BATON_INTERNAL;
@@ -94,6 +84,26 @@ bool work_begin(struct session *s)
 	s->state = STATE_ACTIVE;
 	s->working = true;
 	return true;
+}
+
+bool work_begin(struct session *s)
+{
+	int one = 1;
+
+	/* What came before this message was meant for another; that the session is to end, not. */
+	if (!s->working || s->state == STATE_IDLE)
+		atomic_compare_exchange_strong(&s->cancel, &one, 0);
+	if (s->working) {
+		if (s->away) {
+			s->state = STATE_QUEUED;
+			baton_blocking_end();
+		}
+		s->away = false;
+		s->state = STATE_ACTIVE;
+		return true;
+	}
+	work_clock(s);
+	return enter(s, s->arrived);
 }
 
 void work_pause(struct session *s)
@@ -177,13 +187,43 @@ static bool run(struct session *s, sqlite3_stmt **st, const char *sql)
 	return rc == SQLITE_DONE || err_db(s, rc, NULL);
 }
 
-static bool interrupted(struct session *s)
+/* It waits for no longer than it is told, by a cancel, a timeout or its lock's. */
+static bool lock(struct session *s)
 {
-	if (s->cancel)
-		return err(s, "57014", "canceling statement due to user request");
-	if (s->deadline && baton_clock_now() > s->deadline)
-		return err(s, "57014", "canceling statement due to statement timeout");
-	return true;
+	uint64_t deadline, arrival = s->arrived;
+	struct baton_request_times t;
+	int rc;
+
+	deadline = s->lock_timeout ? baton_clock_now() + s->lock_timeout : BATON_FOREVER;
+	if (s->deadline && s->deadline < deadline)
+		deadline = s->deadline;
+	for (;;) {
+		s->state = STATE_LOCK;
+		s->lock_task = s->task;
+		rc = db_lock(s->database, s->lock_task, deadline, &s->cancel);
+		s->locked = !rc;
+		s->state = STATE_ACTIVE;
+		if (s->cancel)
+			return err(s, "57014", "canceling statement due to user request");
+		if (s->deadline && baton_clock_now() >= s->deadline)
+			return err(s, "57014", "canceling statement due to statement timeout");
+		if (!rc)
+			return true;
+		if (rc == -ETIMEDOUT)
+			return err(s, "55P03", "canceling statement due to lock timeout");
+		/*
+		 * Its request was told so in an earlier statement of the transaction, which has
+		 * gone on behind a savepoint. One that nothing was told waits in its place.
+		 */
+		if (s->request) {
+			baton_request_times(s->request, &t, sizeof(t));
+			arrival = t.arrival;
+		}
+		baton_request_leave();
+		s->task = s->working = false;
+		if (!enter(s, arrival))
+			return false;
+	}
 }
 
 bool work_read(struct session *s)
@@ -199,15 +239,8 @@ bool work_write(struct session *s)
 {
 	if (s->read_only)
 		return err(s, "25006", "cannot execute this in a read-only transaction");
-	if (!s->locked) {
-		s->state = STATE_LOCK;
-		s->lock_task = s->task;
-		db_lock(s->database, s->lock_task);
-		s->locked = true;
-		s->state = STATE_ACTIVE;
-		if (!interrupted(s))
-			return false;
-	}
+	if (!s->locked && !lock(s))
+		return false;
 	if (!sqlite3_get_autocommit(s->db))
 		return true;
 	s->xact_start = baton_clock_now();
@@ -233,6 +266,7 @@ void work_rollback(struct session *s)
 	unlock(s);
 	s->tx = TX_NONE;
 	s->read_only = s->snapshot = false;
+	settings_end(s, false);
 }
 
 bool work_commit(struct session *s)
@@ -254,5 +288,6 @@ bool work_commit(struct session *s)
 	unlock(s);
 	s->tx = TX_NONE;
 	s->read_only = s->snapshot = false;
+	settings_end(s, ok);
 	return ok;
 }

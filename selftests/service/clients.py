@@ -52,30 +52,42 @@ def psql_describes():
     s.close()
 
 
-def as_postgresql_answers():
-    need(PG + "/postgres", "postgresql-15")
-    data = tempfile.mkdtemp(prefix="postgres-")
-    port = free_port()
-    shutil.chown(data, "postgres", "postgres")
-    as_pg = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    subprocess.run(as_pg + [PG + "/initdb", "-D", data, "-A", "trust", "-N", "--no-locale", "-E", "UTF8"], check=True,
-                   capture_output=True)
-    p = subprocess.Popen(as_pg + [PG + "/postgres", "-D", data, "-p", str(port), "-c", "fsync=off", "-c", "timezone=UTC",
-                                  "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1"],
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    s = Server()
-    try:
-        env = dict(os.environ, PGHOST="127.0.0.1", PGUSER="postgres", PGDATABASE="postgres", PGOPTIONS="-c client_min_messages=error")
-        for _ in range(100):
-            if not subprocess.run([PG + "/pg_isready", "-q", "-p", str(port)], env=env).returncode:
+class PostgreSQL:
+    """What batondb is compared with."""
+
+    def __enter__(self):
+        need(PG + "/postgres", "postgresql-15")
+        self.data = tempfile.mkdtemp(prefix="postgres-")
+        self.port = free_port()
+        shutil.chown(self.data, "postgres", "postgres")
+        as_pg = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        subprocess.run(as_pg + [PG + "/initdb", "-D", self.data, "-A", "trust", "-N", "--no-locale", "-E", "UTF8"], check=True,
+                       capture_output=True)
+        self.p = subprocess.Popen(as_pg + [PG + "/postgres", "-D", self.data, "-p", str(self.port), "-c", "fsync=off", "-c",
+                                           "timezone=UTC", "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(300):
+            if not subprocess.run([PG + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode:
                 break
             time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_):
+        self.p.send_signal(signal.SIGINT)
+        self.p.wait(30)
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+def as_postgresql_answers():
+    s = Server()
+    with PostgreSQL() as pg:
+        env = dict(os.environ, PGHOST="127.0.0.1", PGUSER="postgres", PGDATABASE="postgres", PGOPTIONS="-c client_min_messages=error")
         text = open(os.path.join(HERE, "reference.sql")).read()
         statements = [l for l in text.split("\n") if l.strip() and not l.startswith("--")]
         # Marks between the answers; of an error its SQLSTATE counts.
         script = "\\set VERBOSITY sqlstate\n" + "".join(f"\\echo =====\n{l}\n" for l in statements)
         got = []
-        for where in (port, s.port):
+        for where in (pg.port, s.port):
             r = subprocess.run(["psql", "-X", "-A"], input=script, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, env=dict(env, PGPORT=str(where)), timeout=60)
             got.append(r.stdout.split("=====\n")[1:])
@@ -83,10 +95,76 @@ def as_postgresql_answers():
         same(len(got[0]), len(statements))
         if bad:
             raise AssertionError(f"{len(bad)} of {len(statements)} differ:\n" + "\n".join(bad))
-    finally:
-        p.send_signal(signal.SIGINT)
-        p.wait(30)
-        shutil.rmtree(data, ignore_errors=True)
+    s.close()
+
+
+def lock_waits(s, waiting):
+    """What those are told who wait for a lock; waiting(pid) until it does."""
+    got = []
+    holder, c = Raw(s), Raw(s)
+
+    def told(sql, conn=c):
+        m = conn.query(sql)
+        got.append((sql, code(m), chr(m[-1][1][0])))
+
+    def cancel():
+        k = Raw(s, None)
+        k.s.sendall(struct.pack("!II", 16, 80877102) + c.key)
+        # It is done when the server closes.
+        k.message()
+        k.close()
+
+    def waits(sql, then):
+        c.send("Q", sql.encode() + b"\0")
+        waiting(struct.unpack("!I", c.key[:4])[0])
+        then()
+        m = c.until("Z")
+        got.append((sql, code(m), chr(m[-1][1][0])))
+
+    told("create table l (id int primary key, n int); insert into l values (1, 0)", holder)
+    told("begin; update l set n = 1", holder)
+    waits("update l set n = n + 2", cancel)
+    told("select n from l")
+    told("set lock_timeout = 100")
+    told("update l set n = 7")
+    told("set lock_timeout = 0; set statement_timeout = '100ms'")
+    told("update l set n = 7")
+    told("set statement_timeout = 0")
+    # In a transaction.
+    told("begin")
+    waits("update l set n = 3", cancel)
+    told("select 1")
+    told("rollback")
+    # What was for an earlier statement of it, or for none, is not for the one that waits.
+    told("set statement_timeout = '300ms'; begin; select n from l")
+    told("set statement_timeout = 0")
+    time.sleep(0.4)
+    cancel()
+    waits("update l set n = n + 4", lambda: told("commit", holder))
+    told("commit")
+    told("select n from l", holder)
+    got.append([b for t, b in holder.query("select n from l") if t == "D"])
+    for conn in (holder, c):
+        conn.close()
+    return got
+
+
+def locks_are_not_waited_for_in_vain():
+    def waiting(pid):
+        for _ in range(1000):
+            if "Lock" in str(ask.query(f"select wait_event_type from pg_stat_activity where pid = {pid}")):
+                return
+            time.sleep(0.02)
+        raise AssertionError("it does not wait")
+
+    with PostgreSQL() as pg:
+        ask = Raw(pg)
+        want = lock_waits(pg, waiting)
+    for quotas in ("on", "off"):
+        s = Server("slots=1", "lock_idle_timeout=60", f"quotas={quotas}")
+        ask = Raw(s)
+        have = lock_waits(s, waiting)
+        same([x for x, y in zip(have, want) if x != y], [y for x, y in zip(have, want) if x != y], f"quotas {quotas}")
         s.close()
 
 
@@ -501,7 +579,7 @@ def tells_prometheus():
     s.close()
 
 
-TESTS = [pgbench_as_it_is, psql_describes, as_postgresql_answers, psycopg2_works, jdbc_works, quotas_are_sql, critical_is_rejected,
+TESTS = [pgbench_as_it_is, psql_describes, as_postgresql_answers, locks_are_not_waited_for_in_vain, psycopg2_works, jdbc_works, quotas_are_sql, critical_is_rejected,
          batch_gets_what_it_bought, deadlines, cancels, neighbours_do_not_convoy, queued_are_seen, off_is_off, garbage, slow_and_many,
          a_thousand_idle, passwords_and_tls, killed_any_time, the_disk_is_full, sigterm_drains, tells_prometheus]
 
