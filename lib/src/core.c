@@ -154,29 +154,54 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
 			btn_core_poke_slot(c, i);
 }
 
+/* Where a request pays that has no slot. */
+static struct btn_tier *pays_in(struct btn_core *c, uint64_t now, const struct btn_request *r)
+{
+	switch (r->class) {
+	case BTN_CRITICAL:
+		return &c->tier[BTN_LOW];
+	case BTN_TOLERANT:
+		return &c->tier[btn_account_can_pay(&r->tenant->acct[BTN_LOW], now) ? BTN_LOW : BTN_HIGH];
+	case BTN_BATCH:
+		return &c->tier[BTN_HIGH];
+	default:
+		return &c->tier[r->tier];
+	}
+}
+
+static void show_used(struct btn_tenant *t, unsigned tier, uint64_t cpu)
+{
+	uint64_t back = cpu < t->owed[tier] ? cpu : t->owed[tier];
+
+	t->owed[tier] -= back;
+	btn_stat_add(&btn_tenant_use(t, tier)->cpu, cpu - back);
+}
+
+void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int in, uint64_t cpu, bool recent)
+{
+	struct btn_tier *tier = in < 0 ? pays_in(c, now, r) : &c->tier[in];
+	struct btn_account *a = tier->sold ? &r->tenant->acct[tier->index] : NULL;
+	uint64_t tag = (cpu << 10) / tier->share;
+
+	/* Else it has left the log by itself, in part or as a whole. */
+	if (recent && a && a->log)
+		btn_account_refund(a, now, cpu);
+	if (recent && tier->metered)
+		btn_account_refund(&tier->acct, now, cpu);
+	tier->tag -= tag < tier->tag ? tag : tier->tag;
+	r->tenant->owed[tier->index] += cpu;
+	r->cpu -= cpu < r->cpu ? cpu : r->cpu;
+}
+
 void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu)
 {
 	struct btn_tenant *t = r->tenant;
-	struct btn_account *a;
-	struct btn_tier *tier;
+	struct btn_tier *tier = pays_in(c, now, r);
+	struct btn_account *a = tier->sold ? &t->acct[tier->index] : NULL;
 
-	switch (r->class) {
-	case BTN_CRITICAL:
-		tier = &c->tier[BTN_LOW];
-		break;
-	case BTN_TOLERANT:
-		tier = &c->tier[btn_account_can_pay(&t->acct[BTN_LOW], now) ? BTN_LOW : BTN_HIGH];
-		break;
-	case BTN_BATCH:
-		tier = &c->tier[BTN_HIGH];
-		break;
-	default:
-		tier = &c->tier[r->tier];
-	}
-	a = tier->sold ? &t->acct[tier->index] : NULL;
 	if (a && a->log)
 		btn_account_settle(a, now, 0, cpu, tier->oversold ? tier->vtime : now);
-	btn_stat_add(&btn_tenant_use(t, tier->index)->cpu, cpu);
+	show_used(t, tier->index, cpu);
 	btn_tenant_show(t, tier->index, now);
 	r->cpu += cpu;
 }
@@ -199,7 +224,7 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	if (tier->tag < run->tier_vstart)
 		tier->tag = run->tier_vstart;
 	tier->tag += (cpu << 10) / tier->share;
-	btn_stat_add(&use->cpu, cpu);
+	show_used(tenant, tier->index, cpu);
 	if (cpu > run->length)
 		btn_stat_max(&use->overrun, cpu - run->length);
 	btn_stat_hist(&use->run, cpu);

@@ -58,6 +58,7 @@ struct btn_tenant {
 	unsigned requests;		/* in flight */
 	unsigned held;			/* groups */
 	bool leaving;
+	uint64_t owed[BTN_TIERS_MAX];	/* refunded; its figures do not go back, but wait */
 	struct baton_stats_tenant *stats;
 	struct btn_group group[];
 };
@@ -145,6 +146,12 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
 void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on);
 /* CPU that a request used elsewhere (Q11), or without a slot. */
 void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu);
+
+/*
+ * So much was charged to a request, in this tier, and not used; recent: all of it
+ * was within the last second. tier < 0: where btn_core_charge() would charge it.
+ */
+void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int tier, uint64_t cpu, bool recent);
 
 /* The task in this slot used so much CPU since it was picked, and stops. */
 void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why);

@@ -42,6 +42,12 @@
  * Overruns do not add up: an overrun that is recorded is in `used` and makes
  * the next grants smaller.
  *
+ * What was recorded and turns out not to have been used (refund) is taken from
+ * the oldest entries. What it was recorded as stays, and stands for them: at any
+ * time the sum lacks of what was used no more than it has too much, as that
+ * leaves it later. So (2) holds of the sums. This is so while what was recorded
+ * for nothing is still in the log; after that, nothing is taken from it.
+ *
  * The log has BTN_LOG places. The newest entry takes more until it holds
  * quota/256 or is BTN_SPAN old, and then there is a new one; CPU used at a time
  * for which there is an entry already (in another slot) goes into that. Within
@@ -134,6 +140,9 @@ uint64_t btn_account_reserve(struct btn_account *a, uint64_t now, uint64_t max);
  */
 void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
 			uint64_t cpu, uint64_t vstart);
+
+/* So much of what was recorded within the last second was not used after all. */
+void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t cpu);
 
 /*
  * The earliest time at which min can be granted if nothing else is recorded

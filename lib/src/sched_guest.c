@@ -83,8 +83,8 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 	btn_self = w;
 	if (w->charged_to != t->serial) {
 		w->charged_to = t->serial;
-		w->cpu_mark = btn_worker_cpu(w);
-		w->charged = w->credit = 0;
+		w->meter.mark = btn_worker_cpu(w);
+		w->meter.charged = 0;
 	}
 	btn_sched_lock(s);
 	err = btn_request_submit(r, opts->arrival);

@@ -20,6 +20,7 @@
 #include "core.h"
 #include "detect.h"
 #include "lock.h"
+#include "meter.h"
 
 #define BTN_PPM 1000000ULL
 
@@ -54,10 +55,9 @@ struct btn_worker {
 	int slot;			/* -1: none */
 	int cpu;			/* its thread is bound to this one; -1: to none */
 	int last_slot;			/* that its task had; -1: none */
-	uint64_t since;			/* charged up to here, by the clock */
-	uint64_t charged;		/* by the clock, since cpu_mark */
-	uint64_t credit;		/* charged too much, of that */
-	uint64_t cpu_mark;		/* the thread's CPU clock when last read */
+	struct btn_meter meter;
+	const struct btn_tenant *metered;	/* whose task it ran last */
+	bool mixed;			/* not only that one's, since the meter's mark */
 	clockid_t cpu_clock;
 	pthread_t thread;
 	pid_t tid;
@@ -372,10 +372,8 @@ static inline void btn_worker_arm(struct btn_worker *w, uint32_t how)
 /* ns on its thread's CPU clock. */
 uint64_t btn_worker_cpu(const struct btn_worker *w);
 /*
- * What w used since it was last asked. By the clock, which is cheap and knows
- * nothing of what the kernel gave to others meanwhile; after `settle` ns of
- * that by the thread's CPU clock, and what was charged too much or too little
- * since the last time is made up for.
+ * What w, which still has its task and its slot, used since it was last asked:
+ * meter.h. What was charged too much is given back here.
  */
 uint64_t btn_worker_account(struct btn_worker *w, uint64_t now, uint64_t settle);
 

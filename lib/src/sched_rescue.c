@@ -349,7 +349,7 @@ static void look_at_away(struct baton_sched *s, uint64_t now)
 				if (w->deaf)
 					btn_sched_ready_locked(w->task);
 				w->deaf = false;
-			} else if (!w->deaf && w->cpu_mark - w->stopped_at > DEAF_NS) {
+			} else if (!w->deaf && w->meter.mark - w->stopped_at > DEAF_NS) {
 				btn_core_unready(&s->core, now, &w->task->core);
 				w->deaf = true;
 				demote(w);

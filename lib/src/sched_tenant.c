@@ -210,7 +210,9 @@ void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, 
 {
 	struct baton_stats_use *use;
 	const struct btn_run *run;
+	const struct btn_worker *w;
 	struct baton_tenant_stats st = { 0 };
+	uint64_t open[BTN_TIERS_MAX] = { 0 };
 	struct baton_hist wait = { 0 };
 	struct baton_sched *s = t->s;
 	uint64_t now;
@@ -231,12 +233,19 @@ void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, 
 		for (k = 0; k < BATON_HIST_STEPS; k++)
 			wait.n[k] += btn_stat_get(&use->wait.n[k]);
 	}
-	/* And what runs now: by the clock, and no more than was granted. */
+	/*
+	 * And what runs now, by its CPU clock: time would count what it has yet to use,
+	 * and be less the next time.
+	 */
 	for (i = 0; t->core && i < s->core.slots; i++) {
 		run = &s->core.run[i];
-		if (run->task && run->task->req->tenant == t->core)
-			st.cpu[run->tier->index] += now - run->start < run->length ? now - run->start : run->length;
+		w = s->on[i];
+		if (run->task && run->task->req->tenant == t->core && w->tid)
+			open[run->tier->index] += btn_meter_open(&w->meter, btn_worker_cpu(w));
 	}
+	for (i = 0; t->core && i < s->core.tiers; i++)
+		if (open[i] > t->core->owed[i])
+			st.cpu[i] += open[i] - t->core->owed[i];
 	if (t->core) {
 		st.low_left = btn_account_left(&t->core->acct[BTN_LOW], now);
 		st.high_left = btn_account_left(&t->core->acct[BTN_HIGH], now);

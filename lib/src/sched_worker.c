@@ -19,6 +19,7 @@
 /* Run times from here on are settled with the thread's CPU clock. */
 #define SETTLE_NS	500000
 #define SETTLE_END_NS	200000
+#define SETTLE_MIN_NS	20000
 #define RETRY_NS	100000000
 
 __thread struct btn_worker *btn_self;
@@ -36,32 +37,28 @@ uint64_t btn_worker_cpu(const struct btn_worker *w)
 	if (w != btn_self && w->cell && btn_cell_blocked(w->cell))
 		return btn_cell_cpu(w->cell);
 	if (clock_gettime(w == btn_self ? CLOCK_THREAD_CPUTIME_ID : w->cpu_clock, &ts))
-		return w->cpu_mark;
+		return w->meter.mark;
 	return ts.tv_sec * BTN_NSEC_PER_SEC + ts.tv_nsec;
 }
 
 uint64_t btn_worker_account(struct btn_worker *w, uint64_t now, uint64_t settle)
 {
-	uint64_t wall = now > w->since ? now - w->since : 0, cpu, real;
+	struct btn_core *c = &w->s->core;
+	const struct btn_run *run = w->slot < 0 ? NULL : &c->run[w->slot];
+	uint64_t cpu, back, mark_at = w->meter.mark_at;
 
-	w->since = now;
-	if (w->charged + wall < settle) {
-		w->charged += wall;
-		return wall;
-	}
-	cpu = btn_worker_cpu(w);
-	real = cpu - w->cpu_mark;
-	w->cpu_mark = cpu;
-	/* Charged already, of that: all but this last bit of wall time. */
-	w->credit += w->charged;
-	w->charged = 0;
-	if (real < w->credit) {
-		w->credit -= real;
-		return 0;
-	}
-	real -= w->credit;
-	w->credit = 0;
-	return real;
+	/* What is wrong in between is at most a thousandth of what its tenant has in a second. */
+	if (run && run->acct && run->acct->quota >> 10 < settle)
+		settle = run->acct->quota >> 10 > SETTLE_MIN_NS ? run->acct->quota >> 10 : SETTLE_MIN_NS;
+	if (btn_meter_run(&w->meter, now, settle, &cpu))
+		return cpu;
+	cpu = btn_meter_settle(&w->meter, now, btn_worker_cpu(w), &back);
+	/* If it was another's, who knows how much of it: its log keeps that as used. */
+	if (back)
+		btn_core_refund(c, now, &w->task->req->core, run ? (int)run->tier->index : -1, back,
+				!w->mixed && now - mark_at < BTN_SECOND);
+	w->mixed = false;
+	return cpu;
 }
 
 struct btn_worker *btn_worker_new(struct baton_sched *s)
@@ -122,6 +119,8 @@ struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsign
 		}
 		w->task = t;
 		t->worker = w;
+		w->mixed |= w->meter.charged && w->metered != t->req->tenant->core;
+		w->metered = t->req->tenant->core;
 	} else if (w->last_slot >= 0 && w->last_slot != (int)slot) {
 		btn_stat_add(&s->core.page.slots[slot].steals, 1);
 	}
@@ -129,7 +128,7 @@ struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsign
 		btn_worker_end_away(w, now);
 	w->given = atomic_load_explicit(&w->waits, memory_order_relaxed); /* [RESCUE-2] */
 	w->slot = w->last_slot = slot;
-	w->since = now;
+	w->meter.since = now;
 	atomic_store_explicit(&w->until, now + run->length, memory_order_relaxed); /* [SCHED-1] */
 	BTN_OWN_SET(w->looked, now);
 	BTN_OWN_SET(w->quiet, 1);
@@ -259,13 +258,13 @@ static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
 
 unsigned btn_worker_drop_slot(struct btn_worker *w, enum btn_stop why)
 {
-	uint64_t now = w->s->now;
+	uint64_t now = w->s->now, cpu = btn_worker_account(w, now, SETTLE_NS);
 	unsigned slot = w->slot;
 
 	w->slot = -1;
 	show_gap(w, now, slot);
 	btn_worker_unurge(w);
-	btn_core_stop(&w->s->core, now, slot, btn_worker_account(w, now, SETTLE_NS), why);
+	btn_core_stop(&w->s->core, now, slot, cpu, why);
 	return slot;
 }
 
@@ -279,8 +278,8 @@ void btn_worker_end_away(struct btn_worker *w, uint64_t now)
 	btn_core_charge(&w->s->core, now, &w->task->req->core, btn_worker_account(w, now, 0));
 	if (w->taken) {
 		w->taken = false;
-		/* cpu_mark is of just now. */
-		w->s->unauthorised += w->cpu_mark - w->taken_cpu;
+		/* The mark is of just now. */
+		w->s->unauthorised += w->meter.mark - w->taken_cpu;
 	}
 	btn_worker_unlink_away(w);
 }
@@ -321,7 +320,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	struct baton_task *t = w->task;
 	bool heap = t->heap && !t->joinable;
 	unsigned slot;
-	uint64_t now;
+	uint64_t now, cpu;
 
 	/* Nobody else can unlock it, and what it guards is half changed, for all we know. */
 	if (btn_unlikely(t->held))
@@ -332,6 +331,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 		btn_sched_lock(s);
 	}
 	now = s->now;
+	cpu = btn_worker_account(w, now, SETTLE_END_NS);
 	slot = w->slot;
 	w->slot = -1;
 	btn_worker_unurge(w);
@@ -339,7 +339,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	t->ended = true;
 	show_gap(w, now, slot);
 	btn_wait_end_first(&t->joiner);
-	btn_core_stop(&s->core, now, slot, btn_worker_account(w, now, SETTLE_END_NS), BTN_STOP_END);
+	btn_core_stop(&s->core, now, slot, cpu, BTN_STOP_END);
 	s->on[slot] = NULL;
 	if (w->demoted || (s->n_idle >= s->keep && !s->core.starved.top))
 		leaves = true;

@@ -3,6 +3,7 @@
 #include "tap.h"
 #include "heap.h"
 #include "ledger.h"
+#include "meter.h"
 
 #define MS 1000000ULL
 
@@ -145,6 +146,93 @@ TEST(tag)
 	CHECK(a.tag >= 64 * MS && a.tag <= 65 * MS);
 	btn_account_settle(&a, 500 * MS, 0, 1 * MS, 499 * MS);
 	CHECK(a.tag >= 508 * MS && a.tag <= 509 * MS);
+}
+
+/* What was recorded for nothing is to be had at once, and once. */
+TEST(refund)
+{
+	fresh(100 * MS);
+	btn_account_settle(&a, 100 * MS, 0, 40 * MS, 0);
+	btn_account_settle(&a, 600 * MS, 0, 60 * MS, 0);
+	CHECK_EQ(btn_account_left(&a, 700 * MS), 0);
+	btn_account_refund(&a, 700 * MS, 10 * MS);
+	CHECK_EQ(a.total, 90 * MS);
+	CHECK(btn_account_left(&a, 700 * MS) <= 10 * MS);
+	CHECK(btn_account_left(&a, 700 * MS) >= 10 * MS - 64);
+	btn_account_settle(&a, 800 * MS, 0, 10 * MS, 0);
+	/* Of the second (0.55 s, 1.55 s] no more than the quota, whenever it is asked. */
+	CHECK(btn_account_left(&a, 1101 * MS) <= 30 * MS + 64);
+	CHECK(btn_account_left(&a, 1550 * MS) <= 40 * MS);
+	CHECK(btn_account_left(&a, 1601 * MS) <= 90 * MS);
+	CHECK_EQ(btn_account_left(&a, 1801 * MS), 100 * MS);
+	/* All that there is, and more. */
+	btn_account_refund(&a, 1801 * MS, 500 * MS);
+	CHECK_EQ(a.total, 0);
+	CHECK_EQ(btn_account_left(&a, 1801 * MS), 100 * MS);
+}
+
+/*
+ * A tenant of 1% that always wants more, four workers, two slots, and a kernel
+ * that does not always run who has a slot. The CPU really used, in every sliding
+ * second, is within the quota and what settling may be behind.
+ */
+TEST(slots_without_cpu)
+{
+	static struct { uint64_t begin, end; } run[65536];
+	struct btn_meter m[4] = { 0 };
+	uint64_t clock[4] = { 0 }, ends[2] = { 0 }, grant[2] = { 0 }, used[2] = { 0 }, total = 0, sum = 0;
+	uint64_t now = 0, seed = 3, cpu, back, mark, quota = 20 * MS, most = 0;
+	unsigned n = 0, first = 0, slot, w, on[2] = { 0 }, next = 0;
+
+	fresh(quota);
+	while (now < 20 * BTN_SECOND && n < 65536) {
+		slot = ends[1] < ends[0];
+		now = ends[slot] > now ? ends[slot] : now;
+		if (grant[slot]) {
+			w = on[slot];
+			clock[w] += used[slot];
+			if (!btn_meter_run(&m[w], now, quota >> 10, &cpu)) {
+				mark = m[w].mark_at;
+				cpu = btn_meter_settle(&m[w], now, clock[w], &back);
+				if (back && now - mark < BTN_SECOND)
+					btn_account_refund(&a, now, back);
+			}
+			btn_account_settle(&a, now, grant[slot], cpu, 0);
+			run[n].begin = now - used[slot];
+			run[n++].end = now;
+			sum += used[slot];
+			total += used[slot];
+			/* And a little more on its way to sleep. */
+			clock[w] += 1000;
+			for (; run[first].begin + BTN_SECOND <= now; first++)
+				sum -= run[first].end - run[first].begin;
+			most = sum > most ? sum : most;
+		}
+		grant[slot] = btn_account_reserve(&a, now, quota / 128);
+		if (!grant[slot]) {
+			ends[slot] = btn_account_when(&a, now);
+			if (ends[slot] <= now)
+				ends[slot] = now + 1000;
+			continue;
+		}
+		next += grant[!slot] && on[!slot] == next % 4;
+		w = on[slot] = next++ % 4;
+		m[w].since = now;
+		seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+		/* In some seconds it waits for the CPU, in others not. */
+		used[slot] = grant[slot];
+		ends[slot] = now + grant[slot];
+		if (now / BTN_SECOND % 3 == 1 && seed >> 62 == 0) {
+			used[slot] = grant[slot] * (seed >> 54 & 255) / 256;
+			ends[slot] += (seed >> 40 & 511) * 1000;
+		}
+	}
+	CHECK(now >= 20 * BTN_SECOND);
+	CHECK_CMP(most, <=, quota + quota / 200);
+	CHECK_CMP(total, >=, 20 * quota / 100 * 98);
+	/* What the ledger has and what was used agree, but for what is not settled yet. */
+	CHECK(a.total < total + n * 1000 + 4 * (quota >> 10));
+	CHECK(a.total + 4 * (quota >> 10) + 4000 > total);
 }
 
 static unsigned leans(const struct btn_heap_node *n)

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * meter.h - what a thread used, for the ledger. Pure.
+ *
+ * The thread's CPU clock is right and takes half a microsecond to read. Time is
+ * cheap, and too much where the thread had a slot but no CPU: until it woke, or
+ * when the kernel ran somebody else. (And too little by what the thread does after
+ * it gave up its slot.) So runs are charged by time, until that makes `settle` ns;
+ * then the CPU clock is read, and says what was charged too little, or too much.
+ *
+ * What was too much is given back at once. It used to be kept, and what was used
+ * later was free to that amount:
+ *
+ *	one second				the next
+ *	charged 500 us by the clock, not used
+ *						settled: 500 us are free
+ *						used: the quota, and 500 us
+ *
+ * times the workers of the tenant: with four of them, a tenant with 20 ms in a
+ * second was 10% above what it bought, though no sum in the ledger was.
+ */
+#ifndef BTN_METER_H
+#define BTN_METER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct btn_meter {
+	uint64_t since;		/* charged up to here, by time */
+	uint64_t charged;	/* by time, since the mark */
+	uint64_t mark;		/* the thread's CPU clock when last read */
+	uint64_t mark_at;	/* and when that was */
+};
+
+/* To be charged by time; false: read the CPU clock, for btn_meter_settle(). */
+static inline bool btn_meter_run(struct btn_meter *m, uint64_t now, uint64_t settle, uint64_t *cpu)
+{
+	*cpu = now > m->since ? now - m->since : 0;
+	m->since = now;
+	if (m->charged + *cpu >= settle)
+		return false;
+	m->charged += *cpu;
+	return true;
+}
+
+/* Used and not yet charged, and not by time. */
+static inline uint64_t btn_meter_open(const struct btn_meter *m, uint64_t clock)
+{
+	uint64_t used = clock - m->mark;
+
+	return used > m->charged ? used - m->charged : 0;
+}
+
+/* To be charged; or else what was charged, since m->mark_at, and not used. */
+static inline uint64_t btn_meter_settle(struct btn_meter *m, uint64_t now, uint64_t clock, uint64_t *back)
+{
+	uint64_t used = clock - m->mark, cpu = btn_meter_open(m, clock);
+
+	*back = used < m->charged ? m->charged - used : 0;
+	m->charged = 0;
+	m->mark = clock;
+	m->mark_at = now;
+	return cpu;
+}
+
+#endif
