@@ -15,7 +15,7 @@
 /* How many critical requests that came too late one pick rejects. */
 #define REJECT_BATCH	32
 /* A grant is no more than this part of a second's quota, where that is as long. */
-#define SLICES		128
+#define SLICES		256
 #define SLICE_MIN	100000
 /* Deadlines and releases that one tick handles; the next is due at once. */
 #define TICK_BATCH	64
