@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Changes whenever something below does. */
-#define BATON_DETECT_VERSION	1
+#define BATON_DETECT_VERSION	2
 
 /* Schedulers that can be served at once; and the workers of one. */
 #define BATON_SESSIONS		64
@@ -44,7 +44,11 @@ struct baton_cell {
 	__u64 blocked;		/* ns, sum */
 	/* The worker. */
 	__u32 armed;
-	__u32 unused[5];
+	/* The scheduler: its slot was taken, and it has not come to the library since. */
+	__u32 slotless;
+	/* The programs, and 0 by the worker: whoever blocked before it ran was not rung for. */
+	__u32 owes;
+	__u32 unused[3];
 };
 
 struct baton_head {

@@ -73,6 +73,20 @@ static inline void btn_cell_arm(struct btn_cell *cell, uint32_t how)
 }
 
 /*
+ * With the scheduler's lock: the slot of this worker, which is blocked, is taken; and,
+ * by the worker itself, it has come to the library. In between nobody rings for
+ * those that block where it runs next: it has to look at all cells when it comes
+ * [DETECT-3]. Set before it wakes, cleared by itself, so for the kernel that
+ * switches to it there is no doubt.
+ */
+static inline void btn_cell_slotless(struct btn_cell *cell, bool is)
+{
+	if (!is)
+		atomic_store_explicit(&cell->owes, 0, memory_order_relaxed); /* [DETECT-3] */
+	atomic_store_explicit(&cell->slotless, is, memory_order_relaxed); /* [DETECT-3] */
+}
+
+/*
  * The scheduler has a task that waits for a slot. After this it must look at
  * the cells: whoever blocks from here on rings, and who blocked before is seen.
  */

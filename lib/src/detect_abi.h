@@ -12,7 +12,7 @@
 
 #include "atomic.h"
 
-#define BTN_DETECT_VERSION	1
+#define BTN_DETECT_VERSION	2
 #define BTN_DETECT_SOCKET	"/run/baton/detect.sock"
 
 /* Which cell is what, of 64 bytes each. */
@@ -30,7 +30,8 @@ struct btn_cell {
 	_Atomic uint64_t since, cpu, blocked;
 	/* The worker. */
 	_Atomic uint32_t armed;
-	uint32_t unused[5];
+	_Atomic uint32_t slotless, owes;
+	uint32_t unused[3];
 };
 
 struct btn_detect_head {

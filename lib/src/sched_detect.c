@@ -19,6 +19,10 @@
  * the bell rang (d) is done for all slots, since what rang once may stand for
  * many.
  *
+ * A worker that woke without its slot looks too, when it comes to the library,
+ * since the kernel does not ring for those that block where such a one runs next
+ * (`look`); and so does the monitor, for one that does not come.
+ *
  * The worker may wake between (d) and its slot being taken. That costs it its
  * slot and nothing else: it runs on until its next call of the library, as one
  * that wakes later does, and waits there for a slot. What it uses until then is
@@ -43,6 +47,7 @@ static void take_those_that_block(struct baton_sched *s, uint64_t now)
 		if (!w || !w->cell || !btn_cell_blocked(w->cell))
 			continue;
 		w->taken = true;
+		btn_cell_slotless(w->cell, true);
 		w->taken_cpu = btn_cell_cpu(w->cell);
 		s->taken++;
 		btn_worker_take_slot(s, now, i);
@@ -62,8 +67,9 @@ bool btn_sched_detect_look(struct baton_sched *s, uint64_t now)
 			btn_detect_want_no_more(s->detect);
 		return false;
 	}
-	if (btn_detect_wanted(s->detect))
+	if (!s->look && btn_detect_wanted(s->detect))
 		return false;
+	s->look = false;
 	btn_detect_want(s->detect);
 	BTN_POINT("sched:detect:look");
 	take_those_that_block(s, now);

@@ -171,6 +171,7 @@ struct baton_sched {
 
 	struct btn_detect *detect;	/* NULL: nobody says who blocks */
 	bool detecting;			/* and the session lasts */
+	bool look;			/* at the cells, though the bell is set: one came back without its slot */
 	pthread_t notifier;
 	uint64_t taken, unauthorised;
 	char how[96];

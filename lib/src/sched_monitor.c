@@ -53,6 +53,7 @@ void *btn_monitor_main(void *arg)
 		}
 		btn_rescue_look(s, now, &wakes);
 		s->monitor_due = now;
+		s->look = true;
 		btn_sched_settle_down(s, now, &wakes);
 		s->monitor_due = next_due(s, now);
 		if (s->monitor_due < now + BTN_TICK_NS / 8)

@@ -278,6 +278,8 @@ void btn_worker_end_away(struct btn_worker *w, uint64_t now)
 	btn_core_charge(&w->s->core, now, &w->task->req->core, btn_worker_account(w, now, 0));
 	if (w->taken) {
 		w->taken = false;
+		btn_cell_slotless(w->cell, false);
+		w->s->look = true;
 		/* The mark is of just now. */
 		w->s->unauthorised += w->meter.mark - w->taken_cpu;
 	}

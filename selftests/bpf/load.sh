@@ -11,6 +11,7 @@ chmod 755 "$tap_dir"
 mkdir "$tap_dir/fs" && mount -t bpf bpf "$tap_dir/fs" || skip_all "no BPF file system"
 trap '"$baton" unload --pins "$pins" --socket "$sock" >/dev/null 2>&1; umount "$tap_dir/fs"; rm -rf "$tap_dir"' EXIT
 pins=$tap_dir/fs/baton sock=$tap_dir/sock
+version=$(sed -n "s/.*BATON_DETECT_VERSION[[:space:]]*//p" "$TOP/bpf/detect.h")
 at=(--pins "$pins" --socket "$sock")
 
 nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$@"; }
@@ -80,9 +81,9 @@ names() {
 }
 another_version() {
 	expect_rc 0 "$baton" load "${at[@]}" --no-serve
-	mv "$pins/version-1" "$pins/version-7"
+	mv "$pins/version-$version" "$pins/version-77"
 	expect_rc 1 "$baton" load "${at[@]}"
-	expect_says 'another version of baton \(7, this one has 1\).*`baton unload` removes them'
+	expect_says 'another version of baton \(77, this one has '"$version"'\).*`baton unload` removes them'
 	expect_rc 0 "$baton" unload "${at[@]}"
 	expect test ! -e "$pins"
 }

@@ -9,6 +9,10 @@
  * writes, locks and system calls drain first. The worker's side is the kernel's,
  * with the run queue's lock: block and wakeup of one task exclude each other.
  *
+ * Where the worker blocks, the CPU may go on with another worker that has no
+ * slot: then the bell is not rung, and that one looks when it comes to the library.
+ * It may be put off the CPU before, and then rings.
+ *
  * Wrong: a task that waits for ever while the worker sleeps with the slot (an
  * invalid end state); a cell that says BLOCKED of a worker that runs, or RUNS of
  * one that sleeps (the assertions). BROKEN_* each make one mistake.
@@ -26,6 +30,7 @@ byte at[2], value[2];
 #define SCHED 1
 
 bool bell, lock, rq;
+bool owes;			/* the one without a slot goes on, and will look */
 bool asleep;			/* the worker, truly */
 byte tasks;			/* that have run */
 bool ready;			/* one waits for a slot */
@@ -104,6 +109,7 @@ active proctype worker()
 #endif
 			if
 			:: w -> bell = true
+			:: w && !owes -> owes = true
 			:: else
 			fi;
 			/* Its condition came true meanwhile, or it sleeps. */
@@ -165,6 +171,30 @@ active proctype submitter()
 		release();
 		n++
 	:: else -> break
+	od
+}
+
+active proctype slotless()
+{
+	byte v;
+
+end:	do
+	:: owes ->
+		if
+		:: atomic { owes = false; bell = true }
+		:: acquire();
+		   owes = false;
+#ifdef BROKEN_TRUSTS_WANT
+		   load(SCHED, WANT, v);
+		   if
+		   :: v
+		   :: else -> look(v)
+		   fi;
+#else
+		   look(v);
+#endif
+		   release()
+		fi
 	od
 }
 

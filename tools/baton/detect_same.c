@@ -33,6 +33,8 @@ FIELD(baton_cell, btn_cell, since);
 FIELD(baton_cell, btn_cell, cpu);
 FIELD(baton_cell, btn_cell, blocked);
 FIELD(baton_cell, btn_cell, armed);
+FIELD(baton_cell, btn_cell, slotless);
+FIELD(baton_cell, btn_cell, owes);
 FIELD(baton_head, btn_detect_head, want);
 FIELD(baton_counts, btn_detect_counts, rung);
 FIELD(baton_join, btn_detect_join, token);
