@@ -216,7 +216,9 @@ static bool column(struct table *t, tokp p, tokp end)
 			     q = lex_close(q) + 1)
 				;
 			buf_str(&t->body, " default (");
-			if (!expression(t, &t->body, p, q))
+			if (type.oid == T_BOOL && q == p + 1 && p->kind == LEX_STRING && bool_parse(p->s, p->n) >= 0)
+				buf_str(&t->body, bool_parse(p->s, p->n) ? "true" : "false");
+			else if (!expression(t, &t->body, p, q))
 				return false;
 			buf_ch(&t->body, ')');
 			p = q;

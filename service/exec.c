@@ -70,6 +70,9 @@ static bool prepare(struct session *s, struct stmt *st, bool keep, sqlite3_stmt 
 	const char *m;
 	int rc, again;
 
+	/* A table's name as a number is looked up in them. */
+	if (!s->catalog && strstr(buf_cstr(&st->sql.text), "regclass"))
+		s->catalog = !cat_create(s->db);
 	for (again = 0;; again++) {
 		rc = sqlite3_prepare_v3(s->db, buf_cstr(&st->sql.text), (int)st->sql.text.len,
 					keep ? SQLITE_PREPARE_PERSISTENT : 0, out, NULL);
@@ -119,6 +122,7 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 		lex_free(&l);
 		return st;
 	}
+	boolean_literals(s->db, l.tok);
 	if (!sql_rewrite(&st->sql, l.tok, sql_end(l.tok), &e)) {
 		err_at(s, &e, st->source);
 		goto fail;
@@ -356,14 +360,36 @@ static void guess(struct stmt *st, sqlite3_stmt *row)
 	}
 }
 
+/* A table by its number, as PostgreSQL shows it. */
+static void relation_name(struct session *s, sqlite3_value *v, uint16_t format)
+{
+	if (!s->relation && sqlite3_prepare_v3(s->db, "select relname from pg_class where oid = ?1", -1, SQLITE_PREPARE_PERSISTENT,
+					       &s->relation, NULL)) {
+		type_out(&s->out, (struct coltype){ T_INT8, -1 }, v, format);
+		return;
+	}
+	sqlite3_bind_value(s->relation, 1, v);
+	if (sqlite3_step(s->relation) == SQLITE_ROW)
+		type_out(&s->out, (struct coltype){ T_TEXT, -1 }, sqlite3_column_value(s->relation, 0), 0);
+	else
+		type_out(&s->out, (struct coltype){ T_INT8, -1 }, v, format);
+	sqlite3_reset(s->relation);
+}
+
 static void send_row(struct session *s, const struct stmt *st, sqlite3_stmt *row, const uint16_t *formats, unsigned n)
 {
 	size_t at = proto_begin(&s->out, 'D');
 	int i;
 
 	proto_put16(&s->out, (uint16_t)st->n_cols);
-	for (i = 0; i < st->n_cols; i++)
-		type_out(&s->out, st->cols[i], sqlite3_column_value(row, i), format_of(formats, n, i));
+	for (i = 0; i < st->n_cols; i++) {
+		sqlite3_value *v = sqlite3_column_value(row, i);
+
+		if (st->cols[i].oid == T_REGCLASS && !format_of(formats, n, i) && sqlite3_value_type(v) == SQLITE_INTEGER)
+			relation_name(s, v, 0);
+		else
+			type_out(&s->out, st->cols[i], v, format_of(formats, n, i));
+	}
 	proto_end(&s->out, at);
 }
 

@@ -1159,6 +1159,17 @@ static void f_sleep(ctx *c, int n, val **v)
 		sqlite3_result_text(c, "", 0, SQLITE_STATIC);
 }
 
+/* A divisor. */
+static void f_divisor(ctx *c, int n, val **v)
+{
+	int type = sqlite3_value_numeric_type(v[0]);
+
+	if ((type == SQLITE_INTEGER && !sqlite3_value_int64(v[0])) || (type == SQLITE_FLOAT && sqlite3_value_double(v[0]) == 0))
+		funcs_error(c, "22012", "division by zero");
+	else
+		sqlite3_result_value(c, v[0]);
+}
+
 /* What a child call takes along, and what it brings back. */
 static void f_budget(ctx *c, int n, val **v)
 {
@@ -1369,7 +1380,7 @@ static const struct {
 	{ "pg_backend_pid", 0, WORLD, f_pid }, { "current_schema", 0, WORLD, f_public },
 	{ "current_schemas", 1, WORLD, f_schemas }, { "version", 0, WORLD, f_version },
 	{ "current_setting", -1, WORLD, f_setting }, { "set_config", 3, SLOW, f_set_config },
-	{ "baton_budget_ms", 0, SLOW, f_budget }, { "baton_deadline_ms", 0, SLOW, f_deadline },
+	{ "baton_divisor", 1, PURE, f_divisor }, { "baton_budget_ms", 0, SLOW, f_budget }, { "baton_deadline_ms", 0, SLOW, f_deadline },
 	{ "baton_charge_ms", 1, SLOW, f_charge },
 	{ "pg_sleep", 1, SLOW, f_sleep }, { "pg_cancel_backend", 1, SLOW, f_cancel },
 	{ "pg_terminate_backend", 1, SLOW, f_terminate }, { "format_type", -1, PURE, f_format_type },

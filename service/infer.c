@@ -44,7 +44,7 @@ static const struct {
 	{ "pg_cancel_backend", T_BOOL }, { "pg_terminate_backend", T_BOOL }, { "encode", T_TEXT },
 	{ "decode", T_BYTEA }, { "pg_table_size", T_INT8 }, { "pg_database_size", T_INT8 },
 	{ "pg_total_relation_size", T_INT8 }, { "pg_relation_size", T_INT8 }, { "pg_size_pretty", T_TEXT },
-	{ "starts_with", T_BOOL }, { "txid_current", T_INT8 },
+	{ "starts_with", T_BOOL }, { "txid_current", T_INT8 }, { "to_regclass", T_REGCLASS },
 	{ "gen_random_uuid", T_UUID }, { "translate", T_TEXT }, { "obj_description", T_TEXT },
 };
 

@@ -740,6 +740,7 @@ static void end(struct session *s)
 	exec_forget(s, true);
 	sqlite3_finalize(s->begin);
 	sqlite3_finalize(s->commit);
+	sqlite3_finalize(s->relation);
 	work_end(s);
 	if (s->db)
 		sqlite3_close(s->db);

@@ -81,7 +81,8 @@ struct session {
 	struct stmt *stmts, *cache;
 	unsigned n_cache;
 	struct portal *portals;
-	sqlite3_stmt *begin, *commit;
+	sqlite3_stmt *begin, *commit, *relation;
+	bool catalog;			/* its views are there */
 
 	/* Work. */
 	bool working, away, task;
@@ -159,6 +160,9 @@ void exec_drop(struct stmt *st);
 /* One text column, for SHOW and the like. */
 void row_header(struct session *s, const char *name);
 void row_text(struct session *s, const char *value);
+
+/* boolean.c */
+void boolean_literals(sqlite3 *db, struct lex_tok *tok);
 
 /* util.c: what is no query. l: the tokens of the statement from t on. */
 bool util_run(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t, const char *text);

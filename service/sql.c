@@ -515,6 +515,56 @@ static const struct {
 	{ "~~", "like" }, { "!~~", "not like" }, { "~~*", "glob" }, { "!~~*", "not glob" },
 };
 
+/* The end of the operand of / or % that begins at t; t: that cannot be told. */
+static const struct lex_tok *divisor_end(const struct lex_tok *t, const struct lex_tok *end)
+{
+	const struct lex_tok *p = t;
+	struct coltype type;
+	unsigned n, depth;
+	bool serial;
+
+	while (p < end && (lex_is(p, "-") || lex_is(p, "+")))
+		p++;
+	if (p >= end)
+		return t;
+	if (lex_is(p, "(")) {
+		p = lex_close(p) + 1;
+	} else if (lex_is(p, "case")) {
+		for (depth = 0; p < end; p++) {
+			depth += lex_is(p, "case");
+			depth -= lex_is(p, "end");
+			if (!depth)
+				break;
+		}
+		p++;
+	} else if (lex_name(p)) {
+		while (lex_is(p + 1, ".") && lex_name(p + 2))
+			p += 2;
+		p++;
+		if (p < end && lex_is(p, "("))
+			p = lex_close(p) + 1;
+		else if (p < end && p->kind == LEX_STRING)
+			p++;	/* a type's name before a literal */
+	} else if (p->kind == LEX_PARAM || p->kind == LEX_INT || p->kind == LEX_NUMBER || p->kind == LEX_STRING) {
+		p++;
+	} else {
+		return t;
+	}
+	while (p < end && lex_is(p, "::")) {
+		n = type_parse(p + 1, &type, &serial);
+		if (!n)
+			return t;
+		p += 1 + n;
+	}
+	/* Tighter than a division is only this. */
+	if (p < end && lex_is(p, "^")) {
+		const struct lex_tok *q = divisor_end(p + 1, end);
+
+		return q == p + 1 ? t : q;
+	}
+	return p <= end ? p : t;
+}
+
 /* One token, or a few that belong together. Where to go on. */
 static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
 {
@@ -567,7 +617,17 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 				return t + 1;
 			}
 		put(o, LEX_OP, t->s, t->n, t);
-		return t + 1;
+		if (!lex_is(t, "/") && !lex_is(t, "%"))
+			return t + 1;
+		/* SQLite makes NULL of a division by zero. */
+		next = divisor_end(t + 1, end);
+		if (next == t + 1 || (next == t + 2 && (t[1].kind == LEX_INT || t[1].kind == LEX_NUMBER) && strpbrk(t[1].s, "123456789")))
+			return t + 1;
+		put_id(o, "baton_divisor", t + 1);
+		put_op(o, "(", t + 1);
+		range(o, t + 1, next);
+		put_op(o, ")", next - 1);
+		return next;
 	case LEX_ID:
 		break;
 	default:
