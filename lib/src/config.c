@@ -4,7 +4,7 @@
  * a value or complaints out. What is done with it is the callers' affair, so a
  * file with a mistake changes nothing.
  */
-#include <baton/config.h>
+#include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,9 @@ struct entry {
 };
 
 struct baton_config {
+	char *name;				/* of the file, or as it was called */
 	unsigned slots, low_limit;
+	unsigned slots_line, limit_line;	/* 0: it is not there */
 	unsigned tiers, tier_line[BATON_TIERS_MAX];
 	struct baton_tier_opts tier[BATON_TIERS_MAX];
 	char tier_name[BATON_TIERS_MAX][NAME_MAX_LEN + 1];
@@ -40,7 +42,7 @@ struct baton_config {
 struct parser {
 	struct baton_config *c;
 	const char *name, *at, *end;	/* what is left of the line */
-	unsigned line, complaints, slots_line, limit_line;
+	unsigned line, complaints;
 	char *why;
 	size_t room;
 	bool no_memory;
@@ -418,9 +420,9 @@ static void read_line(struct parser *p)
 	else if (!w.quoted && !strcmp(w.text, "tier"))
 		read_tier(p);
 	else if (!w.quoted && !strcmp(w.text, "slots"))
-		read_value(p, "slots", &p->slots_line);
+		read_value(p, "slots", &p->c->slots_line);
 	else if (!w.quoted && !strcmp(w.text, "low_limit"))
-		read_value(p, "low_limit", &p->limit_line);
+		read_value(p, "low_limit", &p->c->limit_line);
 	else
 		complain(p, p->line, "\"%s\" instead of one of slots low_limit tier tenant", w.text);
 }
@@ -463,7 +465,7 @@ static void whole(struct parser *p)
 				 c->tenant[i].name, c->tenant[i - 1].line);
 	}
 	if (low > c->low_limit)
-		complain(p, p->limit_line, "the tenants' low= add up to %lu.%04lu%%, more than low_limit %u.%04u%%",
+		complain(p, c->limit_line, "the tenants' low= add up to %lu.%04lu%%, more than low_limit %u.%04u%%",
 			 low / 10000, low % 10000, c->low_limit / 10000, c->low_limit % 10000);
 }
 
@@ -481,6 +483,8 @@ int baton_config_parse(struct baton_config **out, const char *text, size_t len, 
 	if (!c)
 		return -ENOMEM;
 	p.c = c;
+	c->name = strdup(name);
+	p.no_memory = !c->name;
 	c->low_limit = LOW_LIMIT;
 	for (; text < all && !p.no_memory; text = nl + 1) {
 		nl = memchr(text, '\n', all - text);
@@ -562,7 +566,33 @@ void baton_config_free(struct baton_config *c)
 	if (!c)
 		return;
 	free(c->tenant);
+	free(c->name);
 	free(c);
+}
+
+const char *btn_config_where(const struct baton_config *c, enum btn_config_what what, size_t i,
+			     char *text, size_t room)
+{
+	unsigned line;
+
+	switch (what) {
+	case BTN_CONFIG_SLOTS:
+		line = c->slots_line;
+		break;
+	case BTN_CONFIG_LIMIT:
+		line = c->limit_line;
+		break;
+	case BTN_CONFIG_TIER:
+		line = i < c->tiers ? c->tier_line[i] : 0;
+		break;
+	default:
+		line = i < c->tenants ? c->tenant[i].line : 0;
+	}
+	if (line)
+		snprintf(text, room, "%s:%u", c->name, line);
+	else
+		snprintf(text, room, "%s", c->name);
+	return text;
 }
 
 static void print_name(FILE *to, const char *name)

@@ -5,13 +5,12 @@
  * will be sold is known, new tenants are made without a quota, and the memory
  * that quotas need is had. Then all of it happens under one hold of the lock.
  */
-#include <baton/config.h>
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "config.h"
 #include "sched_int.h"
 
 struct saying {
@@ -32,6 +31,9 @@ static int refuse(int err, struct saying say, const char *fmt, ...)
 	return err;
 }
 
+/* As much of "NAME:LINE" as one would want to see. */
+#define WHERE(C, WHAT, I) btn_config_where(C, WHAT, I, (char[256]){ 0 }, 256)
+
 /* What a scheduler has for ever is as the configuration says. */
 static int same_shape(const struct baton_config *c, struct baton_sched *s, struct saying say)
 {
@@ -40,13 +42,16 @@ static int same_shape(const struct baton_config *c, struct baton_sched *s, struc
 
 	baton_config_sched(c, &o);
 	if (o.slots && o.slots != s->core.slots)
-		return refuse(-ENOTSUP, say, "slots %u: the service has %u until it is started again\n",
-			      o.slots, s->core.slots);
+		return refuse(-ENOTSUP, say, "%s: slots %u: the service has %u until it is started again\n",
+			      WHERE(c, BTN_CONFIG_SLOTS, 0), o.slots, s->core.slots);
 	if (btn_sched_part(s, o.low_limit_ppm) != s->core.low_limit)
-		return refuse(-ENOTSUP, say, "low_limit is another one until the service is started again\n");
+		return refuse(-ENOTSUP, say, "%s: low_limit %.4f%%: the service has %.4f%% until it is started again\n",
+			      WHERE(c, BTN_CONFIG_LIMIT, 0), o.low_limit_ppm / 10000.0,
+			      100.0 * s->core.low_limit / s->core.capacity);
 	if (o.tiers != s->core.tiers)
-		return refuse(-ENOTSUP, say, "%u tiers: the service has %u until it is started again\n",
-			      o.tiers, s->core.tiers);
+		return refuse(-ENOTSUP, say, "%s: %u tiers: the service has %u until it is started again\n",
+			      /* The first that is too much, where there is one. */
+			      WHERE(c, BTN_CONFIG_TIER, s->core.tiers), o.tiers, s->core.tiers);
 	for (i = 0; i < o.tiers; i++) {
 		const struct baton_stats_tier *has = btn_page_tier(&s->core.page, i);
 		const struct baton_tier_opts *t = &o.tier[i];
@@ -55,8 +60,8 @@ static int same_shape(const struct baton_config *c, struct baton_sched *s, struc
 		    (t->share ? t->share : 1) != btn_stat_get(&has->share) ||
 		    btn_sched_part(s, t->reserve_ppm) != btn_stat_get(&has->reserve) ||
 		    btn_sched_part(s, t->limit_ppm) != btn_stat_get(&has->limit))
-			return refuse(-ENOTSUP, say, "tier %s is another one until the service is started again\n",
-				      baton_config_tier(c, i));
+			return refuse(-ENOTSUP, say, "%s: tier %s is another one than the service has until it is started again\n",
+				      WHERE(c, BTN_CONFIG_TIER, i), baton_config_tier(c, i));
 	}
 	return 0;
 }
@@ -97,7 +102,7 @@ static int prepare(const struct baton_config *c, struct baton_sched *s, struct s
 	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
 		t = btn_tenant_named(s, name);
 		if (t && !t->epoch)
-			return refuse(-EEXIST, say, "tenant %s is the service's own\n", name);
+			return refuse(-EEXIST, say, "%s: tenant %s is the service's own\n", WHERE(c, BTN_CONFIG_TENANT, i), name);
 		if (t)
 			t->epoch = s->epoch;
 	}

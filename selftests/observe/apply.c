@@ -90,17 +90,34 @@ TEST(refused_as_a_whole)
 	CHECK_EQ(baton_tenant_add(s, &twin, &o), -EINVAL);
 	CHECK_EQ(apply("tenant a low=40%\n"), 0);
 	CHECK_EQ(apply("tenant b high=1%\ntenant own low=1%\n"), -EEXIST);
-	CHECK_STR(why, "tenant own is the service's own\n");
+	CHECK_STR(why, "f:2: tenant own is the service's own\n");
 	CHECK_EQ(apply("tenant a low=50%\ntenant b low=1%\n"), -ENOSPC);
 	CHECK(strstr(why, "51.0000% to be sold, 0.0000% of tenants that are removed") && strstr(why, "20.0000% of"));
-	CHECK_EQ(apply("slots 2\n"), -ENOTSUP);
-	CHECK_STR(why, "slots 2: the service has 1 until it is started again\n");
+	CHECK_EQ(apply("# two\nslots 2\n"), -ENOTSUP);
+	CHECK_STR(why, "f:2: slots 2: the service has 1 until it is started again\n");
 	CHECK_EQ(apply("low_limit 50%\n"), -ENOTSUP);
+	CHECK_STR(why, "f:1: low_limit 50.0000%: the service has 70.0000% until it is started again\n");
 	CHECK_EQ(apply("tier low\ntier high policy=fifo\n"), -ENOTSUP);
-	CHECK_STR(why, "tier high is another one until the service is started again\n");
+	CHECK_STR(why, "f:2: tier high is another one than the service has until it is started again\n");
 	CHECK_EQ(apply("tier low\ntier high limit=50%\n"), -ENOTSUP);
 	CHECK_EQ(apply("tier low\ntier high\ntier more\n"), -ENOTSUP);
+	CHECK_STR(why, "f:3: 3 tiers: the service has 2 until it is started again\n");
 	CHECK_STR(all(), "own:200:0 a:400:0");
+	/* What the file does not say has no line. */
+	end_sched(s);
+	{
+		struct baton_tier_opts tiers[2] = { { .rank = 0 }, { .rank = 1, .share = 3 } };
+		struct baton_sched_opts so = { .sz = sizeof(so), .slots = 1, .tiers = 2, .tier = tiers };
+
+		CHECK_EQ(baton_sched_create(&s, &so), 0);
+	}
+	CHECK_EQ(apply("slots 1\n"), -ENOTSUP);
+	CHECK_STR(why, "f: tier high is another one than the service has until it is started again\n");
+	end_sched(s);
+	open_sched();
+	CHECK_EQ(baton_tenant_add(s, &own, &(struct baton_tenant_opts){ .sz = sizeof(o), .low_ppm = 200000, .name = "own" }), 0);
+	CHECK_EQ(apply("tenant a low=40%\n"), 0);
+	CHECK_EQ(apply("slots 2\ntenant a low=30%\n"), -ENOTSUP);
 	/* And a was not forgotten to be the configuration's. */
 	CHECK_EQ(apply("slots 1\ntenant b low=50%\n"), 0);
 	CHECK_STR(all(), "own:200:0 b:500:0");

@@ -82,7 +82,7 @@ BATON_API void baton_config_sched(const struct baton_config *c, struct baton_sch
 
 /**
  * baton_config_apply - the tenants of a scheduler from now on
- * @why: what was wrong, a line, where not NULL
+ * @why: what was wrong, a line, where not NULL; with the line of the file where there is one
  *
  * Any thread, also under load; requests may wait while it works. Tenants that are
  * in @c and not in @s are added, for baton_tenant_find(); quotas that differ are
