@@ -167,8 +167,23 @@ void btn_sched_release(struct baton_sched *s)
 	leave(runs);
 }
 
+void btn_sched_trace_wake(const struct baton_task *t)
+{
+	const struct btn_worker *w = btn_self;
+	struct baton_sched *s = t->s;
+	int slot;
+
+	if (btn_likely(!s->core.page.rings) || !w || w->s != s)
+		return;
+	slot = w->slot >= 0 ? w->slot : w->leaving;
+	if (slot >= 0)
+		btn_trace(&s->core.page, slot, s->now, BATON_TRACE_WAKES, 0, 0, t->core.req->tenant->stats,
+			  t->core.req->info.number, &t->core);
+}
+
 void btn_sched_ready_locked(struct baton_task *t)
 {
+	btn_sched_trace_wake(t);
 	btn_core_ready(&t->s->core, t->s->now, &t->core);
 }
 

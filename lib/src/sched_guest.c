@@ -77,7 +77,7 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 	r->guest = r->first.worker = w;
 	r->first.core.guest = true;
 	w->task = &r->first;
-	w->last_slot = -1;
+	w->last_slot = w->leaving = -1;
 	w->refused = 0;
 	btn_worker_join(w);
 	btn_self = w;

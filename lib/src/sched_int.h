@@ -55,6 +55,7 @@ struct btn_worker {
 	int slot;			/* -1: none */
 	int cpu;			/* its thread is bound to this one; -1: to none */
 	int last_slot;			/* that its task had; -1: none */
+	int leaving;			/* the slot in which its task is about to have ended; -1: none */
 	struct btn_meter meter;
 	const struct btn_tenant *metered;	/* whose task it ran last */
 	bool mixed;			/* not only that one's, since the meter's mark */
@@ -240,6 +241,8 @@ void btn_sched_exit(struct btn_worker *w);
  * is not when it returns, with a slot. The task's slot goes to the next one.
  */
 void btn_sched_wait(struct baton_task *t);
+/* For whoever traces: the caller's task makes t ready. */
+void btn_sched_trace_wake(const struct baton_task *t);
 void btn_sched_ready_locked(struct baton_task *t);
 
 /* The caller's task returns to its code that its request was told so; 0: nothing. */

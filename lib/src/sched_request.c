@@ -125,6 +125,7 @@ int btn_request_submit(struct baton_request *r, uint64_t arrival)
 	r->core.info.arrival = arrival && arrival < s->now ? arrival : s->now;
 	err = btn_core_submit(&s->core, s->now, &r->core, &r->first.core);
 	if (!err) {
+		btn_sched_trace_wake(&r->first);
 		s->requests++;
 		s->handles += r->refs - 1;
 	}

@@ -35,6 +35,7 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 		*out = t;
 	btn_sched_lock(s);
 	btn_core_spawn(&s->core, s->now, &t->req->core, &t->core);
+	btn_sched_trace_wake(t);
 	btn_sched_unlock(s, &wakes);
 	return 0;
 }

@@ -69,7 +69,7 @@ struct btn_worker *btn_worker_new(struct baton_sched *s)
 		return NULL;
 	memset(w, 0, sizeof(*w));
 	w->s = s;
-	w->slot = w->cpu = -1;
+	w->slot = w->cpu = w->leaving = -1;
 	if (BTN_FAIL("sched:worker") || baton_parker_create(&w->parker)) {
 		free(w);
 		return NULL;
@@ -128,6 +128,7 @@ struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsign
 		btn_worker_end_away(w, now);
 	w->given = atomic_load_explicit(&w->waits, memory_order_relaxed); /* [RESCUE-2] */
 	w->slot = w->last_slot = slot;
+	w->leaving = -1;
 	w->meter.since = now;
 	atomic_store_explicit(&w->until, now + run->length, memory_order_relaxed); /* [SCHED-1] */
 	BTN_OWN_SET(w->looked, now);
@@ -336,6 +337,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	cpu = btn_worker_account(w, now, SETTLE_END_NS);
 	slot = w->slot;
 	w->slot = -1;
+	w->leaving = slot;
 	btn_worker_unurge(w);
 	w->task = NULL;
 	t->ended = true;

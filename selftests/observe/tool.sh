@@ -120,26 +120,63 @@ trace() {
 	expect_rc 0 "$baton" trace --seconds 1 -o "$tap_dir/trace" svc
 	expect_says '^[0-9]+ slices, [0-9]+ arrows, 0 events lost; open it in ui.perfetto.dev: '
 	expect_rc 0 python3 - "$tap_dir/trace" <<'PY'
-import json, sys
-o = json.load(open(sys.argv[1]))["traceEvents"]
+import collections, decimal, json, sys
+whole = json.load(open(sys.argv[1]), parse_float=decimal.Decimal)
+assert whole.keys() == {"traceEvents", "displayTimeUnit"} and whole["displayTimeUnit"] == "ns", whole.keys()
+o = whole["traceEvents"]
+# The Trace Event Format: what each phase has to have, and of which type.
+number = (int, decimal.Decimal)
+need = {"M": {"name": str, "args": dict},
+        "X": {"name": str, "ts": number, "dur": number, "args": dict},
+        "i": {"name": str, "ts": number, "s": str},
+        "s": {"name": str, "cat": str, "id": int, "ts": number},
+        "f": {"name": str, "cat": str, "id": int, "ts": number, "bp": str}}
+for e in o:
+    for key, kind in (need[e["ph"]] | {"pid": int, "tid": int}).items():
+        assert isinstance(e.get(key), kind) and not isinstance(e[key], bool), (key, e)
+    assert e.get("ts", 0) >= 0 and e.get("dur", 0) >= 0 and e.get("bp", "e") == "e" and e.get("s", "t") == "t", e
 names = {e["tid"]: e["args"]["name"] for e in o if e["ph"] == "M"}
 assert names == {1: "slot 0", 2: "slot 1", 3: "requests"}, names
+assert {e["tid"] for e in o} <= names.keys() and len({e["pid"] for e in o}) == 1
 slices = [e for e in o if e["ph"] == "X"]
 assert len(slices) > 20 and {e["name"] for e in slices} == {"alice", 'bob "B" \\', "\u00e9mile"}, len(slices)
-for tid in (1, 2):      # one task at a time
+# Slices of a track nest; here each is beside the others: one task at a time.
+for tid in (1, 2):
     mine = sorted((e["ts"], e["ts"] + e["dur"]) for e in slices if e["tid"] == tid)
-    assert mine and all(a[1] <= b[0] + 0.001 for a, b in zip(mine, mine[1:])), tid
+    assert mine and all(a[1] <= b[0] for a, b in zip(mine, mine[1:])), tid
 assert {e["args"]["stop"] for e in slices} >= {"blocks", "ended"}
 what = {e["args"]["what"] for e in o if e["ph"] == "i"}
 assert {"admitted", "rejected"} <= what, what
-# Each arrow leaves one slice and arrives at a later one.
+# Each arrow begins once and ends once, later, each within a slice of its track.
+def inside(e):
+    found = [x for x in slices if x["tid"] == e["tid"] and x["ts"] <= e["ts"] <= x["ts"] + x["dur"]]
+    assert found, e
+    return found
+ends = collections.defaultdict(dict)
 for e in o:
     if e["ph"] in "sf":
-        inside = [x for x in slices if x["tid"] == e["tid"] and x["ts"] <= e["ts"] <= x["ts"] + x["dur"]]
-        assert inside and e.get("bp", "e") == "e", e
-begin = {e["id"]: e["ts"] for e in o if e["ph"] == "s"}
-end = {e["id"]: e["ts"] for e in o if e["ph"] == "f"}
-assert begin and begin.keys() == end.keys() and all(begin[i] <= end[i] for i in begin), (len(begin), len(end))
+        arrow = ends[e["cat"], e["name"], e["id"]]
+        assert e["ph"] not in arrow, e
+        arrow[e["ph"]] = e
+task = lambda found: {x["args"]["task"] for x in found}
+woken = set()
+for (cat, name, i), arrow in ends.items():
+    assert arrow.keys() == {"s", "f"} and arrow["s"]["ts"] <= arrow["f"]["ts"] and cat == name, arrow
+    begin, end = inside(arrow["s"]), [x for x in inside(arrow["f"]) if x["ts"] == arrow["f"]["ts"]]
+    assert end, arrow
+    if name == "wakes":     # another task's; and the woken one's slice begins there
+        assert task(begin) - task(end), (begin, end)
+        woken |= {(x["args"]["request"], x["args"]["task"]) for x in end}
+    else:
+        assert name == "task" and task(begin) & task(end), (begin, end)
+# A request's second task was started by its first, whose join it ends.
+tasks = collections.defaultdict(list)
+for x in sorted(slices, key=lambda x: x["ts"]):
+    if x["args"]["task"] not in tasks[x["args"]["request"]]:
+        tasks[x["args"]["request"]].append(x["args"]["task"])
+second = {(r, t[1]) for r, t in tasks.items() if len(t) == 2}
+# But for those that the trace began in the middle of.
+assert len(second) > 10 and len(second - woken) <= 4, (len(second), len(second - woken))
 PY
 	# It has stopped, and takes no memory where it cannot be had.
 	expect_rc 1 "$baton" trace --seconds 0.2 -o /nowhere/trace svc

@@ -2,8 +2,13 @@
 /*
  * baton trace - what happened on each slot of a service, as a trace that Perfetto
  * opens: JSON, one event a line, time in us. A track for each slot with a slice for
- * each time that a task had it, arrows from one slice of a task to its next, and a
- * track with what happened to requests.
+ * each time that a task had it; arrows from one slice of a task to its next, and from
+ * the slice in which a task made another one ready to that one's next; and a track
+ * with what happened to requests.
+ *
+ * Each slot's ring is in order; all of them together are put in order here. An event
+ * bears the time at which the scheduler's lock was taken, and may be written a little
+ * later: so what is younger than HOLD_NS is kept for the next time.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,10 +26,29 @@
 #define BATCH		4096
 #define TASKS		65536	/* whose last slice is remembered, by hash */
 #define NAMES		1024
+#define HOLD_NS		20000000
+/* Instead of a type: events of this ring were lost; done with. */
+#define LOST		0
+#define DONE		255
+
+/* Where an arrow begins, in a slice that is in the trace or will be. */
+struct wake {
+	uint64_t task, request;		/* of the one who was woken; 0: none */
+	uint64_t time;
+	unsigned slot;
+};
 
 struct run {
 	struct baton_trace_event e;
+	struct wake by;
+	uint64_t ended;			/* when the slice before ended */
 	bool on;
+};
+
+struct item {
+	struct baton_trace_event e;
+	uint64_t seq;
+	unsigned ring;
 };
 
 struct tracer {
@@ -34,6 +58,9 @@ struct tracer {
 	uint64_t *next;
 	struct run *run;		/* by slot */
 	struct baton_trace_event buf[BATCH];
+	struct item *item;
+	size_t items, room;
+	struct wake wakes[TASKS];
 	struct {
 		uint64_t task, request, time;
 		unsigned slot;
@@ -43,7 +70,7 @@ struct tracer {
 		char name[2 * BATON_STATS_NAME];
 	} names[NAMES];
 	struct baton_stats_tenant t;
-	uint64_t lost, slices, flows, drains;
+	uint64_t lost, slices, flows, drains, seq;
 	bool first;
 };
 
@@ -108,20 +135,26 @@ static void print_tenant(struct tracer *t, const struct baton_trace_event *e)
 }
 
 /* An arrow's end: within the slice that the task had then. */
-static void flow(struct tracer *t, char phase, unsigned slot, uint64_t time, uint64_t id)
+static void flow(struct tracer *t, char phase, const char *name, unsigned slot, uint64_t time, uint64_t id)
 {
 	begin(t);
-	fprintf(t->to, "\"ph\":\"%c\",%s\"cat\":\"task\",\"name\":\"task\",\"id\":%" PRIu64 ",\"pid\":%" PRIu64
-		",\"tid\":%u,", phase, phase == 'f' ? "\"bp\":\"e\"," : "", id, t->h.pid, slot + 1);
+	fprintf(t->to, "\"ph\":\"%c\",%s\"cat\":\"%s\",\"name\":\"%s\",\"id\":%" PRIu64 ",\"pid\":%" PRIu64
+		",\"tid\":%u,", phase, phase == 'f' ? "\"bp\":\"e\"," : "", name, name, id, t->h.pid, slot + 1);
 	print_time(t, "ts", time);
 	putc('}', t->to);
+}
+
+static unsigned hash_of(uint64_t task)
+{
+	return (unsigned)(task >> 4) * 2654435761u % TASKS;
 }
 
 static void slice(struct tracer *t, unsigned slot, const struct baton_trace_event *from,
 		  const struct baton_trace_event *end)
 {
-	static const char *const why[] = { "has to wait", "blocks", "ended" };
-	unsigned hash = (unsigned)(from->task >> 4) * 2654435761u % TASKS;
+	static const char *const why[] = { "has to wait", "blocks", "ended", "it went on when the trace ended" };
+	const struct wake *by = &t->run[slot].by;
+	unsigned hash = hash_of(from->task);
 
 	begin(t);
 	fprintf(t->to, "\"ph\":\"X\",\"pid\":%" PRIu64 ",\"tid\":%u,", t->h.pid, slot + 1);
@@ -132,13 +165,18 @@ static void slice(struct tracer *t, unsigned slot, const struct baton_trace_even
 	print_tenant(t, from);
 	fprintf(t->to, ",\"args\":{\"request\":%" PRIu64 ",\"task\":\"%" PRIx64 "\",\"tier\":%u,\"stop\":\"%s\"}}",
 		from->request, from->task, (unsigned)(from->what >> 16 & 0xff),
-		detail_of(end) < 3 ? why[detail_of(end)] : "?");
+		detail_of(end) < 4 ? why[detail_of(end)] : "?");
 	t->slices++;
 	if (t->last[hash].task == from->task && t->last[hash].request == from->request &&
 	    t->last[hash].time <= from->time) {
 		t->flows++;
-		flow(t, 's', t->last[hash].slot, t->last[hash].time, t->flows);
-		flow(t, 'f', slot, from->time, t->flows);
+		flow(t, 's', "task", t->last[hash].slot, t->last[hash].time, t->flows);
+		flow(t, 'f', "task", slot, from->time, t->flows);
+	}
+	if (by->task) {
+		t->flows++;
+		flow(t, 's', "wakes", by->slot, by->time, t->flows);
+		flow(t, 'f', "wakes", slot, from->time, t->flows);
 	}
 	t->last[hash].task = detail_of(end) == 2 ? 0 : from->task;
 	t->last[hash].request = from->request;
@@ -163,22 +201,108 @@ static void instant(struct tracer *t, const struct baton_trace_event *e)
 		what[type - BATON_TRACE_ADMITTED], e->request, detail_of(e));
 }
 
+/* What began on this slot before the gap did not end after it. */
+static void forget(struct tracer *t, unsigned slot)
+{
+	unsigned i;
+
+	t->run[slot].on = false;
+	for (i = 0; i < t->h.slots; i++)
+		if (t->run[i].by.slot == slot)
+			t->run[i].by.task = 0;
+	for (i = 0; i < TASKS; i++)
+		if (t->wakes[i].slot == slot)
+			t->wakes[i].task = 0;
+}
+
 static void on_slot(struct tracer *t, unsigned slot, const struct baton_trace_event *e)
 {
 	struct run *run = &t->run[slot];
+	struct wake *w = &t->wakes[hash_of(e->task)];
 
-	if (type_of(e) == BATON_TRACE_RUN) {
+	switch (type_of(e)) {
+	case LOST:
+		forget(t, slot);
+		break;
+	case BATON_TRACE_RUN:
 		run->e = *e;
 		run->on = true;
-	} else if (type_of(e) == BATON_TRACE_STOP) {
-		if (run->on && run->e.task == e->task && run->e.time <= e->time)
+		run->by = *w;
+		if (w->task != e->task || w->request != e->request || w->time > e->time)
+			run->by.task = 0;
+		else
+			w->task = 0;
+		break;
+	case BATON_TRACE_STOP:
+		if (run->on && run->e.task == e->task && run->e.time <= e->time) {
 			slice(t, slot, &run->e, e);
+			run->ended = e->time;
+		}
 		run->on = false;
+		break;
+	case BATON_TRACE_WAKES:
+		/* By the task that runs there, or by one that ended just then. */
+		if (!(run->on ? run->e.time <= e->time : run->ended == e->time && e->time))
+			break;
+		*w = (struct wake){ e->task, e->request, e->time, slot };
+		if (w->time > run->e.time)
+			w->time--;	/* within the slice, which may end with it */
+		break;
 	}
 }
 
-static void drain(struct tracer *t)
+static int by_time(const void *a, const void *b)
 {
+	const struct item *x = a, *y = b;
+
+	if (x->e.time != y->e.time)
+		return x->e.time < y->e.time ? -1 : 1;
+	return x->seq < y->seq ? -1 : 1;
+}
+
+static void keep(struct tracer *t, unsigned ring, const struct baton_trace_event *e)
+{
+	struct item *more;
+
+	if (t->items == t->room) {
+		more = realloc(t->item, (2 * t->room + BATCH) * sizeof(*more));
+		if (!more) {
+			t->lost++;
+			return;
+		}
+		t->item = more;
+		t->room = 2 * t->room + BATCH;
+	}
+	t->item[t->items++] = (struct item){ *e, t->seq++, ring };
+}
+
+/* What has happened up to a time, in order. */
+static void put(struct tracer *t, uint64_t upto)
+{
+	struct item *i = t->item, *end = t->item + t->items, *same;
+
+	qsort(t->item, t->items, sizeof(*t->item), by_time);
+	for (; i < end && i->e.time <= upto; i++) {
+		/* Who was woken in another slot at the same time was woken first. */
+		if (i->ring < t->h.slots && type_of(&i->e) == BATON_TRACE_RUN)
+			for (same = i + 1; same < end && same->e.time == i->e.time; same++)
+				if (same->ring < t->h.slots && type_of(&same->e) == BATON_TRACE_WAKES &&
+				    same->e.task == i->e.task) {
+					on_slot(t, same->ring, &same->e);
+					same->e.what |= DONE;
+				}
+		if (i->ring < t->h.slots)
+			on_slot(t, i->ring, &i->e);
+		else
+			instant(t, &i->e);
+	}
+	t->items = end - i;
+	memmove(t->item, i, t->items * sizeof(*i));
+}
+
+static void drain(struct tracer *t, bool all)
+{
+	uint64_t now = baton_clock_now();
 	unsigned ring, i, n;
 
 	/* Tenants come and go less often than tasks. */
@@ -189,15 +313,15 @@ static void drain(struct tracer *t)
 			uint64_t lost = t->lost;
 
 			n = baton_trace_read(t->st, ring, &t->next[ring], t->buf, BATCH, &t->lost);
-			/* What began before the gap did not end after it. */
 			if (lost != t->lost && ring < t->h.slots)
-				t->run[ring].on = false;
+				keep(t, ring, &(struct baton_trace_event){ .time = n ? t->buf[0].time : now });
 			for (i = 0; i < n; i++)
-				if (ring < t->h.slots)
-					on_slot(t, ring, &t->buf[i]);
-				else
-					instant(t, &t->buf[i]);
+				keep(t, ring, &t->buf[i]);
 		} while (n == BATCH);
+	put(t, all ? UINT64_MAX : now - HOLD_NS);
+	for (i = 0; all && i < t->h.slots; i++)
+		if (t->run[i].on && now > t->run[i].e.time)
+			slice(t, i, &t->run[i].e, &(struct baton_trace_event){ .time = now, .what = 3 << 8 });
 }
 
 static void name_tracks(struct tracer *t)
@@ -254,10 +378,10 @@ static int record(struct tracer *t, double seconds)
 	name_tracks(t);
 	while (!stopped && baton_clock_now() < end && baton_stats_alive(t->st) && !ferror(t->to)) {
 		nanosleep(&pause, NULL);
-		drain(t);
+		drain(t, false);
 	}
 	baton_trace_start(t->st, 0);
-	drain(t);
+	drain(t, true);
 	fputs("\n]}\n", t->to);
 	return fflush(t->to) || ferror(t->to) ? -EIO : 0;
 }
@@ -316,6 +440,7 @@ int verb_trace(int argc, char **argv)
 	baton_stats_close(t->st);
 	free(t->next);
 	free(t->run);
+	free(t->item);
 	free(t);
 	return err ? 1 : 0;
 }

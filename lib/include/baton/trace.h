@@ -23,6 +23,11 @@ enum baton_trace_type {
 	BATON_TRACE_ADMITTED,	/* detail: the class; from here on in the ring of requests */
 	BATON_TRACE_REJECTED,
 	BATON_TRACE_DROPPED,
+	/*
+	 * In the ring of a slot: the task that had it until now, or has it still, made
+	 * this one ready: it started it, or ended its wait.
+	 */
+	BATON_TRACE_WAKES,
 };
 
 struct baton_trace_event {
