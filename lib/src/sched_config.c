@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config.h"
+#include "config_line.h"
 #include "sched_int.h"
 
 struct saying {
