@@ -73,7 +73,7 @@ struct btn_worker {
 	bool retired;
 	bool guest;			/* a thread of somebody else's: baton_request_enter() */
 	int refused;			/* why that did not get a slot */
-	uint64_t charged_to;		/* of a guest: the tenant's serial that cpu_mark is for */
+	uint64_t charged_to;		/* of a guest: the tenant's serial that the meter is for */
 
 	/* Who blocks in the kernel (sched_detect.c). The owner. */
 	struct btn_cell *cell;		/* NULL: not seen; written with the lock */

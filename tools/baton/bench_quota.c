@@ -36,22 +36,13 @@
 #include "bench_quota.h"
 #include "cgroup.h"
 
-#define MS 1000000ULL
-#define SECOND 1000000000ULL
 #define MAX_SAMPLES 20000
-#define PARTS 5
 
-/* From a measurement's process to ours. */
-static struct {
-	double value, p50, p99, p999, ratio;
-	unsigned long n;
-	char why_not[200];
-} *out;
+struct quota_out *quota_out;
+struct bench quota_bench;
+unsigned quota_cpus;
 
-static struct bench b;
-static unsigned cpus;
-
-static uint64_t thread_cpu(void)
+uint64_t quota_thread_cpu(void)
 {
 	struct timespec ts;
 
@@ -59,7 +50,7 @@ static uint64_t thread_cpu(void)
 	return (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec;
 }
 
-static void sleep_to(uint64_t t)
+void quota_sleep_to(uint64_t t)
 {
 	struct timespec ts = { (time_t)(t / SECOND), (long)(t % SECOND) };
 
@@ -67,23 +58,23 @@ static void sleep_to(uint64_t t)
 		;
 }
 
-__attribute__((format(printf, 1, 2), noreturn)) static void cannot(const char *fmt, ...)
+void quota_cannot(const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(out->why_not, sizeof(out->why_not), fmt, ap);
+	vsnprintf(quota_out->why_not, sizeof(quota_out->why_not), fmt, ap);
 	va_end(ap);
 	_exit(0);
 }
 
-/* Runs fn(arg) in a process of its own; false: out->why_not. */
+/* Runs fn(arg) in a process of its own; false: quota_out->why_not. */
 static bool measure(void (*fn)(const void *), const void *arg)
 {
 	int status;
 	pid_t pid;
 
-	memset(out, 0, sizeof(*out));
+	memset(quota_out, 0, sizeof(*quota_out));
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
@@ -93,9 +84,9 @@ static bool measure(void (*fn)(const void *), const void *arg)
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (!out->why_not[0] && status)
-		snprintf(out->why_not, sizeof(out->why_not), "its process ended with status %#x", (unsigned)status);
-	return !out->why_not[0];
+	if (!quota_out->why_not[0] && status)
+		snprintf(quota_out->why_not, sizeof(quota_out->why_not), "its process ended with status %#x", (unsigned)status);
+	return !quota_out->why_not[0];
 }
 
 static int by_size(const void *a, const void *c)
@@ -108,13 +99,13 @@ static int by_size(const void *a, const void *c)
 static void quantiles(uint64_t *v, unsigned long n, double unit)
 {
 	if (!n)
-		cannot("no samples");
+		quota_cannot("no samples");
 	qsort(v, n, sizeof(*v), by_size);
-	out->n = n;
-	out->p50 = (double)v[n / 2] / unit;
-	out->p99 = (double)v[n * 99 / 100] / unit;
-	out->p999 = (double)v[n * 999 / 1000] / unit;
-	out->value = out->p99;
+	quota_out->n = n;
+	quota_out->p50 = (double)v[n / 2] / unit;
+	quota_out->p99 = (double)v[n * 99 / 100] / unit;
+	quota_out->p999 = (double)v[n * 999 / 1000] / unit;
+	quota_out->value = quota_out->p99;
 }
 
 /* ------------------------------------------------------------- isolation */
@@ -130,7 +121,7 @@ struct isolation {
 	enum neighbours neighbours;
 };
 
-static uint64_t wait_ns[MAX_SAMPLES];
+static uint64_t wait_ns[MAX_SAMPLES], total_ns[MAX_SAMPLES];
 static uint64_t due[MAX_SAMPLES];
 static _Atomic unsigned long answered;
 static _Atomic bool over;
@@ -141,11 +132,12 @@ static char group[2][512];
 static void paying(void *arg)
 {
 	size_t i = (size_t)arg;
-	uint64_t end = thread_cpu() + MS;
+	uint64_t end = quota_thread_cpu() + MS;
 
 	wait_ns[i] = baton_clock_now() - due[i];
-	while (thread_cpu() < end)
+	while (quota_thread_cpu() < end)
 		baton_checkpoint();
+	total_ns[i] = baton_clock_now() - due[i];
 	atomic_fetch_add(&answered, 1);
 }
 
@@ -158,24 +150,24 @@ static void need_sqlite(void)
 	void *lib = dlopen("libsqlite3.so.0", RTLD_NOW);
 
 	if (!lib)
-		cannot("no libsqlite3.so.0 (Debian: libsqlite3-0)");
+		quota_cannot("no libsqlite3.so.0 (Debian: libsqlite3-0)");
 	*(void **)&sql_open = dlsym(lib, "sqlite3_open");
 	*(void **)&sql_exec = dlsym(lib, "sqlite3_exec");
 	*(void **)&sql_close = dlsym(lib, "sqlite3_close");
 	if (!sql_open || !sql_exec || !sql_close)
-		cannot("libsqlite3.so.0 lacks what it had for 20 years");
+		quota_cannot("libsqlite3.so.0 lacks what it had for 20 years");
 }
 
 /* Half a second of a neighbour's work. */
 static void neighbour_job(void *arg)
 {
-	uint64_t end = thread_cpu() + SECOND / 2;
+	uint64_t end = quota_thread_cpu() + SECOND / 2;
 	void *db;
 
 	if (neighbour == SQLITE) {
 		if (sql_open(":memory:", &db))
 			return;
-		while (!over && thread_cpu() < end)
+		while (!over && quota_thread_cpu() < end)
 			sql_exec(db, "SELECT length(replace(hex(zeroblob(2e7)),'00','ab'))", NULL, NULL, NULL);
 		sql_close(db);
 		return;
@@ -183,9 +175,9 @@ static void neighbour_job(void *arg)
 	while (!over) {
 		if (neighbour == CHECKPOINTING && baton_checkpoint())
 			break;
-		if (neighbour == SPINNER && thread_cpu() >= end)
+		if (neighbour == SPINNER && quota_thread_cpu() >= end)
 			break;
-		if (neighbour == CHECKPOINTING && thread_cpu() >= end)
+		if (neighbour == CHECKPOINTING && quota_thread_cpu() >= end)
 			break;
 	}
 }
@@ -235,9 +227,9 @@ static void pool_start(void)
 	pthread_t t;
 	unsigned i;
 
-	for (i = 0; i < cpus; i++)
+	for (i = 0; i < quota_cpus; i++)
 		if (pthread_create(&t, NULL, pool_worker, NULL))
-			cannot("no threads");
+			quota_cannot("no threads");
 }
 
 static enum system system_now;
@@ -269,7 +261,7 @@ static void write_file(const char *dir, const char *name, const char *text)
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		cannot("%s: %s", path, strerror(errno));
+		quota_cannot("%s: %s", path, strerror(errno));
 	close(fd);
 }
 
@@ -296,11 +288,11 @@ static void start_baton(void)
 	struct baton_sched *s;
 
 	if (baton_sched_create(&s, &so) || baton_tenant_add(s, &payer, &o))
-		cannot("no scheduler");
+		quota_cannot("no scheduler");
 	o.low_ppm = 0;
 	o.high_ppm = 10000000;
 	if (baton_tenant_add(s, &hostile, &o))
-		cannot("no tenant");
+		quota_cannot("no tenant");
 }
 
 /* Ten times the machine. */
@@ -311,14 +303,30 @@ static void start_neighbours(enum system system)
 	unsigned i;
 
 	pool_again = true;
-	for (i = 0; i < 10 * cpus && i < 640; i++) {
+	for (i = 0; i < 10 * quota_cpus && i < 640; i++) {
 		if (system == THREADPOOL) {
 			jobs[i].fn = neighbour_job;
 			pool_add(&jobs[i]);
 		} else if (pthread_create(&t, NULL, system == BATON ? neighbour_feeder : neighbour_thread, NULL)) {
-			cannot("no threads");
+			quota_cannot("no threads");
 		}
 	}
+}
+
+/* The median of parts: a burst of somebody else's work on this machine is in one of them. */
+static double p99_of_parts(const uint64_t *v, unsigned long n)
+{
+	static uint64_t part[MAX_SAMPLES];
+	double p99[PARTS];
+
+	for (size_t i = 0; i < PARTS; i++) {
+		size_t first = i * n / PARTS, count = (i + 1) * n / PARTS - first;
+
+		memcpy(part, v + first, count * sizeof(*part));
+		qsort(part, count, sizeof(*part), by_size);
+		p99[i] = (double)part[count * 99 / 100] / 1000;
+	}
+	return bench_median(p99, PARTS);
 }
 
 static void isolation(const void *arg)
@@ -327,14 +335,13 @@ static void isolation(const void *arg)
 	uint64_t now, period, end;
 	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_CRITICAL, .fn = paying };
 	static struct job jobs[MAX_SAMPLES];
-	static uint64_t part[MAX_SAMPLES];
-	double p99[PARTS];
 	unsigned long n = 0, lost = 0;
+	double wait;
 	const char *why;
 	pthread_t t;
 
 	/* Half of 10% of the machine, a millisecond at a time. */
-	period = SECOND / (50 * cpus);
+	period = SECOND / (50 * quota_cpus);
 	neighbour = c->neighbours;
 	system_now = c->system;
 	if (neighbour == SQLITE)
@@ -342,11 +349,11 @@ static void isolation(const void *arg)
 	if (c->system == CPUMAX || c->system == CPUWEIGHT) {
 		why = cgroup_enter();
 		if (why)
-			cannot("%s", why);
+			quota_cannot("%s", why);
 		if (c->system == CPUMAX) {
 			char max[64];
 
-			snprintf(max, sizeof(max), "%u 100000", 90000 * cpus);
+			snprintf(max, sizeof(max), "%u 100000", 90000 * quota_cpus);
 			write_file(group[1], "cpu.max", max);
 		} else {
 			write_file(group[0], "cpu.weight", "1000");
@@ -359,13 +366,13 @@ static void isolation(const void *arg)
 		pool_start();
 	if (neighbour != ALONE)
 		start_neighbours(c->system);
-	sleep_to(baton_clock_now() + SECOND / 2);
+	quota_sleep_to(baton_clock_now() + SECOND / 2);
 	/* Who sends the requests is not part of the system: it is always on time. */
 	setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
 	prctl(PR_SET_TIMERSLACK, 1);
 	now = baton_clock_now();
-	for (end = now + (b.quick ? 1 : 10) * SECOND; now < end && n < MAX_SAMPLES; now += period) {
-		sleep_to(now);
+	for (end = now + (quota_bench.quick ? 1 : 10) * SECOND; now < end && n < MAX_SAMPLES; now += period) {
+		quota_sleep_to(now);
 		due[n] = now;
 		switch (c->system) {
 		case BATON:
@@ -386,7 +393,7 @@ static void isolation(const void *arg)
 			pthread_attr_init(&attr);
 			pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 			if (pthread_create(&t, &attr, paying_thread, (void *)n))
-				cannot("no threads");
+				quota_cannot("no threads");
 		}
 		}
 		n++;
@@ -396,29 +403,50 @@ static void isolation(const void *arg)
 		usleep(10000);
 	over = true;
 	now = baton_clock_now();
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (!wait_ns[i])
 			wait_ns[i] = now - due[i];
-	if (lost > n / 100)
-		cannot("%lu of %lu requests were rejected", lost, lost + n);
-	/* The median of parts: a burst of somebody else's work on this machine is in one of them. */
-	for (size_t i = 0; i < PARTS; i++) {
-		size_t first = i * n / PARTS, count = (i + 1) * n / PARTS - first;
-
-		memcpy(part, wait_ns + first, count * sizeof(*part));
-		qsort(part, count, sizeof(*part), by_size);
-		p99[i] = (double)part[count * 99 / 100] / 1000;
+		if (!total_ns[i])
+			total_ns[i] = now - due[i];
 	}
+	if (lost > n / 100)
+		quota_cannot("%lu of %lu requests were rejected", lost, lost + n);
+	quota_out->total = p99_of_parts(total_ns, n);
+	quantiles(total_ns, n, 1000);
+	quota_out->total50 = quota_out->p50;
+	quota_out->total99 = quota_out->p99;
+	quota_out->total999 = quota_out->p999;
+	wait = p99_of_parts(wait_ns, n);
 	quantiles(wait_ns, n, 1000);
-	out->value = bench_median(p99, PARTS);
+	quota_out->value = wait;
 	_exit(0);
+}
+
+/* From when it was due until it was answered, of the same run. */
+static void put_total(const char *system, const char *neighbours, double *keep, double alone)
+{
+	char name[96], base[96];
+	struct bench_result r = {
+		.name = name, .unit = "us", .has_quantiles = true, .value = quota_out->total, .n = quota_out->n,
+		.p50 = quota_out->total50, .p99 = quota_out->total99, .p999 = quota_out->total999,
+	};
+
+	snprintf(name, sizeof(name), "total_p99_%s_%s", system, neighbours);
+	snprintf(base, sizeof(base), "total_p99_%s_alone", system);
+	if (keep) {
+		*keep = r.value;
+	} else if (alone > 0) {
+		r.baseline = base;
+		r.ratio = r.value / alone;
+	}
+	bench_put(&quota_bench, &r);
 }
 
 static void isolation_rows(void)
 {
 	char name[96], base[96];
 	struct isolation c;
-	double alone = 0;
+	double alone = 0, total_alone = 0;
 	const char *backend = "";
 	unsigned i, k;
 
@@ -426,14 +454,14 @@ static void isolation_rows(void)
 	for (i = 0; i < sizeof(system_names) / sizeof(*system_names); i++) {
 		const char *system = i == BATON && !strcmp(backend, "swap") ? "baton_patched" : system_names[i];
 
-		alone = 0;
+		alone = total_alone = 0;
 		snprintf(base, sizeof(base), "wait_p99_%s_alone", system);
 		for (k = 0; k < sizeof(neighbour_names) / sizeof(*neighbour_names); k++) {
 			struct bench_result r = { .name = name, .unit = "us", .has_quantiles = true };
 			const char *why = NULL;
 
 			snprintf(name, sizeof(name), "wait_p99_%s_%s", system, neighbour_names[k]);
-			if (!bench_wants(&b, name))
+			if (!bench_wants(&quota_bench, name))
 				continue;
 			c = (struct isolation){ i, k };
 			if (i == CPUMAX || i == CPUWEIGHT)
@@ -441,23 +469,25 @@ static void isolation_rows(void)
 			if (why) {
 				r.skipped = why;
 			} else if (!measure(isolation, &c)) {
-				r.skipped = out->why_not;
+				r.skipped = quota_out->why_not;
 			} else {
 				if (k == ALONE)
-					alone = out->value;
-				r.value = out->value;
-				r.p50 = out->p50;
-				r.p99 = out->p99;
-				r.p999 = out->p999;
-				r.n = out->n;
+					alone = quota_out->value;
+				r.value = quota_out->value;
+				r.p50 = quota_out->p50;
+				r.p99 = quota_out->p99;
+				r.p999 = quota_out->p999;
+				r.n = quota_out->n;
 				if (k != ALONE && alone > 0) {
 					r.baseline = base;
-					r.ratio = out->value / alone;
+					r.ratio = quota_out->value / alone;
 				}
 			}
 			if (i == CPUMAX || i == CPUWEIGHT)
 				cgroup_remove_pair();
-			bench_put(&b, &r);
+			bench_put(&quota_bench, &r);
+			if (!r.skipped)
+				put_total(system, neighbour_names[k], k == ALONE ? &total_alone : NULL, total_alone);
 		}
 	}
 }
@@ -474,187 +504,18 @@ static struct baton_sched *one_sched;
 
 static struct baton_tenant *one_tenant(unsigned slots, unsigned low, unsigned high)
 {
-	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots, .workers_keep = 20000, .bind = slots == cpus };
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots, .workers_keep = 20000, .bind = slots == quota_cpus };
 	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = low, .high_ppm = high };
 	struct baton_tenant *t;
 
 	if (baton_sched_create(&one_sched, &so) || baton_tenant_add(one_sched, &t, &o))
-		cannot("no scheduler");
+		quota_cannot("no scheduler");
 	return t;
-}
-
-/*
- * What each tenant used is what the kernel counted for its threads: the ledger
- * cannot be its own judge, and knows of a task that runs only since when it has its
- * slot. All clocks are read each 5 ms, on time to some us (a reading that was late
- * is not used), so two of them are exactly one second apart: in a longer window
- * more may be used than its length times the quota, as it may be used at once.
- *
- * Any window counts. The worst of each of five parts, and of those the median:
- * what a burst of other work on this machine takes away is an error of this
- * machine. The worst of all is shown beside it.
- */
-#define TENANTS 5
-#define STEP (5 * MS)
-#define POINTS 4000
-#define TASKS_MAX 128
-#define LATE 20000
-
-static struct {
-	clockid_t clock[TASKS_MAX];
-	_Atomic unsigned n;
-} used_by[TENANTS];
-
-static void hog(void *arg)
-{
-	size_t tenant = (size_t)arg;
-	clockid_t c;
-
-	pthread_getcpuclockid(pthread_self(), &c);
-	used_by[tenant].clock[used_by[tenant].n++] = c;
-	spin(NULL);
-}
-
-/* Of a tenant, at this time; false: not on time. */
-static bool used_at(unsigned tenant, uint64_t t, uint64_t *cpu)
-{
-	struct timespec ts;
-	unsigned i;
-
-	*cpu = 0;
-	for (i = 0; i < used_by[tenant].n; i++) {
-		clock_gettime(used_by[tenant].clock[i], &ts);
-		*cpu += (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec;
-	}
-	return baton_clock_now() - t <= LATE;
-}
-
-static void raise_to(double *worst, double error)
-{
-	if (error > *worst)
-		*worst = error;
-}
-
-static void quota_error(const void *arg)
-{
-	static const unsigned ppm[TENANTS] = { 10000, 50000, 100000, 200000, 300000 };
-	static uint64_t cpu[TENANTS][POINTS];
-	static bool good[TENANTS][POINTS];
-	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_TOLERANT, .fn = hog };
-	struct baton_sched_opts so = { .sz = sizeof(so), .bind = *(const bool *)arg };
-	struct baton_tenant_opts to = { .sz = sizeof(to) };
-	struct baton_sched *s;
-	struct baton_tenant *t[TENANTS];
-	double over_worst = 0, sliding_worst = 0, aligned_worst = 0, part[PARTS] = { 0 };
-	const unsigned n = b.quick ? 4 * SECOND / STEP : POINTS, second = SECOND / STEP;
-	unsigned i, k, x, windows = 0;
-	uint64_t begin, now;
-
-	if (cpus > TASKS_MAX / 2)
-		cannot("not made for %u CPUs", cpus);
-	if (baton_sched_create(&s, &so))
-		cannot("no scheduler");
-	for (i = 0; i < TENANTS; i++) {
-		to.low_ppm = ppm[i];
-		if (baton_tenant_add(s, &t[i], &to))
-			cannot("no tenant");
-		o.arg = (void *)(size_t)i;
-		for (k = 0; k < 2 * cpus; k++)
-			baton_submit(t[i], &o, NULL);
-	}
-	setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
-	prctl(PR_SET_TIMERSLACK, 1);
-	begin = baton_clock_now() + STEP;
-	for (x = 0; x < n; x++) {
-		now = begin + x * STEP;
-		sleep_to(now - 50000);
-		for (i = 0; i < TENANTS; i++) {
-			/* One after the other, each at the same time of each step. */
-			while (baton_clock_now() < now + i * LATE)
-				;
-			good[i][x] = used_at(i, now + i * LATE, &cpu[i][x]);
-		}
-	}
-	/* The first second fills the window. */
-	for (x = second + second / 2; x + second < n; x++) {
-		for (i = 0; i < TENANTS; i++) {
-			double quota = (double)cpus * 1000 * ppm[i], error;
-
-			if (!good[i][x] || !good[i][x + second])
-				continue;
-			windows++;
-			error = 100 * ((double)(cpu[i][x + second] - cpu[i][x]) / quota - 1);
-			raise_to(&over_worst, error);
-			error = fabs(error);
-			raise_to(&sliding_worst, error);
-			raise_to(&part[(uint64_t)x * PARTS / n], error);
-			if (x % second == 0)
-				raise_to(&aligned_worst, error);
-		}
-	}
-	if (windows < 10 * TENANTS)
-		cannot("only %u windows were measured on time: the machine is too busy", windows);
-	out->value = bench_median(part, PARTS);
-	out->p99 = sliding_worst;
-	out->p999 = over_worst;
-	out->p50 = aligned_worst;
-	out->n = windows;
-	_exit(0);
-}
-
-static _Atomic uint64_t kernel_cpu[2];
-
-static void counted(void *arg)
-{
-	uint64_t before = thread_cpu(), end = baton_clock_now() + 20 * MS;
-
-	while (baton_clock_now() < end)
-		baton_checkpoint();
-	atomic_fetch_add(&kernel_cpu[(size_t)arg], thread_cpu() - before);
-}
-
-static void attribution(const void *arg)
-{
-	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
-	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = counted };
-	uint64_t end = baton_clock_now() + (b.quick ? 2 : 60) * SECOND;
-	struct baton_tenant *t[2];
-	struct baton_request *r[8];
-	struct baton_sched *s;
-	size_t i;
-
-	if (baton_sched_create(&s, NULL))
-		cannot("no scheduler");
-	for (i = 0; i < 2; i++)
-		if (baton_tenant_add(s, &t[i], &to))
-			cannot("no tenant");
-	while (baton_clock_now() < end) {
-		for (i = 0; i < 8; i++) {
-			o.arg = (void *)(i % 2);
-			if (baton_submit(t[i % 2], &o, &r[i]))
-				cannot("no request");
-		}
-		for (i = 0; i < 8; i++) {
-			baton_request_wait(r[i]);
-			baton_request_put(r[i]);
-			out->n++;
-		}
-	}
-	for (i = 0; i < 2; i++) {
-		struct baton_tenant_stats st;
-		double error;
-
-		baton_tenant_stats(t[i], &st, sizeof(st));
-		error = 100 * fabs((double)st.cpu[BATON_TIER_HIGH] / (double)kernel_cpu[i] - 1);
-		if (error > out->value)
-			out->value = error;
-	}
-	_exit(0);
 }
 
 static void checkpoint_idle(const void *arg)
 {
-	bench_quota_checkpoint(one_tenant(1, 0, 1000000), &out->value, &out->n);
+	bench_quota_checkpoint(one_tenant(1, 0, 1000000), &quota_out->value, &quota_out->n);
 	_exit(0);
 }
 
@@ -667,9 +528,9 @@ static void reject(const void *arg)
 
 	for (i = 0; i < n; i++)
 		if (baton_submit(t, &o, NULL) != -EDQUOT)
-			cannot("not rejected");
-	out->value = (double)(baton_clock_now() - begin) / n;
-	out->n = n;
+			quota_cannot("not rejected");
+	quota_out->value = (double)(baton_clock_now() - begin) / n;
+	quota_out->n = n;
 	_exit(0);
 }
 
@@ -713,7 +574,7 @@ static double baton_rate(struct baton_tenant *t, unsigned n)
 	done_jobs = 0;
 	for (i = 0; i < n; i++)
 		if (baton_submit(t, &o, NULL))
-			cannot("no request");
+			quota_cannot("no request");
 	while (done_jobs < n)
 		usleep(100);
 	return n / ((double)(baton_clock_now() - begin) / SECOND);
@@ -721,8 +582,8 @@ static double baton_rate(struct baton_tenant *t, unsigned n)
 
 static void throughput(const void *arg)
 {
-	struct baton_tenant *t = one_tenant(cpus, 0, 4000000);
-	unsigned rounds = b.quick ? 3 : 11, i, n = b.quick ? 5000 : 20000;
+	struct baton_tenant *t = one_tenant(quota_cpus, 0, 4000000);
+	unsigned rounds = quota_bench.quick ? 3 : 11, i, n = quota_bench.quick ? 5000 : 20000;
 	double rate[16], ratio[16];
 
 	job_loops = *(const unsigned *)arg;
@@ -735,9 +596,9 @@ static void throughput(const void *arg)
 		rate[i] = baton_rate(t, n);
 		ratio[i] = rate[i] / pool;
 	}
-	out->value = bench_median(rate, rounds);
-	out->ratio = bench_median(ratio, rounds);
-	out->n = n;
+	quota_out->value = bench_median(rate, rounds);
+	quota_out->ratio = bench_median(ratio, rounds);
+	quota_out->n = n;
 	_exit(0);
 }
 
@@ -752,10 +613,10 @@ static void switches(const void *arg)
 	CPU_SET(sched_getcpu(), &set);
 	sched_setaffinity(0, sizeof(set), &set);
 	t = one_tenant(1, 0, 1000000);
-	if (!bench_quota_switch(one_sched, t, *tasks, b.quick ? 10000 : 100000, b.quick ? 3 : 11,
-				&out->value, &out->ratio))
-		cannot("not enough threads for %u tasks", *tasks);
-	out->n = b.quick ? 10000 : 100000;
+	if (!bench_quota_switch(one_sched, t, *tasks, quota_bench.quick ? 10000 : 100000, quota_bench.quick ? 3 : 11,
+				&quota_out->value, &quota_out->ratio))
+		quota_cannot("not enough threads for %u tasks", *tasks);
+	quota_out->n = quota_bench.quick ? 10000 : 100000;
 	_exit(0);
 }
 
@@ -763,32 +624,40 @@ static void row(const char *name, const char *unit, void (*fn)(const void *), co
 {
 	struct bench_result r = { .name = name, .unit = unit, .baseline = baseline };
 
-	if (!bench_wants(&b, name))
+	const enum quota_system *system = fn == quota_error ? arg : NULL;
+
+	if (!bench_wants(&quota_bench, name))
 		return;
-	if (measure(fn, arg)) {
-		r.value = out->value;
-		r.n = out->n;
-		r.ratio = out->ratio;
+	if (system)
+		r.skipped = quota_error_prepare(*system);
+	if (r.skipped) {
+		/* It says why. */
+	} else if (measure(fn, arg)) {
+		r.value = quota_out->value;
+		r.n = quota_out->n;
+		r.ratio = quota_out->ratio;
 	} else {
-		r.skipped = out->why_not;
+		r.skipped = quota_out->why_not;
 	}
-	bench_put(&b, &r);
-	if (fn == quota_error && *(const bool *)arg && !r.skipped) {
+	if (system)
+		quota_error_clean_up(*system);
+	bench_put(&quota_bench, &r);
+	if (system && *system == QUOTA_BOUND && !r.skipped) {
 		r.name = "error_sliding_worst_of_all";
-		r.value = out->p99;
-		bench_put(&b, &r);
+		r.value = quota_out->p99;
+		bench_put(&quota_bench, &r);
 		r.name = "error_over_worst_of_all";
-		r.value = out->p999;
-		bench_put(&b, &r);
+		r.value = quota_out->p999;
+		bench_put(&quota_bench, &r);
 		r.name = "error_aligned_worst";
-		r.value = out->p50;
-		bench_put(&b, &r);
+		r.value = quota_out->p50;
+		bench_put(&quota_bench, &r);
 	}
 }
 
 int bench_quota(int argc, char **argv)
 {
-	static const bool bound[] = { false, true };
+	static const enum quota_system error_of[] = { QUOTA_UNBOUND, QUOTA_BOUND, QUOTA_CPUMAX };
 	static const unsigned sizes[] = { 2, 10, 100, 1000, 10000 };
 	const char *backend = "", *base, *unit;
 	char name[32], bare[32];
@@ -796,16 +665,16 @@ int bench_quota(int argc, char **argv)
 	size_t i;
 	int err;
 
-	err = bench_options(&b, "quota",
+	err = bench_options(&quota_bench, "quota",
 			    "What the scheduler costs, and what it keeps: quota errors, how long a paying\n"
 			    "tenant waits beside hostile neighbours, and what the alternatives make of that.",
 			    argc, argv);
 	if (err)
 		return err - 1;
 	sched_getaffinity(0, sizeof(set), &set);
-	cpus = (unsigned)CPU_COUNT(&set);
-	out = mmap(NULL, sizeof(*out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (out == MAP_FAILED) {
+	quota_cpus = (unsigned)CPU_COUNT(&set);
+	quota_out = mmap(NULL, sizeof(*quota_out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (quota_out == MAP_FAILED) {
 		perror("baton bench quota: mmap");
 		return 1;
 	}
@@ -814,10 +683,10 @@ int bench_quota(int argc, char **argv)
 		return 1;
 	}
 	base = !strcmp(backend, "swap") ? "lib_swap" : "lib_wakewait";
-	bench_begin(&b);
+	bench_begin(&quota_bench);
 	row("checkpoint_idle", "ns", checkpoint_idle, NULL, NULL);
 	row("reject", "ns", reject, NULL, NULL);
-	unit = strcmp(b.where, "vm-icount") ? "ns" : "insn";
+	unit = strcmp(quota_bench.where, "vm-icount") ? "ns" : "insn";
 	row("sched_switch", unit, switches, &sizes[0], base);
 	for (i = 1; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		snprintf(name, sizeof(name), "switch_at_%u", sizes[i]);
@@ -827,9 +696,11 @@ int bench_quota(int argc, char **argv)
 	}
 	row("throughput_baton", "ops/s", throughput, &long_job, "throughput_threadpool");
 	row("throughput_baton_5us", "ops/s", throughput, &short_job, "throughput_threadpool_5us");
-	row("error_sliding_worst", "%", quota_error, &bound[1], NULL);
-	row("error_sliding_worst_unbound", "%", quota_error, &bound[0], NULL);
-	row("ledger_vs_kernel_worst", "%", attribution, NULL, NULL);
+	row("error_sliding_worst", "%", quota_error, &error_of[QUOTA_BOUND], NULL);
+	row("error_sliding_worst_unbound", "%", quota_error, &error_of[QUOTA_UNBOUND], NULL);
+	row("error_sliding_worst_cpumax", "%", quota_error, &error_of[QUOTA_CPUMAX], NULL);
+	row("ledger_vs_kernel_worst", "%", quota_attribution, NULL, NULL);
+	row("ledger_vs_tasks_worst", "%", quota_overhead, NULL, NULL);
 	isolation_rows();
-	return bench_end(&b);
+	return bench_end(&quota_bench);
 }

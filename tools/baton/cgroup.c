@@ -140,3 +140,93 @@ void cgroup_remove_pair(void)
 		mounted[0] = root[0] = 0;
 	}
 }
+
+static char limit[CGROUP_LIMITS][512];
+static unsigned limits;
+static int v1;
+
+/* Where the cpu controller of v1 is mounted. */
+static int find_v1(char *to, size_t size)
+{
+	FILE *f = fopen("/proc/self/mounts", "r");
+	char dir[256], type[64], options[512], *word, *rest;
+
+	while (f && fscanf(f, "%*s %255s %63s %511s%*[^\n]", dir, type, options) == 3) {
+		for (rest = options; !strcmp(type, "cgroup") && (word = strsep(&rest, ","));)
+			if (!strcmp(word, "cpu")) {
+				snprintf(to, size, "%s", dir);
+				fclose(f);
+				return 0;
+			}
+	}
+	if (f)
+		fclose(f);
+	return -1;
+}
+
+static const char *no_limits(const char *what)
+{
+	snprintf(why, sizeof(why), "cgroup: %s: %s", what, strerror(errno));
+	cgroup_remove_limits();
+	return why;
+}
+
+const char *cgroup_make_limits(unsigned n, const unsigned long *us)
+{
+	const char *err = find_root();
+	char text[64];
+	unsigned i;
+
+	limits = 0;
+	v1 = err != NULL;
+	if (v1 && find_v1(root, sizeof(root)))
+		return err;
+	snprintf(parent, sizeof(parent), "%.200s/baton-bench-%d", root, getpid());
+	if (!v1 && write_file(root, "cgroup.subtree_control", "+cpu"))
+		return no_limits("to hand on the cpu controller");
+	if (mkdir(parent, 0755))
+		return no_limits("mkdir");
+	for (i = 0; i < n && i < CGROUP_LIMITS; i++) {
+		snprintf(limit[i], sizeof(limit[i]), "%s/%u", parent, i);
+		if (mkdir(limit[i], 0755))
+			return no_limits("mkdir");
+		limits++;
+		if (!v1 && write_file(limit[i], "cgroup.type", "threaded"))
+			return no_limits("cgroup.type");
+	}
+	if (!v1 && write_file(parent, "cgroup.subtree_control", "+cpu"))
+		return no_limits("cgroup.subtree_control");
+	for (i = 0; i < limits; i++) {
+		snprintf(text, sizeof(text), v1 ? "%lu" : "%lu 100000", us[i]);
+		if (write_file(limit[i], v1 ? "cpu.cfs_quota_us" : "cpu.max", text))
+			return no_limits("to set a limit");
+	}
+	return NULL;
+}
+
+const char *cgroup_enter_limits(void)
+{
+	return v1 ? NULL : cgroup_enter();
+}
+
+int cgroup_add_limited(unsigned i)
+{
+	char tid[16];
+
+	snprintf(tid, sizeof(tid), "%d", gettid());
+	return write_file(limit[i], v1 ? "tasks" : "cgroup.threads", tid);
+}
+
+void cgroup_remove_limits(void)
+{
+	/* As above. */
+	for (int n = 0; n < 100; n++) {
+		for (unsigned i = 0; i < limits; i++)
+			rmdir(limit[i]);
+		if (!rmdir(parent) || errno != EBUSY)
+			break;
+		usleep(10000);
+	}
+	if (v1)
+		root[0] = 0;	/* it is not v2's */
+}

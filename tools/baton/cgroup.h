@@ -21,4 +21,16 @@ int cgroup_add_thread(const char *dir);
 /* When the process that entered is gone. */
 void cgroup_remove_pair(void);
 
+#define CGROUP_LIMITS 8
+
+/*
+ * n of them, the i-th with so many us of CPU in each 100 ms; of cgroup v2, else v1
+ * (cpu.cfs_quota_us: the same code in the kernel).
+ */
+const char *cgroup_make_limits(unsigned n, const unsigned long *us);
+/* Of v2 the process has to enter first; of v1 that does nothing. */
+const char *cgroup_enter_limits(void);
+int cgroup_add_limited(unsigned i);
+void cgroup_remove_limits(void);
+
 #endif
