@@ -662,106 +662,109 @@ static bool create_as(struct session *s, tokp p, tokp end, bool view, const char
 	return ok;
 }
 
+/* "a, b.c, ...": f for each; false after an error. */
+static bool each_name(struct session *s, tokp p, tokp end, const char *text, bool (*f)(struct session *, const char *, void *),
+		      void *arg)
+{
+	char name[128];
+	tokp at;
+
+	if (p >= end)
+		return syntax(s, end, text);
+	for (; p < end; p++) {
+		at = p + lex_is(p, "only");
+		p = table_name(at, name, sizeof(name));
+		if (!p)
+			return syntax(s, at, text);
+		if (!f(s, name, arg))
+			return false;
+		if (p >= end || !lex_is(p, ","))
+			break;
+	}
+	return true;
+}
+
+struct dropped {
+	const char *what;	/* "table" ... */
+	bool gone;		/* IF EXISTS */
+};
+
+static bool drop_one(struct session *s, const char *name, void *arg)
+{
+	const struct dropped *d = arg;
+	struct buf b, like;
+	bool ok;
+
+	if (strcmp(d->what, "sequence") && !exists(s, name)) {
+		if (!d->gone)
+			return err(s, "42P01", "%s \"%s\" does not exist", d->what, name);
+		notice(s, "00000", "%s \"%s\" does not exist, skipping", d->what, name);
+		return true;
+	}
+	buf_init(&b, 10000);
+	if (!strcmp(d->what, "sequence")) {
+		buf_str(&b, "delete from baton_sequences where name = ");
+		buf_sql_str(&b, name, strlen(name));
+	} else {
+		buf_fmt(&b, "drop %s ", d->what);
+		id(&b, name);
+	}
+	if (!strcmp(d->what, "table")) {
+		buf_init(&like, 1000);
+		buf_fmt(&like, "%s_", name);
+		buf_str(&b, ";delete from baton_sequences where substr(name, 1, length(");
+		buf_sql_str(&b, buf_cstr(&like), like.len);
+		buf_str(&b, ")) = ");
+		buf_sql_str(&b, buf_cstr(&like), like.len);
+		buf_str(&b, " and name like '%!_seq' escape '!'");
+		buf_free(&like);
+	}
+	ok = work_exec(s, buf_cstr(&b));
+	buf_free(&b);
+	return ok;
+}
+
 static bool drop(struct session *s, tokp p, tokp end, const char *tag, const char *text)
 {
-	const char *what = p[1].s;
-	bool gone = false, ok = true;
-	char name[128];
-	struct buf b;
+	struct dropped d = { .what = p[1].s };
 
 	p += 2;
 	if (lex_is(p, "concurrently"))
 		p++;
 	if (lex_are(p, "if exists")) {
-		gone = true;
+		d.gone = true;
 		p += 2;
 	}
 	/* Tables that refer to each other go together: what refers is counted at the end. */
 	if (!work_write(s) || !work_exec(s, "pragma defer_foreign_keys = on"))
 		return false;
 	exec_forget(s, false);
+	if (!each_name(s, p, end, text, drop_one, &d))
+		return false;
+	proto_complete(&s->out, tag);
+	return true;
+}
+
+static bool truncate_one(struct session *s, const char *name, void *arg)
+{
+	struct buf b;
+	bool ok;
+
 	buf_init(&b, 10000);
-	while (ok && p < end) {
-		tokp next = table_name(p, name, sizeof(name));
-
-		if (!next) {
-			ok = syntax(s, p, text);
-			break;
-		}
-		if (!strcmp(what, "sequence")) {
-			buf_clear(&b, 1000);
-			buf_str(&b, "delete from baton_sequences where name = ");
-			buf_sql_str(&b, name, strlen(name));
-			ok = work_exec(s, buf_cstr(&b));
-		} else if (!exists(s, name)) {
-			if (gone)
-				notice(s, "00000", "%s \"%s\" does not exist, skipping", what, name);
-			else
-				ok = err(s, "42P01", "%s \"%s\" does not exist", what, name);
-		} else {
-			buf_clear(&b, 1000);
-			buf_fmt(&b, "drop %s ", what);
-			id(&b, name);
-			if (!strcmp(what, "table")) {
-				struct buf like;
-
-				buf_init(&like, 1000);
-				buf_fmt(&like, "%s_", name);
-				buf_str(&b, ";delete from baton_sequences where substr(name, 1, length(");
-				buf_sql_str(&b, buf_cstr(&like), like.len);
-				buf_str(&b, ")) = ");
-				buf_sql_str(&b, buf_cstr(&like), like.len);
-				buf_str(&b, " and name like '%!_seq' escape '!'");
-				buf_free(&like);
-			}
-			ok = work_exec(s, buf_cstr(&b));
-		}
-		p = next;
-		if (p < end && lex_is(p, ","))
-			p++;
-		else
-			break;
-	}
+	buf_str(&b, "delete from ");
+	id(&b, name);
+	ok = work_exec(s, buf_cstr(&b));
 	buf_free(&b);
-	if (ok)
-		proto_complete(&s->out, tag);
 	return ok;
 }
 
 static bool truncate_tables(struct session *s, tokp p, tokp end, const char *tag, const char *text)
 {
-	char name[128];
-	bool ok = true;
-	struct buf b;
-
-	p++;
-	if (lex_is(p, "table"))
-		p++;
-	buf_init(&b, 10000);
-	while (ok && p < end) {
-		tokp next;
-
-		if (lex_is(p, "only"))
-			p++;
-		next = table_name(p, name, sizeof(name));
-		if (!next) {
-			ok = syntax(s, p, text);
-			break;
-		}
-		buf_clear(&b, 1000);
-		buf_str(&b, "pragma defer_foreign_keys = on; delete from ");
-		id(&b, name);
-		ok = work_write(s) && work_exec(s, buf_cstr(&b));
-		p = next;
-		if (p < end && lex_is(p, ","))
-			p++;
-		else
-			break;
-	}
-	buf_free(&b);
-	if (ok)
-		proto_complete(&s->out, tag);
-	return ok;
+	p += 1 + lex_is(p + 1, "table");
+	if (!work_write(s) || !work_exec(s, "pragma defer_foreign_keys = on") || !each_name(s, p, end, text, truncate_one, NULL))
+		return false;
+	proto_complete(&s->out, tag);
+	return true;
 }
 
 static bool create_sequence(struct session *s, tokp p, tokp end, const char *tag, const char *text)
