@@ -32,6 +32,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hazard.h"
+
 void btn_sched_settle_down(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
 {
 	struct btn_core *c = &s->core;
@@ -267,6 +269,8 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	else if (o.rescue != BATON_RESCUE_DEMOTE || o.rescue_signal)
 		return -EINVAL;
 	err = stop_signal ? btn_rescue_init(stop_signal) : 0;
+	if (!err)
+		err = btn_hazard_init();
 	if (err)
 		return err;
 	s = aligned_alloc(_Alignof(struct baton_sched), sizeof(*s));
@@ -329,7 +333,7 @@ int baton_sched_destroy(struct baton_sched *s)
 	if (!s)
 		return 0;
 	btn_sched_lock(s);
-	if (s->requests || s->handles || s->tenant_refs) {
+	if (s->requests || s->handles || btn_tenants_busy(s)) {
 		btn_lock_release(&s->lock);
 		return -EBUSY;
 	}
@@ -355,9 +359,7 @@ int baton_sched_destroy(struct baton_sched *s)
 		pthread_join(dead->thread, NULL);
 		btn_worker_free(dead);
 	}
-	while (s->tenants)
-		btn_tenant_leave(s->tenants);
-	free(s->names);
+	btn_tenants_free(s);
 	while ((r = s->spare)) {
 		s->spare = r->next;
 		free(r);

@@ -117,15 +117,20 @@ struct btn_away {
 	struct btn_worker *first, **last;
 };
 
+#define BTN_NAME_WORDS	(BATON_STATS_NAME / sizeof(uint64_t))
+
 struct baton_tenant {
 	struct btn_tenant *core;
 	struct baton_sched *s;
-	struct baton_tenant *next, **prev;
-	struct baton_tenant *next_name;
+	struct baton_tenant *next, **prev;	/* next: also of those that are none */
+	struct baton_tenant *next_all;
 	uint64_t serial;		/* no other tenant of this process has it, ever; 0: none */
-	unsigned refs;			/* of baton_tenant_find() */
 	unsigned epoch;			/* the last configuration that named it; 0: none did */
-	char name[BATON_STATS_NAME];	/* "": none */
+	bool named;
+
+	/* Without the lock, also when it is none any more: sched_names.c. */
+	_Atomic unsigned refs;		/* being one, and of baton_tenant_find(); 0: it is none */
+	_Atomic uint64_t name[BTN_NAME_WORDS];
 };
 
 struct waiter;
@@ -159,8 +164,10 @@ struct baton_sched {
 	unsigned n_idle, keep, born, max, requests, handles;
 	struct btn_heap timers;		/* of tasks that wait */
 	struct baton_tenant *tenants;
-	struct baton_tenant **names;	/* by name, room_names lists */
-	unsigned room_names, n_names, tenant_refs, epoch;
+	struct baton_tenant *all_tenants, *spare_tenants;
+	void *_Atomic names;		/* struct btn_names; written with the lock */
+	size_t n_names;
+	unsigned epoch;
 	struct baton_parker *monitor_parker;
 	pthread_t monitor;
 	uint64_t monitor_due, retry_at;
@@ -315,6 +322,28 @@ void btn_request_done(struct baton_request *r, struct btn_wakes *wakes);
 int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,
 		   const char *name);
 struct baton_tenant *btn_tenant_named(struct baton_sched *s, const char *name);
+/* Without the lock. One more who has it; false: it is none. And one less. */
+static inline bool btn_tenant_get(struct baton_tenant *t)
+{
+	unsigned refs = atomic_load_explicit(&t->refs, memory_order_relaxed); /* [NAMES-3] */
+
+	while (refs && !atomic_compare_exchange_weak_explicit(&t->refs, &refs, refs + 1,
+							      memory_order_acquire, /* [NAMES-3] */
+							      memory_order_relaxed)) /* [NAMES-3] */
+		;
+	return refs;
+}
+void btn_tenant_put(struct baton_tenant *t);
+/* For btn_tenant_get()'s caller; NULL: there is none. */
+struct baton_tenant *btn_names_find(struct baton_sched *s, const char *name);
+/* Room for one more: -ENOMEM. It is a tenant from now on; "": without a name. It cannot be found any more. */
+int btn_names_room(struct baton_sched *s);
+void btn_names_add(struct baton_tenant *t, const char *name);
+void btn_names_del(struct baton_tenant *t);
+void btn_names_free(struct baton_sched *s);
+/* Somebody has one of its tenants; and the memory of all. */
+bool btn_tenants_busy(const struct baton_sched *s);
+void btn_tenants_free(struct baton_sched *s);
 /* No requests from now on; gone when there are none. */
 void btn_tenant_leave(struct baton_tenant *t);
 /* Leaves, and its last request ended. */

@@ -9,74 +9,31 @@
 
 #include "utf8.h"
 
-/* ------------------------------------------------------------------- names */
-
-static struct baton_tenant **list_of(struct baton_sched *s, const char *name)
-{
-	uint64_t h = 0xcbf29ce484222325ULL;
-
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 0x100000001b3ULL;
-	return &s->names[(h ^ h >> 32) & (s->room_names - 1)];
-}
-
-struct baton_tenant *btn_tenant_named(struct baton_sched *s, const char *name)
-{
-	struct baton_tenant *t = s->room_names ? *list_of(s, name) : NULL;
-
-	while (t && strcmp(t->name, name))
-		t = t->next_name;
-	return t;
-}
-
-static void add_name(struct baton_tenant *t)
-{
-	struct baton_tenant **list = list_of(t->s, t->name);
-
-	t->next_name = *list;
-	*list = t;
-}
-
-/* Room for one more. */
-static int more_names(struct baton_sched *s)
-{
-	unsigned room = s->room_names ? 2 * s->room_names : 64;
-	struct baton_tenant *t, **names;
-
-	if (s->n_names < s->room_names)
-		return 0;
-	names = calloc(room, sizeof(*names));
-	if (!names)
-		return -ENOMEM;
-	free(s->names);
-	s->names = names;
-	s->room_names = room;
-	for (t = s->tenants; t; t = t->next)
-		if (*t->name && !t->core->leaving)
-			add_name(t);
-	return 0;
-}
-
-static void forget_name(struct baton_tenant *t)
-{
-	struct baton_tenant **at;
-
-	if (!*t->name)
-		return;
-	for (at = list_of(t->s, t->name); *at != t; at = &(*at)->next_name)
-		;
-	*at = t->next_name;
-	t->s->n_names--;
-}
-
-/* ----------------------------------------------------------------- their life */
-
 uint64_t btn_sched_part(const struct baton_sched *s, unsigned ppm)
 {
 	return s->core.capacity / BTN_PPM * ppm;
 }
 
 static _Atomic uint64_t serials;
+
+/* Of a tenant, and never of anything else until the end: who looks for names wants that. */
+static struct baton_tenant *tenant_memory(struct baton_sched *s)
+{
+	struct baton_tenant *t = s->spare_tenants;
+
+	if (t) {
+		s->spare_tenants = t->next;
+	} else {
+		t = calloc(1, sizeof(*t));
+		if (!t)
+			return NULL;
+		t->s = s;
+		t->next_all = s->all_tenants;
+		s->all_tenants = t;
+	}
+	t->epoch = 0;
+	return t;
+}
 
 int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,
 		   const char *name)
@@ -87,23 +44,21 @@ int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t lo
 
 	if (name && btn_tenant_named(s, name))
 		return -EEXIST;
-	err = name ? more_names(s) : 0;
-	t = err ? NULL : calloc(1, sizeof(*t));
+	if (name && btn_names_room(s))
+		return -ENOMEM;
+	t = tenant_memory(s);
 	if (!t)
 		return -ENOMEM;
-	t->s = s;
 	/* [TENANT-1] only has to be another each time. */
 	t->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1; /* [TENANT-1] */
 	err = btn_core_tenant(&s->core, &t->core, low, high, s->now);
 	if (err) {
-		free(t);
+		t->core = NULL;
+		t->next = s->spare_tenants;
+		s->spare_tenants = t;
 		return err;
 	}
-	if (name) {
-		strcpy(t->name, name);
-		add_name(t);
-		s->n_names++;
-	}
+	btn_names_add(t, name ? name : "");
 	snprintf(anon, sizeof(anon), "tenant%llu", (unsigned long long)btn_stat_get(&t->core->stats->id));
 	btn_page_name((uint64_t *)t->core->stats->name, BATON_STATS_NAME, name ? name : anon);
 	t->prev = &s->tenants;
@@ -115,6 +70,55 @@ int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t lo
 	return 0;
 }
 
+/* The lock is held. */
+static void put_locked(struct baton_tenant *t)
+{
+	if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) > 1) /* [NAMES-3] */
+		return;
+	t->next = t->s->spare_tenants;
+	t->s->spare_tenants = t;
+}
+
+void btn_tenant_put(struct baton_tenant *t)
+{
+	unsigned refs = atomic_load_explicit(&t->refs, memory_order_relaxed); /* [NAMES-3] */
+	struct baton_sched *s = t->s;
+
+	while (refs > 1)
+		if (atomic_compare_exchange_weak_explicit(&t->refs, &refs, refs - 1,
+							  memory_order_release, /* [NAMES-3] */
+							  memory_order_relaxed)) /* [NAMES-3] */
+			return;
+	/* The last one, with the lock: as long as it is not given up nobody destroys s. */
+	btn_sched_lock(s);
+	put_locked(t);
+	btn_sched_release(s);
+}
+
+bool btn_tenants_busy(const struct baton_sched *s)
+{
+	const struct baton_tenant *t;
+
+	for (t = s->all_tenants; t; t = t->next_all)
+		/* [NAMES-3] */
+		if (atomic_load_explicit(&t->refs, memory_order_acquire) > (t->core ? 1 : 0)) /* [NAMES-3] */
+			return true;
+	return false;
+}
+
+void btn_tenants_free(struct baton_sched *s)
+{
+	struct baton_tenant *t;
+
+	while (s->tenants)
+		btn_tenant_leave(s->tenants);
+	btn_names_free(s);
+	while ((t = s->all_tenants)) {
+		s->all_tenants = t->next_all;
+		free(t);
+	}
+}
+
 void btn_tenant_gone(struct baton_tenant *t)
 {
 	*t->prev = t->next;
@@ -122,14 +126,13 @@ void btn_tenant_gone(struct baton_tenant *t)
 		t->next->prev = t->prev;
 	btn_core_tenant_free(&t->s->core, t->core);
 	t->core = NULL;
-	if (!t->refs)
-		free(t);
+	put_locked(t);
 }
 
 void btn_tenant_leave(struct baton_tenant *t)
 {
 	if (!t->core->leaving)
-		forget_name(t);
+		btn_names_del(t);
 	t->core->leaving = true;
 	btn_stat_set(&t->core->stats->state, 2);
 	if (!t->core->requests)
@@ -155,30 +158,14 @@ int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const str
 
 int baton_tenant_find(struct baton_sched *s, const char *name, struct baton_tenant **out)
 {
-	btn_sched_lock(s);
-	*out = btn_tenant_named(s, name);
-	if (*out) {
-		(*out)->refs++;
-		s->tenant_refs++;
-	}
-	btn_sched_release(s);
+	*out = strnlen(name, BATON_STATS_NAME) < BATON_STATS_NAME ? btn_names_find(s, name) : NULL;
 	return *out ? 0 : -ENOENT;
 }
 
 void baton_tenant_put(struct baton_tenant *t)
 {
-	struct baton_sched *s;
-	bool last;
-
-	if (!t)
-		return;
-	s = t->s;
-	btn_sched_lock(s);
-	s->tenant_refs--;
-	last = !--t->refs && !t->core;
-	btn_sched_release(s);
-	if (last)
-		free(t);
+	if (t)
+		btn_tenant_put(t);
 }
 
 int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opts)

@@ -84,7 +84,8 @@ BATON_API void baton_config_sched(const struct baton_config *c, struct baton_sch
  * baton_config_apply - the tenants of a scheduler from now on
  * @why: what was wrong, a line, where not NULL; with the line of the file where there is one
  *
- * Any thread, also under load; requests may wait while it works. Tenants that are
+ * Any thread, also under load; requests may wait while it works, but not who looks for
+ * a tenant (baton_tenant_find()) or at the figures (<baton/stats.h>). Tenants that are
  * in @c and not in @s are added, for baton_tenant_find(); quotas that differ are
  * set; tenants that an earlier configuration added and this one does not name are
  * removed as by baton_tenant_remove(). All at once, or nothing. Tenants that

@@ -186,8 +186,8 @@ BATON_API int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant
 /**
  * baton_tenant_remove - no more requests of this tenant
  *
- * Any thread. Requests in flight go on and end; then the tenant's memory is
- * freed and its quota can be sold again. @t must not be used any more.
+ * Any thread. Requests in flight go on and end; then the tenant's quotas' memory is
+ * freed, the rest is for the next tenant, and its quota can be sold again. @t must not be used any more.
  */
 BATON_API void baton_tenant_remove(struct baton_tenant *t);
 
@@ -195,7 +195,11 @@ BATON_API void baton_tenant_remove(struct baton_tenant *t);
  * baton_tenant_find - the tenant of that name
  * @out: for baton_tenant_put(); NULL on an error
  *
- * Any thread. Until it is put it can be used, also when it was removed meanwhile:
+ * Any thread. Takes no lock and waits for nobody, whatever others add, remove or reload
+ * meanwhile: a tenant that is there all the time is found. (Where there is no memory for the
+ * thread's first time here it waits for the scheduler's lock.) As little waits
+ * baton_tenant_put(), unless it was removed meanwhile; all other calls here take that
+ * lock for a moment. Until it is put it can be used, also when it was removed meanwhile:
  * then submitting and setting its quota give -ESHUTDOWN, and its figures are 0.
  *
  * Returns 0; -ENOENT: there is none, or it was removed.
