@@ -153,7 +153,7 @@ def q1():
 def q2():
     """In no sliding second more than was bought; at saturation that much."""
     s = Database(users=[("a", 0, 20, "batch")])
-    loads = [Load(s, "a", BURN) for _ in range(2)]
+    loads = [Load(s, "a", HOG) for _ in range(2)]
     until(lambda: s.used("a") > 100, "it runs")
     at = []
     begin = time.monotonic()
@@ -236,7 +236,7 @@ def q6():
 def q7():
     """High-latency quota may be sold twice, and is then shared in proportion."""
     s = Database(users=[("a", 0, 100, "batch"), ("b", 0, 50, "batch")])
-    loads = [Load(s, u, BURN) for u in "ab"]
+    loads = [Load(s, u, HOG) for u in "ab"]
     until(lambda: s.used("a") > 200 and s.used("b") > 50, "both run")
     begin = [s.used(u) for u in "ab"]
     until(lambda: sum(s.used(u) for u in "ab") - sum(begin) > 2000, "two seconds of CPU")
@@ -438,7 +438,7 @@ def q13():
            "alter user boss set baton.class = internal_high; alter user maid set baton.class = internal_low")
     same(s.psql("show baton.class", PGUSER="maid"), "internal_low")
     # Alone, and no more than its limit.
-    boss = Load(s, "boss", BURN)
+    boss = Load(s, "boss", HOG)
     until(lambda: s.used("boss") > 100, "internal_high runs")
     begin, was = time.monotonic(), s.used("boss")
     time.sleep(2.5)
@@ -446,7 +446,7 @@ def q13():
     # It sees one more second's worth, of a second that ends inside.
     at_least(100 * (took + 1) + 30, used, "ms, the limit is 10%:")
     # Beside all others: high priority comes first, low priority has its part.
-    loads = [boss, Load(s, "a", BURN), Load(s, "maid", BURN)]
+    loads = [boss, Load(s, "a", HOG), Load(s, "maid", HOG)]
     until(lambda: s.used("a") > 300 and s.used("maid") > 100, "all run")
     at = [s.used(u) for u in ("a", "maid", "boss")]
     until(lambda: s.used("a") - at[0] > 1500, "a second and a half")
@@ -457,7 +457,7 @@ def q13():
         raise AssertionError(f"shares of 100 and 50: {a:.0f} and {maid:.0f} ms")
     at_least(boss_ms, 30, "internal_high, ms:")
     # Where one of a higher rank takes what he can, the reserve is left.
-    loads = [Load(s, "b", BURN), Load(s, "a", BURN), Load(s, "maid", BURN)]
+    loads = [Load(s, "b", HOG), Load(s, "a", HOG), Load(s, "maid", HOG)]
     was = s.used("maid")
     until(lambda: s.used("maid") - was > 50, "its reserve")
     stop(*loads)
