@@ -68,7 +68,7 @@ demo: lib tools service
 	@tools/demo
 
 # Its corpus and finds stay in $(O)/fuzz.
-fuzz: lib
+fuzz: lib service
 	@tools/build/deps test service
 	@selftests/service/fuzz.sh $(or $(FUZZ_SECONDS),600)
 
