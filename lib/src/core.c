@@ -177,18 +177,22 @@ static void show_used(struct btn_tenant *t, unsigned tier, uint64_t cpu)
 	btn_stat_add(&btn_tenant_use(t, tier)->cpu, cpu - back);
 }
 
-void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int in, uint64_t cpu, bool recent)
+void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int in, uint64_t since, uint64_t cpu)
 {
 	struct btn_tier *tier = in < 0 ? pays_in(c, now, r) : &c->tier[in];
 	struct btn_account *a = tier->sold ? &r->tenant->acct[tier->index] : NULL;
 	uint64_t tag = (cpu << 10) / tier->share;
+	bool recent = since && now < since + BTN_SECOND;
 
 	/* Else it has left the log by itself, in part or as a whole. */
 	if (recent && a && a->log)
-		btn_account_refund(a, now, cpu);
-	if (recent && tier->metered)
-		btn_account_refund(&tier->acct, now, cpu);
-	tier->tag -= tag < tier->tag ? tag : tier->tag;
+		btn_account_refund(a, now, since, cpu);
+	/* What is charged without a slot is not charged to these. */
+	if (in >= 0) {
+		if (recent && tier->metered)
+			btn_account_refund(&tier->acct, now, since, cpu);
+		tier->tag -= tag < tier->tag ? tag : tier->tag;
+	}
 	r->tenant->owed[tier->index] += cpu;
 	r->cpu -= cpu < r->cpu ? cpu : r->cpu;
 }

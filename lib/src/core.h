@@ -148,10 +148,11 @@ void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on
 void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu);
 
 /*
- * So much was charged to a request, in this tier, and not used; recent: all of it
- * was within the last second. tier < 0: where btn_core_charge() would charge it.
+ * So much was charged to a request since then, by stops of its runs in this tier,
+ * and not used. tier < 0: by btn_core_charge(). since 0: nobody knows to whom, and the
+ * quota is as if it had been used; so it is where that is a second ago.
  */
-void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int tier, uint64_t cpu, bool recent);
+void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int tier, uint64_t since, uint64_t cpu);
 
 /* The task in this slot used so much CPU since it was picked, and stops. */
 void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why);

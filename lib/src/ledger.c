@@ -176,27 +176,25 @@ void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
 	append(a, begin, now);
 }
 
-void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t cpu)
+void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uint64_t cpu)
 {
 	uint64_t earned = btn_account_earn(a, cpu);
 	uint32_t amount = cpu >> AMOUNT_SHIFT, part;
 	struct btn_log *e;
+	unsigned n;
 
 	advance(a, now);
 	a->total -= cpu < a->total ? cpu : a->total;
 	a->tag -= earned < a->tag ? earned : a->tag;
-	while (amount && a->n) {
-		e = entry(a, 0);
+	/* All later than that: it is in the oldest, or after it. */
+	for (n = a->n; n > 1 && entry_time(a, entry(a, n - 1)) > since; n--)
+		;
+	for (; amount && n; n--) {
+		e = entry(a, n - 1);
 		part = amount < e->amount ? amount : e->amount;
 		e->amount -= part;
 		a->used -= in_ns(part);
 		amount -= part;
-		/* The newest stays: others' runs may have to go into it. */
-		if (e->amount || a->n == 1)
-			break;
-		a->first = (a->first + 1) % BTN_LOG;
-		a->n--;
-		a->expires = entry_time(a, entry(a, 0)) + BTN_SECOND;
 	}
 }
 

@@ -42,11 +42,14 @@
  * Overruns do not add up: an overrun that is recorded is in `used` and makes
  * the next grants smaller.
  *
- * What was recorded and turns out not to have been used (refund) is taken from
- * the oldest entries. What it was recorded as stays, and stands for them: at any
- * time the sum lacks of what was used no more than it has too much, as that
- * leaves it later. So (2) holds of the sums. This is so while what was recorded
- * for nothing is still in the log; after that, nothing is taken from it.
+ * What was recorded after a time and turns out not to have been used (refund) is
+ * taken from the entries of that time and before it, the newest first. What it was
+ * recorded as stays, and stands for them: at any time the sum lacks of what was
+ * used no more than it has too much, as that leaves it later. So (2) holds of the
+ * sums. (From the newest of all would be too early; the oldest would be safe as
+ * well, but would have left soon, and the tenant would lose for a second what it
+ * is to get back.) This is so while what was recorded for nothing is still in the
+ * log; after that, nothing is taken from it.
  *
  * The log has BTN_LOG places. The newest entry takes more until it holds
  * quota/256 or is BTN_SPAN old, and then there is a new one; CPU used at a time
@@ -141,8 +144,8 @@ uint64_t btn_account_reserve(struct btn_account *a, uint64_t now, uint64_t max);
 void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
 			uint64_t cpu, uint64_t vstart);
 
-/* So much of what was recorded within the last second was not used after all. */
-void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t cpu);
+/* So much of what was recorded since, less than a second ago, was not used after all. */
+void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uint64_t cpu);
 
 /*
  * The earliest time at which min can be granted if nothing else is recorded

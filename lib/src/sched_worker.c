@@ -55,8 +55,8 @@ uint64_t btn_worker_account(struct btn_worker *w, uint64_t now, uint64_t settle)
 	cpu = btn_meter_settle(&w->meter, now, btn_worker_cpu(w), &back);
 	/* If it was another's, who knows how much of it: its log keeps that as used. */
 	if (back)
-		btn_core_refund(c, now, &w->task->req->core, run ? (int)run->tier->index : -1, back,
-				!w->mixed && now - mark_at < BTN_SECOND);
+		btn_core_refund(c, now, &w->task->req->core, run ? (int)run->tier->index : -1,
+				w->mixed ? 0 : mark_at, back);
 	w->mixed = false;
 	return cpu;
 }

@@ -155,18 +155,20 @@ TEST(refund)
 	btn_account_settle(&a, 100 * MS, 0, 40 * MS, 0);
 	btn_account_settle(&a, 600 * MS, 0, 60 * MS, 0);
 	CHECK_EQ(btn_account_left(&a, 700 * MS), 0);
-	btn_account_refund(&a, 700 * MS, 10 * MS);
+	btn_account_refund(&a, 700 * MS, 560 * MS, 10 * MS);
 	CHECK_EQ(a.total, 90 * MS);
 	CHECK(btn_account_left(&a, 700 * MS) <= 10 * MS);
 	CHECK(btn_account_left(&a, 700 * MS) >= 10 * MS - 64);
 	btn_account_settle(&a, 800 * MS, 0, 10 * MS, 0);
-	/* Of the second (0.55 s, 1.55 s] no more than the quota, whenever it is asked. */
-	CHECK(btn_account_left(&a, 1101 * MS) <= 30 * MS + 64);
-	CHECK(btn_account_left(&a, 1550 * MS) <= 40 * MS);
+	/* From the oldest entries, it would be lost again here. */
+	CHECK(btn_account_left(&a, 1101 * MS) <= 40 * MS);
+	CHECK(btn_account_left(&a, 1101 * MS) >= 40 * MS - 64);
+	/* From the newest, the last of what was really used would leave too early. */
+	CHECK(btn_account_left(&a, 1590 * MS) <= 80 * MS);
 	CHECK(btn_account_left(&a, 1601 * MS) <= 90 * MS);
 	CHECK_EQ(btn_account_left(&a, 1801 * MS), 100 * MS);
 	/* All that there is, and more. */
-	btn_account_refund(&a, 1801 * MS, 500 * MS);
+	btn_account_refund(&a, 1801 * MS, 1700 * MS, 500 * MS);
 	CHECK_EQ(a.total, 0);
 	CHECK_EQ(btn_account_left(&a, 1801 * MS), 100 * MS);
 }
@@ -195,7 +197,7 @@ TEST(slots_without_cpu)
 				mark = m[w].mark_at;
 				cpu = btn_meter_settle(&m[w], now, clock[w], &back);
 				if (back && now - mark < BTN_SECOND)
-					btn_account_refund(&a, now, back);
+					btn_account_refund(&a, now, mark, back);
 			}
 			btn_account_settle(&a, now, grant[slot], cpu, 0);
 			run[n].begin = now - used[slot];

@@ -503,6 +503,13 @@ static void stopped(unsigned i)
 		t->block_in = 0;
 		at(&t->wake, S.now + between(1, 30 * MS));
 	}
+	/* Charged by time, and it was not running: as if nothing had been. */
+	if (r->r.class == BTN_BATCH && rnd() % 16 == 0) {
+		uint64_t idle = between(1, MS / 10);
+
+		btn_core_charge(&S.c, S.now, &r->r, idle);
+		btn_core_refund(&S.c, S.now, &r->r, -1, S.now > idle ? S.now - idle : 0, idle);
+	}
 	btn_core_stop(&S.c, S.now, i, cpu, why);
 	if (why == BTN_STOP_END) {
 		btn_core_worker(&S.c, S.now);
