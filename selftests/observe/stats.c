@@ -137,7 +137,7 @@ TEST(counts)
 	struct baton_request *r, *late;
 	struct baton_stats_header h;
 	uint64_t begin;
-	int i, err;
+	int i, err = 0, extra;
 
 	open_sched(1);
 	page_of(&h, &t, &slot);
@@ -160,27 +160,33 @@ TEST(counts)
 	}
 	begin = baton_clock_now();
 	CHECK_EQ(submit(BATON_BATCH, 0, until_told, NULL, &r), 0);
-	/* -EINVAL: less than 10 ms are left when it gets there. */
-	while ((err = submit(BATON_BATCH, baton_clock_now() + 30 * MS, nothing, NULL, &late)) == -EINVAL)
-		;
-	CHECK_EQ(err, 0);
-	wait_for(late, -ETIME);
+	for (extra = -1; err != -ETIME; extra++) {
+		/* -EINVAL: less than 10 ms are left when it gets there. */
+		while ((err = submit(BATON_BATCH, baton_clock_now() + 30 * MS, nothing, NULL, &late)) == -EINVAL)
+			;
+		CHECK_EQ(err, 0);
+		/* On a busy machine the long one may be asleep in the kernel, and then this one runs. */
+		err = baton_request_wait(late);
+		CHECK(!err || err == -ETIME);
+		baton_request_put(late);
+	}
 	baton_request_cancel(r);
 	wait_for(r, -ECANCELED);
 	page_of(&h, &t, &slot);
-	CHECK_EQ(high->admitted, 12);
-	CHECK_EQ(high->finished, 11);
+	CHECK_EQ(high->admitted, 12 + extra);
+	CHECK_EQ(high->finished, 11 + extra);
 	CHECK_EQ(high->dropped, 1);
 	CHECK_EQ(high->rejected, 0);
 	CHECK_EQ(low->admitted, 0);
 	CHECK_EQ(t.in_flight, 0);
-	CHECK_EQ(baton_hist_count(&high->wait), 11);
+	CHECK_EQ(baton_hist_count(&high->wait), 11 + extra);
 	CHECK_EQ(baton_hist_count(&high->run), slot.switches);
 	CHECK_EQ(baton_hist_count(&slot.gap), slot.switches);
-	CHECK_CMP(slot.switches, >=, 11);
+	CHECK_CMP(slot.switches, >=, 11 + extra);
 	CHECK_EQ(slot.steals, 0);
 	CHECK_CMP(high->cpu, >, 0);
-	CHECK_EQ(high->run.sum, high->cpu);
+	/* What was charged by the clock and not used was given back. */
+	CHECK_CMP(high->run.sum, >=, high->cpu);
 	CHECK_CMP(high->used, >, 0);
 	CHECK_CMP(high->used, <=, high->cpu);
 	CHECK_CMP(high->used_at, >=, begin);
