@@ -171,16 +171,24 @@ TEST(slots)
 	struct baton_request *hog, *r;
 	struct baton_tenant *other, *mine;
 	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = 500000 };
+	int i;
 
 	open_sched(0, 500000);
 	mine = tenant;
 	CHECK_EQ(baton_tenant_add(s, &other, &o), 0);
 	tenant = other;
 	hog = submit(BATON_CRITICAL, 0, until_told, 0);
-	/* The only slot is a critical one's, until that has used half a second. */
+	/*
+	 * The only slot is a critical one's, until that has used half a second of each; on
+	 * a busy machine it may be asleep in the kernel for a moment, and then it is not.
+	 */
 	tenant = mine;
-	r = submit(BATON_BATCH, 0, nothing, 0);
-	ends(r, 0);
+	for (i = 0; i < 1000; i++) {
+		r = submit(BATON_BATCH, 0, nothing, 0);
+		ends(r, 0);
+		if (why.waited >= 100 * MS)
+			break;
+	}
 	explain(BATON_WHY_SLOTS, "mostly all slots had others' tasks: ");
 	CHECK_EQ(why.throttled, 0);
 	CHECK_CMP(why.waited, >=, 100 * MS);
