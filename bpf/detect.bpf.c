@@ -77,78 +77,7 @@
  * changed before the arrays are taken away, which waits for programs that may
  * still have seen the old one.
  */
-#include <stdbool.h>
-#include <linux/bpf.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
-#include "detect.h"
-
-#define EPERM 1
-#define ENOENT 2
-#define ENOMEM 12
-#define EINVAL 22
-#define ESTALE 116
-
-/* A few fields, found where the running kernel has them: no vmlinux.h is needed. */
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct sched_entity {
-	__u64 sum_exec_runtime;
-	unsigned char sched_delayed;
-};
-
-struct task_struct {
-	int on_rq;
-	struct sched_entity se;
-	int tgid;
-	struct task_struct *group_leader;
-	__u64 start_boottime;
-	struct bpf_local_storage *bpf_storage;
-};
-#pragma clang attribute pop
-
-/* For tests: how long to wait between writing a cell and looking at want. */
-const volatile __u32 delay;
-/* For tests: look first, then write. */
-const volatile __u32 broken;
-/* For benchmarks: what it costs to be attached at all. */
-const volatile __u32 nothing;
-
-struct cells {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-	__uint(max_entries, BATON_CELLS_MIN);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct baton_cell));
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, BATON_SESSIONS);
-	__type(key, __u32);
-	__array(values, struct cells);
-} baton_cells SEC(".maps");
-
-struct bell {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096);
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, BATON_SESSIONS);
-	__type(key, __u32);
-	__array(values, struct bell);
-} baton_bells SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, BATON_SESSIONS);
-	__type(key, __u32);
-	__type(value, struct baton_session);
-} baton_sessions SEC(".maps");
+#include "detect_bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -156,22 +85,6 @@ struct {
 	__type(key, int);
 	__type(value, __u64);
 } baton_workers SEC(".maps");
-
-/* The session's array; NULL: it ended. */
-static __always_inline void *cells_of(__u64 worker)
-{
-	__u32 session = BATON_WORKER_SESSION(worker);
-	struct baton_session *s = bpf_map_lookup_elem(&baton_sessions, &session);
-
-	if (!s || s->gen != BATON_WORKER_GEN(worker))
-		return NULL;
-	return bpf_map_lookup_elem(&baton_cells, &session);
-}
-
-static __always_inline void *cell_of(void *cells, __u32 cell)
-{
-	return bpf_map_lookup_elem(cells, &cell);
-}
 
 /* The cell of a thread that joined, and where it is; NULL: it did not, or its session ended. */
 static __always_inline struct baton_cell *its_cell(struct task_struct *p, __u64 *worker, void **cells)
@@ -183,11 +96,6 @@ static __always_inline struct baton_cell *its_cell(struct task_struct *p, __u64 
 	*worker = *w;
 	*cells = cells_of(*w);
 	return *cells ? cell_of(*cells, BATON_WORKER_CELL(*w)) : NULL;
-}
-
-static long wait_a_bit(__u32 i, void *unused)
-{
-	return 0;
 }
 
 /* `next` is a worker of this session and will look at the cells before long. */
@@ -208,29 +116,6 @@ static __always_inline int goes_to_look(struct task_struct *next, __u64 worker, 
 	return 1;
 }
 
-/* A task waits for a slot, as far as the worker can see. */
-static __always_inline int wanted(void *cells)
-{
-	struct baton_head *head = cell_of(cells, BATON_CELL_HEAD);
-
-	return head && *(volatile __u32 *)&head->want;
-}
-
-static __always_inline void ring(__u64 worker, void *cells, struct baton_cell *cell)
-{
-	__u32 session = BATON_WORKER_SESSION(worker);
-	void *bell = bpf_map_lookup_elem(&baton_bells, &session);
-	struct baton_counts *counts = cell_of(cells, BATON_CELL_COUNTS);
-	__u32 word = BATON_WORKER_CELL(worker);
-
-	if (!bell || !counts)
-		return;
-	cell->rung++;
-	cell->owes = 0;
-	__sync_fetch_and_add(&counts->rung, 1);
-	bpf_ringbuf_output(bell, &word, sizeof(word), BPF_RB_FORCE_WAKEUP);
-}
-
 static __always_inline int blocks(struct task_struct *t)
 {
 	if (!t->on_rq)
@@ -245,7 +130,7 @@ int BPF_PROG(baton_switch, bool preempt, struct task_struct *prev, struct task_s
 	struct baton_cell *cell;
 	__u64 worker;
 	__u32 armed;
-	int want, sleeps;
+	int sleeps;
 	void *cells;
 
 	if (nothing || !prev->bpf_storage)
@@ -261,22 +146,7 @@ int BPF_PROG(baton_switch, bool preempt, struct task_struct *prev, struct task_s
 			ring(worker, cells, cell);
 		return 0;
 	}
-	cell->since = bpf_ktime_get_ns();
-	cell->cpu = prev->se.sum_exec_runtime;
-	cell->blocks++;
-	cell->unannounced += armed == BATON_CELL_ARMED;
-	if (broken) {
-		want = wanted(cells);
-		if (delay)
-			bpf_loop(delay, wait_a_bit, NULL, 0);
-		__sync_lock_test_and_set(&cell->state, BATON_CELL_BLOCKED);
-	} else {
-		__sync_lock_test_and_set(&cell->state, BATON_CELL_BLOCKED); /* [DETECT-1] */
-		if (delay)
-			bpf_loop(delay, wait_a_bit, NULL, 0);
-		want = wanted(cells);
-	}
-	if (want && !goes_to_look(next, worker, cells))
+	if (falls_asleep(cells, cell, armed, prev->se.sum_exec_runtime) && !goes_to_look(next, worker, cells))
 		ring(worker, cells, cell);
 	return 0;
 }
@@ -285,17 +155,15 @@ SEC("tp_btf/sched_wakeup")
 int BPF_PROG(baton_wakeup, struct task_struct *p)
 {
 	struct baton_cell *cell;
-	__u64 worker, now;
+	__u64 worker;
 	void *cells;
 
 	if (nothing || !p->bpf_storage)
 		return 0;
 	cell = its_cell(p, &worker, &cells);
-	if (!cell || cell->state != BATON_CELL_BLOCKED)
+	if (!cell || cell->state == BATON_CELL_RUNS)
 		return 0;
-	now = bpf_ktime_get_ns();
-	cell->blocked += now - cell->since;
-	cell->since = now;
+	slept(cell);
 	__sync_lock_test_and_set(&cell->state, BATON_CELL_RUNS); /* [DETECT-1] */
 	return 0;
 }
@@ -313,28 +181,17 @@ SEC("syscall")
 int baton_join(struct baton_join *arg)
 {
 	struct task_struct *self = bpf_get_current_task_btf();
-	__u64 start = self->group_leader->start_boottime, *worker, token = arg->token;
-	__u32 session = arg->session, cell = arg->cell, tgid = self->tgid, first;
-	struct baton_session *s = bpf_map_lookup_elem(&baton_sessions, &session);
+	__u64 *worker, id;
+	int err = may_join(arg, &id);
 
-	if (!s)
-		return -EINVAL;
-	if (!token || s->token != token)
-		return -EPERM;
-	/* The first process that comes has it; its children have not. */
-	first = __sync_val_compare_and_swap(&s->tgid, 0, tgid);
-	if (!first)
-		s->start = start;
-	else if (first != tgid || s->start != start)
-		return -EPERM;
-	if (!cell)
+	if (err)
+		return err;
+	if (!BATON_WORKER_CELL(id))
 		return bpf_task_storage_delete(&baton_workers, self);
-	if (cell < BATON_CELL_FIRST || cell >= s->cells)
-		return -EINVAL;
 	worker = bpf_task_storage_get(&baton_workers, self, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!worker)
 		return -ENOMEM;
-	*(volatile __u64 *)worker = BATON_WORKER(session, s->gen, cell);
+	*(volatile __u64 *)worker = id;
 	return 0;
 }
 

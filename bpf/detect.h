@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Changes whenever something below does. */
-#define BATON_DETECT_VERSION	2
+#define BATON_DETECT_VERSION	3
 
 /* Schedulers that can be served at once; and the workers of one. */
 #define BATON_SESSIONS		64
@@ -25,7 +25,8 @@
 #define BATON_CELL_COUNTS	1
 #define BATON_CELL_FIRST	2
 
-enum baton_cell_state { BATON_CELL_RUNS, BATON_CELL_BLOCKED };
+/* TAKEN: it blocked and has lost its slot; PARKED: it woke without, and waits. */
+enum baton_cell_state { BATON_CELL_RUNS, BATON_CELL_BLOCKED, BATON_CELL_TAKEN, BATON_CELL_PARKED };
 
 /*
  * NOT: it has no slot, or is about to park. ARMED: it has one, and whatever it
@@ -81,6 +82,7 @@ struct baton_join {
 	__u64 token;
 	__u32 session;
 	__u32 cell;		/* 0: leave */
+	__u64 word;		/* the address of its cell, where the caller has it mapped */
 };
 
 /* Its task storage: one word, so that nobody sees half of it. */

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "futex.h"
 #include "inject.h"
 
 /* The sessions of this process; and their cells that are free. */
@@ -269,7 +271,7 @@ void btn_detect_cell_put(uint64_t id, struct btn_cell *cell)
 
 int btn_detect_join(struct btn_detect *d, struct btn_cell *cell)
 {
-	struct btn_detect_join arg = { d->token, d->session, cell ? cell - d->cells : 0 };
+	struct btn_detect_join arg = { d->token, d->session, cell ? cell - d->cells : 0, (uintptr_t)cell };
 	union bpf_attr attr;
 	int saved = errno, err;
 
@@ -283,6 +285,16 @@ int btn_detect_join(struct btn_detect *d, struct btn_cell *cell)
 		err = attr.test.retval;
 	errno = saved;
 	return err;
+}
+
+void btn_cell_let_go(struct btn_cell *cell)
+{
+	uint32_t parked = BTN_CELL_PARKED;
+
+	/* Released: it runs on with what was written before. */
+	if (atomic_compare_exchange_strong_explicit(&cell->state, &parked, BTN_CELL_RUNS, memory_order_seq_cst, /* [DETECT-1] */
+						    memory_order_relaxed)) /* [DETECT-1] */
+		btn_futex_wake_bits(&cell->state, 1, FUTEX_BITSET_MATCH_ANY);
 }
 
 static bool hear(struct btn_detect *d)

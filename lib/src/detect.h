@@ -69,6 +69,12 @@ static inline struct btn_detect_counts *btn_detect_counts(struct btn_detect *d)
  */
 static inline void btn_cell_arm(struct btn_cell *cell, uint32_t how)
 {
+	/*
+	 * It was to park in the kernel, and a signal's handler got it out of that. It
+	 * is here: left so, it would be parked after its next sleep, with its slot.
+	 */
+	if (atomic_load_explicit(&cell->state, memory_order_relaxed) != BTN_CELL_RUNS) /* [DETECT-2] */
+		atomic_store_explicit(&cell->state, BTN_CELL_RUNS, memory_order_relaxed); /* [DETECT-2] */
 	atomic_store_explicit(&cell->armed, how, memory_order_relaxed); /* [DETECT-2] */
 }
 
@@ -76,8 +82,8 @@ static inline void btn_cell_arm(struct btn_cell *cell, uint32_t how)
  * With the scheduler's lock: the slot of this worker, which is blocked, is taken; and,
  * by the worker itself, it has come to the library. In between nobody rings for
  * those that block where it runs next: it has to look at all cells when it comes
- * [DETECT-3]. Set before it wakes, cleared by itself, so for the kernel that
- * switches to it there is no doubt.
+ * [DETECT-3]. Set when the slot is taken and not before that is certain: a bell
+ * too many is nothing, one too few is a task that waits.
  */
 static inline void btn_cell_slotless(struct btn_cell *cell, bool is)
 {
@@ -119,5 +125,26 @@ static inline bool btn_cell_blocked(struct btn_cell *cell)
 	return atomic_load_explicit(&cell->state, memory_order_seq_cst) == BTN_CELL_BLOCKED && /* [DETECT-1] */
 	       atomic_load_explicit(&cell->armed, memory_order_relaxed) != BTN_CELL_NOT; /* [DETECT-2] */
 }
+
+/*
+ * Its slot is taken, if it still sleeps: one exchange, as is the kernel's when it
+ * wakes [DETECT-1]; then it knows, and where the kernel can it parks.
+ */
+static inline bool btn_cell_take(struct btn_cell *cell)
+{
+	uint32_t blocked = BTN_CELL_BLOCKED;
+
+	/* [DETECT-1] */
+	return atomic_compare_exchange_strong_explicit(&cell->state, &blocked, BTN_CELL_TAKEN, memory_order_seq_cst, /* [DETECT-1] */
+						       memory_order_relaxed); /* [DETECT-1] */
+}
+
+/* It woke without a slot, and sleeps in the kernel until btn_cell_let_go(). */
+static inline bool btn_cell_parked(struct btn_cell *cell)
+{
+	return atomic_load_explicit(&cell->state, memory_order_seq_cst) == BTN_CELL_PARKED; /* [DETECT-1] */
+}
+
+void btn_cell_let_go(struct btn_cell *cell);
 
 #endif

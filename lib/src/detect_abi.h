@@ -12,7 +12,7 @@
 
 #include "atomic.h"
 
-#define BTN_DETECT_VERSION	2
+#define BTN_DETECT_VERSION	3
 #define BTN_DETECT_SOCKET	"/run/baton/detect.sock"
 
 /* Which cell is what, of 64 bytes each. */
@@ -20,7 +20,7 @@
 #define BTN_CELL_COUNTS	1
 #define BTN_CELL_FIRST	2
 
-enum { BTN_CELL_RUNS, BTN_CELL_BLOCKED };
+enum { BTN_CELL_RUNS, BTN_CELL_BLOCKED, BTN_CELL_TAKEN, BTN_CELL_PARKED };
 enum { BTN_CELL_NOT, BTN_CELL_ARMED, BTN_CELL_ANNOUNCED };
 
 struct btn_cell {
@@ -47,6 +47,7 @@ struct btn_detect_counts {
 struct btn_detect_join {
 	uint64_t token;
 	uint32_t session, cell;
+	uint64_t word;
 };
 
 /*

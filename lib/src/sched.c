@@ -138,7 +138,7 @@ static bool lost_slot(const struct baton_sched *s)
 {
 	const struct btn_worker *w = btn_self;
 
-	return w && w->s == s && w->slot < 0 && w->in &&
+	return w && w->s == s && w->slot < 0 && (w->in || w->held) &&
 	       !atomic_load_explicit(&w->waits, memory_order_relaxed); /* [RESCUE-2] */
 }
 

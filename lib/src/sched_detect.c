@@ -23,10 +23,16 @@
  * since the kernel does not ring for those that block where such a one runs next
  * (`look`); and so does the monitor, for one that does not come.
  *
- * The worker may wake between (d) and its slot being taken. That costs it its
- * slot and nothing else: it runs on until its next call of the library, as one
- * that wakes later does, and waits there for a slot. What it uses until then is
- * charged, and counted as unauthorised.
+ * The worker may wake between (d) and its slot being taken: then the exchange
+ * that takes it fails, and it keeps its slot. One that wakes later runs on without
+ * until its next call of the library, and waits there for a slot; what it uses
+ * until then is charged, and counted as unauthorised.
+ *
+ * A kernel with the hook stops it before it runs on (bpf/hook.bpf.c). Its cell then
+ * is PARKED, and the bell rings: its task is ready, it is `held`, and when it is
+ * given a slot there is no permit to give but the cell, btn_cell_let_go(). If a signal's
+ * handler gets it out of there, it is still held at its next call, without a
+ * slot: it is taken out of the ready queue, and waits like one that ran on.
  */
 #include "sched_int.h"
 
@@ -46,15 +52,33 @@ static void take_those_that_block(struct baton_sched *s, uint64_t now)
 		w = s->core.run[i].task ? s->on[i] : NULL;
 		if (!w || !w->cell || !btn_cell_blocked(w->cell))
 			continue;
+		w->taken_cpu = btn_cell_cpu(w->cell);
+		if (!btn_cell_take(w->cell))
+			continue;
 		w->taken = true;
 		btn_cell_slotless(w->cell, true);
-		w->taken_cpu = btn_cell_cpu(w->cell);
 		s->taken++;
 		btn_worker_take_slot(s, now, i);
 		/* Perhaps for a lock of one that is parked: to be asked when there is one. */
 		w->in_futex = true;
 		w->ask_in = BTN_TICK_NS;
 		w->ask_at = now;
+	}
+}
+
+void btn_sched_detect_woken(struct baton_sched *s, uint64_t now)
+{
+	struct btn_worker *w, *next;
+
+	for (w = s->away.first; w; w = next) {
+		next = w->next_away;
+		/* One that waits was sent a signal, and parks in its handler. */
+		if (!w->taken || !w->cell || !btn_cell_parked(w->cell) ||
+		    atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+			continue;
+		btn_worker_end_away(w, now);
+		w->held = true;
+		btn_core_ready(&s->core, now, &w->task->core);
 	}
 }
 
@@ -84,6 +108,7 @@ static void *notifier_main(void *arg)
 		struct btn_wakes wakes = { 0 };
 
 		btn_sched_lock(s);
+		btn_sched_detect_woken(s, s->now);
 		if (btn_core_waits(&s->core, s->now))
 			take_those_that_block(s, s->now);
 		btn_sched_unlock(s, &wakes);

@@ -82,6 +82,7 @@ struct btn_worker {
 	/* The lock. */
 	bool taken;			/* its slot was taken because it blocked */
 	uint64_t taken_cpu;		/* and what it had used by then */
+	bool held;			/* it woke, the kernel has parked it, its task is ready */
 };
 
 /* Tasks that wait for the same, first come, first served: sched_wait.c. All 0: none. */
@@ -394,6 +395,9 @@ void btn_worker_join(struct btn_worker *w);
 void btn_worker_quit(struct btn_worker *w);
 /* Nothing is idle: if a task waits, slots of workers that block are. True: one is. */
 bool btn_sched_detect_look(struct baton_sched *s, uint64_t now);
+
+/* Whoever the kernel has parked, because they woke without a slot, is ready again. */
+void btn_sched_detect_woken(struct baton_sched *s, uint64_t now);
 
 /* w, the caller, runs with a slot from here on; or, NOT, is about to park or to wait. */
 static inline void btn_worker_arm(struct btn_worker *w, uint32_t how)

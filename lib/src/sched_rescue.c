@@ -260,6 +260,10 @@ void btn_worker_take_slot(struct baton_sched *s, uint64_t now, unsigned slot)
 	struct btn_worker *w = s->on[slot];
 
 	btn_worker_unurge(w);
+	if (w->cell && btn_cell_take(w->cell)) {
+		w->taken = true;
+		w->taken_cpu = btn_cell_cpu(w->cell);
+	}
 	atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
 	btn_core_stop(&s->core, now, slot, btn_worker_account(w, now, 0), BTN_STOP_BLOCK);
 	lose_slot(s, w, slot);
@@ -408,6 +412,8 @@ void btn_rescue_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wake
 	for (i = 0; i < s->core.slots; i++)
 		if (s->core.run[i].task)
 			look_at_slot(s, now, i, wakes);
+	if (s->detect)
+		btn_sched_detect_woken(s, now);
 	look_at_away(s, now);
 	unstick(s, now);
 }

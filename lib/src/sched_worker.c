@@ -140,7 +140,16 @@ struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsign
 	s->poked_at[slot] = s->cpu_at[slot] = 0;
 	/* Nobody sets it but with the lock. */
 	atomic_store_explicit(&w->flag, run->task->req->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
-	return w;
+	if (!w->held)
+		return w;
+	/*
+	 * With the lock: without it, whoever gives it its slot could be late, and
+	 * let it go from where it was parked the next time.
+	 */
+	w->held = false;
+	btn_worker_bind(s, w);
+	btn_cell_let_go(w->cell);
+	return NULL;
 }
 
 void btn_worker_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot)
@@ -276,6 +285,11 @@ void btn_worker_leave_slot(struct btn_worker *w, enum btn_stop why)
 
 void btn_worker_end_away(struct btn_worker *w, uint64_t now)
 {
+	if (w->held) {
+		w->held = false;
+		btn_core_unready(&w->s->core, now, &w->task->core);
+		btn_cell_let_go(w->cell);
+	}
 	btn_core_charge(&w->s->core, now, &w->task->req->core, btn_worker_account(w, now, 0));
 	if (w->taken) {
 		w->taken = false;

@@ -152,6 +152,12 @@ void load_begin(const char *option, ...)
 		options[n++] = option;
 	options[n] = NULL;
 	va_end(ap);
+	/* Each test runs on each variant that the kernel has: vm/bpf.sh. */
+	if (getenv("LOAD_WITH") && n < ARGS - 2) {
+		options[n++] = "--with";
+		options[n++] = getenv("LOAD_WITH");
+		options[n] = NULL;
+	}
 	strcpy(dir, "/tmp/baton-bpf-XXXXXX");
 	CHECK(mkdtemp(dir));
 	CHECK(!mount("bpf", dir, "bpf", 0, NULL));

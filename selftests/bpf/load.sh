@@ -35,6 +35,8 @@ wrong_words() {
 	expect_rc 2 "$baton" load --allow @no-such-group
 	expect_says 'there is no group "no-such-group"'
 	expect_rc 2 "$baton" unload --allow all
+	expect_rc 2 "$baton" load --with magic
+	expect_says '--with magic: it is auto, hook or tracepoints'
 	for verb in load unload status; do
 		expect_rc 0 "$baton" $verb --help
 		expect_says "^usage: baton $verb"
@@ -54,6 +56,19 @@ old_kernel() {
 	expect_rc 1 setarch --uname-2.6 "$baton" load "${at[@]}"
 	expect_says 'this kernel is 2\.6.*need Linux 6\.0'
 }
+hook=$(bpftool btf dump file /sys/kernel/btf/vmlinux 2>/dev/null | grep -c "STRUCT 'sched_block_ops'")
+no_hook() {
+	if [ "$hook" -eq 0 ]; then
+		expect_rc 1 "$baton" load "${at[@]}" --with hook
+		expect_says 'has no sched_block_ops'
+		expect test ! -e "$pins"
+		return
+	fi
+	expect_rc 0 "$baton" load "${at[@]}" --no-serve --with hook
+	expect_rc 0 bpftool prog
+	for name in blocked woke returns join; do expect_says "name baton_$name "; done
+	expect_rc 0 "$baton" unload "${at[@]}"
+}
 no_bpf_fs() {
 	mkdir "$tap_dir/plain"
 	expect_rc 1 setpriv --bounding-set=-sys_admin "$baton" load --pins "$tap_dir/plain/p" --socket "$sock"
@@ -68,7 +83,7 @@ nothing_loaded() {
 	expect_says 'nothing is loaded in'
 }
 names() {
-	expect_rc 0 "$baton" load "${at[@]}" --no-serve
+	expect_rc 0 "$baton" load "${at[@]}" --no-serve --with tracepoints
 	expect_rc 0 bpftool prog
 	for name in switch wakeup exec join; do expect_says "name baton_$name "; done
 	expect_rc 0 bpftool map
@@ -101,19 +116,19 @@ a_service() {
 	serve
 	cc -I"$TOP/lib/include" -o "$tap_dir/example" "$TOP/lib/examples/baton_detect_stats.c" "$O/lib/libbaton.a" -pthread || exit 1
 	BATON_DETECT_SOCKET=$sock expect_rc 0 "$tap_dir/example"
-	expect_says '^seen by tracepoints.*[1-9][0-9]* times'
+	expect_says '^seen by (tracepoints|the kernel.s hook).*[1-9][0-9]* times'
 	BATON_DETECT_SOCKET=$sock expect_rc 0 nobody "$tap_dir/example"
 	expect_says 'not seen: this user is not allowed'
 	expect_rc 0 "$baton" unload "${at[@]}"
 	serve --allow 65534
 	BATON_DETECT_SOCKET=$sock expect_rc 0 nobody "$tap_dir/example"
-	expect_says '^seen by tracepoints'
+	expect_says '^seen by (tracepoints|the kernel.s hook)'
 	expect_rc 0 "$baton" unload "${at[@]}"
 	BATON_DETECT_SOCKET=$sock expect_rc 0 "$tap_dir/example"
 	expect_says 'not seen: `baton load` does not run here'
 }
 
-for t in wrong_words no_capability no_btf old_kernel no_bpf_fs nothing_loaded names another_version serves a_service; do
+for t in wrong_words no_capability no_btf old_kernel no_hook no_bpf_fs nothing_loaded names another_version serves a_service; do
 	check $t $t
 done
 finish

@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <string.h>
+
 #include "common.h"
 #include "tap.h"
 
@@ -503,7 +505,9 @@ TEST(as_often_as_the_kernel_counts)
 	/* Each of them slept for no longer than it took. */
 	CHECK(a.cell->blocked <= now_ns() - began && b.cell->blocked <= now_ns() - began);
 	/* Reading the counters may have slept, before the first and after the last look. */
-	CHECK(seen >= (uint64_t)counted && seen <= (uint64_t)counted + 8);
+	CHECK(seen >= (uint64_t)counted);
+	/* The hook is before the sleep: who is woken just then does not, and is not counted. */
+	CHECK(seen <= (uint64_t)counted + 8 + (strstr(d->how, "hook") ? counted / 4 : 0));
 }
 
 TEST(no_bell_that_nobody_wants)

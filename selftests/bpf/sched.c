@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -196,6 +197,55 @@ static void wakes(void *arg)
 
 TEST(who_wakes_waits_for_its_turn) { wakes(NULL); }
 TEST(whatever_it_calls) { wakes(&both); }
+
+/*
+ * With the kernel's hook it does not run at all before it is let go, though a CPU
+ * is free for it.
+ */
+static struct btn_detect *d;
+static struct btn_cell *cell;
+static _Atomic int ran;
+
+static void *blocks_then_runs(void *arg)
+{
+	CHECK_ANY(!btn_detect_join(d, cell));
+	btn_cell_arm(cell, BTN_CELL_ARMED);
+	CHECK_ANY(read(fds[0], &byte, 1) == 1);
+	ran = 1;
+	return NULL;
+}
+
+TEST(with_the_hook_not_before_that)
+{
+	pthread_t thread;
+	int i;
+
+	if (!load_pid)
+		load_begin(NULL);
+	d = session(4);
+	if (!strstr(d->how, "hook"))
+		SKIP("this kernel has no hook");
+	cell = btn_detect_cell(d);
+	CHECK(!pipe(fds));
+	for (i = 0; i < 3; i++) {
+		ran = 0;
+		pthread_create(&thread, NULL, blocks_then_runs, NULL);
+		CHECK(WITHIN(10, btn_cell_blocked(cell)));
+		CHECK(btn_cell_take(cell));
+		CHECK_EQ(write(fds[1], "x", 1), 1);
+		/* It rings though nobody asked: somebody has to make its task ready. */
+		CHECK(btn_detect_wait(d));
+		CHECK(btn_cell_parked(cell));
+		pause_us(50000);
+		CHECK_EQ(ran, 0);
+		btn_cell_let_go(cell);
+		pthread_join(thread, NULL);
+		CHECK_EQ(ran, 1);
+	}
+	close(fds[0]);
+	close(fds[1]);
+	btn_detect_close(d);
+}
 
 /* Nothing breaks when `baton load` dies, comes back, or never was. */
 TEST(a_loader_that_dies)

@@ -8,9 +8,12 @@ set -u
 grep -q 'HAVE_BPF 1' "$O/config.h" || skip_all "mend: built without BPF (Debian: apt-get install clang libbpf-dev bpftool)"
 
 in_vm() {
-	ACCEL=tcg-single "$TOP/tools/vm/run" --kernel plain --timeout 180 --env "O=$O" -- "$O/selftests/bpf/$1"
+	ACCEL=tcg-single "$TOP/tools/vm/run" --kernel plain --timeout 180 --env "O=$O" --env "LOAD_WITH=$2" -- "$O/selftests/bpf/$1"
 }
+hook=
+grep -q 'sched-Add-a-BPF-hook' "$TOP/kernel-patch/series" && hook=y
 for t in places lost sched; do
-	check $t in_vm $t
+	check "$t, tracepoints" in_vm $t tracepoints
+	[ -z "$hook" ] || check "$t, the kernel's hook" in_vm $t hook
 done
 finish

@@ -357,7 +357,7 @@ static const char *mixed(double *value, double *before_park, unsigned more, bool
 /* -------------------------------------------------------------------- all */
 
 enum {
-	BARE, TRACING, STOCK, SLEEPER, EXPLICIT, NEXT, ANNOTATED, DETECT, NONE, OVER, PARK, CASES
+	BARE, TRACING, STOCK, HOOK, SLEEPER, EXPLICIT, NEXT, ANNOTATED, DETECT, NONE, OVER, PARK, CASES
 };
 
 static const struct {
@@ -368,6 +368,7 @@ static const struct {
 	[BARE] = { "optout_unpatched", "ns", -1, false },
 	[TRACING] = { "optout_stock_tracing", "ns", BARE, false },
 	[STOCK] = { "optout_stock", "ns", TRACING, false },
+	[HOOK] = { "optout_patched", "ns", BARE, false },
 	[SLEEPER] = { "wake_sleeper", "ns", -1, true },
 	[EXPLICIT] = { "block_to_next_explicit", "ns", SLEEPER, true },
 	[NEXT] = { "block_to_next_stock", "ns", SLEEPER, true },
@@ -378,7 +379,8 @@ static const struct {
 	[PARK] = { "run_before_park", "ns", -1, true },
 };
 
-static const char *const no_hook[] = { "optout_nothing_loaded", "optout_patched", "block_to_next_patched" };
+/* They need two kernels, or the hook on this machine itself. */
+static const char *const not_here[] = { "optout_nothing_loaded", "block_to_next_patched" };
 
 static double value[CASES][ROUNDS_MAX], ratio[ROUNDS_MAX], p99[CASES][ROUNDS_MAX];
 static const char *why_not[CASES];
@@ -404,16 +406,18 @@ static bool needed(const struct bench *b, int c)
 
 static void switches(const struct bench *b, int round, unsigned long n)
 {
-	static const struct detect_knobs knobs[] = { { .nothing = 1 }, { 0 } };
+	static const struct detect_knobs knobs[] = {
+		{ .with = DETECT_TRACEPOINTS, .nothing = 1 }, { .with = DETECT_TRACEPOINTS }, { .with = DETECT_HOOK },
+	};
 	int i;
 
 	if (needed(b, BARE))
 		value[BARE][round] = switch_ns(n);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		if (!needed(b, TRACING + i))
 			continue;
 		if (load_begin(&knobs[i]))
-			why_not[TRACING + i] = "the programs cannot be loaded";
+			why_not[TRACING + i] = i == 2 ? "this kernel has no hook" : "the programs cannot be loaded";
 		else
 			value[TRACING + i][round] = switch_ns(n);
 		load_end();
@@ -499,8 +503,8 @@ int bench_detect(int argc, char **argv)
 		r.value = r.p50 = bench_median(ratio, rounds);
 		bench_put(&b, &r);
 	}
-	for (i = 0; i < (int)(sizeof(no_hook) / sizeof(no_hook[0])); i++) {
-		r = (struct bench_result){ .name = no_hook[i], .skipped = "the kernel series has no hook" };
+	for (i = 0; i < (int)(sizeof(not_here) / sizeof(not_here[0])); i++) {
+		r = (struct bench_result){ .name = not_here[i], .skipped = "the kernel series has no hook" };
 		if (bench_wants(&b, r.name))
 			bench_put(&b, &r);
 	}

@@ -65,6 +65,7 @@ void detect_close(struct detect *d)
 #else
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -86,7 +87,12 @@ void detect_close(struct detect *d)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #include "bpf/detect.skel.h"
+#include "bpf/hook.skel.h"
 #pragma GCC diagnostic pop
+
+/* Newer than Debian 12's headers and libbpf. */
+#define F_LINK		(1u << 13)
+#define LINK_STRUCT_OPS	44
 
 /* The version is part of the name of the first file that is looked for. */
 #define STRING(x) STRING2(x)
@@ -224,7 +230,7 @@ static int other_version(const char *pins)
 
 void detect_close(struct detect *d)
 {
-	int *fds[] = { &d->cells, &d->bells, &d->sessions, &d->workers, &d->join };
+	int *fds[] = { &d->cells, &d->bells, &d->sessions, &d->join };
 	unsigned i;
 
 	if (d->session)
@@ -242,9 +248,8 @@ static int open_pins(struct detect *d)
 	d->cells = pinned(d, "baton_cells");
 	d->bells = pinned(d, "baton_bells");
 	d->sessions = pinned(d, "baton_sessions");
-	d->workers = pinned(d, "baton_workers");
 	d->join = pinned(d, "baton_join");
-	if (d->cells < 0 || d->bells < 0 || d->sessions < 0 || d->workers < 0 || d->join < 0) {
+	if (d->cells < 0 || d->bells < 0 || d->sessions < 0 || d->join < 0) {
 		detect_close(d);
 		return -ENOENT;
 	}
@@ -263,7 +268,7 @@ int detect_open(struct detect *d, const char *pins)
 	int v = other_version(pins), err;
 
 	memset(d, 0, sizeof(*d));
-	d->cells = d->bells = d->sessions = d->workers = d->join = -1;
+	d->cells = d->bells = d->sessions = d->join = -1;
 	snprintf(d->pins, sizeof(d->pins), "%s", pins);
 	if (v) {
 		fprintf(stderr, "baton: the programs of another version of baton (%d, this one has %d) are loaded in %s; `baton unload` removes them\n",
@@ -279,9 +284,55 @@ int detect_open(struct detect *d, const char *pins)
 	return err == -ENOENT ? -EBUSY : err;
 }
 
-static int pin_all(struct detect *d, struct detect_bpf *skel)
+struct pin {
+	const char *name;
+	int fd;
+};
+
+static int pin_all(struct detect *d, const struct pin *pin, unsigned n)
 {
-	struct { const char *name; int fd; } all[] = {
+	char path[320];
+	unsigned i;
+	int err;
+
+	for (i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", d->pins, pin[i].name);
+		if (bpf_obj_pin(pin[i].fd, path)) {
+			err = explain(-errno, d->pins);
+			detect_unload(d->pins);
+			return err;
+		}
+	}
+	return 0;
+}
+
+#define SET_KNOBS(SKEL, KNOBS) do {                                                       \
+	if (KNOBS) {                                                                      \
+		(SKEL)->rodata->delay = (KNOBS)->delay;                                   \
+		(SKEL)->rodata->broken = (KNOBS)->broken;                                 \
+		(SKEL)->rodata->nothing = (KNOBS)->nothing;                               \
+	}                                                                                 \
+} while (0)
+
+static int load_tracepoints(struct detect *d, const struct detect_knobs *knobs)
+{
+	struct detect_bpf *skel = detect_bpf__open();
+	int err;
+
+	if (!skel)
+		return explain(-errno, "cannot read the programs");
+	SET_KNOBS(skel, knobs);
+	err = detect_bpf__load(skel);
+	if (err) {
+		err = explain(err, "the kernel does not take the programs");
+		goto out;
+	}
+	err = detect_bpf__attach(skel);
+	if (err) {
+		err = explain(err, "the programs cannot be attached to the scheduler's tracepoints");
+		goto out;
+	}
+	const struct pin pins[] = {
 		{ "baton_cells", bpf_map__fd(skel->maps.baton_cells) },
 		{ "baton_bells", bpf_map__fd(skel->maps.baton_bells) },
 		{ "baton_sessions", bpf_map__fd(skel->maps.baton_sessions) },
@@ -293,21 +344,99 @@ static int pin_all(struct detect *d, struct detect_bpf *skel)
 		/* Last: with it, the others are there. */
 		{ MARK, bpf_map__fd(skel->maps.baton_sessions) },
 	};
-	char path[320];
-	unsigned i;
+	err = pin_all(d, pins, sizeof(pins) / sizeof(pins[0]));
+out:
+	detect_bpf__destroy(skel);
+	return err;
+}
 
-	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", d->pins, all[i].name);
-		if (bpf_obj_pin(all[i].fd, path))
-			return -errno;
+/*
+ * The link is what keeps the programs registered: with its last pin and
+ * descriptor gone, they are not, and the kernel lets go whoever it stopped. A
+ * libbpf before 1.2 knows nothing of it, and only fills in the map.
+ */
+static int link_hook(const struct bpf_map *map, struct bpf_link **of_map, int *fd)
+{
+	union bpf_attr attr = { 0 };
+	int tries;
+
+	*of_map = bpf_map__attach_struct_ops(map);
+	if (!*of_map)
+		return -errno;
+	if (bpf_link__fd(*of_map) != bpf_map__fd(map)) {
+		*fd = dup(bpf_link__fd(*of_map));
+		return *fd < 0 ? -errno : 0;
 	}
-	return 0;
+	attr.link_create.prog_fd = bpf_map__fd(map);
+	attr.link_create.attach_type = LINK_STRUCT_OPS;
+	/* The one before, unloaded just now, may still be on its way out. */
+	for (tries = 0; ; tries++) {
+		*fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+		if (*fd >= 0)
+			return 0;
+		if (errno != EBUSY || tries == 50)
+			return -errno;
+		usleep(100000);
+	}
+}
+
+static int load_hook(struct detect *d, const struct detect_knobs *knobs)
+{
+	struct hook_bpf *skel = hook_bpf__open();
+	struct bpf_link *of_map = NULL;
+	int err, fd = -1;
+
+	if (!skel)
+		return explain(-errno, "cannot read the programs");
+	SET_KNOBS(skel, knobs);
+	err = bpf_map__set_map_flags(skel->maps.baton_hook, F_LINK);
+	if (!err)
+		err = hook_bpf__load(skel);
+	if (err) {
+		err = explain(err, "the kernel does not take the programs for its hook");
+		goto out;
+	}
+	err = link_hook(skel->maps.baton_hook, &of_map, &fd);
+	if (err) {
+		err = explain(err, err == -EBUSY ? "another program has the kernel's hook (bpftool struct_ops)" :
+			      "the programs cannot be attached to the kernel's hook");
+		goto out;
+	}
+	const struct pin pins[] = {
+		{ "baton_cells", bpf_map__fd(skel->maps.baton_cells) },
+		{ "baton_bells", bpf_map__fd(skel->maps.baton_bells) },
+		{ "baton_sessions", bpf_map__fd(skel->maps.baton_sessions) },
+		{ "baton_join", bpf_program__fd(skel->progs.baton_join) },
+		{ "link_hook", fd },
+		/* Last: with it, the others are there. */
+		{ MARK, bpf_map__fd(skel->maps.baton_sessions) },
+	};
+	err = pin_all(d, pins, sizeof(pins) / sizeof(pins[0]));
+out:
+	if (fd >= 0)
+		close(fd);
+	bpf_link__destroy(of_map);
+	hook_bpf__destroy(skel);
+	return err;
+}
+
+/* The kernel's own types say whether it has the patches' hook, in this form. */
+static bool has_hook(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool has = btf && btf__find_by_name_kind(btf, "sched_block_ops", BTF_KIND_STRUCT) > 0 &&
+		   btf__find_by_name_kind(btf, "bpf_sched_block_park", BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return has;
 }
 
 int detect_load(struct detect *d, const char *pins, const struct detect_knobs *knobs)
 {
-	struct detect_bpf *skel = NULL;
+	enum detect_with with = knobs ? knobs->with : DETECT_AUTO;
 	struct utsname u;
+	char path[320];
+	bool hook;
 	int err;
 
 	err = look_around("`baton load`");
@@ -316,43 +445,32 @@ int detect_load(struct detect *d, const char *pins, const struct detect_knobs *k
 	uname(&u);
 	err = detect_open(d, pins);
 	if (err != -ENOENT) {
-		snprintf(d->how, sizeof(d->how), "tracepoints, taken over");
+		snprintf(path, sizeof(path), "%s/link_hook", pins);
+		snprintf(d->how, sizeof(d->how), "%s, taken over", access(path, F_OK) ? "tracepoints" : "the kernel's hook");
 		return err;
+	}
+	libbpf_set_print(keep);
+	libbpf_said[0] = 0;
+	hook = has_hook();
+	if (with == DETECT_HOOK && !hook) {
+		fprintf(stderr, "baton: --with hook: Linux %s has no sched_block_ops (CONFIG_SCHED_BLOCK_HOOK=y)\n",
+			u.release);
+		return -EOPNOTSUPP;
 	}
 	err = make_pins(pins);
 	if (err)
 		return err;
-	libbpf_set_print(keep);
-	libbpf_said[0] = 0;
-	skel = detect_bpf__open();
-	if (!skel)
-		return explain(-errno, "cannot read the programs");
-	if (knobs) {
-		skel->rodata->delay = knobs->delay;
-		skel->rodata->broken = knobs->broken;
-		skel->rodata->nothing = knobs->nothing;
+	if (hook && with != DETECT_TRACEPOINTS) {
+		err = load_hook(d, knobs);
+		snprintf(d->how, sizeof(d->how), "the kernel's hook, as Linux %.40s has sched_block_ops", u.release);
+	} else {
+		err = load_tracepoints(d, knobs);
+		if (hook)
+			snprintf(d->how, sizeof(d->how), "tracepoints, as it was told to");
+		else
+			snprintf(d->how, sizeof(d->how), "tracepoints, as Linux %.40s has no sched_block_ops", u.release);
 	}
-	err = detect_bpf__load(skel);
-	if (err) {
-		err = explain(err, "the kernel does not take the programs");
-		goto out;
-	}
-	err = detect_bpf__attach(skel);
-	if (err) {
-		err = explain(err, "the programs cannot be attached to the scheduler's tracepoints");
-		goto out;
-	}
-	err = pin_all(d, skel);
-	if (err) {
-		err = explain(err, pins);
-		detect_unload(pins);
-		goto out;
-	}
-	err = open_pins(d);
-	snprintf(d->how, sizeof(d->how), "tracepoints, as Linux %.40s has no hook of ours", u.release);
-out:
-	detect_bpf__destroy(skel);
-	return err;
+	return err ? err : open_pins(d);
 }
 
 int detect_unload(const char *pins)

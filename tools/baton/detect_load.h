@@ -16,14 +16,18 @@
 
 /* The programs' maps, by descriptor; pinned under their own names. */
 struct detect {
-	int cells, bells, sessions, workers, join;
+	int cells, bells, sessions, join;
 	struct baton_session *session;	/* BATON_SESSIONS of them, mapped */
 	char pins[256];
 	char how[96];			/* what was chosen, and why */
 };
 
-/* For tests, normally all 0. */
+/* By what: the best that the kernel has, or that and nothing else. */
+enum detect_with { DETECT_AUTO, DETECT_HOOK, DETECT_TRACEPOINTS };
+
 struct detect_knobs {
+	enum detect_with with;
+	/* For tests, normally all 0. */
 	unsigned delay, broken, nothing;
 };
 

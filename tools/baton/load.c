@@ -20,14 +20,17 @@
 #include "detect_serve.h"
 
 static const char load_help[] =
-	"usage: baton load [--allow USER|@GROUP|all]... [--pins DIR] [--socket PATH]\n\n"
+	"usage: baton load [--allow USER|@GROUP|all]... [--pins DIR] [--socket PATH]\n"
+	"                  [--with auto|hook|tracepoints]\n\n"
 	"Loads the programs that see which worker blocks and wakes, or takes over those\n"
 	"that are loaded, and serves them until it is told to stop (SIGTERM). Needs\n"
 	"CAP_BPF, CAP_PERFMON and a BPF file system; services need no privilege.\n\n"
 	"  --allow WHOM   who may use them besides root: a user, @GROUP, or all\n"
 	"  --pins DIR     where they are pinned (" DETECT_PINS ")\n"
 	"  --socket PATH  where services connect (" BTN_DETECT_SOCKET ")\n"
-	"  --no-serve     load and leave\n";
+	"  --no-serve     load and leave\n"
+	"  --with WHAT    tracepoints, the hook of a kernel that has sched_block_ops, or\n"
+	"                 (auto, the default) the hook where there is one\n";
 
 static const char unload_help[] =
 	"usage: baton unload [--pins DIR] [--socket PATH]\n\n"
@@ -79,6 +82,21 @@ static bool allow(struct detect_allow *a, const char *whom)
 	return true;
 }
 
+static bool with(struct detect_knobs *k, const char *what)
+{
+	if (!strcmp(what, "auto")) {
+		k->with = DETECT_AUTO;
+	} else if (!strcmp(what, "hook")) {
+		k->with = DETECT_HOOK;
+	} else if (!strcmp(what, "tracepoints")) {
+		k->with = DETECT_TRACEPOINTS;
+	} else {
+		fprintf(stderr, "baton: --with %s: it is auto, hook or tracepoints\n", what);
+		return false;
+	}
+	return true;
+}
+
 /* -1: go on; else the exit status. */
 static int read_options(struct where *w, int argc, char **argv, const char *help, bool load)
 {
@@ -97,7 +115,7 @@ static int read_options(struct where *w, int argc, char **argv, const char *help
 		}
 		value = argv[i + 1];
 		if (!strcmp(argv[i], "--pins") || !strcmp(argv[i], "--socket") ||
-		    (load && (!strcmp(argv[i], "--allow") || !strcmp(argv[i], "--test-delay") ||
+		    (load && (!strcmp(argv[i], "--allow") || !strcmp(argv[i], "--with") || !strcmp(argv[i], "--test-delay") ||
 			      !strcmp(argv[i], "--test-broken")))) {
 			if (!value) {
 				fprintf(stderr, "baton %s: %s wants a value\n", argv[0], argv[i]);
@@ -115,7 +133,9 @@ static int read_options(struct where *w, int argc, char **argv, const char *help
 			w->knobs.delay = atoi(value);
 		else if (!strcmp(argv[i], "--test-broken"))
 			w->knobs.broken = atoi(value);
-		else if (!allow(&w->allow, value))
+		else if (!strcmp(argv[i], "--with") && !with(&w->knobs, value))
+			return 2;
+		else if (!strcmp(argv[i], "--allow") && !allow(&w->allow, value))
 			return 2;
 		i++;
 	}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who blocks and who wakes, on a kernel with sched_block_ops. That is a
+ * patch which is not in kernel-patch/ yet.
+ *
+ * The same maps, cells and bell as detect.bpf.c, whose head says what they are
+ * for and why nothing is lost. What is different:
+ *
+ *	blocked()	is called by the worker itself, before it sleeps and
+ *			without a lock; and for those that joined only, so there
+ *			is nothing to look up in the task, and nothing to pay for
+ *			all others
+ *	woke()		likewise when it runs again. If its slot was taken, the
+ *			kernel is asked to stop it before it is in user space
+ *	returns()	is it about to be there: the cell is PARKED, the scheduler
+ *			is told, and it sleeps for as long as the cell is that. Not
+ *			in woke(), because it may sleep again on its way there, and
+ *			would be given a slot for that
+ *
+ * It parks on its cell's state, in the service's memory, so the service lets it
+ * go with a store and a futex wake, whatever becomes of these programs; and if
+ * they are detached then the kernel does.
+ *
+ * A signal handler that runs first keeps it from parking: the cell stays TAKEN
+ * (or PARKED), it runs without a slot, and at its next call of the library
+ * waits for one, as on a kernel without the hook.
+ */
+#include "detect_bpf.h"
+
+/* For others the kernel's own type: what is not in its BTF is refused. */
+struct sched_block_ops {
+	void (*blocked)(struct task_struct *task, __u64 cookie);
+	void (*woke)(struct task_struct *task, __u64 cookie);
+	int (*returns)(struct task_struct *task, __u64 cookie);
+};
+
+extern int bpf_sched_block_join(__u64 cookie, __u64 word) __ksym;
+extern int bpf_sched_block_leave(void) __ksym;
+extern __u64 bpf_sched_block_runtime(void) __ksym;
+extern int bpf_sched_block_park(__u32 val) __ksym;
+
+SEC("struct_ops/blocked")
+int BPF_PROG(baton_blocked, struct task_struct *task, __u64 worker)
+{
+	struct baton_cell *cell;
+	__u32 armed;
+	void *cells;
+
+	if (nothing)
+		return 0;
+	cells = cells_of(worker);
+	cell = cells ? cell_of(cells, BATON_WORKER_CELL(worker)) : NULL;
+	if (!cell)
+		return 0;
+	armed = *(volatile __u32 *)&cell->armed;
+	/* TAKEN: it woke, and sleeps again before it could park. */
+	if (armed != BATON_CELL_NOT && *(volatile __u32 *)&cell->state == BATON_CELL_RUNS &&
+	    falls_asleep(cells, cell, armed, bpf_sched_block_runtime()))
+		ring(worker, cells, cell);
+	return 0;
+}
+
+SEC("struct_ops/woke")
+int BPF_PROG(baton_woke, struct task_struct *task, __u64 worker)
+{
+	struct baton_cell *cell;
+	void *cells;
+
+	if (nothing)
+		return 0;
+	cells = cells_of(worker);
+	cell = cells ? cell_of(cells, BATON_WORKER_CELL(worker)) : NULL;
+	if (!cell || *(volatile __u32 *)&cell->state == BATON_CELL_RUNS)
+		return 0;
+	slept(cell);
+	/* [DETECT-1] */
+	if (__sync_val_compare_and_swap(&cell->state, BATON_CELL_BLOCKED, BATON_CELL_RUNS) == BATON_CELL_TAKEN)
+		bpf_sched_block_park(BATON_CELL_PARKED);
+	return 0;
+}
+
+SEC("struct_ops/returns")
+int BPF_PROG(baton_returns, struct task_struct *task, __u64 worker)
+{
+	void *cells = cells_of(worker);
+	struct baton_cell *cell = cells ? cell_of(cells, BATON_WORKER_CELL(worker)) : NULL;
+
+	/* [DETECT-1] the session ended, or it has a slot again. */
+	if (!cell || __sync_val_compare_and_swap(&cell->state, BATON_CELL_TAKEN, BATON_CELL_PARKED) != BATON_CELL_TAKEN)
+		return 0;
+	ring(worker, cells, cell);
+	return 1;
+}
+
+SEC(".struct_ops")
+struct sched_block_ops baton_hook = {
+	.blocked = (void *)baton_blocked,
+	.woke = (void *)baton_woke,
+	.returns = (void *)baton_returns,
+};
+
+SEC("syscall")
+int baton_join(struct baton_join *arg)
+{
+	__u64 worker;
+	int err = may_join(arg, &worker);
+
+	if (err)
+		return err;
+	if (!BATON_WORKER_CELL(worker))
+		return bpf_sched_block_leave();
+	return bpf_sched_block_join(worker, arg->word);
+}
+
+char _license[] SEC("license") = "GPL";
