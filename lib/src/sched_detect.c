@@ -50,7 +50,12 @@ static void take_those_that_block(struct baton_sched *s, uint64_t now)
 
 	for (i = 0; i < s->core.slots; i++) {
 		w = s->core.run[i].task ? s->on[i] : NULL;
-		if (!w || !w->cell || !btn_cell_blocked(w->cell))
+		/*
+		 * Of one that has a permit to take, and did not yet, no slot is taken: it
+		 * could be given a second one (sched_rescue.c).
+		 */
+		if (!w || !w->cell || !btn_cell_blocked(w->cell) ||
+		    atomic_load_explicit(&w->waits, memory_order_acquire)) /* [RESCUE-2] */
 			continue;
 		w->taken_cpu = btn_cell_cpu(w->cell);
 		if (!btn_cell_take(w->cell))

@@ -30,11 +30,12 @@
  * A signal that comes after the last look finds inside == 0, and the handler
  * does it. Both run on the same thread, so [RESCUE-1] (inside, and parked, which
  * says for the monitor that waiting has begun) are relaxed. waits is set with the
- * lock held, by the owner before it blocks or by the monitor, which does not
- * touch a worker whose waits is still set: it has not consumed its last permit
- * yet, and two would be one. Its reset by the owner, and so [RESCUE-2], is relaxed
- * as well: what the owner needs to see came with the permit, and a monitor that
- * sees it late comes again.
+ * lock held, by the owner before it blocks or by the monitor. Nobody takes the slot
+ * of a worker whose waits is still set, not the monitor and not who sees it blocked
+ * in the kernel: it has not consumed its last permit yet, and two would be one.
+ * Its reset by the owner is released, and acquired by those [RESCUE-2]: whoever gave
+ * the permit had it in a list of those to wake (w.next), which is over by then. Who
+ * sees the reset late comes again.
  *
  * A thread that holds a lock of somebody else's (malloc's, a pthread_mutex_t
  * of the service) is parked with it, and that lock's next user sleeps in the
@@ -100,7 +101,7 @@ void btn_worker_park(struct btn_worker *w, struct btn_worker *to)
 		/* Where it may. Else it stays what it is until its task ends. */
 		w->demoted = sched_setscheduler(0, SCHED_OTHER, &p) != 0;
 	}
-	atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [RESCUE-2] */
+	atomic_store_explicit(&w->waits, false, memory_order_release); /* [RESCUE-2] */
 	btn_worker_arm(w, BTN_CELL_ARMED);
 }
 
@@ -309,7 +310,7 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 		s->cpu_at[slot] = cpu;
 		return;
 	}
-	if (atomic_load_explicit(&w->waits, memory_order_relaxed)) { /* [RESCUE-2] */
+	if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [RESCUE-2] */
 		if (cpu - s->cpu_at[slot] >= DEAF_NS) {
 			show_rescue(s, now, slot);
 			btn_worker_take_slot(s, now, slot);
@@ -344,7 +345,7 @@ static void look_at_away(struct baton_sched *s, uint64_t now)
 		last = last ? last : w;
 		cpu = btn_worker_account(w, now, 0);
 		btn_core_charge(&s->core, now, &w->task->req->core, cpu);
-		if (atomic_load_explicit(&w->waits, memory_order_relaxed)) { /* [RESCUE-2] */
+		if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [RESCUE-2] */
 			if (w->deaf && w->given)
 				continue;	/* it has a permit to take, and did not yet */
 			if (atomic_load_explicit(&w->parked, memory_order_relaxed)) { /* [RESCUE-1] */
