@@ -98,7 +98,7 @@ static __always_inline struct baton_cell *its_cell(struct task_struct *p, __u64 
 	return *cells ? cell_of(*cells, BATON_WORKER_CELL(*w)) : NULL;
 }
 
-/* `next` is a worker of this session and will look at the cells before long. */
+/* `next` is a worker of the same scheduler, without a slot: it will look at the cells before long. */
 static __always_inline int goes_to_look(struct task_struct *next, __u64 worker, void *cells)
 {
 	struct baton_cell *cell;

@@ -27,10 +27,8 @@
 #include "detect.h"
 
 #define EPERM 1
-#define ENOENT 2
 #define ENOMEM 12
 #define EINVAL 22
-#define ESTALE 116
 
 /* A few fields, found where the running kernel has them: no vmlinux.h is needed. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -166,7 +164,7 @@ static __always_inline void slept(struct baton_cell *cell)
 	cell->since = now;
 }
 
-/* May the caller be this session's worker of this cell (0: of none)? 0: *worker. */
+/* May the caller be the worker of the cell it asks for (0: of none)? 0: *worker. */
 static __always_inline int may_join(struct baton_join *arg, __u64 *worker)
 {
 	struct task_struct *self = bpf_get_current_task_btf();

@@ -394,33 +394,30 @@ def off_is_off():
 
 # ------------------------------------------------------------ who is not nice
 
+def says_no_more(c, send, *what):
+    """Sends that as the last thing, and hears the server out."""
+    try:
+        send(*what)
+        c.s.shutdown(socket.SHUT_WR)
+        while c.s.recv(65536):
+            pass
+    except OSError:
+        pass
+    c.close()
+
 def garbage():
     s = Server("authentication_timeout=2")
     good = Raw(s)
     r = random.Random(7)
     for i in range(150):
         c = Raw(s, None if i % 2 else "postgres")
-        try:
-            c.s.sendall(bytes(r.randrange(256) for _ in range(r.randrange(1, 400))))
-            c.s.shutdown(socket.SHUT_WR)
-            while c.s.recv(65536):
-                pass
-        except OSError:
-            pass
-        c.close()
+        says_no_more(c, c.s.sendall, bytes(r.randrange(256) for _ in range(r.randrange(1, 400))))
     # Messages that are right in length and wrong inside.
     for i in range(300):
         c = Raw(s)
         kind = r.choice("QPBDECpdcfSHFX\0Z")
         body = bytes(r.randrange(256) for _ in range(r.randrange(0, 60)))
-        try:
-            c.send(kind, body)
-            c.s.shutdown(socket.SHUT_WR)
-            while c.s.recv(65536):
-                pass
-        except OSError:
-            pass
-        c.close()
+        says_no_more(c, c.send, kind, body)
     big = Raw(s)
     big.s.sendall(b"Q" + struct.pack("!I", 1 << 30))
     has({code(big.until("Z"))}, "08P01")
