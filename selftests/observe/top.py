@@ -151,7 +151,7 @@ def shows():
     assert busy[0].startswith("baton top - svc (") and busy[0].endswith("sorted by CPU"), busy[0]
     assert busy[2] == "capacity 2.00 CPUs, low-latency sold 10.2% of 70.0%, 3 tenants", busy[2]
     assert busy[3].split() == "TENANT CPU LOW LEFT ADMIT/s REJ/s DROP/s THRTL P50 P99".split(), busy[3]
-    assert busy[23].startswith("q quit  sort: c CPU"), busy[23]
+    assert busy[23].startswith("q quit  b blocking  sort: c CPU"), busy[23]
     assert max(map(len, busy)) <= COLUMNS
     assert any(l.startswith("émile ") for l in busy[4:7]), busy[4:7]
     alice = next(l for l in busy if l.startswith("alice "))
@@ -160,6 +160,12 @@ def shows():
     t.until(lambda l: l[0].endswith("sorted by name") and tenants(l)[0] == "alice")
     t.key("r")
     t.until(lambda l: l[0].endswith("sorted by rejected") and tenants(l)[0] == "émile")
+    # The service is not connected to any `baton load`, if there is one.
+    t.key("b")
+    blocking = t.until(lambda l: "BLOCKED UNANNOUNCED" in l[3] and "baton" in l[4])
+    assert any(w in "".join(blocking[4:8]) for w in ("needs CAP_BPF", "baton load", "built without BPF", "no BTF", "needs Linux")), blocking[4:8]
+    t.key("b")
+    t.until(lambda l: l[3].startswith("TENANT"))
     t.key("q")
     assert t.ends() == 0
 

@@ -24,6 +24,7 @@ static const struct verb verbs[] = {
 	{ "bench", verb_bench, "measure: baton bench switch" },
 	{ "config", verb_config, "check a configuration: baton config check FILE" },
 	{ "load", verb_load, "load and serve the programs that see who blocks" },
+	{ "stacks", verb_stacks, "where a service's workers block unannounced" },
 	{ "stats", verb_stats, "what a service does, as JSON or for Prometheus" },
 	{ "status", verb_status, "what is loaded, who serves it, who uses it" },
 	{ "top", verb_top, "who uses a service's slots, in this terminal" },

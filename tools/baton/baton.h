@@ -21,6 +21,7 @@ int verb_config(int argc, char **argv);
 int verb_load(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_unload(int argc, char **argv);
+int verb_stacks(int argc, char **argv);
 int verb_stats(int argc, char **argv);
 int verb_top(int argc, char **argv);
 int verb_trace(int argc, char **argv);

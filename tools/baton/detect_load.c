@@ -32,11 +32,16 @@ unsigned long long detect_pid_start(pid_t pid)
 
 #ifndef HAVE_BPF
 
-int detect_load(struct detect *d, const char *pins, const struct detect_knobs *knobs)
+int detect_look_around(const char *who)
 {
 	fprintf(stderr, "baton: built without BPF; install clang, libbpf-dev and bpftool (Debian's names), remove %s, and build again\n",
 		"build/config.mk");
 	return -ENOSYS;
+}
+
+int detect_load(struct detect *d, const char *pins, const struct detect_knobs *knobs)
+{
+	return detect_look_around("`baton load`");
 }
 
 int detect_open(struct detect *d, const char *pins)
@@ -139,12 +144,13 @@ static bool locked_down(char *how, size_t size)
 	return true;
 }
 
-/* Why it cannot be, as far as that can be known before it is tried. */
-static int look_around(const char *who)
+int detect_look_around(const char *who)
 {
 	struct utsname u;
 	int major = 0, minor = 0;
 
+	libbpf_set_print(keep);
+	libbpf_said[0] = 0;
 	if (!capable(CAP_SYS_ADMIN) && !(capable(CAP_BPF) && capable(CAP_PERFMON))) {
 		fprintf(stderr, "baton: %s needs CAP_BPF and CAP_PERFMON, this process has %s; run it as root\n", who,
 			capable(CAP_BPF) ? "only the first" : capable(CAP_PERFMON) ? "only the second" : "neither");
@@ -164,7 +170,7 @@ static int look_around(const char *who)
 	return 0;
 }
 
-static int explain(int err, const char *what)
+int detect_explain(int err, const char *what)
 {
 	char mode[64];
 
@@ -284,6 +290,11 @@ int detect_open(struct detect *d, const char *pins)
 	return err == -ENOENT ? -EBUSY : err;
 }
 
+int detect_workers(const struct detect *d)
+{
+	return pinned(d, "baton_workers");
+}
+
 struct pin {
 	const char *name;
 	int fd;
@@ -298,7 +309,7 @@ static int pin_all(struct detect *d, const struct pin *pin, unsigned n)
 	for (i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", d->pins, pin[i].name);
 		if (bpf_obj_pin(pin[i].fd, path)) {
-			err = explain(-errno, d->pins);
+			err = detect_explain(-errno, d->pins);
 			detect_unload(d->pins);
 			return err;
 		}
@@ -320,16 +331,16 @@ static int load_tracepoints(struct detect *d, const struct detect_knobs *knobs)
 	int err;
 
 	if (!skel)
-		return explain(-errno, "cannot read the programs");
+		return detect_explain(-errno, "cannot read the programs");
 	SET_KNOBS(skel, knobs);
 	err = detect_bpf__load(skel);
 	if (err) {
-		err = explain(err, "the kernel does not take the programs");
+		err = detect_explain(err, "the kernel does not take the programs");
 		goto out;
 	}
 	err = detect_bpf__attach(skel);
 	if (err) {
-		err = explain(err, "the programs cannot be attached to the scheduler's tracepoints");
+		err = detect_explain(err, "the programs cannot be attached to the scheduler's tracepoints");
 		goto out;
 	}
 	const struct pin pins[] = {
@@ -387,18 +398,18 @@ static int load_hook(struct detect *d, const struct detect_knobs *knobs)
 	int err, fd = -1;
 
 	if (!skel)
-		return explain(-errno, "cannot read the programs");
+		return detect_explain(-errno, "cannot read the programs");
 	SET_KNOBS(skel, knobs);
 	err = bpf_map__set_map_flags(skel->maps.baton_hook, F_LINK);
 	if (!err)
 		err = hook_bpf__load(skel);
 	if (err) {
-		err = explain(err, "the kernel does not take the programs for its hook");
+		err = detect_explain(err, "the kernel does not take the programs for its hook");
 		goto out;
 	}
 	err = link_hook(skel->maps.baton_hook, &of_map, &fd);
 	if (err) {
-		err = explain(err, err == -EBUSY ? "another program has the kernel's hook (bpftool struct_ops)" :
+		err = detect_explain(err, err == -EBUSY ? "another program has the kernel's hook (bpftool struct_ops)" :
 			      "the programs cannot be attached to the kernel's hook");
 		goto out;
 	}
@@ -439,7 +450,7 @@ int detect_load(struct detect *d, const char *pins, const struct detect_knobs *k
 	bool hook;
 	int err;
 
-	err = look_around("`baton load`");
+	err = detect_look_around("`baton load`");
 	if (err)
 		return err;
 	uname(&u);
@@ -449,8 +460,6 @@ int detect_load(struct detect *d, const char *pins, const struct detect_knobs *k
 		snprintf(d->how, sizeof(d->how), "%s, taken over", access(path, F_OK) ? "tracepoints" : "the kernel's hook");
 		return err;
 	}
-	libbpf_set_print(keep);
-	libbpf_said[0] = 0;
 	hook = has_hook();
 	if (with == DETECT_HOOK && !hook) {
 		fprintf(stderr, "baton: --with hook: Linux %s has no sched_block_ops (CONFIG_SCHED_BLOCK_HOOK=y)\n",

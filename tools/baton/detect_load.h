@@ -40,6 +40,15 @@ int detect_load(struct detect *d, const char *pins, const struct detect_knobs *k
 /* Only those that are there: -ENOENT if none are. */
 int detect_open(struct detect *d, const char *pins);
 void detect_close(struct detect *d);
+/*
+ * Why programs cannot be loaded, as far as that can be known before it is tried:
+ * 0, or -errno, having said it; and what the kernel or libbpf said to an attempt.
+ * Both of them write to stderr.
+ */
+int detect_look_around(const char *who);
+int detect_explain(int err, const char *what);
+/* The map of who is which worker; -ENOENT: the programs have none. The caller closes it. */
+int detect_workers(const struct detect *d);
 /* Removes the pins, and so, when nobody has them open, the programs. */
 int detect_unload(const char *pins);
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * baton top - who uses the slots of a service, in a terminal. Reads the page that
- * the service published (<baton/stats.h>); rates are from one look to the next.
+ * the service published (<baton/stats.h>); rates are from one look to the next. With
+ * b, where its workers block with a slot unannounced (stacks.h), which asks more
+ * of whoever looks: then it says what.
  */
 #include "config.h"
 
@@ -19,6 +21,8 @@
 #include <baton/stats.h>
 
 #include "baton.h"
+#include "detect_load.h"
+#include "stacks.h"
 
 #define SECOND 1000000000.0
 
@@ -239,11 +243,81 @@ static void draw_slots(const struct look *now, const struct look *before, int li
 		 now->slots, busy, switches, steals, (unsigned long long)rescues, duration(gap));
 }
 
+/* Where it blocks: NULL while nobody asked, or it cannot be known. */
+static struct stacks *stacks;
+static bool show_stacks;
+static char *no_stacks;		/* then why */
+
+/* The first time somebody asks, the programs are loaded; they stay until the end. */
+static void want_stacks(pid_t pid)
+{
+	FILE *was = stderr, *said;
+	size_t size;
+
+	show_stacks = !show_stacks;
+	if (!show_stacks || stacks)
+		return;
+	free(no_stacks);
+	no_stacks = NULL;
+	/* What goes wrong is said to stderr, which is the terminal in use. */
+	said = open_memstream(&no_stacks, &size);
+	if (!said)
+		return;
+	stderr = said;
+	stacks_open(&stacks, DETECT_PINS, pid);
+	stderr = was;
+	fclose(said);
+}
+
+static void draw_stacks(int line, int lines, int columns)
+{
+	static struct stack stack[200];
+	int i, n = stacks ? stacks_read(stacks, stack, sizeof(stack) / sizeof(stack[0])) : 0;
+	unsigned k;
+
+	attron(A_REVERSE);
+	mvprintw(line++, 0, "%-*.*s", columns - 1, columns - 1, "  ASLEEP  TIMES IN THE KERNEL            BLOCKED UNANNOUNCED WITH A SLOT, CALLED FROM");
+	attroff(A_REVERSE);
+	if (!stacks)
+		mvaddnstr(line, 0, no_stacks && *no_stacks ? no_stacks : "cannot be seen: no memory", columns * (lines - line - 1));
+	else if (!n)
+		mvprintw(line, 0, "nowhere, since b was pressed");
+	for (i = 0; i < n && line < lines - 1; i++, line++) {
+		mvprintw(line, 0, "%8s %6llu %-24.24s", duration(stack[i].ns), (unsigned long long)stack[i].times, stack[i].kernel);
+		for (k = 0; k < stack[i].frames && getcurx(stdscr) < columns - 4 && getcury(stdscr) == line; k++) {
+			const char *f = stack[i].frame[k];
+
+			addstr(k ? " < " : " ");
+			addnstr(f, (int)strcspn(f, " ") < columns - getcurx(stdscr) ? (int)strcspn(f, " ") : columns - getcurx(stdscr));
+		}
+	}
+}
+
+static void draw_tenants(const struct look *now, int name, int lines)
+{
+	int line = 4;
+	unsigned i;
+
+	attron(A_REVERSE);
+	mvprintw(3, 0, "%-*s %6s %6s %6s %7s %7s %6s %6s %6s %6s", name, "TENANT", "CPU", "LOW", "LEFT", "ADMIT/s",
+		 "REJ/s", "DROP/s", "THRTL", "P50", "P99");
+	attroff(A_REVERSE);
+	for (i = 0; i < now->rows && line < lines - 1; i++, line++) {
+		const struct row *r = &now->row[i];
+
+		move(line, 0);
+		print_name(r->name, name);
+		printw("%c%5.1f%% %5.1f%% %5.1f%% %7.0f %7.0f %6.0f %5.0f%% %6s %6s", r->leaving ? '-' : ' ',
+		       100 * r->cpu_rate * SECOND / now->h.capacity, 100.0 * r->low / now->h.capacity,
+		       100.0 * r->low_left / now->h.capacity, r->admitted_rate, r->rejected_rate, r->dropped_rate,
+		       100 * r->throttled_rate, duration(r->p50), duration(r->p99));
+	}
+}
+
 static void draw(const struct baton_stats *st, const struct look *now, const struct look *before)
 {
 	bool alive = baton_stats_alive(st);
-	int lines, columns, name, line = 4;
-	unsigned i;
+	int lines, columns, name;
 
 	getmaxyx(stdscr, lines, columns);
 	/* What stands beside the name takes so many. */
@@ -259,23 +333,13 @@ static void draw(const struct baton_stats *st, const struct look *now, const str
 		 now->h.capacity ? 100.0 * now->h.low_limit / now->h.capacity : 0, now->rows);
 	if (now->h.tenants_unlisted)
 		printw(" and %llu not listed", (unsigned long long)now->h.tenants_unlisted);
-	attron(A_REVERSE);
-	mvprintw(3, 0, "%-*s %6s %6s %6s %7s %7s %6s %6s %6s %6s", name, "TENANT", "CPU", "LOW", "LEFT", "ADMIT/s",
-		 "REJ/s", "DROP/s", "THRTL", "P50", "P99");
-	attroff(A_REVERSE);
-	for (i = 0; i < now->rows && line < lines - 1; i++, line++) {
-		const struct row *r = &now->row[i];
-
-		move(line, 0);
-		print_name(r->name, name);
-		printw("%c%5.1f%% %5.1f%% %5.1f%% %7.0f %7.0f %6.0f %5.0f%% %6s %6s", r->leaving ? '-' : ' ',
-		       100 * r->cpu_rate * SECOND / now->h.capacity, 100.0 * r->low / now->h.capacity,
-		       100.0 * r->low_left / now->h.capacity, r->admitted_rate, r->rejected_rate, r->dropped_rate,
-		       100 * r->throttled_rate, duration(r->p50), duration(r->p99));
-	}
+	if (show_stacks)
+		draw_stacks(3, lines, columns);
+	else
+		draw_tenants(now, name, lines);
 	attron(A_REVERSE);
 	mvprintw(lines - 1, 0, "%-*.*s", columns - 1, columns - 1,
-		 "q quit  sort: c CPU  r rejected  t throttled  a admitted  w wait  n name");
+		 "q quit  b blocking  sort: c CPU r rejected t throttled a admitted w wait n name");
 	attroff(A_REVERSE);
 	refresh();
 }
@@ -285,7 +349,9 @@ static const char usage[] =
 	"\n"
 	"SERVICE: as it published itself, or the path of its file; without it, the only\n"
 	"one there is. Keys: q quits; c r t a w n sort by CPU, rejected, throttled,\n"
-	"admitted, waiting or name. Percentages are of the capacity.\n";
+	"admitted, waiting or name; b shows where its workers block with a slot that\n"
+	"nobody announced, and back (needs `baton load`, CAP_BPF, CAP_PERFMON).\n"
+	"Percentages are of the capacity.\n";
 
 static int wrong(const char *what, const char *arg)
 {
@@ -354,6 +420,8 @@ int verb_top(int argc, char **argv)
 		for (k = 0; k < sizeof(orders) / sizeof(orders[0]); k++)
 			if (key == orders[k].key)
 				order = &orders[k];
+		if (key == 'b' || key == 'B')
+			want_stacks((pid_t)now->h.pid);
 		/* A key shows at once; what it is compared with stays. */
 		if (key == ERR)
 			turn = !turn;
@@ -366,6 +434,8 @@ int verb_top(int argc, char **argv)
 		free(look[k].row);
 		free(look[k].slot);
 	}
+	stacks_close(stacks);
+	free(no_stacks);
 	baton_stats_close(st);
 	return rc;
 }
