@@ -27,7 +27,8 @@
 struct way {
 	const char *name;
 	void (*open)(unsigned int consumers);
-	void (*close)(void);
+	void (*close)(void);	/* the consumers' waits end */
+	void (*destroy)(void);	/* the consumers have ended */
 	bool (*wait)(unsigned int me, void **item);	/* false: closed */
 	bool (*offer)(void *item);
 	void (*wake_all)(void);
@@ -53,6 +54,11 @@ static void burst_close(void)
 	baton_burst_close(burst);
 }
 
+static void burst_destroy(void)
+{
+	baton_burst_destroy(burst);
+}
+
 static bool burst_wait(unsigned int me, void **item)
 {
 	return !baton_burst_wait(consumer[me], item, BATON_FOREVER);
@@ -69,27 +75,45 @@ static void burst_wake_all(void)
 }
 
 /*
- * The protocol of burst-pool: each receiver has an eventfd and a state; send
- * scans for a receiver that waits, wake_all writes to the eventfds of those that
- * got something, and a receiver polls, then reads.
+ * The protocol of burst-pool, with one eventfd that counts (EFD_SEMAPHORE): an
+ * offer scans for a receiver that waits, wake_all adds the number of items in
+ * one write, which wakes every receiver, and those without an item yield and
+ * poll again until the others have read. eventfd_each is the same with an
+ * eventfd for each receiver: it wakes only those that got something, by a
+ * write for each.
  */
 static struct {
-	_Alignas(64) _Atomic uintptr_t state;	/* 0 busy, 1 waiting, or an item */
+	_Alignas(64) _Atomic uintptr_t state;	/* RECEIVER_..., or an item */
 	int fd;
 	bool given;
 } receiver[MAX_CONSUMERS];
 static unsigned int receivers;
+static bool shared_fd;
+enum { RECEIVER_BUSY, RECEIVER_WAITS, RECEIVER_OVER };
 
-static void eventfd_open(unsigned int consumers)
+static void receivers_open(unsigned int consumers, int flags)
 {
 	unsigned int i;
 
 	receivers = consumers;
+	shared_fd = flags & EFD_SEMAPHORE;
 	for (i = 0; i < consumers; i++) {
-		receiver[i].state = 0;
+		receiver[i].state = RECEIVER_BUSY;
 		receiver[i].given = false;
-		receiver[i].fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		receiver[i].fd = i && shared_fd ? receiver[0].fd : eventfd(0, flags | EFD_NONBLOCK | EFD_CLOEXEC);
+		if (receiver[i].fd < 0)
+			abort();
 	}
+}
+
+static void eventfd_open(unsigned int consumers)
+{
+	receivers_open(consumers, EFD_SEMAPHORE);
+}
+
+static void eventfd_each_open(unsigned int consumers)
+{
+	receivers_open(consumers, 0);
 }
 
 static void eventfd_close(void)
@@ -97,28 +121,39 @@ static void eventfd_close(void)
 	unsigned int i;
 
 	for (i = 0; i < receivers; i++) {
-		atomic_store(&receiver[i].state, 2);
+		atomic_store(&receiver[i].state, RECEIVER_OVER);
 		eventfd_write(receiver[i].fd, 1);
 	}
+}
+
+static void eventfd_destroy(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < (shared_fd ? 1 : receivers); i++)
+		close(receiver[i].fd);
 }
 
 static bool eventfd_wait(unsigned int me, void **item)
 {
 	struct pollfd p = { .fd = receiver[me].fd, .events = POLLIN };
 	eventfd_t n;
-	uintptr_t x = 0;
+	uintptr_t x = RECEIVER_BUSY;
 
-	if (!atomic_compare_exchange_strong(&receiver[me].state, &x, 1))
+	if (!atomic_compare_exchange_strong(&receiver[me].state, &x, RECEIVER_WAITS))
 		return false;
-	while (poll(&p, 1, -1) != 1 || eventfd_read(receiver[me].fd, &n))
-		;
-	x = atomic_exchange(&receiver[me].state, 0);
-	if (x == 2) {
-		atomic_store(&receiver[me].state, 2);
-		return false;
+	for (;;) {
+		if (poll(&p, 1, -1) != 1)
+			continue;
+		x = atomic_load(&receiver[me].state);
+		if (x == RECEIVER_OVER)
+			return false;
+		if (x != RECEIVER_WAITS && !eventfd_read(receiver[me].fd, &n))
+			break;
+		sched_yield();
 	}
 	*item = (void *)x;
-	return true;
+	return atomic_compare_exchange_strong(&receiver[me].state, &x, RECEIVER_BUSY);
 }
 
 static bool eventfd_offer(void *item)
@@ -127,8 +162,8 @@ static bool eventfd_offer(void *item)
 	uintptr_t x;
 
 	for (i = 0; i < receivers; i++) {
-		x = 1;
-		if (atomic_load(&receiver[i].state) == 1 &&
+		x = RECEIVER_WAITS;
+		if (atomic_load(&receiver[i].state) == RECEIVER_WAITS &&
 		    atomic_compare_exchange_strong(&receiver[i].state, &x, (uintptr_t)item)) {
 			receiver[i].given = true;
 			return true;
@@ -139,20 +174,27 @@ static bool eventfd_offer(void *item)
 
 static void eventfd_wake_all(void)
 {
+	eventfd_t given = 0;
 	unsigned int i;
 
 	for (i = 0; i < receivers; i++) {
 		if (!receiver[i].given)
 			continue;
 		receiver[i].given = false;
-		eventfd_write(receiver[i].fd, 1);
+		given++;
+		if (!shared_fd)
+			eventfd_write(receiver[i].fd, 1);
 	}
+	if (shared_fd && given)
+		eventfd_write(receiver[0].fd, given);
 }
 
+/* Each eventfd way comes before the one of burst that is compared with it. */
 static const struct way ways[] = {
-	{ "eventfd", eventfd_open, eventfd_close, eventfd_wait, eventfd_offer, eventfd_wake_all, false },
-	{ "burst", burst_open, burst_close, burst_wait, burst_offer, burst_wake_all, false },
-	{ "burst_each", burst_open, burst_close, burst_wait, burst_offer, burst_wake_all, true },
+	{ "eventfd", eventfd_open, eventfd_close, eventfd_destroy, eventfd_wait, eventfd_offer, eventfd_wake_all, false },
+	{ "burst", burst_open, burst_close, burst_destroy, burst_wait, burst_offer, burst_wake_all, false },
+	{ "eventfd_each", eventfd_each_open, eventfd_close, eventfd_destroy, eventfd_wait, eventfd_offer, eventfd_wake_all, true },
+	{ "burst_each", burst_open, burst_close, burst_destroy, burst_wait, burst_offer, burst_wake_all, true },
 };
 #define WAYS (sizeof(ways) / sizeof(*ways))
 
@@ -169,7 +211,7 @@ static void *burst_consumer(void *arg)
 		received[(uintptr_t)x / 16] = peer_now();
 		atomic_fetch_add(&received_nr, 1);
 	}
-	if (way != &ways[0])
+	if (way->open == burst_open)
 		baton_burst_leave(consumer[me]);
 	return NULL;
 }
@@ -209,10 +251,7 @@ static size_t bursts(const struct way *w, unsigned int n, unsigned int m, size_t
 	w->close();
 	for (k = 0; k < m; k++)
 		pthread_join(t[k], NULL);
-	if (w != &ways[0])
-		baton_burst_destroy(burst);
-	for (k = 0; w == &ways[0] && k < m; k++)
-		close(receiver[k].fd);
+	w->destroy();
 	return at;
 }
 
@@ -256,10 +295,10 @@ static void bench_bursts(const struct bench *b)
 				n[w] += got;
 				p50[w][r] = x.p50;
 				p99[w][r] = x.p99;
-				/* The first way is what the others are compared with. */
-				if (w) {
-					p50[w][r] /= p50[0][r];
-					p99[w][r] /= p99[0][r];
+				/* Against the same with eventfds, which came just before. */
+				if (w % 2) {
+					p50[w][r] /= p50[w - 1][r];
+					p99[w][r] /= p99[w - 1][r];
 				}
 			}
 		}
@@ -268,16 +307,16 @@ static void bench_bursts(const struct bench *b)
 
 			snprintf(name[w], sizeof(name[w]), "%s_%u_%u", ways[w].name, nm[i][0], nm[i][1]);
 			x = quantiles(name[w], ns[w], n[w]);
-			if (w) {
-				x.baseline = name[0];
+			if (w % 2) {
+				x.baseline = name[w - 1];
 				x.ratio = bench_median(p50[w], BURST_ROUNDS);
 			}
 			bench_put(b, &x);
-			if (!w)
+			if (w % 2 == 0)
 				continue;
 			snprintf(also, sizeof(also), "%s_p99", name[w]);
 			x = (struct bench_result){ .name = also, .unit = "ns", .n = n[w], .value = x.p99,
-						   .baseline = name[0], .ratio = bench_median(p99[w], BURST_ROUNDS) };
+						   .baseline = name[w - 1], .ratio = bench_median(p99[w], BURST_ROUNDS) };
 			bench_put(b, &x);
 		}
 	}
