@@ -12,7 +12,7 @@ in_vm() {
 }
 hook=
 grep -q 'sched-Add-a-BPF-hook' "$TOP/kernel-patch/series" && hook=y
-for t in places lost sched; do
+for t in places lost sched stacks; do
 	check "$t, tracepoints" in_vm $t tracepoints
 	[ -z "$hook" ] || check "$t, the kernel's hook" in_vm $t hook
 done
