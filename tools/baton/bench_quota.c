@@ -621,6 +621,35 @@ static void switches(const void *arg)
 	_exit(0);
 }
 
+static void error_row(const char *name, double value, unsigned long n, const char *skipped)
+{
+	struct bench_result r = { .name = name, .unit = "%", .value = value, .n = n, .skipped = skipped };
+
+	bench_put(&quota_bench, &r);
+}
+
+/* What was too much is of all windows, however busy the machine. */
+static void error_rows(void)
+{
+	const struct quota_errors *e = &quota_out->error;
+	double disturbed = 100.0 * (e->windows - e->calm) / e->windows;
+	char why[120];
+	const char *skipped = NULL;
+
+	if (e->calm < e->windows / 10) {
+		snprintf(why, sizeof(why), "others had %.1f%% of the CPUs while tasks wanted them, in %.0f%% of all seconds", e->taken,
+			 disturbed);
+		skipped = why;
+	}
+	error_row("error_sliding_worst", e->sliding, e->calm, skipped);
+	error_row("error_aligned_worst", e->aligned, e->calm, skipped);
+	error_row("error_sliding_worst_of_all", e->sliding_all, e->windows, NULL);
+	error_row("error_over_worst_of_all", e->over, e->windows, NULL);
+	error_row("error_over_beyond_checkpoint", e->beyond, e->windows, NULL);
+	error_row("error_taken_by_others", e->taken, e->windows, NULL);
+	error_row("error_disturbed_windows", disturbed, e->windows, NULL);
+}
+
 static void row(const char *name, const char *unit, void (*fn)(const void *), const void *arg, const char *baseline)
 {
 	struct bench_result r = { .name = name, .unit = unit, .baseline = baseline };
@@ -642,18 +671,11 @@ static void row(const char *name, const char *unit, void (*fn)(const void *), co
 	}
 	if (system)
 		quota_error_clean_up(*system);
-	bench_put(&quota_bench, &r);
-	if (system && *system == QUOTA_BOUND && !r.skipped) {
-		r.name = "error_sliding_worst_of_all";
-		r.value = quota_out->p99;
+	if (!system || *system != QUOTA_BOUND || r.skipped) {
 		bench_put(&quota_bench, &r);
-		r.name = "error_over_worst_of_all";
-		r.value = quota_out->p999;
-		bench_put(&quota_bench, &r);
-		r.name = "error_aligned_worst";
-		r.value = quota_out->p50;
-		bench_put(&quota_bench, &r);
+		return;
 	}
+	error_rows();
 }
 
 int bench_quota(int argc, char **argv)

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "quota_windows.h"
+
 #define MS 1000000ULL
 #define SECOND 1000000000ULL
 #define PARTS 5
@@ -19,6 +21,7 @@ struct baton_tenant;
 struct quota_out {
 	double value, p50, p99, p999, ratio;
 	double total, total50, total99, total999;	/* isolation: until it was answered */
+	struct quota_errors error;
 	unsigned long n;
 	char why_not[200];
 };
@@ -34,7 +37,7 @@ void quota_sleep_to(uint64_t t);
 
 /* Measurements of bench_quota_error.c. */
 enum quota_system { QUOTA_UNBOUND, QUOTA_BOUND, QUOTA_CPUMAX };
-/* value: the row; p50 aligned, p99 worst of all, p999 worst over. arg: enum quota_system *. */
+/* arg: enum quota_system *. */
 void quota_error(const void *arg);
 /* Before and after, in the process that prints; NULL, or why it cannot be. */
 const char *quota_error_prepare(enum quota_system system);

@@ -31,36 +31,45 @@ static void spin(void *arg)
 /*
  * What each tenant used is what the kernel counted for its threads: the ledger
  * cannot be its own judge, and knows of a task that runs only since when it has its
- * slot. All clocks are read each 5 ms, on time to some us (a reading that was late
- * is not used), so two of them are exactly one second apart: in a longer window
- * more may be used than its length times the quota, as it may be used at once.
- *
- * Any window counts. The worst of each of five parts, and of those the median:
- * what a burst of other work on this machine takes away is an error of this
- * machine. The worst of all is shown beside it.
+ * slot. All clocks are read each 5 ms, on time to some us (else that reading is not
+ * used), so two of them are one second apart: in a longer window more may be used
+ * than its length times the quota, as it may be used at once. What becomes of
+ * the readings: quota_windows.h.
  */
 #define TENANTS 5
 #define STEP (5 * MS)
-#define POINTS 4000
+/* 20 s; and as often again, up to three times, where too few windows were calm. */
+#define ROUND 4000
+#define POINTS (3 * ROUND)
 #define TASKS_MAX 128
+/* A reading takes so long for each CPU, and is late by no more. */
+#define EACH 2000
 #define LATE 20000
+/* Taken from each slot in a second; and gaps that count. */
+#define CALM 1000000
+#define GAP 100000
+#define MARK 200000
 
 static struct {
 	clockid_t clock[TASKS_MAX];
 	_Atomic unsigned n;
 } used_by[TENANTS];
+static struct quota_seen *seen[TENANTS][TASKS_MAX];
 
-static void note_clock(size_t tenant)
+static unsigned note_clock(size_t tenant)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	clockid_t c;
+	unsigned n;
 
 	pthread_getcpuclockid(pthread_self(), &c);
 	/* It is counted once it is there. */
 	pthread_mutex_lock(&lock);
-	used_by[tenant].clock[used_by[tenant].n] = c;
+	n = used_by[tenant].n;
+	used_by[tenant].clock[n] = c;
 	used_by[tenant].n++;
 	pthread_mutex_unlock(&lock);
+	return n;
 }
 
 static void hog(void *arg)
@@ -69,24 +78,75 @@ static void hog(void *arg)
 	spin(NULL);
 }
 
-/* Of a tenant, at this time; false: not on time. */
-static bool used_at(unsigned tenant, uint64_t t, uint64_t *cpu)
-{
-	struct timespec ts;
-	unsigned i;
+/* What a task knows of itself, now and then: what it lacks since is a gap. */
+struct mark {
+	uint64_t at, cpu;
+	long slept;
+};
 
-	*cpu = 0;
-	for (i = 0; i < used_by[tenant].n; i++) {
-		clock_gettime(used_by[tenant].clock[i], &ts);
-		*cpu += (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec;
-	}
-	return baton_clock_now() - t <= LATE;
+static void take_mark(struct mark *m)
+{
+	struct rusage use;
+
+	getrusage(RUSAGE_THREAD, &use);
+	m->slept = use.ru_nvcsw;
+	m->cpu = quota_thread_cpu();
+	m->at = baton_clock_now();
 }
 
-static void raise_to(double *worst, double error)
+static void note_gap(struct quota_seen *me, const struct mark *before, const struct mark *now, uint64_t from, uint64_t to)
 {
-	if (error > *worst)
-		*worst = error;
+	uint64_t cpu = now->cpu - before->cpu, ran = from - before->at;
+
+	/* One that slept was stopped by the scheduler: nobody else took that. */
+	if (me->n < QUOTA_GAPS)
+		me->gap[me->n++] = (struct quota_gap){
+			.at = to, .time = now->slept == before->slept ? to - from : 0, .cpu = cpu > ran ? cpu - ran : 0,
+		};
+}
+
+static void watches(void *arg)
+{
+	struct quota_seen *me = seen[(size_t)arg][note_clock((size_t)arg)];
+	struct mark mark, now;
+	uint64_t last, t;
+	unsigned i;
+
+	take_mark(&mark);
+	for (last = mark.at; !over; last = t) {
+		/* Most of its time it is not in the library. */
+		for (i = 0; i < 16; i++, last = t) {
+			t = baton_clock_now();
+			if (t - last < GAP && t - mark.at < MARK)
+				continue;
+			take_mark(&now);
+			if (t - last >= GAP)
+				note_gap(me, &mark, &now, last, t);
+			mark = now;
+			t = now.at;
+		}
+		if (baton_checkpoint())
+			return;
+		t = baton_clock_now();
+		/* It was away: the scheduler's doing. */
+		if (t - last > GAP / 10) {
+			take_mark(&mark);
+			t = mark.at;
+		}
+	}
+}
+
+static uint64_t cpu_of(unsigned tenant)
+{
+	struct timespec ts;
+	uint64_t cpu = 0;
+	unsigned i;
+
+	for (i = 0; i < used_by[tenant].n; i++) {
+		clock_gettime(used_by[tenant].clock[i], &ts);
+		cpu += (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec;
+	}
+	return cpu;
 }
 
 static const unsigned ppm[TENANTS] = { 10000, 50000, 100000, 200000, 300000 };
@@ -131,7 +191,7 @@ static void start_threads(void)
 
 static void start_tenants(bool bind)
 {
-	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_TOLERANT, .fn = hog };
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_TOLERANT, .fn = watches };
 	struct baton_sched_opts so = { .sz = sizeof(so), .bind = bind };
 	struct baton_tenant_opts to = { .sz = sizeof(to) };
 	struct baton_tenant *t;
@@ -151,11 +211,12 @@ static void start_tenants(bool bind)
 	}
 }
 
+static uint64_t cpu[TENANTS][POINTS], at[TENANTS][POINTS];
+
 /* Used in the last second, in % of what was bought, at each time that was measured. */
-static void plot(enum quota_system system, uint64_t cpu[TENANTS][POINTS], bool good[TENANTS][POINTS], unsigned n)
+static void plot(enum quota_system system, const struct quota_windows *w, const uint64_t *taken)
 {
 	static const char *const names[] = { "unbound", "baton", "cpumax" };
-	const unsigned second = SECOND / STEP;
 	const char *dir = getenv("BATON_QUOTA_PLOT");
 	char name[512];
 	unsigned x, i;
@@ -167,73 +228,79 @@ static void plot(enum quota_system system, uint64_t cpu[TENANTS][POINTS], bool g
 	f = fopen(name, "w");
 	if (!f)
 		quota_cannot("cannot write %s", name);
-	for (x = second; x < n; x++) {
-		fprintf(f, "%.3f", (double)x / second);
+	for (x = w->second; x < w->points; x++) {
+		fprintf(f, "%.3f", (double)x / w->second);
 		for (i = 0; i < TENANTS; i++)
-			if (good[i][x] && good[i][x - second])
-				fprintf(f, " %.3f", 100 * (double)(cpu[i][x] - cpu[i][x - second]) /
-						    (1000.0 * quota_cpus * ppm[i]));
+			if (at[i][x] && at[i][x - w->second])
+				fprintf(f, " %.3f", 100 * (double)(cpu[i][x] - cpu[i][x - w->second]) / (double)w->bought[i]);
 			else
 				fprintf(f, " nan");
-		fprintf(f, "\n");
+		fprintf(f, " %.3f\n", 100 * (double)(taken[x] - taken[x - w->second]) / (double)(quota_cpus * SECOND));
 	}
 	fclose(f);
+}
+
+/* The clocks of one tenant after the other, at the same time in each step. */
+static void read_clocks(uint64_t now, unsigned x)
+{
+	uint64_t t;
+	unsigned i;
+
+	for (i = 0; i < TENANTS; i++, now += EACH * quota_cpus) {
+		do
+			t = baton_clock_now();
+		while (t < now);
+		cpu[i][x] = cpu_of(i);
+		at[i][x] = baton_clock_now() - now < EACH * quota_cpus + LATE ? t : 0;
+	}
 }
 
 void quota_error(const void *arg)
 {
 	const enum quota_system system = *(const enum quota_system *)arg;
-	static uint64_t cpu[TENANTS][POINTS];
-	static bool good[TENANTS][POINTS];
-	double over_worst = 0, sliding_worst = 0, aligned_worst = 0, part[PARTS] = { 0 };
-	const unsigned n = quota_bench.quick ? 4 * SECOND / STEP : POINTS, second = SECOND / STEP;
-	unsigned i, x, windows = 0;
-	uint64_t begin, now;
+	static uint64_t bought[TENANTS], taken[POINTS];
+	struct quota_windows w = {
+		.tenants = TENANTS, .tasks = TASKS_MAX, .slots = quota_cpus, .room = POINTS, .second = SECOND / STEP,
+		.step = STEP, .calm = (uint64_t)CALM * quota_cpus, .bought = bought, .at = at[0], .cpu = cpu[0],
+		.seen = system == QUOTA_CPUMAX ? NULL : seen[0],
+	};
+	const unsigned round = quota_bench.quick ? 4 * SECOND / STEP : ROUND;
+	struct quota_errors e;
+	unsigned i, k, x;
 
 	if (quota_cpus > TASKS_MAX / 2)
 		quota_cannot("not made for %u CPUs", quota_cpus);
+	for (i = 0; i < TENANTS; i++) {
+		bought[i] = (uint64_t)quota_cpus * 1000 * ppm[i];
+		for (k = 0; k < 2 * quota_cpus; k++) {
+			seen[i][k] = calloc(1, sizeof(*seen[i][k]));
+			if (!seen[i][k])
+				quota_cannot("no memory");
+		}
+	}
 	if (system == QUOTA_CPUMAX)
 		start_threads();
 	else
 		start_tenants(system == QUOTA_BOUND);
 	setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
 	prctl(PR_SET_TIMERSLACK, 1);
-	begin = baton_clock_now() + STEP;
-	for (x = 0; x < n; x++) {
-		now = begin + x * STEP;
-		quota_sleep_to(now - 50000);
-		for (i = 0; i < TENANTS; i++) {
-			/* One after the other, each at the same time of each step. */
-			while (baton_clock_now() < now + i * LATE)
-				;
-			good[i][x] = used_at(i, now + i * LATE, &cpu[i][x]);
-		}
+	w.begin = baton_clock_now() + STEP;
+	for (x = 0; x < POINTS; x++) {
+		quota_sleep_to(w.begin + x * STEP - 30000);
+		read_clocks(w.begin + x * STEP, x);
+		if ((x + 1) % round)
+			continue;
+		w.points = x + 1;
+		quota_windows(&w, taken, &e);
+		if (quota_bench.quick || e.calm >= e.windows / 4)
+			break;
 	}
-	plot(system, cpu, good, n);
-	/* The first second fills the window. */
-	for (x = second + second / 2; x + second < n; x++) {
-		for (i = 0; i < TENANTS; i++) {
-			double quota = (double)quota_cpus * 1000 * ppm[i], error;
-
-			if (!good[i][x] || !good[i][x + second])
-				continue;
-			windows++;
-			error = 100 * ((double)(cpu[i][x + second] - cpu[i][x]) / quota - 1);
-			raise_to(&over_worst, error);
-			error = fabs(error);
-			raise_to(&sliding_worst, error);
-			raise_to(&part[(uint64_t)x * PARTS / n], error);
-			if (x % second == 0)
-				raise_to(&aligned_worst, error);
-		}
-	}
-	if (windows < 10 * TENANTS)
-		quota_cannot("only %u windows were measured on time: the machine is too busy", windows);
-	quota_out->value = bench_median(part, PARTS);
-	quota_out->p99 = sliding_worst;
-	quota_out->p999 = over_worst;
-	quota_out->p50 = aligned_worst;
-	quota_out->n = windows;
+	plot(system, &w, taken);
+	if (e.windows < 10 * TENANTS)
+		quota_cannot("only %u windows were measured on time: the machine is too busy", e.windows);
+	quota_out->value = system == QUOTA_CPUMAX ? bench_median(e.part, QUOTA_PARTS) : e.sliding;
+	quota_out->n = system == QUOTA_CPUMAX ? e.windows : e.calm;
+	quota_out->error = e;
 	_exit(0);
 }
 
@@ -276,7 +343,7 @@ void quota_attribution(const void *arg)
 		double error;
 
 		baton_tenant_stats(t[i], &st, sizeof(st));
-		used_at(i, 0, &kernel);
+		kernel = cpu_of(i);
 		error = 100 * fabs((double)st.cpu[BATON_TIER_HIGH] / (double)kernel - 1);
 		quota_out->n += st.admitted;
 		if (error > quota_out->value)
