@@ -5,9 +5,8 @@
 #include <baton/base.h>
 
 #include <errno.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "birth.h"
 #include "clock.h"
 #include "futex.h"
 
@@ -23,25 +22,15 @@ uint64_t baton_clock_now(void)
 
 int baton_thread_hurry(void)
 {
-	/* struct sched_attr, as it was first: the kernel's header and libc's exclude each other. */
-	struct {
-		uint32_t size, policy;
-		uint64_t flags;
-		int32_t nice;
-		uint32_t priority;
-		uint64_t runtime, deadline, period;
-	} attr = { .size = sizeof(attr) };
-	int err = 0, saved = errno;
+	struct btn_sched_attr attr;
+	int saved = errno, err = btn_sched_attr_get(&attr);
 
 	/* What it has else, nice above all, it keeps. */
-	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0)) {
-		err = -errno;
-	} else if (attr.policy) {
+	if (!err && attr.policy) {
 		err = -EINVAL;
-	} else {
+	} else if (!err) {
 		attr.runtime = 100000;
-		if (syscall(SYS_sched_setattr, 0, &attr, 0))
-			err = -errno;
+		err = btn_sched_attr_set(&attr);
 	}
 	errno = saved;
 	return err;

@@ -16,6 +16,7 @@
 #include <baton/sched.h>
 
 #include "atomic.h"
+#include "birth.h"
 #include "clock.h"
 #include "core.h"
 #include "detect.h"
@@ -174,6 +175,7 @@ struct baton_sched {
 	uint64_t monitor_due, retry_at;
 	uint64_t now;			/* when the lock was taken */
 	size_t stack_size;
+	struct btn_birth birth;		/* of each worker */
 	int *cpus;			/* by slot, where workers are bound to CPUs; or NULL */
 	int stop_signal;		/* of BATON_RESCUE_STOP; 0: _DEMOTE */
 	bool stopping;

@@ -391,6 +391,10 @@ static void *worker_main(void *arg)
 	struct btn_worker *w = arg;
 
 	btn_self = w;
+	/* One that has to stay SCHED_IDLE ends with its task, as if demoted itself. */
+	w->demoted = !btn_birth_become(&w->s->birth);
+	if (!w->s->cpus)
+		btn_birth_cpus(w->s->monitor);
 	btn_rescue_thread(w->s);
 	btn_sched_enter(w);
 	btn_lock_acquire(&w->s->lock);

@@ -574,6 +574,89 @@ TEST(rescue_demote)
 	rescue(BATON_RESCUE_DEMOTE);
 }
 
+/* What a worker's thread has of whoever made it. */
+static struct born {
+	int policy, nice, cpus;
+	bool blocked;
+} born[4];
+
+static void tells(void *arg)
+{
+	struct born *b = arg;
+	cpu_set_t cpus;
+	sigset_t set;
+
+	b->policy = sched_getscheduler(0);
+	b->nice = getpriority(PRIO_PROCESS, 0);
+	b->cpus = sched_getaffinity(0, sizeof(cpus), &cpus) ? -1 : CPU_COUNT(&cpus);
+	pthread_sigmask(SIG_SETMASK, NULL, &set);
+	b->blocked = sigismember(&set, SIGUSR1);
+}
+
+/* A thread that is less than others in each respect. */
+static void *pinned(void *arg)
+{
+	struct sched_param p = { 0 };
+	cpu_set_t set;
+	sigset_t all;
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = tells, .arg = &born[0] };
+	struct baton_request *r;
+	int cpu;
+
+	CHECK_ANY(!sched_getaffinity(0, sizeof(set), &set));
+	for (cpu = 0; !CPU_ISSET(cpu, &set); cpu++)
+		;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	CHECK_ANY(!sched_setaffinity(0, sizeof(set), &set));
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	CHECK_ANY(!sched_setscheduler(0, SCHED_BATCH, &p));
+	CHECK_ANY(!baton_submit(tenant, &o, &r));
+	CHECK_ANY(!baton_request_wait(r));
+	baton_request_put(r);
+	return NULL;
+}
+
+static void asks_and_joins(void *arg)
+{
+	struct baton_task *t;
+
+	CHECK_ANY(!baton_task_spawn(&t, tells, &born[1]));
+	baton_task_join(t);
+}
+
+/* Workers are alike, whoever made them: a pinned thread, another worker, the monitor. */
+TEST(born_alike)
+{
+	struct born mine;
+	struct baton_request *r;
+	pthread_t t;
+	int i;
+
+	tells(&mine);
+	open_sched(1, 0);
+	CHECK_EQ(pthread_create(&t, NULL, pinned, NULL), 0);
+	pthread_join(t, NULL);
+	run(asks_and_joins, NULL);
+	end_sched(s);
+	/* No worker is idle, and the one that there is does not let go. */
+	open_sched(1, 0);
+	most = 0;
+	ask(&r, spins, NULL);
+	run(tells, &born[2]);
+	most = 1;
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+	for (i = 0; i < 3; i++) {
+		CHECK_EQ(born[i].policy, mine.policy);
+		CHECK_EQ(born[i].nice, mine.nice);
+		CHECK_EQ(born[i].cpus, mine.cpus);
+		CHECK_EQ(born[i].blocked, mine.blocked);
+	}
+	end_sched(s);
+}
+
 #ifdef BTN_INJECT
 static const char *fail_point;
 static int fail_every, seen;

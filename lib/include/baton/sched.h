@@ -126,7 +126,9 @@ struct baton_sched_opts {
  * @out: where it is put; set to NULL on an error
  * @opts: or NULL for all defaults; copied
  *
- * Any thread. Starts one thread, the monitor.
+ * Any thread. Starts one thread, the monitor. Workers, whichever thread makes them,
+ * have the caller's scheduling policy, nice value, CPUs, timer slack and blocked
+ * signals (but for @opts->rescue_signal, which they take).
  *
  * Returns 0; -EINVAL: opts->sz is not this header's, a policy that there is
  * not, fewer than two tiers or more than 8, more than 700000 ppm of
