@@ -78,13 +78,7 @@
  * still have seen the old one.
  */
 #include "detect_bpf.h"
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, __u64);
-} baton_workers SEC(".maps");
+#include "workers_bpf.h"
 
 /* The cell of a thread that joined, and where it is; NULL: it did not, or its session ended. */
 static __always_inline struct baton_cell *its_cell(struct task_struct *p, __u64 *worker, void **cells)

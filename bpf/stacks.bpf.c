@@ -10,11 +10,14 @@
  * is one that blocked unannounced. With the hook it can be preempted then,
  * too, and be seen twice: the cell's count of blocks tells.
  *
+ * Its baton_workers is that of the tracepoints' programs, or stays empty.
+ *
  * Nothing here allocates, as it runs with the run queue's lock: all maps are
  * filled beforehand.
  */
 #include "detect_bpf.h"
 #include "stacks.h"
+#include "workers_bpf.h"
 
 /* Whose: workers of this one. */
 const volatile __u32 session;
@@ -29,14 +32,6 @@ struct block_hook {
 struct task_struct___hook {
 	struct block_hook *block_hook;
 } __attribute__((preserve_access_index));
-
-/* The same as the tracepoints' programs; with the hook, one that stays empty. */
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, __u64);
-} baton_workers SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
