@@ -52,6 +52,13 @@ no_btf() {
 	expect_rc 1 unshare -m sh -c "mount -t tmpfs tmpfs /sys/kernel/btf && exec '$baton' load ${at[*]}"
 	expect_says 'no BTF .*CONFIG_DEBUG_INFO_BTF=y'
 }
+locked_down() {
+	echo 'none integrity [confidentiality]' >"$tap_dir/lockdown"
+	expect_rc 1 unshare -m sh -c "mount -t tmpfs tmpfs /sys/kernel/security && cp '$tap_dir/lockdown' /sys/kernel/security/ &&
+		exec '$O/selftests/bpf/deny' '$baton' load ${at[*]}"
+	expect_says 'the kernel is locked down .confidentiality.; boot with lockdown=none'
+	expect test ! -e "$pins"
+}
 old_kernel() {
 	expect_rc 1 setarch --uname-2.6 "$baton" load "${at[@]}"
 	expect_says 'this kernel is 2\.6.*need Linux 6\.0'
@@ -128,7 +135,7 @@ a_service() {
 	expect_says 'not seen: `baton load` does not run here'
 }
 
-for t in wrong_words no_capability no_btf old_kernel no_hook no_bpf_fs nothing_loaded names another_version serves a_service; do
+for t in wrong_words no_capability no_btf locked_down old_kernel no_hook no_bpf_fs nothing_loaded names another_version serves a_service; do
 	check $t $t
 done
 finish

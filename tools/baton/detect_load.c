@@ -479,6 +479,8 @@ int detect_load(struct detect *d, const char *pins, const struct detect_knobs *k
 		else
 			snprintf(d->how, sizeof(d->how), "tracepoints, as Linux %.40s has no sched_block_ops", u.release);
 	}
+	if (err)
+		rmdir(pins);
 	return err ? err : open_pins(d);
 }
 
