@@ -10,41 +10,49 @@
 
 /*
  * fsync takes milliseconds, in which the CPU should be somebody else's: the
- * files' method for it is replaced by one that says so.
+ * files' method for it is replaced by one that says so. SQLite has several sets
+ * of methods: a log's file is not locked, and has another than its database.
  */
+#define METHOD_SETS 8
+
 static sqlite3_vfs vfs;
 static int (*real_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
-static sqlite3_io_methods methods;
-static const sqlite3_io_methods *real_methods;
-static int (*real_sync)(sqlite3_file *, int);
-static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+/* Filled from the first on, with the lock; sync_away() sees its own, written before. */
+static struct {
+	const sqlite3_io_methods *real;
+	sqlite3_io_methods ours;
+} sets[METHOD_SETS];
+static pthread_mutex_t sets_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int sync_away(sqlite3_file *f, int flags)
 {
-	int rc;
+	int rc, i = 0;
 
+	while (f->pMethods != &sets[i].ours)
+		i++;
 	baton_blocking_begin();
-	rc = real_sync(f, flags);
+	rc = sets[i].real->xSync(f, flags);
 	baton_blocking_end();
 	return rc;
 }
 
 static int open_file(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *out)
 {
-	int rc = real_open(v, name, f, flags, out);
+	int rc = real_open(v, name, f, flags, out), i;
 
 	if (rc || !f->pMethods)
 		return rc;
-	pthread_mutex_lock(&once);
-	if (!real_methods) {
-		real_methods = f->pMethods;
-		real_sync = f->pMethods->xSync;
-		methods = *f->pMethods;
-		methods.xSync = sync_away;
+	pthread_mutex_lock(&sets_lock);
+	for (i = 0; i < METHOD_SETS && sets[i].real && sets[i].real != f->pMethods; i++)
+		;
+	if (i < METHOD_SETS && !sets[i].real) {
+		sets[i].ours = *f->pMethods;
+		sets[i].ours.xSync = sync_away;
+		sets[i].real = f->pMethods;
 	}
-	if (f->pMethods == real_methods)
-		f->pMethods = &methods;
-	pthread_mutex_unlock(&once);
+	if (i < METHOD_SETS)
+		f->pMethods = &sets[i].ours;
+	pthread_mutex_unlock(&sets_lock);
 	return 0;
 }
 
