@@ -240,6 +240,12 @@ static const char *kernel_name(struct stacks *s, int id)
 	return "?";
 }
 
+/* No: whoever was followed as a frame pointer is none, and what it led to no stack. */
+static bool is_code(uint64_t ip)
+{
+	return ip >= 0x10000 && !(ip >> 56);
+}
+
 /* Looked up once: what is mapped there by then is all that can be known. */
 static char **user_names(struct stacks *s, int id)
 {
@@ -251,7 +257,7 @@ static char **user_names(struct stacks *s, int id)
 	if (s->names[id] || bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.baton_stacks), &id, ip))
 		return s->names[id];
 	s->names[id] = calloc(STACKS_FRAMES, sizeof(*s->names[id]));
-	for (i = 0; s->names[id] && i < STACKS_FRAMES && ip[i]; i++)
+	for (i = 0; s->names[id] && i < STACKS_FRAMES && is_code(ip[i]); i++)
 		s->names[id][i] = symbols_user(s->symbols, ip[i], i);
 	return s->names[id];
 }

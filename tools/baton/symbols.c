@@ -117,6 +117,7 @@ static char *describe(Dwfl *dwfl, uint64_t address, bool call)
 	uint64_t at = call ? address - 1 : address;
 	Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, at) : NULL;
 	const char *file, *function, *source;
+	Dwarf_Addr start, end;
 	Dwfl_Line *line;
 	GElf_Off offset;
 	GElf_Sym symbol;
@@ -125,7 +126,10 @@ static char *describe(Dwfl *dwfl, uint64_t address, bool call)
 
 	if (!module)
 		return NULL;
-	file = base_name(dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, NULL));
+	file = base_name(dwfl_module_info(module, NULL, &start, &end, NULL, NULL, NULL, NULL));
+	/* It may also be the one before. */
+	if (at < start || at >= end)
+		return NULL;
 	function = dwfl_module_addrinfo(module, at, &offset, &symbol, NULL, NULL, NULL);
 	line = dwfl_module_getsrc(module, at);
 	source = line ? base_name(dwfl_lineinfo(line, NULL, &nr, NULL, NULL, NULL)) : NULL;
