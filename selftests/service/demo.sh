@@ -9,15 +9,23 @@ export DEMO_DIR=$tap_dir/demo
 nothing_left() {
 	expect [ -z "$(pgrep -f -- "$DEMO_DIR")" ]
 }
+# Each tenant was served in each phase that it was in.
+all_served() {
+	local n
+	for n in paying:3 tolerant:2 batch:2 hostile:2; do
+		[ "$(grep -Ec "^  ${n%:*} +[0-9,.]*[1-9]" "$tap_dir/run")" -eq "${n#*:}" ] || return 1
+	done
+}
 table_and_picture() {
-	local phase n
-	DEMO_SECONDS=2 expect_rc 0 "$TOP/tools/demo"
+	local phase seconds
+	# On a machine with other things to do, who bought least may need longer.
+	for seconds in 2 6 18; do
+		DEMO_SECONDS=$seconds expect_rc 0 "$TOP/tools/demo"
+		! all_served || break
+	done
+	expect all_served
 	for phase in 'the paying tenant alone' 'everybody, quotas off' 'everybody, quotas on'; do
 		expect_says "^$phase\$"
-	done
-	# Each tenant was served in each phase that it was in.
-	for n in paying:3 tolerant:2 batch:2 hostile:2; do
-		expect [ "$(grep -Ec "^  ${n%:*} +[0-9,.]*[1-9]" "$tap_dir/run")" -eq "${n#*:}" ]
 	done
 	expect_says "^With hostile neighbours the paying tenant's p99 is [0-9.]+ ms without quotas"
 	expect [ "$(head -c 4 "$DEMO_DIR/demo.png" | tail -c 3)" = PNG ]
