@@ -35,7 +35,7 @@ static void finish(struct btn_core *c, struct btn_request *r, int result)
 /* To a request, for whoever traces. */
 static void happened(const struct btn_core *c, uint64_t now, const struct btn_request *r, unsigned type)
 {
-	btn_trace(&c->page, c->slots, now, type, r->class, 0, r->tenant->stats, r->info.number, NULL);
+	btn_trace(&c->page, c->room, now, type, r->class, 0, r->tenant->stats, r->info.number, NULL);
 	BTN_PROBE4(request, type, btn_stat_get(&r->tenant->stats->id), r->info.number, r->class);
 }
 
@@ -149,7 +149,7 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
 		return;
 	}
 	r->told = why;
-	for (i = 0; i < c->slots; i++)
+	for (i = 0; i < c->span; i++)
 		if (c->run[i].task && c->run[i].task->req == r)
 			btn_core_poke_slot(c, i);
 }
@@ -189,7 +189,7 @@ void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, in
 		btn_account_refund(a, now, since, cpu);
 	/* What is charged without a slot is not charged to these. */
 	if (in >= 0) {
-		if (recent && tier->metered)
+		if (recent && tier->metered && since >= tier->metered_at)
 			btn_account_refund(&tier->acct, now, since, cpu);
 		tier->tag -= tag < tier->tag ? tag : tier->tag;
 	}
@@ -223,8 +223,8 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	/* An urgent task may run without any quota to charge. */
 	if (run->acct && run->acct->log)
 		btn_account_settle(run->acct, now, run->grant, cpu, run->vstart);
-	if (tier->metered)
-		btn_account_settle(&tier->acct, now, run->grant, cpu, 0);
+	if (tier->metered || run->metered)
+		btn_account_settle(&tier->acct, now, run->metered ? run->grant : 0, cpu, 0);
 	if (tier->tag < run->tier_vstart)
 		tier->tag = run->tier_vstart;
 	tier->tag += (cpu << 10) / tier->share;
@@ -235,13 +235,15 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	btn_tenant_show(tenant, tier->index, now);
 	btn_stat_set(&figures->tenant, 0);
 	btn_stat_set(&figures->since, now);
-	btn_stat_add(&figures->idle, -now);
 	btn_trace(&c->page, slot, now, BATON_TRACE_STOP, why, tier->index, tenant->stats, r->info.number, t);
 	BTN_PROBE4(stop, slot, t, cpu, why);
 	r->cpu += cpu;
 	run->task = NULL;
 	run->poked = false;
-	c->idle[c->n_idle++] = slot;
+	if (slot < c->slots)
+		btn_slot_open(c, now, slot);
+	else
+		btn_slots_close(c);
 	/* Its timers took the whole grant for used. */
 	if (cpu < run->grant)
 		btn_tenant_release_held(c, now, tenant);
@@ -325,6 +327,8 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	uint64_t key, left, slice;
 	unsigned i;
 
+	if (slot >= c->slots)
+		return NULL;
 	if (c->urgent.top) {
 		t = btn_container(c->urgent.top, struct btn_task, node);
 		r = t->req;
@@ -391,6 +395,7 @@ found:
 	run->start = now;
 	run->acct = acct;
 	run->tier = tier;
+	run->metered = tier->metered;
 	run->group = g;
 	run->key = key;
 	run->vstart = tier->oversold ? tier->vtime : now;

@@ -56,6 +56,19 @@ void btn_tenant_release_held(struct btn_core *c, uint64_t now, struct btn_tenant
 /* What is left of the tier's reserve; too little is nothing. */
 uint64_t btn_tier_reserve_left(struct btn_tier *t, uint64_t now);
 
+/* It may be given tasks from now on. */
+static inline void btn_slot_open(struct btn_core *c, uint64_t now, unsigned slot)
+{
+	c->idle[c->n_idle++] = slot;
+	btn_stat_add(&c->page.slots[slot].idle, -now);
+}
+/* The last task of one that is no more has stopped. */
+static inline void btn_slots_close(struct btn_core *c)
+{
+	while (c->span > c->slots && !c->run[c->span - 1].task)
+		c->span--;
+}
+
 /* The slot's task must reach a checkpoint soon. */
 void btn_core_poke_slot(struct btn_core *c, unsigned slot);
 /* Stops one running task that should give way to g, the worst of them. */

@@ -24,63 +24,90 @@ static void show_tier(struct btn_page *page, unsigned i, const struct btn_tier_s
 	btn_stat_set(&t->limit, from->limit);
 }
 
-int btn_core_init(struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers,
-		  unsigned n_tiers, uint64_t low_limit)
+/* 0, or -EINVAL. */
+static int check(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_tiers, uint64_t low_limit)
 {
 	uint64_t reserved = 0;
 	unsigned i;
-	char *m;
 
-	if (!slots || slots > 4096 || n_tiers < 2 || n_tiers > BTN_TIERS_MAX)
-		return -EINVAL;
 	for (i = 0; i < n_tiers; i++) {
 		if (!tiers[i].policy || !tiers[i].share || tiers[i].rank >= BTN_TIERS_MAX)
 			return -EINVAL;
 		reserved += tiers[i].reserve;
 	}
-	if (reserved + low_limit > slots * BTN_SECOND)
+	return !slots || reserved + low_limit > slots * BTN_SECOND ? -EINVAL : 0;
+}
+
+/* What a tier may be set to at any time. */
+static void set_tier(struct btn_core *c, struct btn_tier *t, const struct btn_tier_setup *to, uint64_t now)
+{
+	bool metered = to->limit || to->reserve;
+
+	t->policy = to->policy;
+	t->rank = to->rank;
+	t->share = to->share;
+	t->reserve = to->reserve;
+	if (metered && !t->metered)
+		t->metered_at = now;
+	t->metered = metered;
+	btn_account_set_quota(&t->acct, to->limit ? to->limit : 16 * c->capacity);
+	if (t->reserve)
+		btn_account_set_scale(&t->acct, t->reserve);
+	show_tier(&c->page, t->index, to);
+}
+
+static void set_limits(struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers, uint64_t low_limit)
+{
+	unsigned i;
+
+	c->slots = slots;
+	c->capacity = slots * BTN_SECOND;
+	c->low_limit = low_limit;
+	for (c->reserved = 0, i = 0; i < c->tiers; i++)
+		c->reserved += tiers[i].reserve;
+	btn_stat_set(&c->page.h->capacity, c->capacity);
+	btn_stat_set(&c->page.h->low_limit, c->low_limit);
+}
+
+int btn_core_init(struct btn_core *c, unsigned slots, unsigned room, const struct btn_tier_setup *tiers,
+		  unsigned n_tiers, uint64_t low_limit)
+{
+	unsigned i;
+	char *m;
+
+	if (slots > room || room > 4096 || n_tiers < 2 || n_tiers > BTN_TIERS_MAX ||
+	    check(slots, tiers, n_tiers, low_limit))
 		return -EINVAL;
 	memset(c, 0, sizeof(*c));
-	m = calloc(1, slots * (sizeof(*c->run) + 2 * sizeof(unsigned)) +
+	m = calloc(1, room * (sizeof(*c->run) + 2 * sizeof(unsigned)) +
 			      n_tiers * BTN_LOG * sizeof(struct btn_log));
 	if (!m)
 		return -ENOMEM;
-	if (btn_page_create(&c->page, slots, n_tiers)) {
+	if (btn_page_create(&c->page, room, n_tiers)) {
 		free(m);
 		return -ENOMEM;
 	}
 	c->memory = m;
 	c->run = (struct btn_run *)m;
-	m += slots * sizeof(*c->run);
-	c->slots = slots;
+	m += room * sizeof(*c->run);
+	c->room = room;
+	c->span = slots;
 	c->tiers = n_tiers;
-	c->capacity = slots * BTN_SECOND;
 	c->slice = 2000000;
-	c->low_limit = low_limit;
-	c->reserved = reserved;
+	set_limits(c, slots, tiers, low_limit);
 	c->done_last = &c->done;
 	for (i = 0; i < n_tiers; i++) {
 		struct btn_tier *t = &c->tier[i];
 
-		t->policy = tiers[i].policy;
-		t->rank = tiers[i].rank;
-		t->share = tiers[i].share;
-		t->reserve = tiers[i].reserve;
 		t->index = i;
 		t->sold = i <= BTN_HIGH;
 		t->oversold = i != BTN_LOW;
-		show_tier(&c->page, i, &tiers[i]);
 		btn_account_init(&t->acct, (struct btn_log *)m);
 		m += BTN_LOG * sizeof(struct btn_log);
-		t->metered = tiers[i].limit || tiers[i].reserve;
-		btn_account_set_quota(&t->acct, tiers[i].limit ? tiers[i].limit : 16 * c->capacity);
-		if (t->reserve)
-			btn_account_set_scale(&t->acct, t->reserve);
+		set_tier(c, t, &tiers[i], 0);
 	}
-	btn_stat_set(&c->page.h->capacity, c->capacity);
-	btn_stat_set(&c->page.h->low_limit, c->low_limit);
 	c->idle = (unsigned *)m;
-	c->pokes = c->idle + slots;
+	c->pokes = c->idle + room;
 	for (i = 0; i < slots; i++)
 		c->idle[c->n_idle++] = slots - 1 - i;
 	return 0;
@@ -90,6 +117,144 @@ void btn_core_fini(struct btn_core *c)
 {
 	btn_page_destroy(&c->page);
 	free(c->memory);
+}
+
+/* ------------------------------------------------------------ another shape */
+
+int btn_core_can_reshape(const struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers,
+			 uint64_t low_limit)
+{
+	return slots > c->room ? -ERANGE : check(slots, tiers, c->tiers, low_limit);
+}
+
+static unsigned lanes(const struct btn_core *c)
+{
+	return BTN_LANE_TIERS + c->tiers - 2;
+}
+
+/* The tier whose policy sorts a lane's tasks. */
+static struct btn_tier *home(struct btn_core *c, unsigned lane)
+{
+	if (lane >= BTN_LANE_TIERS)
+		return &c->tier[lane - BTN_LANE_TIERS + 2];
+	return &c->tier[lane == BTN_LANE_BATCH ? BTN_HIGH : BTN_LOW];
+}
+
+void btn_core_tenant_lift(struct btn_core *c, struct btn_tenant *t, uint64_t now)
+{
+	unsigned i;
+
+	for (i = 0; i < lanes(c); i++)
+		if (!btn_group_empty(&t->group[i]))
+			btn_group_take_out(c, now, &t->group[i]);
+}
+
+static void resort(struct btn_group *g, const struct btn_policy *order)
+{
+	struct btn_heap_node *all = NULL, *n;
+	struct btn_task *t;
+
+	if (g->order == order)
+		return;
+	g->order = order;
+	while ((n = btn_line_top(&g->tasks))) {
+		btn_line_del(&g->tasks, n);
+		n->up = all;
+		all = n;
+	}
+	while ((n = all)) {
+		all = n->up;
+		t = btn_container(n, struct btn_task, node);
+		n->key = order->task_key(t);
+		n->seq = t->seq;
+		btn_line_add(&g->tasks, n);
+	}
+}
+
+void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now)
+{
+	unsigned i;
+
+	/* Nobody is owed, or owes, what was not counted. */
+	if (c->tier[BTN_HIGH].renewed)
+		t->acct[BTN_HIGH].tag = c->tier[BTN_HIGH].vtime;
+	for (i = 0; i < lanes(c); i++) {
+		resort(&t->group[i], home(c, i)->policy);
+		btn_group_place(c, now, &t->group[i]);
+	}
+}
+
+/* Those that wait for a worker stand by rank. */
+static void resort_starved(struct btn_core *c)
+{
+	struct btn_heap_node *all = NULL, *n;
+
+	while ((n = c->starved.top)) {
+		btn_heap_del(&c->starved, n);
+		n->up = all;
+		all = n;
+	}
+	while ((n = all)) {
+		all = n->up;
+		n->key = btn_core_rank(c, btn_container(n, struct btn_task, node));
+		btn_heap_add(&c->starved, n);
+	}
+}
+
+/* c->slots is what it will be. */
+static void open_and_close(struct btn_core *c, unsigned before, uint64_t now)
+{
+	unsigned i, n;
+
+	if (c->span < c->slots)
+		c->span = c->slots;
+	for (i = before; i < c->slots; i++) {
+		/* If it was to be closed, and its task did not stop yet, it is just not any more. */
+		if (c->run[i].task)
+			continue;
+		btn_stat_set(&c->page.slots[i].since, now);
+		btn_slot_open(c, now, i);
+	}
+	for (n = 0, i = 0; i < c->n_idle; i++)
+		if (c->idle[i] < c->slots)
+			c->idle[n++] = c->idle[i];
+		else
+			btn_stat_add(&c->page.slots[c->idle[i]].idle, now);
+	c->n_idle = n;
+	for (i = c->slots; i < c->span; i++)
+		if (c->run[i].task)
+			btn_core_poke_slot(c, i);
+	btn_slots_close(c);
+}
+
+void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers, uint64_t low_limit,
+		      uint64_t now)
+{
+	unsigned before = c->slots, i, k;
+
+	set_limits(c, slots, tiers, low_limit);
+	for (i = 0; i < c->tiers; i++) {
+		struct btn_tier *t = &c->tier[i];
+		bool moves = t->rank != tiers[i].rank;
+
+		t->renewed = t->policy != tiers[i].policy;
+		set_tier(c, t, &tiers[i], now);
+		if (moves)
+			t->tag = c->rank_vtime[t->rank];
+		for (k = 0; k < c->span; k++) {
+			struct btn_run *run = &c->run[k];
+
+			if (!run->task || run->tier != t)
+				continue;
+			/* Nothing is before it by a key until its grant ends. */
+			if (t->renewed)
+				run->key = 0;
+			if (moves)
+				run->tier_vstart = t->tag;
+		}
+	}
+	resort_starved(c);
+	open_and_close(c, before, now);
 }
 
 static int get_log(struct btn_account *a, uint64_t quota)
@@ -132,8 +297,8 @@ int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, 
 
 int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now)
 {
-	unsigned lanes = BTN_LANE_TIERS + c->tiers - 2, i;
-	struct btn_tenant *t = calloc(1, sizeof(*t) + lanes * sizeof(t->group[0]));
+	struct btn_tenant *t = calloc(1, sizeof(*t) + lanes(c) * sizeof(t->group[0]));
+	unsigned i;
 	int err;
 
 	*out = NULL;
@@ -146,19 +311,13 @@ int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, u
 	}
 	btn_account_init(&t->acct[BTN_LOW], NULL);
 	btn_account_init(&t->acct[BTN_HIGH], NULL);
-	for (i = 0; i < lanes; i++) {
+	for (i = 0; i < lanes(c); i++) {
 		struct btn_group *g = &t->group[i];
 
 		g->tenant = t;
 		g->lane = i;
-		if (i < BTN_LANE_TIERS) {
-			unsigned home = i == BTN_LANE_BATCH ? BTN_HIGH : BTN_LOW;
-
-			g->tier = &c->tier[home];
-			g->acct = &t->acct[home];
-		} else {
-			g->tier = &c->tier[i - BTN_LANE_TIERS + 2];
-		}
+		g->tier = home(c, i);
+		g->acct = g->tier->sold ? &t->acct[g->tier->index] : NULL;
 		g->order = g->tier->policy;
 	}
 	err = btn_core_tenant_set(c, t, low, high, now);

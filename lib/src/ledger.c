@@ -60,9 +60,10 @@ void btn_account_set_quota(struct btn_account *a, uint64_t quota)
 /* Forgets what is a second old. */
 static void expire(struct btn_account *a, uint64_t now)
 {
+	/* The rest, too, was used by then. */
 	if (a->last + BTN_SECOND <= now) {
 		a->n = 0;
-		a->used = a->rest;
+		a->used = a->rest = 0;
 	}
 	a->expires = BTN_NEVER;
 	while (a->n) {
@@ -205,7 +206,7 @@ uint64_t btn_account_when(struct btn_account *a, uint64_t now)
 
 	if (btn_account_left(a, now) >= a->min)
 		return now;
-	if (a->quota < a->min + a->rest)
+	if (a->quota < a->min)
 		return BTN_NEVER;
 	/* What is reserved will be used: it is not to be had for a second. */
 	used = a->used + a->reserved;

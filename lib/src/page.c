@@ -75,12 +75,12 @@ int btn_page_create(struct btn_page *p, unsigned slots, unsigned tiers)
 	return 0;
 }
 
-void btn_page_start(struct btn_page *p, uint64_t now)
+void btn_page_start(struct btn_page *p, unsigned slots, uint64_t now)
 {
 	unsigned i;
 
 	btn_stat_set(&p->h->started, now);
-	for (i = 0; i < p->h->slots; i++) {
+	for (i = 0; i < slots; i++) {
 		btn_stat_set(&p->slots[i].since, now);
 		btn_stat_set(&p->slots[i].idle, -now);
 	}

@@ -125,10 +125,10 @@ static inline void btn_stat_hist(struct baton_hist *h, uint64_t ns)
 	btn_stat_add(&h->n[btn_hist_step(ns)], 1);
 }
 
-/* -ENOMEM. For so many slots and tiers; their records are the caller's to fill. */
+/* -ENOMEM. Room for so many slots and tiers; their records are the caller's to fill. */
 int btn_page_create(struct btn_page *p, unsigned slots, unsigned tiers);
-/* Since when it counts. */
-void btn_page_start(struct btn_page *p, uint64_t now);
+/* Since when it counts, and so many slots are open. */
+void btn_page_start(struct btn_page *p, unsigned slots, uint64_t now);
 /* Also removes the file. */
 void btn_page_destroy(struct btn_page *p);
 struct baton_stats_tier *btn_page_tier(struct btn_page *p, unsigned i);

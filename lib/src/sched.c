@@ -34,6 +34,8 @@
 
 #include "hazard.h"
 
+#define SLOTS_MAX 4096
+
 void btn_sched_settle_down(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
 {
 	struct btn_core *c = &s->core;
@@ -57,7 +59,7 @@ again:
 		goto again;
 	/* While slots are in use it comes by itself, often. */
 	due = btn_heap_first(&c->releases, btn_heap_first(&c->deadlines, btn_heap_first(&s->timers, BTN_NEVER)));
-	if (c->n_idle < c->slots && now + BTN_TICK_QUIET_NS < due)
+	if ((c->n_idle < c->slots || c->span > c->slots) && now + BTN_TICK_QUIET_NS < due)
 		due = now + BTN_TICK_QUIET_NS;
 	while ((slot = btn_core_poke(c)) >= 0) {
 		if (!c->run[slot].task)
@@ -220,7 +222,7 @@ static int *bound_cpus(unsigned slots, int *err)
 	return cpu;
 }
 
-static int read_tiers(const struct baton_sched_opts *o, struct btn_tier_setup *to, uint64_t capacity)
+int btn_sched_tiers(const struct baton_sched_opts *o, struct btn_tier_setup *to, uint64_t capacity)
 {
 	static const struct baton_tier_opts two[2] = { { .rank = 0 }, { .rank = 1 } };
 	const struct baton_tier_opts *from = o->tiers ? o->tier : two;
@@ -247,7 +249,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	struct btn_tier_setup tiers[BTN_TIERS_MAX] = { 0 };
 	struct baton_sched *s;
 	uint64_t capacity;
-	unsigned slots;
+	unsigned slots, room;
 	int err, n, stop_signal = 0;
 
 	*out = NULL;
@@ -255,13 +257,15 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 		return -EINVAL;
 	if (opts)
 		o = *opts;
-	slots = o.slots ? o.slots : cpus();
+	room = cpus();
+	slots = o.slots ? o.slots : room;
+	room = room < slots ? slots : room > SLOTS_MAX ? SLOTS_MAX : room;
 	capacity = slots * BTN_SECOND;
 	if (!o.low_limit_ppm)
 		o.low_limit_ppm = 700000;
-	if (o.low_limit_ppm > 700000 || slots > 4096)
+	if (o.low_limit_ppm > 700000 || slots > SLOTS_MAX)
 		return -EINVAL;
-	n = read_tiers(&o, tiers, capacity);
+	n = btn_sched_tiers(&o, tiers, capacity);
 	if (n < 0)
 		return n;
 	if (o.rescue == BATON_RESCUE_STOP)
@@ -277,18 +281,18 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	if (!s)
 		return -ENOMEM;
 	memset(s, 0, sizeof(*s));
-	err = btn_core_init(&s->core, slots, tiers, n, capacity / BTN_PPM * o.low_limit_ppm);
+	err = btn_core_init(&s->core, slots, room, tiers, n, capacity / BTN_PPM * o.low_limit_ppm);
 	if (err)
 		goto no_core;
-	btn_page_start(&s->core.page, btn_clock_now());
+	btn_page_start(&s->core.page, slots, btn_clock_now());
 	err = -ENOMEM;
-	s->on = calloc(slots, sizeof(*s->on) + sizeof(*s->poked_at) + sizeof(*s->cpu_at));
+	s->on = calloc(room, sizeof(*s->on) + sizeof(*s->poked_at) + sizeof(*s->cpu_at));
 	if (!s->on)
 		goto no_on;
-	s->poked_at = (uint64_t *)(s->on + slots);
-	s->cpu_at = s->poked_at + slots;
+	s->poked_at = (uint64_t *)(s->on + room);
+	s->cpu_at = s->poked_at + room;
 	if (o.bind) {
-		s->cpus = bound_cpus(slots, &err);
+		s->cpus = bound_cpus(room, &err);
 		if (!s->cpus)
 			goto no_parker;
 	}

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A configuration becomes a scheduler's tenants. Everything that can fail is done
- * before anything that others see: what is asked for is compared, the sum of what
- * will be sold is known, new tenants are made without a quota, and the memory
- * that quotas need is had. Then all of it happens under one hold of the lock.
+ * A configuration becomes a scheduler's slots, tiers and tenants. Everything that can
+ * fail is done before anything that others see: what is asked for is compared with
+ * what can be, the sum of what will be sold is known, new tenants are made without a
+ * quota, and the memory that quotas need is had. Then all of it happens under one
+ * hold of the lock; why no promise breaks is in core.h.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -34,40 +35,61 @@ static int refuse(int err, struct saying say, const char *fmt, ...)
 /* As much of "NAME:LINE" as one would want to see. */
 #define WHERE(C, WHAT, I) btn_config_where(C, WHAT, I, (char[256]){ 0 }, 256)
 
-/* What a scheduler has for ever is as the configuration says. */
-static int same_shape(const struct baton_config *c, struct baton_sched *s, struct saying say)
+/* What the scheduler is to be. */
+struct shape {
+	unsigned slots;
+	uint64_t capacity, low_limit;
+	struct btn_tier_setup tier[BTN_TIERS_MAX];
+	bool same;
+};
+
+static uint64_t part(const struct shape *to, unsigned ppm)
+{
+	return to->capacity / BTN_PPM * ppm;
+}
+
+/* A quota, a whole number of ppm, as the same part of what there will be. */
+static uint64_t scaled(const struct shape *to, const struct baton_sched *s, uint64_t quota)
+{
+	return quota / s->core.slots * to->slots;
+}
+
+static bool same_tier(struct baton_sched *s, unsigned i, const struct btn_tier_setup *to)
+{
+	const struct baton_stats_tier *has = btn_page_tier(&s->core.page, i);
+
+	return to->policy == s->core.tier[i].policy && to->rank == btn_stat_get(&has->rank) &&
+	       to->share == btn_stat_get(&has->share) && to->reserve == btn_stat_get(&has->reserve) &&
+	       to->limit == btn_stat_get(&has->limit);
+}
+
+static int new_shape(const struct baton_config *c, struct baton_sched *s, struct shape *to, struct saying say)
 {
 	struct baton_sched_opts o;
 	unsigned i;
 
 	baton_config_sched(c, &o);
-	if (o.slots && o.slots != s->core.slots)
-		return refuse(-ENOTSUP, say, "%s: slots %u: the service has %u until it is started again\n",
-			      WHERE(c, BTN_CONFIG_SLOTS, 0), o.slots, s->core.slots);
-	if (btn_sched_part(s, o.low_limit_ppm) != s->core.low_limit)
-		return refuse(-ENOTSUP, say, "%s: low_limit %.4f%%: the service has %.4f%% until it is started again\n",
-			      WHERE(c, BTN_CONFIG_LIMIT, 0), o.low_limit_ppm / 10000.0,
-			      100.0 * s->core.low_limit / s->core.capacity);
+	to->slots = o.slots ? o.slots : s->core.slots;
+	to->capacity = to->slots * BTN_SECOND;
+	to->low_limit = part(to, o.low_limit_ppm);
+	if (to->slots > s->core.room)
+		return refuse(-ENOTSUP, say, "%s: slots %u: the service has room for %u until it is started again\n",
+			      WHERE(c, BTN_CONFIG_SLOTS, 0), to->slots, s->core.room);
 	if (o.tiers != s->core.tiers)
 		return refuse(-ENOTSUP, say, "%s: %u tiers: the service has %u until it is started again\n",
 			      /* The first that is too much, where there is one. */
 			      WHERE(c, BTN_CONFIG_TIER, s->core.tiers), o.tiers, s->core.tiers);
-	for (i = 0; i < o.tiers; i++) {
-		const struct baton_stats_tier *has = btn_page_tier(&s->core.page, i);
-		const struct baton_tier_opts *t = &o.tier[i];
-
-		if (strcmp(t->policy, s->core.tier[i].policy->name) || t->rank != btn_stat_get(&has->rank) ||
-		    (t->share ? t->share : 1) != btn_stat_get(&has->share) ||
-		    btn_sched_part(s, t->reserve_ppm) != btn_stat_get(&has->reserve) ||
-		    btn_sched_part(s, t->limit_ppm) != btn_stat_get(&has->limit))
-			return refuse(-ENOTSUP, say, "%s: tier %s is another one than the service has until it is started again\n",
-				      WHERE(c, BTN_CONFIG_TIER, i), baton_config_tier(c, i));
-	}
+	if (btn_sched_tiers(&o, to->tier, to->capacity) < 0 ||
+	    btn_core_can_reshape(&s->core, to->slots, to->tier, to->low_limit))
+		return refuse(-EINVAL, say, "%s: no such tiers are possible\n", WHERE(c, BTN_CONFIG_TIER, 0));
+	to->same = to->slots == s->core.slots && to->low_limit == s->core.low_limit;
+	for (i = 0; i < o.tiers; i++)
+		to->same = to->same && same_tier(s, i, &to->tier[i]);
 	return 0;
 }
 
 /* Low-latency quota that will be sold; tenants to stay bear the new epoch. */
-static int enough(const struct baton_config *c, struct baton_sched *s, struct saying say)
+static int enough(const struct baton_config *c, struct baton_sched *s, const struct shape *to, struct saying say)
 {
 	uint64_t sold = 0, leaving = 0, others = 0, low;
 	struct baton_tenant_opts o;
@@ -75,24 +97,24 @@ static int enough(const struct baton_config *c, struct baton_sched *s, struct sa
 	size_t i;
 
 	for (i = 0; baton_config_tenant(c, i, &o); i++)
-		sold += btn_sched_part(s, o.low_ppm);
+		sold += part(to, o.low_ppm);
 	for (t = s->tenants; t; t = t->next) {
-		low = t->core->acct[BTN_LOW].quota;
+		low = scaled(to, s, t->core->acct[BTN_LOW].quota);
 		if (!t->epoch)
 			others += low;
 		else if (t->epoch != s->epoch && t->core->requests)
 			leaving += low;
 	}
-	if (sold + leaving + others <= s->core.low_limit)
+	if (sold + leaving + others <= to->low_limit)
 		return 0;
 	return refuse(-ENOSPC, say, "low-latency quota: %.4f%% to be sold, %.4f%% of tenants that are removed and "
 		      "have requests which have not ended, %.4f%% of the service's own: more than low_limit %.4f%%\n",
-		      100.0 * sold / s->core.capacity, 100.0 * leaving / s->core.capacity,
-		      100.0 * others / s->core.capacity, 100.0 * s->core.low_limit / s->core.capacity);
+		      100.0 * sold / to->capacity, 100.0 * leaving / to->capacity,
+		      100.0 * others / to->capacity, 100.0 * to->low_limit / to->capacity);
 }
 
 /* New tenants are at the head of the list, without a quota. */
-static int prepare(const struct baton_config *c, struct baton_sched *s, struct saying say)
+static int prepare(const struct baton_config *c, struct baton_sched *s, const struct shape *to, struct saying say)
 {
 	struct baton_tenant_opts o;
 	struct baton_tenant *t;
@@ -106,49 +128,80 @@ static int prepare(const struct baton_config *c, struct baton_sched *s, struct s
 		if (t)
 			t->epoch = s->epoch;
 	}
-	if (enough(c, s, say))
+	if (enough(c, s, to, say))
 		return -ENOSPC;
 	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
 		t = btn_tenant_named(s, name);
 		if ((!t && btn_tenant_new(s, &t, 0, 0, name)) ||
-		    btn_core_tenant_prepare(t->core, btn_sched_part(s, o.low_ppm), btn_sched_part(s, o.high_ppm)))
+		    btn_core_tenant_prepare(t->core, part(to, o.low_ppm), part(to, o.high_ppm)))
 			return refuse(-ENOMEM, say, "no memory\n");
 		t->epoch = s->epoch;
 	}
 	return 0;
 }
 
-/* First those that sell less, so that the sum never gets above what it will be. */
+/* Slots, tiers and the limit; quotas are still the same numbers of ns. */
+static void reshape(struct baton_sched *s, const struct shape *to)
+{
+	struct baton_tenant *t;
+
+	for (t = s->tenants; t; t = t->next)
+		btn_core_tenant_lift(&s->core, t->core, s->now);
+	btn_core_reshape(&s->core, to->slots, to->tier, to->low_limit, s->now);
+	for (t = s->tenants; t; t = t->next)
+		btn_core_tenant_put(&s->core, t->core, s->now);
+}
+
+static void set_quota(struct baton_sched *s, struct btn_tenant *t, uint64_t low, uint64_t high, bool less)
+{
+	if ((low < t->acct[BTN_LOW].quota) == less &&
+	    (low != t->acct[BTN_LOW].quota || high != t->acct[BTN_HIGH].quota))
+		btn_core_tenant_set(&s->core, t, low, high, s->now);
+}
+
+/*
+ * Those that the file names. First those that sell less, so that the sum never gets
+ * above what it will be.
+ */
 static void set_quotas(const struct baton_config *c, struct baton_sched *s, bool less)
 {
 	struct baton_tenant_opts o;
-	struct btn_tenant *t;
-	uint64_t low, high;
 	const char *name;
 	size_t i;
 
-	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
-		t = btn_tenant_named(s, name)->core;
-		low = btn_sched_part(s, o.low_ppm);
-		high = btn_sched_part(s, o.high_ppm);
-		if ((low < t->acct[BTN_LOW].quota) == less &&
-		    (low != t->acct[BTN_LOW].quota || high != t->acct[BTN_HIGH].quota))
-			btn_core_tenant_set(&s->core, t, low, high, s->now);
+	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++)
+		set_quota(s, btn_tenant_named(s, name)->core, btn_sched_part(s, o.low_ppm), btn_sched_part(s, o.high_ppm),
+			  less);
+}
+
+/* The service's own, and those that leave, keep their part of what there is. */
+static void scale_others(struct baton_sched *s, unsigned before)
+{
+	struct baton_tenant *t;
+	uint64_t low, high;
+
+	for (t = s->tenants; t; t = t->next) {
+		if (t->epoch == s->epoch)
+			continue;
+		low = t->core->acct[BTN_LOW].quota / before * s->core.slots;
+		high = t->core->acct[BTN_HIGH].quota / before * s->core.slots;
+		set_quota(s, t->core, low, high, low < t->core->acct[BTN_LOW].quota);
 	}
 }
 
 static int apply_locked(const struct baton_config *c, struct baton_sched *s, struct saying say)
 {
 	struct baton_tenant *old = s->tenants, *t, *next;
-	unsigned before = s->epoch;
+	unsigned before = s->epoch, slots = s->core.slots;
+	struct shape to = { 0 };
 	int err;
 
-	err = same_shape(c, s, say);
+	err = new_shape(c, s, &to, say);
 	if (err)
 		return err;
 	if (!++s->epoch)
 		s->epoch = 1;
-	err = prepare(c, s, say);
+	err = prepare(c, s, &to, say);
 	if (err) {
 		while (s->tenants != old)
 			btn_tenant_leave(s->tenants);
@@ -163,7 +216,14 @@ static int apply_locked(const struct baton_config *c, struct baton_sched *s, str
 		if (t->epoch && t->epoch != s->epoch && !t->core->leaving)
 			btn_tenant_leave(t);
 	}
+	if (!to.same)
+		reshape(s, &to);
+	/* The order matters: whoever sells more comes last. */
+	if (s->core.slots < slots)
+		scale_others(s, slots);
 	set_quotas(c, s, true);
+	if (s->core.slots > slots)
+		scale_others(s, slots);
 	set_quotas(c, s, false);
 	for (t = s->tenants; t; t = t->next)
 		btn_page_tenant_show(t->core->stats);

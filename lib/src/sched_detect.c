@@ -48,7 +48,7 @@ static void take_those_that_block(struct baton_sched *s, uint64_t now)
 	struct btn_worker *w;
 	unsigned i;
 
-	for (i = 0; i < s->core.slots; i++) {
+	for (i = 0; i < s->core.span; i++) {
 		w = s->core.run[i].task ? s->on[i] : NULL;
 		/*
 		 * Of one that has a permit to take, and did not yet, no slot is taken: it

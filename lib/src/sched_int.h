@@ -352,6 +352,8 @@ void btn_tenant_leave(struct baton_tenant *t);
 /* Leaves, and its last request ended. */
 void btn_tenant_gone(struct baton_tenant *t);
 uint64_t btn_sched_part(const struct baton_sched *s, unsigned ppm);
+/* Of a capacity: how many tiers; -EINVAL. */
+int btn_sched_tiers(const struct baton_sched_opts *o, struct btn_tier_setup *to, uint64_t capacity);
 
 /* The worker of the task that was picked for this slot; NULL: none to be had. */
 struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsigned slot);

@@ -390,7 +390,7 @@ static void unstick(struct baton_sched *s, uint64_t now)
 		if (w->in_futex && i < rank)
 			rank = i;
 	}
-	for (i = 0; i < s->core.slots; i++)
+	for (i = 0; i < s->core.span; i++)
 		if (s->on[i] && s->on[i]->urged) {
 			if (rank < BTN_TIERS_MAX)
 				return;		/* one at a time */
@@ -410,7 +410,7 @@ void btn_rescue_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wake
 {
 	unsigned i;
 
-	for (i = 0; i < s->core.slots; i++)
+	for (i = 0; i < s->core.span; i++)
 		if (s->core.run[i].task)
 			look_at_slot(s, now, i, wakes);
 	if (s->detect)
@@ -424,7 +424,7 @@ uint64_t btn_rescue_next(struct baton_sched *s, uint64_t now)
 	uint64_t due = s->away.first ? now + BTN_TICK_NS : BTN_NEVER, when;
 	unsigned i;
 
-	for (i = 0; i < s->core.slots; i++) {
+	for (i = 0; i < s->core.span; i++) {
 		if (!s->core.run[i].task)
 			continue;
 		if (s->poked_at[i])

@@ -93,31 +93,27 @@ TEST(refused_as_a_whole)
 	CHECK_STR(why, "f:2: tenant own is the service's own\n");
 	CHECK_EQ(apply("tenant a low=50%\ntenant b low=1%\n"), -ENOSPC);
 	CHECK(strstr(why, "51.0000% to be sold, 0.0000% of tenants that are removed") && strstr(why, "20.0000% of"));
-	CHECK_EQ(apply("# two\nslots 2\n"), -ENOTSUP);
-	CHECK_STR(why, "f:2: slots 2: the service has 1 until it is started again\n");
-	CHECK_EQ(apply("low_limit 50%\n"), -ENOTSUP);
-	CHECK_STR(why, "f:1: low_limit 50.0000%: the service has 70.0000% until it is started again\n");
-	CHECK_EQ(apply("tier low\ntier high policy=fifo\n"), -ENOTSUP);
-	CHECK_STR(why, "f:2: tier high is another one than the service has until it is started again\n");
-	CHECK_EQ(apply("tier low\ntier high limit=50%\n"), -ENOTSUP);
+	CHECK_EQ(apply("# many\nslots 4000\n"), -ENOTSUP);
+	CHECK(strstr(why, "f:2: slots 4000: the service has room for "));
+	CHECK_EQ(apply("low_limit 15%\n"), -ENOSPC);
 	CHECK_EQ(apply("tier low\ntier high\ntier more\n"), -ENOTSUP);
 	CHECK_STR(why, "f:3: 3 tiers: the service has 2 until it is started again\n");
 	CHECK_STR(all(), "own:200:0 a:400:0");
-	/* What the file does not say has no line. */
 	end_sched(s);
 	{
-		struct baton_tier_opts tiers[2] = { { .rank = 0 }, { .rank = 1, .share = 3 } };
-		struct baton_sched_opts so = { .sz = sizeof(so), .slots = 1, .tiers = 2, .tier = tiers };
+		struct baton_tier_opts tiers[3] = { { .rank = 0 }, { .rank = 1, .share = 3 }, { .rank = 2 } };
+		struct baton_sched_opts so = { .sz = sizeof(so), .slots = 1, .tiers = 3, .tier = tiers };
 
 		CHECK_EQ(baton_sched_create(&s, &so), 0);
 	}
+	/* What the file does not say has no line. */
 	CHECK_EQ(apply("slots 1\n"), -ENOTSUP);
-	CHECK_STR(why, "f: tier high is another one than the service has until it is started again\n");
+	CHECK_STR(why, "f: 2 tiers: the service has 3 until it is started again\n");
 	end_sched(s);
 	open_sched();
 	CHECK_EQ(baton_tenant_add(s, &own, &(struct baton_tenant_opts){ .sz = sizeof(o), .low_ppm = 200000, .name = "own" }), 0);
 	CHECK_EQ(apply("tenant a low=40%\n"), 0);
-	CHECK_EQ(apply("slots 2\ntenant a low=30%\n"), -ENOTSUP);
+	CHECK_EQ(apply("slots 4000\ntenant a low=30%\n"), -ENOTSUP);
 	/* And a was not forgotten to be the configuration's. */
 	CHECK_EQ(apply("slots 1\ntenant b low=50%\n"), 0);
 	CHECK_STR(all(), "own:200:0 b:500:0");
@@ -189,6 +185,131 @@ TEST(in_flight)
 	end_sched(s);
 }
 
+static const char *tier(unsigned i)
+{
+	static struct baton_stats_tier t;
+	static char text[200];
+	struct baton_stats *st;
+
+	CHECK_EQ(baton_stats_of(&st, s), 0);
+	CHECK_EQ(baton_stats_tier(st, i, &t, sizeof(t)), 0);
+	baton_stats_close(st);
+	snprintf(text, sizeof(text), "%s %d %d %d %d", t.policy, (int)t.rank, (int)t.share, (int)(t.reserve / 1000000),
+		 (int)(t.limit / 1000000));
+	return text;
+}
+
+static unsigned slots(void)
+{
+	static struct baton_stats_slot slot;
+	struct baton_stats *st;
+	unsigned i;
+
+	CHECK_EQ(baton_stats_of(&st, s), 0);
+	for (i = 0; !baton_stats_slot(st, i, &slot, sizeof(slot)); i++)
+		;
+	baton_stats_close(st);
+	return i;
+}
+
+/* Slots, tiers and the limit are others from now on. */
+TEST(reshapes)
+{
+	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = 100000, .high_ppm = 200000, .name = "own" };
+	struct baton_tenant *own;
+
+	open_sched();
+	CHECK_EQ(baton_tenant_add(s, &own, &o), 0);
+	CHECK_EQ(apply("tier low\ntier high policy=fifo rank=3 share=7 reserve=10% limit=50%\n"
+		       "low_limit 50%\ntenant a low=40% high=1%\n"), 0);
+	CHECK_STR(tier(0), "quota 0 1 0 0");
+	CHECK_STR(tier(1), "fifo 3 7 100 500");
+	CHECK_STR(all(), "own:100:200 a:400:10");
+	CHECK_EQ(apply("low_limit 40%\ntenant a low=40%\n"), -ENOSPC);
+	CHECK_STR(tier(1), "fifo 3 7 100 500");
+	CHECK_EQ(apply("tenant a low=60%\n"), 0);
+	CHECK_STR(tier(1), "quota 1 1 0 0");
+	CHECK_STR(all(), "own:100:200 a:600:0");
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1 && apply("slots 2\ntenant a low=10%\n") != -ENOTSUP) {
+		/* Of twice as much, the same part; also of who is not in the file. */
+		CHECK_EQ(slots(), 2);
+		CHECK_STR(all(), "own:200:400 a:200:0");
+		CHECK_EQ(apply("slots 2\ntier low\ntier high limit=10%\ntenant a low=60%\n"), 0);
+		CHECK_STR(tier(1), "quota 1 1 0 200");
+		CHECK_STR(all(), "own:200:400 a:1200:0");
+		CHECK_EQ(apply("slots 1\ntenant b low=60%\n"), 0);
+		CHECK_EQ(slots(), 1);
+		CHECK_STR(all(), "own:100:200 b:600:0");
+		/* Without slots they stay as they are. */
+		CHECK_EQ(apply(""), 0);
+		CHECK_EQ(slots(), 1);
+	}
+	end_sched(s);
+}
+
+static _Atomic int inside, most;
+
+static void counts(void *arg)
+{
+	int n, old;
+
+	do {
+		n = atomic_fetch_add(&inside, 1) + 1;
+		old = most;
+		while (n > old && !atomic_compare_exchange_weak(&most, &old, n))
+			;
+		for (old = 0; old < 100; old++)
+			__asm__ volatile("" : : : "memory");
+		atomic_fetch_add(&inside, -1);
+	} while (!baton_checkpoint());
+}
+
+/* As many at once, sooner or later; a busy machine may make it late. */
+static bool gets_to(int n)
+{
+	uint64_t end = baton_clock_now() + 30000000000ULL;
+
+	do {
+		most = 0;
+		usleep(20000);
+		if (most == n)
+			return true;
+	} while (baton_clock_now() < end);
+	return false;
+}
+
+/* More slots, and fewer, while tasks run in them that never end. */
+TEST(slots_under_load)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = counts };
+	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
+	struct baton_request *r[3];
+	struct baton_tenant *t;
+	int i;
+
+	open_sched();
+	CHECK_EQ(baton_tenant_add(s, &t, &to), 0);
+	for (i = 0; i < 3; i++)
+		CHECK_EQ(baton_submit(t, &o, &r[i]), 0);
+	CHECK(gets_to(1));
+	if (apply("slots 2\n") != -ENOTSUP) {
+		CHECK(gets_to(2));
+		for (i = 0; i < 10; i++) {
+			CHECK_EQ(apply("slots 1\n"), 0);
+			CHECK_EQ(apply("slots 2\n"), 0);
+		}
+		CHECK(gets_to(2));
+		CHECK_EQ(apply("slots 1\n"), 0);
+		CHECK(gets_to(1));
+	}
+	for (i = 0; i < 3; i++) {
+		baton_request_cancel(r[i]);
+		CHECK_EQ(baton_request_wait(r[i]), -ECANCELED);
+		baton_request_put(r[i]);
+	}
+	end_sched(s);
+}
+
 #ifdef BTN_INJECT
 static int fail_at, logs;
 
@@ -257,6 +378,53 @@ TEST(under_load)
 	CHECK_CMP(admitted, >, 1000);
 	end_sched(s);
 	CHECK_EQ(ran, admitted);
+}
+
+static void blocks(void *arg)
+{
+	baton_checkpoint();
+	baton_sleep_until(baton_clock_now() + 200000);
+	baton_checkpoint();
+	atomic_fetch_add(&ran, 1);
+}
+
+/* Everything changes all the time while tasks run, wait and sleep; no request is lost. */
+TEST(reshapes_under_load)
+{
+	static const char *const policy[] = { "fifo", "lifo", "rr", "arrival", "quota" };
+	static const enum baton_class cls[] = { BATON_CRITICAL, BATON_TOLERANT, BATON_BATCH };
+	struct baton_request_opts o = { .sz = sizeof(o), .fn = blocks };
+	struct baton_tenant *t;
+	long admitted = 0;
+	char text[400];
+	unsigned k, i;
+	int err;
+
+	open_sched();
+	ran = 0;
+	for (k = 0; k < 100; k++) {
+		snprintf(text, sizeof(text),
+			 "slots %u\nlow_limit %u%%\ntier low policy=%s rank=%u\ntier high policy=%s rank=%u share=%u %s %s\n"
+			 "tenant a low=10%% high=%u%%\ntenant b low=%u%% high=100%%\n",
+			 1 + k / 3 % 2, 20 + k % 50, policy[k % 5], k % 3, policy[k / 5 % 5], k % 2, 1 + k % 7,
+			 k % 4 ? "" : "reserve=5%", k % 3 ? "" : "limit=90%", 50 + k % 50, k % 10);
+		err = apply(text);
+		/* On one CPU it stays one. */
+		CHECK_MSG(!err || (err == -ENOTSUP && strstr(text, "slots 2")), "%d: %s", err, why);
+		for (i = 0; i < 20; i++) {
+			if (baton_tenant_find(s, i % 2 ? "a" : "b", &t))
+				continue;
+			o.cls = cls[(k + i) % 3];
+			err = baton_submit(t, &o, NULL);
+			CHECK(!err || err == -EDQUOT);
+			admitted += !err;
+			baton_tenant_put(t);
+		}
+	}
+	CHECK_CMP(admitted, >, 1000);
+	end_sched(s);
+	CHECK_CMP(ran, <=, admitted);
+	CHECK_CMP(ran, >=, admitted / 2);
 }
 
 int main(int argc, char **argv)

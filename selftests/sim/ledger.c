@@ -72,6 +72,18 @@ TEST(overrun)
 	CHECK_EQ(btn_account_left(&a, 1351 * MS), 10 * MS);
 }
 
+/* The smallest quota there is, one ppm of one slot: what is too little for the log leaves it, too. */
+TEST(smallest_quota)
+{
+	fresh(1000);
+	CHECK_EQ(btn_account_reserve(&a, MS, 1000), 1000);
+	btn_account_settle(&a, MS + 30, 1000, 30, 0);
+	CHECK_EQ(btn_account_left(&a, 2 * MS), 970);
+	CHECK(btn_account_when(&a, 2 * MS) <= 1003 * MS);
+	CHECK_EQ(btn_account_left(&a, 1002 * MS), 1000);
+	CHECK_EQ(btn_account_reserve(&a, 1002 * MS, 1000), 1000);
+}
+
 /* Thousands of tiny runs fit the log and add up. */
 TEST(many_small)
 {

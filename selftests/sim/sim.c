@@ -29,6 +29,7 @@ struct ref {
 	uint64_t longest, total;
 	uint64_t quota;		/* in force at the last grant */
 	uint64_t over;		/* past their grants, runs that ended since then */
+	uint64_t since;		/* what was used before counts for nothing */
 	uint64_t second[64];	/* use in each aligned second */
 };
 
@@ -85,6 +86,8 @@ static struct {
 	uint64_t requests, tasks_alive, max_gap;
 	bool naive;			/* few enough for checks that scan */
 	bool changes, draining, late;	/* late: timers come late */
+	bool reloads;
+	struct btn_tier_setup tier[BTN_TIERS_MAX];
 	uint64_t steps;
 } S;
 
@@ -174,18 +177,26 @@ static void check_window(struct ref *r, const struct btn_account *a)
 	uint64_t from = S.now > BTN_SECOND ? S.now - BTN_SECOND : 0, used, over = r->over;
 	unsigned i;
 
+	if (from < r->since)
+		from = r->since;
+
 	/* It takes as long as there are runs: then not each time. */
 	if (rnd() % ((r->n - r->first) / 64 + 1))
 		return;
 
 	used = ref_ended(r, from);
-	for (i = 0; i < S.c.slots; i++) {
+	for (i = 0; i < S.c.span; i++) {
 		const struct btn_run *run = &S.c.run[i];
+		uint64_t cpu;
 
 		if (!run->task || (run->acct != a && &run->tier->acct != a))
 			continue;
-		used += S.now - (run->start > from ? run->start : from);
-		if (S.now - run->start > run->grant)
+		cpu = S.now - (run->start > from ? run->start : from);
+		used += cpu;
+		/* Its tier had no limit when it began, and knows nothing of it. */
+		if (run->acct != a && !run->metered)
+			over += cpu;
+		else if (S.now - run->start > run->grant)
 			over += S.now - run->start - run->grant;
 	}
 	MUST(used <= r->quota + over, "Q2: used %" PRIu64 " in the last second, quota %" PRIu64
@@ -407,6 +418,7 @@ static void started(unsigned slot)
 
 	S.slot[slot].task = t;
 	S.slot[slot].poked_at = BTN_NEVER;
+	MUST(slot < S.c.slots, "runs in slot %u of %u", slot, S.c.slots);
 	MUST(!r->done, "runs after its end");
 	MUST(t->req->started || S.now < r->deadline, "Q9: started after its deadline");
 	t->req->started = true;
@@ -470,7 +482,7 @@ static void stopped(unsigned i)
 	}
 	check_window(tref, &run.tier->acct);
 	ref_add(tref, run.start, S.now);
-	tref->over += over;
+	tref->over += run.metered ? over : cpu;
 	/* Q9: told by now, and it does as it is told. */
 	if (r->r.deadline < S.now && why == BTN_STOP_YIELD && !S.late && S.tick.key != S.now)
 		MUST(r->r.told, "Q9: not told at its checkpoint");
@@ -516,8 +528,8 @@ static void stopped(unsigned i)
 		drop_task(t);
 	}
 	/* And of somebody else, at a time that is nothing to him. */
-	i = rnd() % S.c.slots;
-	if (S.c.run[i].task && S.c.run[i].acct) {
+	i = rnd() % S.c.span;
+	if (S.c.span && S.c.run[i].task && S.c.run[i].acct) {
 		t = S.slot[i].task;
 		check_window(&ten_of(t)->ref[S.c.run[i].tier->index], S.c.run[i].acct);
 	}
@@ -552,6 +564,63 @@ static void settle_down(void)
 		at(&S.tick, next);
 }
 
+static const struct btn_policy *random_policy(void)
+{
+	static const struct btn_policy *const p[] = { &btn_policy_fifo, &btn_policy_lifo, &btn_policy_rr,
+						      &btn_policy_arrival, &btn_policy_quota };
+	return p[rnd() % 5];
+}
+
+/* Another number of slots, other tiers and another limit, as S.tier says. */
+static void reload(unsigned slots, uint64_t low_limit)
+{
+	uint64_t sold = 0;
+	unsigned i;
+
+	CHECK_EQ(btn_core_can_reshape(&S.c, slots, S.tier, low_limit), 0);
+	for (i = 0; i < S.c.tiers; i++)
+		if (!S.c.tier[i].metered)
+			S.tier_ref[i].since = S.now;
+	for (i = 0; i < S.tens; i++)
+		btn_core_tenant_lift(&S.c, S.ten[i].t, S.now);
+	for (i = 0; i < S.c.tiers; i++)
+		MUST(!S.c.tier[i].groups.top, "somebody still stands in tier %u", i);
+	btn_core_reshape(&S.c, slots, S.tier, low_limit, S.now);
+	for (i = 0; i < S.tens; i++) {
+		btn_core_tenant_put(&S.c, S.ten[i].t, S.now);
+		sold += S.ten[i].low;
+	}
+	/* As much as there is. */
+	for (i = 0; i < S.tens && sold > low_limit; i++) {
+		struct sten *n = &S.ten[i];
+
+		if (n->low > low_limit / S.tens)
+			n->low = low_limit / S.tens;
+		CHECK_EQ(btn_core_tenant_set(&S.c, n->t, n->low, n->high, S.now), 0);
+	}
+}
+
+static void random_reload(void)
+{
+	unsigned slots = between(1, S.c.room), i;
+	uint64_t capacity = slots * BTN_SECOND;
+
+	for (i = 0; i < S.c.tiers; i++) {
+		struct btn_tier_setup *t = &S.tier[i];
+
+		if (rnd() % 2)
+			t->policy = random_policy();
+		t->rank = rnd() % 2 ? t->rank : rnd() % 4;
+		t->share = between(1, 4);
+		t->reserve = i > 1 && rnd() % 2 ? capacity / 20 : 0;
+		t->limit = i > 1 && rnd() % 2 ? capacity / 10 : 0;
+	}
+	reload(slots, capacity / 10 * between(1, 7));
+	CHECK_EQ(btn_core_can_reshape(&S.c, S.c.room + 1, S.tier, 0), -ERANGE);
+	CHECK_EQ(btn_core_can_reshape(&S.c, 0, S.tier, 0), -EINVAL);
+	CHECK_EQ(btn_core_can_reshape(&S.c, 1, S.tier, BTN_SECOND + 1), -EINVAL);
+}
+
 /* Q6, Q16: somebody buys or sells. */
 static void change(void)
 {
@@ -565,6 +634,10 @@ static void change(void)
 		low = 0;
 	for (i = 0; i < S.tens; i++)
 		sold += &S.ten[i] == n ? low : S.ten[i].low;
+	if (S.reloads && rnd() % 3 == 0) {
+		random_reload();
+		goto next;
+	}
 	err = btn_core_tenant_set(&S.c, n->t, low, high, S.now);
 	MUST(!err == (sold <= S.c.low_limit || low <= n->low), "Q6: sold %" PRIu64 " of %" PRIu64 ", %d",
 	     sold, S.c.low_limit, err);
@@ -572,6 +645,7 @@ static void change(void)
 		n->low = low;
 		n->high = high;
 	}
+next:
 	if (!S.draining)
 		at(&S.change, S.now + between(10 * MS, 200 * MS));
 }
@@ -613,13 +687,6 @@ static void step(void)
 	settle_down();
 }
 
-static const struct btn_policy *random_policy(void)
-{
-	static const struct btn_policy *const p[] = { &btn_policy_fifo, &btn_policy_lifo, &btn_policy_rr,
-						      &btn_policy_arrival, &btn_policy_quota };
-	return p[rnd() % 5];
-}
-
 static void begin(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_tiers,
 		  uint64_t low_limit, unsigned tens, uint64_t end)
 {
@@ -630,7 +697,8 @@ static void begin(unsigned slots, const struct btn_tier_setup *tiers, unsigned n
 	/* Anywhere within a slice and a second. */
 	S.now = rnd() % (5 * BTN_SECOND);
 	S.end = S.now + end;
-	CHECK_EQ(btn_core_init(&S.c, slots, tiers, n_tiers, low_limit), 0);
+	memcpy(S.tier, tiers, n_tiers * sizeof(*tiers));
+	CHECK_EQ(btn_core_init(&S.c, slots, 8, tiers, n_tiers, low_limit), 0);
 	S.ten = calloc(tens, sizeof(*S.ten));
 	CHECK(S.ten);
 	S.tens = tens;
@@ -753,6 +821,7 @@ static void mixed(void)
 	begin(slots, tiers, 4, slots * BTN_SECOND * 7 / 10, tens, between(500, 2500) * MS);
 	S.naive = true;
 	S.changes = true;
+	S.reloads = rnd() % 2;
 	if (rnd() % 4 == 0)
 		S.c.workers = between(1, 4);
 	S.late = rnd() % 4 == 0;
@@ -999,6 +1068,87 @@ static void tiers(void)
 	finish_all();
 }
 
+static void run_for(uint64_t time)
+{
+	unsigned i;
+
+	for (i = 0; i < S.tens; i++)
+		S.ten[i].cpu = 0;
+	for (i = 0; i < S.c.tiers; i++)
+		S.tier_ref[i].total = 0;
+	for (time += S.now; S.events.top && S.events.top->key < time;)
+		step();
+	S.now = time;
+}
+
+/* Everybody wants more than there is: other slots and other tiers are in force at once. */
+static void reloaded(void)
+{
+	struct btn_tier_setup tiers[4] = { Q(quota), Q(fifo), Q(rr), Q(arrival) };
+	unsigned slots = between(1, 8), i, tens = 4;
+	uint64_t all, got, share;
+
+	tiers[1].rank = 1;
+	tiers[2].rank = tiers[3].rank = 2;
+	begin(slots, tiers, 4, slots * BTN_SECOND / 2, tens, 100 * BTN_SECOND);
+	for (i = 0; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->class_mask = 1 << (i < 2 ? BTN_BATCH : BTN_INTERNAL);
+		n->tier = i;
+		n->high = i < 2 ? 100 * BTN_SECOND : 0;
+		n->work = between(100 * US, 5 * MS);
+		n->period = n->work / 2;
+		/* The first one floods the tier that is first come, first served. */
+		n->burst = n->max_alive = (i ? 8 : 80) * 8;
+		n->gap = between(1 * US, 50 * US);
+	}
+	open_tenants();
+	run_for(BTN_SECOND);
+	MUST(S.tier_ref[BTN_HIGH].total > S.c.capacity * 99 / 100, "idle with work to do");
+	/* Of one rank, by shares; and in the first of the three by quota. */
+	S.tier[1] = (struct btn_tier_setup){ .policy = &btn_policy_quota, .rank = 2, .share = between(1, 3) };
+	S.tier[3].share = between(1, 3);
+	slots = between(1, 8);
+	reload(slots, slots * BTN_SECOND / 2);
+	settle_down();
+	run_for(2 * BTN_SECOND);
+	all = 2 * S.c.capacity;
+	got = S.tier_ref[1].total + S.tier_ref[2].total + S.tier_ref[3].total;
+	/* Of those that were before, one grant each, and a checkpoint. */
+	MUST(got > all * 99 / 100 && got < all + 8 * (S.c.slice + 50 * US), "%u slots gave %" PRIu64, slots, got);
+	for (i = 1; i < 4; i++) {
+		share = got * S.tier[i].share / (S.tier[1].share + S.tier[2].share + S.tier[3].share);
+		MUST(S.tier_ref[i].total > share * 95 / 100 && S.tier_ref[i].total < share * 105 / 100,
+		     "Q13: tier %u got %" PRIu64 ", its share is %" PRIu64, i, S.tier_ref[i].total, share);
+	}
+	got = S.ten[0].cpu + S.ten[1].cpu;
+	MUST(S.ten[0].cpu > got * 45 / 100 && S.ten[1].cpu > got * 45 / 100, "Q7: tenants got %" PRIu64 " and %" PRIu64,
+	     S.ten[0].cpu, S.ten[1].cpu);
+	/* A first limit holds from the change on, but for the grants that are out. */
+	S.tier[2].limit = slots * BTN_SECOND / 20;
+	reload(slots, slots * BTN_SECOND / 2);
+	settle_down();
+	run_for(BTN_SECOND);
+	MUST(S.tier_ref[2].total <= S.tier[2].limit + slots * (S.c.slice + 50 * US), "Q13: limit %" PRIu64 ", got %" PRIu64,
+	     S.tier[2].limit, S.tier_ref[2].total);
+	run_for(BTN_SECOND);
+	MUST(S.tier_ref[2].total >= S.tier[2].limit * 95 / 100 && S.tier_ref[2].total <= S.tier[2].limit + slots * 50 * US,
+	     "Q13: limit %" PRIu64 ", got %" PRIu64, S.tier[2].limit, S.tier_ref[2].total);
+	/* And none any more. */
+	S.tier[2].limit = 0;
+	reload(slots, slots * BTN_SECOND / 2);
+	settle_down();
+	run_for(BTN_SECOND);
+	MUST(S.tier_ref[2].total > S.c.capacity / 7 * 95 / 100, "Q13: without its limit it got %" PRIu64, S.tier_ref[2].total);
+	for (i = 0; i < tens; i++)
+		S.ten[i].cpu = 0;
+	for (i = 0; i < BTN_TIERS_MAX; i++)
+		S.tier_ref[i].total = 0;
+	drain();
+	finish_all();
+}
+
 /* 100,000 tenants, of which any may come at any time. */
 static void many(void)
 {
@@ -1037,7 +1187,7 @@ TEST(pokes_fit)
 	struct btn_core c;
 	unsigned i;
 
-	CHECK_EQ(btn_core_init(&c, 1, tiers, 2, 0), 0);
+	CHECK_EQ(btn_core_init(&c, 1, 1, tiers, 2, 0), 0);
 	CHECK_EQ(btn_core_tenant(&c, &tenant, 0, BTN_SECOND, 0), 0);
 	c.workers = 8;
 	for (i = 0; i < 8; i++) {
@@ -1070,6 +1220,7 @@ static const struct scenario {
 } scenarios[] = {
 	{ "mixed", mixed, 1 }, { "saturated", saturated, 25 }, { "oversold", oversold, 10 },
 	{ "hostile", hostile, 4 }, { "burst", burst, 4 }, { "tiers", tiers, 20 }, { "many", many, 300 },
+	{ "reloaded", reloaded, 25 },
 };
 
 #ifndef SIM_SEEDS
@@ -1100,6 +1251,7 @@ TEST(hostile) { run_seeds(3); }
 TEST(burst) { run_seeds(4); }
 TEST(tiers) { run_seeds(5); }
 TEST(many) { run_seeds(6); }
+TEST(reloaded) { run_seeds(7); }
 
 int main(int argc, char **argv)
 {

@@ -119,13 +119,13 @@ static bool look_at(const struct baton_stats *st, struct look *l)
 
 	l->at = baton_clock_now();
 	baton_stats_header(st, &l->h, sizeof(l->h));
-	l->slots = (unsigned)l->h.slots;
 	if (!l->slot)
-		l->slot = calloc(l->slots, sizeof(*l->slot));
+		l->slot = calloc(l->h.slots, sizeof(*l->slot));
 	if (!l->slot)
 		return false;
-	for (i = 0; i < l->slots; i++)
-		baton_stats_slot(st, i, &l->slot[i], sizeof(l->slot[i]));
+	for (i = 0; i < l->h.slots && !baton_stats_slot(st, i, &l->slot[i], sizeof(l->slot[i])); i++)
+		;
+	l->slots = i;
 	l->rows = 0;
 	for (i = 0; (err = baton_stats_tenant(st, i, &t, sizeof(t))) != -ENOENT; i++) {
 		if (err)
@@ -228,7 +228,7 @@ static void draw_slots(const struct look *now, const struct look *before, int li
 	uint64_t rescues = 0, gap = 0;
 	unsigned i;
 
-	for (i = 0; i < now->slots; i++) {
+	for (i = 0; i < now->slots && i < before->slots; i++) {
 		const struct baton_stats_slot *a = &now->slot[i], *b = &before->slot[i];
 		double idle = (int64_t)(a->idle - b->idle) / SECOND / s;
 

@@ -14,7 +14,8 @@
  * One directive a line, in any order but that of the tiers. Percentages are of
  * the capacity, with up to four digits after the point.
  *
- *	slots N		how many tasks run at once; without: one for each CPU
+ *	slots N		how many tasks run at once; without: one for each CPU, or, for a
+ *			scheduler that there is, as many as it has
  *	low_limit P%	how much low-latency quota may be sold; without: 70%, the most
  *	tier NAME policy=P rank=N share=N reserve=P% limit=P%
  *			all optional. The first two are called low and high: what tenants
@@ -81,7 +82,7 @@ BATON_API int baton_config_print(const struct baton_config *c, FILE *to);
 BATON_API void baton_config_sched(const struct baton_config *c, struct baton_sched_opts *out);
 
 /**
- * baton_config_apply - the tenants of a scheduler from now on
+ * baton_config_apply - what a scheduler is from now on
  * @why: what was wrong, a line, where not NULL; with the line of the file where there is one
  *
  * Any thread, also under load; requests may wait while it works, but not who looks for
@@ -89,12 +90,20 @@ BATON_API void baton_config_sched(const struct baton_config *c, struct baton_sch
  * in @c and not in @s are added, for baton_tenant_find(); quotas that differ are
  * set; tenants that an earlier configuration added and this one does not name are
  * removed as by baton_tenant_remove(). All at once, or nothing. Tenants that
- * baton_tenant_add() made stay as they are.
+ * baton_tenant_add() made stay, with the same part of what there is.
  *
- * Returns 0; -ENOTSUP: slots, low_limit or tiers differ from the scheduler's, which
- * are for ever; -EEXIST: a name that baton_tenant_add() was given; -ENOSPC: more
- * low-latency quota than low_limit, because of such tenants, or because one that is
- * removed has requests that have not ended; -ENOMEM.
+ * The policies, ranks, shares, reserves and limits of tiers, low_limit, and the
+ * number of slots, where it is said, are others at once, too. Tasks that wait stand where
+ * the new rules want them; those that run go on until their grant ends. A slot that is
+ * no more loses its task at that one's next checkpoint, as if somebody more
+ * important had come. A tier that had neither reserve nor limit does not know what it
+ * used before: a limit holds in seconds that begin after the change.
+ *
+ * Returns 0; -ENOTSUP: more slots than there is room for (as many as the scheduler began
+ * with, or CPUs that its maker might use, whichever is more), or more tiers or fewer: for
+ * that the service has to be started again; -EEXIST: a name that baton_tenant_add()
+ * was given; -ENOSPC: more low-latency quota than low_limit, because of such tenants, or
+ * because one that is removed has requests that have not ended; -ENOMEM.
  */
 BATON_API int baton_config_apply(const struct baton_config *c, struct baton_sched *s, char *why, size_t room);
 

@@ -102,7 +102,7 @@ struct baton_stats_header {
 	uint64_t size;			/* of the file */
 	uint64_t header_size;
 	uint64_t tiers_at, tiers, tier_size;
-	uint64_t slots_at, slots, slot_size;
+	uint64_t slots_at, slots, slot_size;	/* slots: room; there are capacity / 1 s */
 	uint64_t tenants_at, tenants, tenant_size;	/* tenants: room */
 	uint64_t pid;			/* whose; it holds a write lock (F_OFD) on the file */
 	uint64_t started, ended;	/* ended: 0 while it runs */
