@@ -4,17 +4,25 @@
 
 #include <baton/base.h>
 
+#include <sched.h>
+
 #include "futex.h"
 
 /* About 2 us where a pause takes 40 cycles: twice what it is held for. */
 #define SPINS 100
+/*
+ * Then its holder is not running, and most often waits for this CPU, from which
+ * this thread's wake has just pushed it. To let it go on costs one system call;
+ * to sleep until it wakes us costs two, and a third where nobody sleeps any more.
+ */
+#define YIELDS 2
 
 void btn_lock_wait(struct btn_lock *l)
 {
 	uint32_t seen;
 	int i;
 
-	for (i = 0; i < SPINS; i++) {
+	for (i = 0; i < SPINS + YIELDS; i++) {
 		seen = atomic_load_explicit(&l->word, memory_order_relaxed); /* [LOCK-2] */
 		if (seen == 2)
 			break;		/* others wait already, and sleep */
@@ -23,7 +31,10 @@ void btn_lock_wait(struct btn_lock *l)
 							  memory_order_acquire, /* [LOCK-1] */
 							  memory_order_relaxed)) /* [LOCK-2] */
 			return;
-		btn_cpu_relax();
+		if (i < SPINS)
+			btn_cpu_relax();
+		else
+			sched_yield();
 	}
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire)) /* [LOCK-1] */
 		btn_futex->wait(&l->word, 2, BATON_FOREVER);

@@ -338,7 +338,8 @@ int baton_sched_destroy(struct baton_sched *s)
 	if (!s)
 		return 0;
 	btn_sched_lock(s);
-	if (s->requests || s->handles || btn_tenants_busy(s)) {
+	if (s->requests || atomic_load_explicit(&s->handles, memory_order_acquire) || /* [REQUEST-2] */
+	    btn_tenants_busy(s)) {
 		btn_lock_release(&s->lock);
 		return -EBUSY;
 	}

@@ -147,7 +147,7 @@ struct baton_request {
 	struct waiter *threads;		/* that wait, and are no tasks of s */
 	struct baton_task *alert;	/* its own tasks, if a cancel ends their waits */
 	struct btn_worker *guest;	/* it waits to be the first task; or did */
-	unsigned refs;			/* the handle, and being in flight */
+	_Atomic unsigned refs;		/* the handle, and being in flight: [REQUEST-1] */
 	bool done;
 	int result;
 	uint64_t ended;
@@ -163,7 +163,7 @@ struct baton_sched {
 	struct btn_worker *idle, *dead;
 	/* Without a slot, but not by their own choice: may be running; parked. */
 	struct btn_away away, parked;
-	unsigned n_idle, keep, born, max, requests, handles;
+	unsigned n_idle, keep, born, max, requests;
 	struct btn_heap timers;		/* of tasks that wait */
 	struct baton_tenant *tenants;
 	struct baton_tenant *all_tenants, *spare_tenants;
@@ -186,7 +186,8 @@ struct baton_sched {
 	pthread_t notifier;
 	uint64_t taken, unauthorised;
 	char how[96];
-	BTN_ALIGNED struct btn_lock spare_lock;
+	BTN_ALIGNED _Atomic unsigned handles;	/* [REQUEST-2] */
+	struct btn_lock spare_lock;
 	struct baton_request *spare;
 	unsigned spares;
 };

@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Requests: what tenants ask for, from submit to its end. */
+/*
+ * Requests: what tenants ask for, from submit to its end.
+ *
+ * A handle is put without the lock: a service does that once for each request, and
+ * whoever holds the lock then may have been preempted by just that thread.
+ *
+ * [REQUEST-1] The request's end, with the lock, and the handle's each take one from
+ * refs, and touch the request no more; whoever takes the last one frees it, and has
+ * acquired what the other released. [REQUEST-2] The scheduler may be destroyed when
+ * handles is 0: putting one ends with that, when the request's memory is back.
+ */
 #include "sched_int.h"
 
 #include <errno.h>
@@ -39,7 +49,7 @@ void btn_request_done(struct baton_request *r, struct btn_wakes *wakes)
 		btn_tenant_gone(r->tenant);
 	r->tenant = NULL;
 	s->requests--;
-	if (!--r->refs) {
+	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) { /* [REQUEST-1] */
 		/* Not now: its first task may be the one that ends. */
 		r->next = wakes->dead;
 		wakes->dead = r;
@@ -108,7 +118,7 @@ int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 	r->first.req = r;
 	r->first.fn = opts->fn;
 	r->first.arg = opts->arg;
-	r->refs = handle ? 2 : 1;
+	atomic_init(&r->refs, handle ? 2 : 1);
 	*out = r;
 	return 0;
 }
@@ -127,7 +137,8 @@ int btn_request_submit(struct baton_request *r, uint64_t arrival)
 	if (!err) {
 		btn_sched_trace_wake(&r->first);
 		s->requests++;
-		s->handles += r->refs - 1;
+		if (atomic_load_explicit(&r->refs, memory_order_relaxed) > 1) /* [REQUEST-1] */
+			atomic_fetch_add_explicit(&s->handles, 1, memory_order_relaxed); /* [REQUEST-2] */
 	}
 	return err;
 }
@@ -279,9 +290,10 @@ void baton_request_put(struct baton_request *r)
 	if (!r)
 		return;
 	s = r->s;
-	btn_sched_lock(s);
-	s->handles--;
-	if (!--r->refs)
+	btn_sched_enter(btn_self);
+	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) /* [REQUEST-1] */
 		btn_request_free(r);
-	btn_sched_release(s);
+	atomic_fetch_sub_explicit(&s->handles, 1, memory_order_release); /* [REQUEST-2] */
+	if (btn_self)
+		btn_sched_exit(btn_self);
 }

@@ -52,6 +52,42 @@ static void nothing(void *arg)
 {
 }
 
+static void *puts_at_once(void *arg)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = nothing };
+	struct baton_request *r;
+	int i;
+
+	for (i = 0; i < 300; i++) {
+		CHECK_EQ(baton_submit(tenant, &o, &r), 0);
+		/* While it waits, runs, ends or has ended. */
+		if (i % 3)
+			sched_yield();
+		baton_request_put(r);
+		CHECK_EQ(enter(BATON_BATCH, 0, &r), 0);
+		if (i % 2)
+			baton_request_put(r);
+		baton_request_leave();
+		if (!(i % 2))
+			baton_request_put(r);
+	}
+	return NULL;
+}
+
+/* Whoever is last, the request or its handle, frees it; and then the scheduler can go. */
+TEST(handle_and_end)
+{
+	pthread_t thread[3];
+	unsigned i;
+
+	open_sched(2, 0);
+	for (i = 0; i < 3; i++)
+		CHECK_EQ(pthread_create(&thread[i], NULL, puts_at_once, NULL), 0);
+	for (i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	end_sched(s);
+}
+
 /* A guest takes none of the pool's workers, of which there may be one here. */
 TEST(leaves_the_pool_alone)
 {
