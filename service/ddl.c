@@ -1,37 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Tables, indexes, views and sequences. A table of SQLite keeps PostgreSQL's
- * names of types, and checks what is put into its columns; primary keys and
- * UNIQUE are indexes with the names that PostgreSQL would give them.
- */
+/* What else is created, dropped and emptied: indexes, views, tables of a query, sequences. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "session.h"
+#include "ddl.h"
 
-typedef const struct lex_tok *tokp;
-
-struct table {
-	struct session *s;
-	const char *text;
-	char name[128];
-	struct buf body;	/* columns and constraints, with commas */
-	struct buf after;	/* statements to follow */
-	unsigned checks, uniques;
-	struct sql_error e;
-};
-
-static bool syntax(struct session *s, tokp t, const char *text)
-{
-	struct sql_error e;
-
-	sql_syntax(&e, t, NULL);
-	return err_at(s, &e, text);
-}
-
-/* [schema.]name */
-static tokp table_name(tokp t, char *to, size_t n)
+tokp ddl_name(tokp t, char *to, size_t n)
 {
 	if (lex_name(t) && lex_is(t + 1, ".") && lex_name(t + 2))
 		t += 2;
@@ -39,296 +14,23 @@ static tokp table_name(tokp t, char *to, size_t n)
 	return lex_name(t) ? t + 1 : NULL;
 }
 
-static void id(struct buf *b, const char *name)
+void ddl_id(struct buf *b, const char *name)
 {
 	buf_sql_id(b, name, strlen(name));
 }
 
-/* What a column of this type may hold. */
-static void type_check(struct buf *b, const char *col, struct coltype t)
-{
-	const char *min = NULL, *max = NULL;
-	struct buf q;
-
-	buf_init(&q, 1000);
-	id(&q, col);
-	switch (t.oid) {
-	case T_INT2:
-		min = "-32768", max = "32767";
-		break;
-	case T_INT4:
-		min = "-2147483648", max = "2147483647";
-		break;
-	case T_BOOL:
-		min = "0", max = "1";
-		break;
-	case T_INT8:
-		buf_fmt(b, " constraint \"baton_type bigint\" check (typeof(%s) in ('integer', 'null'))", buf_cstr(&q));
-		break;
-	case T_FLOAT4:
-	case T_FLOAT8:
-	case T_NUMERIC:
-		buf_fmt(b, " constraint \"baton_type %s\" check (typeof(%s) <> 'text' and typeof(%s) <> 'blob')", type_of(t.oid)->sql,
-			buf_cstr(&q), buf_cstr(&q));
-		break;
-	case T_DATE:
-	case T_TIMESTAMP:
-	case T_TIMESTAMPTZ:
-		buf_fmt(b, " constraint \"baton_type %s\" check (%s is null or typeof(%s) = 'text' and %s like '____-__-__%%')",
-			type_of(t.oid)->sql, buf_cstr(&q), buf_cstr(&q), buf_cstr(&q));
-		break;
-	case T_VARCHAR:
-	case T_BPCHAR:
-		if (t.mod > 4)
-			buf_fmt(b, " constraint \"baton_length %s(%d)\" check (length(%s) <= %d)", type_of(t.oid)->sql, t.mod - 4,
-				buf_cstr(&q), t.mod - 4);
-		break;
-	}
-	if (min)
-		buf_fmt(b, " constraint \"baton_type %s\" check (%s is null or typeof(%s) = 'integer' and %s between %s and %s)",
-			type_of(t.oid)->sql, buf_cstr(&q), buf_cstr(&q), buf_cstr(&q), min, max);
-	buf_free(&q);
-}
-
-static void columns_of(struct buf *b, tokp open)
+void ddl_columns(struct buf *b, tokp open)
 {
 	tokp close = lex_close(open), t;
 
 	for (t = open; t <= close; t++)
 		if (lex_name(t))
-			id(b, t->s);
+			ddl_id(b, t->s);
 		else if (t->kind == LEX_OP)
 			buf_add(b, t->s, t->n);
 }
 
-/* A unique index: columns in parentheses at open, or the one column. */
-static void unique(struct table *t, const char *name, bool primary, tokp open, const char *col)
-{
-	char made[200];
-	tokp p;
-
-	if (!name) {
-		size_t n = snprintf(made, sizeof(made), "%s", t->name);
-
-		if (!primary && col)
-			n += snprintf(made + n, sizeof(made) - n, "_%s", col);
-		for (p = open; !primary && open && p < lex_close(open) && n < sizeof(made); p++)
-			if (lex_name(p))
-				n += snprintf(made + n, sizeof(made) - n, "_%s", p->s);
-		if (n < sizeof(made))
-			snprintf(made + n, sizeof(made) - n, primary ? "_pkey" : "_key");
-		name = made;
-	}
-	buf_str(&t->after, ";create unique index ");
-	id(&t->after, name);
-	buf_str(&t->after, " on ");
-	id(&t->after, t->name);
-	buf_str(&t->after, primary ? " /* primary key */ " : " ");
-	if (open) {
-		columns_of(&t->after, open);
-	} else {
-		buf_ch(&t->after, '(');
-		id(&t->after, col);
-		buf_ch(&t->after, ')');
-	}
-}
-
-/* REFERENCES at t. Its columns are named: what it refers to is an index, for SQLite. */
-static tokp references(struct table *t, tokp p, tokp end)
-{
-	char other[128];
-	sqlite3_stmt *st;
-
-	p = table_name(p + 1, other, sizeof(other));
-	if (!p)
-		return end;
-	buf_str(&t->body, " references ");
-	id(&t->body, other);
-	if (p < end && lex_is(p, "(")) {
-		columns_of(&t->body, p);
-		p = lex_close(p) + 1;
-	} else if (!sqlite3_prepare_v2(t->s->db,
-				       "select group_concat('\"' || i.name || '\"') from sqlite_schema s, pragma_index_info(s.name) i "
-				       "where s.tbl_name = ?1 and s.type = 'index' and s.sql like '%/* primary key */%'", -1, &st, NULL)) {
-		sqlite3_bind_text(st, 1, other, -1, SQLITE_STATIC);
-		if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_text(st, 0))
-			buf_fmt(&t->body, "(%s)", sqlite3_column_text(st, 0));
-		sqlite3_finalize(st);
-	}
-	for (; p < end && (lex_is(p, "on") || lex_is(p, "match") || lex_is(p, "deferrable") || lex_is(p, "not") ||
-			   lex_is(p, "initially")); ) {
-		unsigned n = lex_is(p, "on") ? (lex_is(p + 2, "set") || lex_is(p + 2, "no") ? 4 : 3) : lex_is(p, "deferrable") ? 1 : 2;
-
-		if (lex_is(p, "not") && !lex_is(p + 1, "deferrable"))
-			break;
-		while (n-- && p < end) {
-			buf_fmt(&t->body, " %s", p->s);
-			p++;
-		}
-	}
-	return p;
-}
-
-static bool expression(struct table *t, struct buf *to, tokp from, tokp end)
-{
-	return sql_expr(to, from, end, &t->e) || err_at(t->s, &t->e, t->text);
-}
-
-static bool column(struct table *t, tokp p, tokp end)
-{
-	const char *name = p->s, *constraint = NULL;
-	struct coltype type;
-	bool serial;
-	unsigned n;
-	tokp q;
-
-	if (!lex_name(p))
-		return syntax(t->s, p, t->text);
-	n = type_parse(++p, &type, &serial);
-	if (!n)
-		return err(t->s, "42704", "type \"%s\" does not exist", p < end ? p->s : "");
-	p += n;
-	id(&t->body, name);
-	buf_ch(&t->body, ' ');
-	type_decl(&t->body, type);
-	type_check(&t->body, name, type);
-	while (p < end) {
-		if (lex_is(p, "constraint") && lex_name(p + 1)) {
-			constraint = p[1].s;
-			p += 2;
-			continue;
-		}
-		if (lex_are(p, "not null")) {
-			buf_str(&t->body, " not null");
-			p += 2;
-		} else if (lex_is(p, "null")) {
-			p++;
-		} else if (lex_are(p, "primary key")) {
-			buf_str(&t->body, " not null");
-			unique(t, constraint, true, NULL, name);
-			p += 2;
-		} else if (lex_is(p, "unique")) {
-			unique(t, constraint, false, NULL, name);
-			p++;
-		} else if (lex_is(p, "default")) {
-			for (q = ++p; q < end && !lex_is(q, "not") && !(lex_is(q, "null") && q > p) && !lex_is(q, "primary") &&
-				      !lex_is(q, "unique") && !lex_is(q, "check") && !lex_is(q, "references") && !lex_is(q, "constraint");
-			     q = lex_close(q) + 1)
-				;
-			buf_str(&t->body, " default (");
-			if (type.oid == T_BOOL && q == p + 1 && p->kind == LEX_STRING && bool_parse(p->s, p->n) >= 0)
-				buf_str(&t->body, bool_parse(p->s, p->n) ? "true" : "false");
-			else if (!expression(t, &t->body, p, q))
-				return false;
-			buf_ch(&t->body, ')');
-			p = q;
-		} else if (lex_is(p, "check") && lex_is(p + 1, "(")) {
-			char made_name[200];
-
-			if (!constraint) {
-				snprintf(made_name, sizeof(made_name), "%s_%s_check", t->name, name);
-				constraint = made_name;
-			}
-			buf_str(&t->body, " constraint ");
-			id(&t->body, constraint);
-			buf_str(&t->body, " check ");
-			if (!expression(t, &t->body, p + 1, lex_close(p + 1) + 1))
-				return false;
-			p = lex_close(p + 1) + 1;
-		} else if (lex_is(p, "references")) {
-			p = references(t, p, end);
-		} else if (lex_is(p, "collate")) {
-			p += 2;
-		} else if (lex_is(p, "generated")) {
-			for (; p < end && !lex_is(p, "identity") && !lex_is(p, "stored"); p++)
-				;
-			if (p == end || lex_is(p, "stored"))
-				return err(t->s, "0A000", "generated columns are not supported");
-			serial = true;
-			p++;
-			if (p < end && lex_is(p, "("))
-				p = lex_close(p) + 1;
-		} else {
-			return syntax(t->s, p, t->text);
-		}
-		constraint = NULL;
-	}
-	if (serial) {
-		struct buf seq;
-
-		buf_init(&seq, 300);
-		buf_fmt(&seq, "%s_%s_seq", t->name, name);
-		buf_str(&t->body, " not null default (nextval(");
-		buf_sql_str(&t->body, buf_cstr(&seq), seq.len);
-		buf_str(&t->body, "))");
-		buf_str(&t->after, ";insert or replace into baton_sequences values (");
-		buf_sql_str(&t->after, buf_cstr(&seq), seq.len);
-		buf_str(&t->after, ", 0, 1)");
-		buf_free(&seq);
-	}
-	return true;
-}
-
-/* [CONSTRAINT x] of a table, in CREATE and ALTER TABLE. */
-static bool table_constraint(struct table *t, tokp p, tokp end, bool *was, bool comma)
-{
-	const char *name = NULL;
-
-	*was = true;
-	if (lex_is(p, "constraint") && lex_name(p + 1)) {
-		name = p[1].s;
-		p += 2;
-	}
-	if (lex_are(p, "primary key") && lex_is(p + 2, "(")) {
-		unique(t, name, true, p + 2, NULL);
-		for (p += 3; p < end && !lex_is(p, ")"); p++)
-			if (lex_name(p)) {
-				/* A primary key's columns have a value; SQLite's index does not see to it. */
-				if (comma)
-					buf_str(&t->body, ", ");
-				comma = true;
-				buf_str(&t->body, "constraint \"");
-				buf_fmt(&t->body, "baton_type not null\" check (");
-				id(&t->body, p->s);
-				buf_str(&t->body, " is not null)");
-			}
-		return true;
-	}
-	if (lex_is(p, "unique") && lex_is(p + 1, "(")) {
-		unique(t, name, false, p + 1, NULL);
-		return true;
-	}
-	if (comma && (lex_is(p, "check") || lex_are(p, "foreign key")))
-		buf_str(&t->body, ", ");
-	if (lex_is(p, "check") && lex_is(p + 1, "(")) {
-		char made[200];
-
-		if (!name)
-			snprintf(made, sizeof(made), t->checks ? "%s_check%u" : "%s_check", t->name, t->checks);
-		t->checks++;
-		buf_str(&t->body, "constraint ");
-		id(&t->body, name ? name : made);
-		buf_str(&t->body, " check ");
-		return expression(t, &t->body, p + 1, lex_close(p + 1) + 1);
-	}
-	if (lex_are(p, "foreign key") && lex_is(p + 2, "(")) {
-		if (name) {
-			buf_str(&t->body, "constraint ");
-			id(&t->body, name);
-		}
-		buf_str(&t->body, " foreign key ");
-		columns_of(&t->body, p + 2);
-		p = lex_close(p + 2) + 1;
-		if (p >= end || !lex_is(p, "references"))
-			return syntax(t->s, p, t->text);
-		references(t, p, end);
-		return true;
-	}
-	*was = false;
-	return name ? syntax(t->s, p, t->text) : true;
-}
-
-static bool exists(struct session *s, const char *name)
+bool ddl_exists(struct session *s, const char *name)
 {
 	sqlite3_stmt *st;
 	bool is;
@@ -339,208 +41,6 @@ static bool exists(struct session *s, const char *name)
 	is = sqlite3_step(st) == SQLITE_ROW;
 	sqlite3_finalize(st);
 	return is;
-}
-
-static void table_init(struct table *t, struct session *s, const char *text)
-{
-	memset(t, 0, sizeof(*t));
-	t->s = s;
-	t->text = text;
-	buf_init(&t->body, 1 << 20);
-	buf_init(&t->after, 1 << 20);
-}
-
-static void table_free(struct table *t)
-{
-	buf_free(&t->body);
-	buf_free(&t->after);
-}
-
-static bool create_table(struct session *s, tokp p, const char *tag, const char *text)
-{
-	struct table t;
-	bool temp = false, unless = false, ok = true, was, first = true;
-	tokp end, comma;
-
-	for (p++; !lex_is(p, "table"); p++)
-		temp |= lex_is(p, "temp") || lex_is(p, "temporary");
-	p++;
-	if (lex_are(p, "if not exists")) {
-		unless = true;
-		p += 3;
-	}
-	table_init(&t, s, text);
-	end = p;
-	p = table_name(p, t.name, sizeof(t.name));
-	if (!p || !lex_is(p, "("))
-		return syntax(s, p ? p : end, text);
-	if (!strncmp(t.name, "baton_", 6) || !strncmp(t.name, "pg_", 3))
-		return err(s, "42939", "names that begin with baton_ or pg_ are reserved");
-	if (unless && exists(s, t.name)) {
-		notice(s, "42P07", "relation \"%s\" already exists, skipping", t.name);
-		proto_complete(&s->out, tag);
-		return true;
-	}
-	buf_fmt(&t.body, "create %stable ", temp ? "temp " : "");
-	id(&t.body, t.name);
-	buf_ch(&t.body, '(');
-	end = lex_close(p);
-	for (p++; ok && p < end; p = comma + 1) {
-		size_t before = t.body.len;
-
-		comma = sql_comma(p, end);
-		if (lex_is(p, "like")) {
-			ok = err(s, "0A000", "CREATE TABLE ... (LIKE ...) is not supported");
-			break;
-		}
-		ok = table_constraint(&t, p, comma, &was, !first);
-		if (ok && !was) {
-			if (!first)
-				buf_str(&t.body, ", ");
-			ok = column(&t, p, comma);
-		}
-		first &= t.body.len == before;
-	}
-	buf_ch(&t.body, ')');
-	buf_add(&t.body, t.after.p, t.after.len);
-	ok = ok && (!t.body.failed || err(s, "54000", "the statement is too long")) && work_write(s) && work_exec(s, buf_cstr(&t.body));
-	table_free(&t);
-	if (ok)
-		proto_complete(&s->out, tag);
-	return ok;
-}
-
-/* A table's declaration is edited in SQLite's schema: its own way for constraints. */
-static bool edit_schema(struct session *s, const char *table, const char *constraints)
-{
-	sqlite3_stmt *st = NULL;
-	int rc, on;
-	bool ok;
-	char version[80];
-
-	if (!work_write(s))
-		return false;
-	sqlite3_db_config(s->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, &on);
-	rc = sqlite3_prepare_v2(s->db, "update sqlite_schema set sql = substr(rtrim(sql), 1, length(rtrim(sql)) - 1) || ', ' || ?2 || ')' "
-				       "where type = 'table' and name = ?1", -1, &st, NULL);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
-		sqlite3_bind_text(st, 2, constraints, -1, SQLITE_STATIC);
-		rc = sqlite3_step(st);
-		rc = rc == SQLITE_DONE ? 0 : rc;
-	}
-	sqlite3_finalize(st);
-	sqlite3_db_config(s->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, &on);
-	if (rc)
-		return err_db(s, rc, NULL);
-	if (!sqlite3_prepare_v2(s->db, "pragma schema_version", -1, &st, NULL) && sqlite3_step(st) == SQLITE_ROW)
-		snprintf(version, sizeof(version), "pragma schema_version = %d", sqlite3_column_int(st, 0) + 1);
-	else
-		version[0] = 0;
-	sqlite3_finalize(st);
-	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, &on);
-	ok = work_exec(s, version);
-	/* Rows that are there are looked at once. */
-	if (ok && !sqlite3_prepare_v2(s->db, "select 1 from pragma_foreign_key_check(?1)", -1, &st, NULL)) {
-		sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
-		if (sqlite3_step(st) == SQLITE_ROW)
-			ok = err(s, "23503", "insert or update on table \"%s\" violates the foreign key constraint", table);
-		sqlite3_finalize(st);
-	}
-	return ok;
-}
-
-static bool alter_one(struct table *t, tokp p, tokp end)
-{
-	struct session *s = t->s;
-	bool was = false, ok = true;
-	struct buf b;
-
-	buf_clear(&t->body, 1 << 16);
-	buf_clear(&t->after, 1 << 16);
-	buf_init(&b, 1 << 20);
-	buf_str(&b, "alter table ");
-	id(&b, t->name);
-	if (lex_is(p, "add")) {
-		ok = table_constraint(t, p + 1, end, &was, false);
-		if (ok && was) {
-			if (t->after.len)
-				ok = work_write(s) && work_exec(s, buf_cstr(&t->after) + 1);
-			else
-				ok = edit_schema(s, t->name, buf_cstr(&t->body));
-			buf_free(&b);
-			return ok;
-		}
-		if (ok) {
-			p += 1 + lex_is(p + 1, "column");
-			if (lex_are(p, "if not exists"))
-				p += 3;
-			buf_str(&b, " add column ");
-			ok = column(t, p, end);
-			buf_add(&b, t->body.p, t->body.len);
-			buf_add(&b, t->after.p, t->after.len);
-		}
-	} else if (lex_is(p, "drop") && !lex_is(p + 1, "constraint")) {
-		p += 1 + lex_is(p + 1, "column");
-		if (lex_are(p, "if exists"))
-			p += 2;
-		buf_str(&b, " drop column ");
-		id(&b, p->s);
-	} else if (lex_are(p, "drop constraint")) {
-		p += 2;
-		if (lex_are(p, "if exists"))
-			p += 2;
-		buf_clear(&b, 1 << 16);
-		buf_str(&b, "drop index ");
-		id(&b, p->s);
-	} else if (lex_are(p, "rename to")) {
-		buf_str(&b, " rename to ");
-		id(&b, p[2].s);
-	} else if (lex_is(p, "rename") && !lex_is(p + 1, "constraint")) {
-		p += 1 + lex_is(p + 1, "column");
-		buf_str(&b, " rename column ");
-		id(&b, p->s);
-		buf_str(&b, " to ");
-		id(&b, p + 2 < end ? p[2].s : "");
-	} else if (lex_are(p, "owner to") || (lex_is(p, "set") && lex_is(p + 1, "("))) {
-		buf_free(&b);
-		return true;
-	} else {
-		ok = err(s, "0A000", "this form of ALTER TABLE is not supported");
-	}
-	ok = ok && work_write(s) && work_exec(s, buf_cstr(&b));
-	buf_free(&b);
-	return ok;
-}
-
-static bool alter_table(struct session *s, tokp p, tokp end, const char *tag, const char *text)
-{
-	struct table t;
-	bool ok = true;
-	tokp comma;
-
-	if (lex_is(p + 1, "index"))
-		return err(s, "0A000", "ALTER INDEX is not supported");
-	p += 2;
-	if (lex_are(p, "if exists"))
-		p += 2;
-	if (lex_is(p, "only"))
-		p++;
-	table_init(&t, s, text);
-	p = table_name(p, t.name, sizeof(t.name));
-	if (!p)
-		return syntax(s, end, text);
-	if (!exists(s, t.name))
-		return err(s, "42P01", "relation \"%s\" does not exist", t.name);
-	for (; ok && p < end; p = comma + 1) {
-		comma = sql_comma(p, end);
-		ok = alter_one(&t, p, comma);
-	}
-	table_free(&t);
-	exec_forget(s, false);
-	if (ok)
-		proto_complete(&s->out, tag);
-	return ok;
 }
 
 static bool create_index(struct session *s, tokp p, tokp end, const char *tag, const char *text)
@@ -563,12 +63,12 @@ static bool create_index(struct session *s, tokp p, tokp end, const char *tag, c
 		p++;
 	}
 	if (!lex_is(p, "on"))
-		return syntax(s, p, text);
-	p = table_name(p + 1 + lex_is(p + 1, "only"), table, sizeof(table));
+		return util_syntax(s, p, text);
+	p = ddl_name(p + 1 + lex_is(p + 1, "only"), table, sizeof(table));
 	if (p && lex_is(p, "using"))
 		p += 2;
 	if (!p || !lex_is(p, "("))
-		return syntax(s, p ? p : end, text);
+		return util_syntax(s, p ? p : end, text);
 	if (!*name) {
 		size_t n = snprintf(name, sizeof(name), "%s", table);
 
@@ -580,9 +80,9 @@ static bool create_index(struct session *s, tokp p, tokp end, const char *tag, c
 	}
 	buf_init(&b, 1 << 20);
 	buf_fmt(&b, "create %sindex %s", uniq ? "unique " : "", unless ? "if not exists " : "");
-	id(&b, name);
+	ddl_id(&b, name);
 	buf_str(&b, " on ");
-	id(&b, table);
+	ddl_id(&b, table);
 	buf_ch(&b, ' ');
 	q = lex_close(p) + 1;
 	ok = sql_expr(&b, p, q, &e);
@@ -618,21 +118,21 @@ static bool create_as(struct session *s, tokp p, tokp end, bool view, const char
 		unless = true;
 		p += 3;
 	}
-	p = table_name(p, name, sizeof(name));
+	p = ddl_name(p, name, sizeof(name));
 	for (as = p; as && as < end && !lex_is(as, "as"); as = lex_close(as) + 1)
 		;
 	if (!p || as >= end)
-		return syntax(s, end, text);
+		return util_syntax(s, end, text);
 	buf_init(&b, 64 << 20);
-	if (replace && exists(s, name)) {
+	if (replace && ddl_exists(s, name)) {
 		buf_str(&b, "drop view ");
-		id(&b, name);
+		ddl_id(&b, name);
 		buf_ch(&b, ';');
 	}
 	buf_fmt(&b, "create %s%s %s", temp ? "temp " : "", view ? "view" : "table", unless ? "if not exists " : "");
-	id(&b, name);
+	ddl_id(&b, name);
 	if (view && lex_is(p, "("))
-		columns_of(&b, p);
+		ddl_columns(&b, p);
 	buf_str(&b, " as ");
 	for (k = as + 1; k < end; k++)
 		if (lex_are(k, "with data") || lex_are(k, "with no data"))
@@ -650,7 +150,7 @@ static bool create_as(struct session *s, tokp p, tokp end, bool view, const char
 
 			buf_clear(&b, 1 << 16);
 			buf_str(&b, "select count(*) from ");
-			id(&b, name);
+			ddl_id(&b, name);
 			if (!sqlite3_prepare_v2(s->db, buf_cstr(&b), -1, &st, NULL) && sqlite3_step(st) == SQLITE_ROW)
 				n = sqlite3_column_int64(st, 0);
 			sqlite3_finalize(st);
@@ -670,12 +170,12 @@ static bool each_name(struct session *s, tokp p, tokp end, const char *text, boo
 	tokp at;
 
 	if (p >= end)
-		return syntax(s, end, text);
+		return util_syntax(s, end, text);
 	for (; p < end; p++) {
 		at = p + lex_is(p, "only");
-		p = table_name(at, name, sizeof(name));
+		p = ddl_name(at, name, sizeof(name));
 		if (!p)
-			return syntax(s, at, text);
+			return util_syntax(s, at, text);
 		if (!f(s, name, arg))
 			return false;
 		if (p >= end || !lex_is(p, ","))
@@ -695,7 +195,7 @@ static bool drop_one(struct session *s, const char *name, void *arg)
 	struct buf b, like;
 	bool ok;
 
-	if (strcmp(d->what, "sequence") && !exists(s, name)) {
+	if (strcmp(d->what, "sequence") && !ddl_exists(s, name)) {
 		if (!d->gone)
 			return err(s, "42P01", "%s \"%s\" does not exist", d->what, name);
 		notice(s, "00000", "%s \"%s\" does not exist, skipping", d->what, name);
@@ -707,7 +207,7 @@ static bool drop_one(struct session *s, const char *name, void *arg)
 		buf_sql_str(&b, name, strlen(name));
 	} else {
 		buf_fmt(&b, "drop %s ", d->what);
-		id(&b, name);
+		ddl_id(&b, name);
 	}
 	if (!strcmp(d->what, "table")) {
 		buf_init(&like, 1000);
@@ -752,7 +252,7 @@ static bool truncate_one(struct session *s, const char *name, void *arg)
 
 	buf_init(&b, 10000);
 	buf_str(&b, "delete from ");
-	id(&b, name);
+	ddl_id(&b, name);
 	ok = work_exec(s, buf_cstr(&b));
 	buf_free(&b);
 	return ok;
@@ -777,15 +277,15 @@ static bool create_sequence(struct session *s, tokp p, tokp end, const char *tag
 	p += 2;
 	if (lex_are(p, "if not exists"))
 		p += 3;
-	p = table_name(p, name, sizeof(name));
+	p = ddl_name(p, name, sizeof(name));
 	if (!p)
-		return syntax(s, end, text);
+		return util_syntax(s, end, text);
 	for (; p < end; p++) {
 		if (lex_is(p, "start") || lex_is(p, "increment")) {
 			tokp v = p + 1 + (lex_is(p + 1, "with") || lex_is(p + 1, "by"));
 
 			if (v->kind != LEX_INT)
-				return syntax(s, v, text);
+				return util_syntax(s, v, text);
 			*(lex_is(p, "start") ? &start : &step) = atoll(v->s);
 		}
 	}
@@ -806,7 +306,7 @@ bool ddl_run(struct session *s, enum sql_kind kind, const char *tag, tokp t, con
 
 	switch (kind) {
 	case SQL_CREATE_TABLE:
-		return create_table(s, t, tag, text);
+		return table_create(s, t, tag, text);
 	case SQL_CREATE_TABLE_AS:
 		return create_as(s, t, end, false, text);
 	case SQL_CREATE_VIEW:
@@ -816,7 +316,7 @@ bool ddl_run(struct session *s, enum sql_kind kind, const char *tag, tokp t, con
 	case SQL_CREATE_SEQUENCE:
 		return create_sequence(s, t, end, tag, text);
 	case SQL_ALTER_TABLE:
-		return alter_table(s, t, end, tag, text);
+		return table_alter(s, t, end, tag, text);
 	case SQL_DROP:
 		return drop(s, t, end, tag, text);
 	case SQL_TRUNCATE:

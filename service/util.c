@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Statements that are no queries: transactions, settings, roles, databases, cursors. */
+/* Statements that are no queries: transactions, settings, prepared statements, cursors. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "session.h"
+#include "util.h"
 
 bool util_lasting(enum sql_kind kind)
 {
 	return kind == SQL_COMMIT || kind == SQL_ROLLBACK || kind == SQL_ROLLBACK_TO || kind == SQL_EMPTY;
 }
 
-static bool syntax(struct session *s, const struct lex_tok *t, const char *text)
+bool util_syntax(struct session *s, const struct lex_tok *t, const char *text)
 {
 	struct sql_error e;
 
@@ -19,14 +19,13 @@ static bool syntax(struct session *s, const struct lex_tok *t, const char *text)
 	return err_at(s, &e, text);
 }
 
-static bool complete(struct session *s, const char *tag)
+bool util_complete(struct session *s, const char *tag)
 {
 	proto_complete(&s->out, tag);
 	return true;
 }
 
-/* Several words and strings, as in SET x TO a, b. */
-static char *value_of(const struct lex_tok *t, const struct lex_tok *end)
+char *util_value(const struct lex_tok *t, const struct lex_tok *end)
 {
 	struct buf b;
 
@@ -40,8 +39,7 @@ static char *value_of(const struct lex_tok *t, const struct lex_tok *end)
 	return b.failed ? NULL : b.p;
 }
 
-/* a.b as one name. */
-static const struct lex_tok *name_of(const struct lex_tok *t, char *to, size_t n)
+const struct lex_tok *util_name(const struct lex_tok *t, char *to, size_t n)
 {
 	snprintf(to, n, "%s", t->s);
 	t++;
@@ -73,7 +71,7 @@ static bool begin(struct session *s, const char *tag, const struct lex_tok *t, c
 {
 	if (s->tx == TX_OPEN) {
 		notice(s, "25001", "there is already a transaction in progress");
-		return complete(s, tag);
+		return util_complete(s, tag);
 	}
 	s->tx = TX_OPEN;
 	s->env.now = time_now();
@@ -82,7 +80,7 @@ static bool begin(struct session *s, const char *tag, const struct lex_tok *t, c
 		      !strncasecmp(setting_get(s, "default_transaction_isolation"), "rep", 3);
 	s->read_only = !strcmp(setting_get(s, "default_transaction_read_only"), "on");
 	modes(s, t, end);
-	return complete(s, tag);
+	return util_complete(s, tag);
 }
 
 static bool commit(struct session *s, const char *tag)
@@ -93,9 +91,9 @@ static bool commit(struct session *s, const char *tag)
 		notice(s, "25P01", "there is no transaction in progress");
 	if (was) {
 		work_rollback(s);
-		return complete(s, "ROLLBACK");
+		return util_complete(s, "ROLLBACK");
 	}
-	return work_commit(s) && complete(s, tag);
+	return work_commit(s) && util_complete(s, tag);
 }
 
 static bool savepoint(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t)
@@ -121,7 +119,7 @@ static bool savepoint(struct session *s, enum sql_kind kind, const char *tag, co
 	buf_free(&b);
 	if (ok)
 		(kind == SQL_SAVEPOINT ? settings_mark : kind == SQL_RELEASE ? settings_release : settings_undo)(s, t->s);
-	return ok && complete(s, tag);
+	return ok && util_complete(s, tag);
 }
 
 /* ---------------------------------------------------------------- settings */
@@ -145,7 +143,7 @@ static bool set(struct session *s, const struct lex_tok *t, const struct lex_tok
 	if (lex_is(t, "session") || local)
 		t++;
 	if (lex_is(t, "transaction"))
-		return modes(s, t + 1, end) && complete(s, "SET");
+		return modes(s, t + 1, end) && util_complete(s, "SET");
 	if (lex_are(t, "characteristics as transaction")) {
 		const struct lex_tok *l;
 
@@ -158,7 +156,7 @@ static bool set(struct session *s, const struct lex_tok *t, const struct lex_tok
 				return false;
 			else if (lex_are(l, "read write") && !set_one(s, "default_transaction_read_only", "off", false))
 				return false;
-		return complete(s, "SET");
+		return util_complete(s, "SET");
 	}
 	if (lex_are(t, "time zone")) {
 		snprintf(name, sizeof(name), "TimeZone");
@@ -168,20 +166,20 @@ static bool set(struct session *s, const struct lex_tok *t, const struct lex_tok
 		t++;
 	} else {
 		if (!lex_name(t))
-			return syntax(s, t, text);
-		t = name_of(t, name, sizeof(name));
+			return util_syntax(s, t, text);
+		t = util_name(t, name, sizeof(name));
 		if (!lex_is(t, "=") && !lex_is(t, "to"))
-			return syntax(s, t, text);
+			return util_syntax(s, t, text);
 		t++;
 	}
 	if (t >= end)
-		return syntax(s, end, text);
+		return util_syntax(s, end, text);
 	if (lex_is(t, "default") || (lex_is(t, "local") && !strcmp(name, "TimeZone")))
-		return set_one(s, name, NULL, local) && complete(s, "SET");
-	value = value_of(t, end);
+		return set_one(s, name, NULL, local) && util_complete(s, "SET");
+	value = util_value(t, end);
 	ok = value ? set_one(s, name, value, local) : err(s, "53200", "out of memory");
 	free(value);
-	return ok && complete(s, "SET");
+	return ok && util_complete(s, "SET");
 }
 
 static bool show(struct session *s, const struct lex_tok *t, const char *text)
@@ -199,9 +197,9 @@ static bool show(struct session *s, const struct lex_tok *t, const char *text)
 	else if (lex_are(t, "session authorization"))
 		snprintf(name, sizeof(name), "session_authorization");
 	else if (lex_name(t))
-		name_of(t, name, sizeof(name));
+		util_name(t, name, sizeof(name));
 	else
-		return syntax(s, t, text);
+		return util_syntax(s, t, text);
 	pthread_mutex_lock(&server.lock);
 	v = setting_get(s, name);
 	pthread_mutex_unlock(&server.lock);
@@ -210,177 +208,7 @@ static bool show(struct session *s, const struct lex_tok *t, const char *text)
 	if (!s->extended)
 		row_header(s, name);
 	row_text(s, v);
-	return complete(s, "SHOW");
-}
-
-/* ------------------------------------------------------------------- roles */
-
-static bool may(struct session *s, const char *what)
-{
-	return s->role->super || err(s, "42501", "permission denied: only a superuser may %s", what);
-}
-
-static bool told(struct session *s, const char *why, const char *code, const char *tag)
-{
-	return why ? err(s, code, "%s", why) : complete(s, tag);
-}
-
-/* [WITH] PASSWORD 'x' SUPERUSER NOLOGIN ... */
-static bool options(struct session *s, const struct lex_tok *t, const struct lex_tok *end, struct role *r, const char *text,
-		    const char **why, const char **code)
-{
-	static const struct { const char *word; int field, value; } flags[] = {
-		{ "superuser", 0, 1 }, { "nosuperuser", 0, 0 }, { "login", 1, 1 }, { "nologin", 1, 0 },
-		{ "createdb", 2, 1 }, { "nocreatedb", 2, 0 }, { "inherit", 3, 0 }, { "noinherit", 3, 0 },
-		{ "createrole", 3, 0 }, { "nocreaterole", 3, 0 }, { "noreplication", 3, 0 }, { "nobypassrls", 3, 0 },
-	};
-	unsigned i;
-
-	*why = NULL;
-	for (; t < end && !*why; t++) {
-		if (lex_is(t, "with") || lex_is(t, "encrypted"))
-			continue;
-		if (lex_is(t, "password") && (t[1].kind == LEX_STRING || lex_is(t + 1, "null"))) {
-			*why = role_password(r, t[1].kind == LEX_STRING ? t[1].s : NULL, code);
-			t++;
-			continue;
-		}
-		for (i = 0; i < sizeof(flags) / sizeof(*flags) && !lex_is(t, flags[i].word); i++)
-			;
-		if (i == sizeof(flags) / sizeof(*flags))
-			return syntax(s, t, text);
-		if (flags[i].field == 0)
-			r->super = flags[i].value;
-		else if (flags[i].field == 1)
-			r->login = flags[i].value;
-		else if (flags[i].field == 2)
-			r->createdb = flags[i].value;
-		*why = role_flags(r, code);
-	}
-	return true;
-}
-
-static bool create_role(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *tag, const char *text)
-{
-	bool user = lex_is(t + 1, "user"), ok;
-	const char *why, *code = "XX000";
-	const struct lex_tok *name = t + 2;
-
-	if (!may(s, "create roles"))
-		return false;
-	if (!lex_name(name))
-		return syntax(s, name, text);
-	pthread_mutex_lock(&server.lock);
-	why = role_create(name->s, false, user, false, NULL, &code);
-	ok = why || options(s, name + 1, end, role_find(name->s), text, &why, &code);
-	pthread_mutex_unlock(&server.lock);
-	return ok && told(s, why, code, tag);
-}
-
-static bool alter_role(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *tag, const char *text)
-{
-	const char *why = NULL, *code = "XX000";
-	char name[128], *value = NULL;
-	struct role *r;
-	bool ok = true, own;
-
-	t += 2;
-	if (!lex_name(t))
-		return syntax(s, t, text);
-	pthread_mutex_lock(&server.lock);
-	r = lex_is(t, "current_user") ? s->role : role_find(t->s);
-	own = r == s->role;
-	t++;
-	if (!r) {
-		ok = err(s, "42704", "role \"%s\" does not exist", t[-1].s);
-	} else if (lex_is(t, "set") || lex_is(t, "reset")) {
-		bool reset = lex_is(t, "reset");
-
-		t = name_of(t + 1, name, sizeof(name));
-		/* What a user may set in a session he may set for himself; quota he may not. */
-		if (!s->role->super && !(own && strncasecmp(name, "baton.low", 9) && strncasecmp(name, "baton.high", 10)))
-			ok = err(s, "42501", "permission denied to alter role \"%s\"", r->name);
-		else if (!setting_get(s, name) && !strchr(name, '.'))
-			ok = err(s, "42704", "unrecognized configuration parameter \"%s\"", name);
-		else if (!reset && ((!lex_is(t, "=") && !lex_is(t, "to")) || t + 1 >= end))
-			ok = syntax(s, t, text);
-		else {
-			if (!reset && !lex_is(t + 1, "default"))
-				value = value_of(t + 1, end);
-			why = role_set(r, name, value, &code);
-		}
-	} else if (!s->role->super && !(own && lex_is(t + lex_is(t, "with"), "password"))) {
-		ok = err(s, "42501", "permission denied to alter role \"%s\"", r->name);
-	} else if (lex_are(t, "rename to")) {
-		ok = err(s, "0A000", "roles cannot be renamed");
-	} else {
-		ok = options(s, t, end, r, text, &why, &code);
-	}
-	pthread_mutex_unlock(&server.lock);
-	free(value);
-	return ok && told(s, why, code, tag);
-}
-
-static bool drop_role(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *tag)
-{
-	const char *why = NULL, *code = "XX000";
-	bool gone = lex_are(t + 2, "if exists");
-
-	if (!may(s, "drop roles"))
-		return false;
-	pthread_mutex_lock(&server.lock);
-	for (t += 2 + 2 * gone; t < end && !why; t++)
-		if (lex_name(t) && (!gone || role_find(t->s)))
-			why = role_drop(t->s, &code);
-	pthread_mutex_unlock(&server.lock);
-	return told(s, why, code, tag);
-}
-
-static bool alter_system(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *tag, const char *text)
-{
-	const char *why, *code = "XX000";
-	char name[128], *value = NULL;
-	bool reset;
-
-	if (!may(s, "alter the system"))
-		return false;
-	t += 2;
-	reset = lex_is(t, "reset");
-	if (!reset && !lex_is(t, "set"))
-		return syntax(s, t, text);
-	t = name_of(t + 1, name, sizeof(name));
-	if (!reset && ((!lex_is(t, "=") && !lex_is(t, "to")) || t + 1 >= end))
-		return syntax(s, t, text);
-	if (!setting_get(s, name))
-		return err(s, "42704", "unrecognized configuration parameter \"%s\"", name);
-	if (!reset && !lex_is(t + 1, "default"))
-		value = value_of(t + 1, end);
-	pthread_mutex_lock(&server.lock);
-	why = role_set(NULL, name, value, &code);
-	pthread_mutex_unlock(&server.lock);
-	free(value);
-	return told(s, why, code, tag);
-}
-
-static bool databases(struct session *s, enum sql_kind kind, const struct lex_tok *t, const char *tag, const char *text)
-{
-	bool drop = kind == SQL_DROP_DATABASE, gone = lex_are(t + 2, "if exists");
-	const struct lex_tok *name = t + 2 + 2 * gone;
-	const char *why = NULL, *code = "XX000";
-
-	if (!s->role->super && !s->role->createdb)
-		return err(s, "42501", "permission denied to %s database", drop ? "drop" : "create");
-	if (s->tx != TX_NONE)
-		return err(s, "25001", "%s cannot run inside a transaction block", tag);
-	if (!lex_name(name))
-		return syntax(s, name, text);
-	pthread_mutex_lock(&server.lock);
-	if (!drop)
-		why = database_create(name->s, &code);
-	else if (!gone || database_find(name->s))
-		why = database_drop(name->s, &code);
-	pthread_mutex_unlock(&server.lock);
-	return told(s, why, code, tag);
+	return util_complete(s, "SHOW");
 }
 
 /* ----------------------------------------------- prepared statements, cursors */
@@ -388,7 +216,7 @@ static bool databases(struct session *s, enum sql_kind kind, const struct lex_to
 static struct stmt *inner(struct session *s, const char *name, const struct lex_tok *t, const struct lex_tok *end, const char *text)
 {
 	if (t >= end) {
-		syntax(s, end, text);
+		util_syntax(s, end, text);
 		return NULL;
 	}
 	return exec_make(s, name, text + t->at, end[-1].end - t->at, NULL, 0);
@@ -399,11 +227,11 @@ static bool prepare(struct session *s, const struct lex_tok *t, const struct lex
 	const struct lex_tok *name = t + 1, *as = t + 2;
 
 	if (!lex_name(name))
-		return syntax(s, name, text);
+		return util_syntax(s, name, text);
 	as = lex_is(as, "(") ? lex_close(as) + 1 : as;
 	if (as >= end || !lex_is(as, "as") || as + 1 >= end)
-		return syntax(s, as, text);
-	return exec_named(s, name->s, text + as[1].at, end[-1].end - as[1].at) && complete(s, "PREPARE");
+		return util_syntax(s, as, text);
+	return exec_named(s, name->s, text + as[1].at, end[-1].end - as[1].at) && util_complete(s, "PREPARE");
 }
 
 static bool execute(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
@@ -468,7 +296,7 @@ static bool declare(struct session *s, const struct lex_tok *t, const struct lex
 		if (lex_are(q, "with hold"))
 			return err(s, "0A000", "cursors WITH HOLD are not supported");
 	if (!lex_name(t + 1) || q + 1 >= end)
-		return syntax(s, q, text);
+		return util_syntax(s, q, text);
 	snprintf(name, sizeof(name), "cursor %.60s", t[1].s);
 	exec_close(s, 'S', name);
 	if (!exec_named(s, name, text + q[1].at, end[-1].end - q[1].at))
@@ -479,7 +307,7 @@ static bool declare(struct session *s, const struct lex_tok *t, const struct lex
 	ok = exec_bind(s, &b);
 	if (ok)
 		s->out.len = at;
-	return ok && complete(s, "DECLARE CURSOR");
+	return ok && util_complete(s, "DECLARE CURSOR");
 }
 
 static bool fetch(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
@@ -503,11 +331,11 @@ static bool fetch(struct session *s, const struct lex_tok *t, const struct lex_t
 	if (lex_is(t, "from") || lex_is(t, "in"))
 		t++;
 	if (!lex_name(t))
-		return syntax(s, t, text);
+		return util_syntax(s, t, text);
 	if (!exec_fetch(s, t->s, n, &count))
 		return false;
 	snprintf(tag, sizeof(tag), "FETCH %llu", (unsigned long long)count);
-	return complete(s, tag);
+	return util_complete(s, tag);
 }
 
 static bool explain(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
@@ -550,7 +378,7 @@ static bool explain(struct session *s, const struct lex_tok *t, const struct lex
 	}
 	sqlite3_finalize(plan);
 	exec_drop(st);
-	return complete(s, "EXPLAIN");
+	return util_complete(s, "EXPLAIN");
 }
 
 static bool vacuum(struct session *s, const struct lex_tok *t, const struct lex_tok *end, bool analyze, const char *tag)
@@ -576,7 +404,7 @@ static bool vacuum(struct session *s, const struct lex_tok *t, const struct lex_
 		if (lex_is(t + 1, "full") && !work_exec(s, "vacuum"))
 			return false;
 	}
-	return complete(s, tag);
+	return util_complete(s, tag);
 }
 
 static bool discard(struct session *s, const struct lex_tok *t, const char *tag)
@@ -590,7 +418,7 @@ static bool discard(struct session *s, const struct lex_tok *t, const char *tag)
 	} else if (lex_is(t + 1, "plans")) {
 		exec_forget(s, false);
 	}
-	return complete(s, tag);
+	return util_complete(s, tag);
 }
 
 bool util_run(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t, const char *text)
@@ -608,7 +436,7 @@ bool util_run(struct session *s, enum sql_kind kind, const char *tag, const stru
 		if (s->tx == TX_NONE)
 			notice(s, "25P01", "there is no transaction in progress");
 		work_rollback(s);
-		return complete(s, tag);
+		return util_complete(s, tag);
 	case SQL_SAVEPOINT:
 	case SQL_RELEASE:
 	case SQL_ROLLBACK_TO:
@@ -618,10 +446,10 @@ bool util_run(struct session *s, enum sql_kind kind, const char *tag, const stru
 	case SQL_RESET:
 		if (lex_is(t + 1, "all")) {
 			settings_change_all(s);
-			return complete(s, tag);
+			return util_complete(s, tag);
 		}
-		name_of(t + 1, name, sizeof(name));
-		return set_one(s, name, NULL, false) && complete(s, tag);
+		util_name(t + 1, name, sizeof(name));
+		return set_one(s, name, NULL, false) && util_complete(s, tag);
 	case SQL_SHOW:
 		return show(s, t, text);
 	case SQL_DISCARD:
@@ -629,16 +457,12 @@ bool util_run(struct session *s, enum sql_kind kind, const char *tag, const stru
 	case SQL_COPY:
 		return copy_run(s, t);
 	case SQL_CREATE_ROLE:
-		return create_role(s, t, end, tag, text);
 	case SQL_ALTER_ROLE:
-		return alter_role(s, t, end, tag, text);
 	case SQL_DROP_ROLE:
-		return drop_role(s, t, end, tag);
 	case SQL_ALTER_SYSTEM:
-		return alter_system(s, t, end, tag, text);
 	case SQL_CREATE_DATABASE:
 	case SQL_DROP_DATABASE:
-		return databases(s, kind, t, tag, text);
+		return admin_run(s, kind, tag, t, text);
 	case SQL_PREPARE:
 		return prepare(s, t, end, text);
 	case SQL_EXECUTE:
@@ -647,13 +471,13 @@ bool util_run(struct session *s, enum sql_kind kind, const char *tag, const stru
 		t += 1 + lex_is(t + 1, "prepare");
 		if (lex_is(t, "all")) {
 			exec_forget(s, true);
-			return complete(s, "DEALLOCATE ALL");
+			return util_complete(s, "DEALLOCATE ALL");
 		}
 		st = exec_find(s, t->s);
 		if (!st)
 			return err(s, "26000", "prepared statement \"%s\" does not exist", t->s);
 		exec_close(s, 'S', t->s);
-		return complete(s, tag);
+		return util_complete(s, tag);
 	case SQL_DECLARE:
 		return declare(s, t, end, text);
 	case SQL_FETCH:
@@ -663,7 +487,7 @@ bool util_run(struct session *s, enum sql_kind kind, const char *tag, const stru
 			exec_close_portals(s);
 		else
 			exec_close(s, 'P', t[1].s);
-		return complete(s, tag);
+		return util_complete(s, tag);
 	case SQL_EXPLAIN:
 		return explain(s, t, end, text);
 	case SQL_VACUUM:
@@ -672,9 +496,9 @@ bool util_run(struct session *s, enum sql_kind kind, const char *tag, const stru
 	case SQL_LOCK:
 		if (s->tx == TX_NONE)
 			return err(s, "25P01", "LOCK TABLE can only be used in transaction blocks");
-		return work_write(s) && complete(s, tag);
+		return work_write(s) && util_complete(s, tag);
 	case SQL_CHECKPOINT:
-		return may(s, "do a checkpoint") && work_exec(s, "pragma wal_checkpoint") && complete(s, tag);
+		return admin_may(s, "do a checkpoint") && work_exec(s, "pragma wal_checkpoint") && util_complete(s, tag);
 	default:
 		return ddl_run(s, kind, tag, t, text);
 	}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ddl.h - for table.c and ddl.c: names and what has them. */
+#ifndef BATONDB_DDL_H
+#define BATONDB_DDL_H
+
+#include "util.h"
+
+typedef const struct lex_tok *tokp;
+
+/* [schema.]name at t; what follows it, or NULL. */
+tokp ddl_name(tokp t, char *to, size_t n);
+void ddl_id(struct buf *b, const char *name);
+/* (a, b), as it stands at open. */
+void ddl_columns(struct buf *b, tokp open);
+bool ddl_exists(struct session *s, const char *name);
+/* table.c. p: CREATE, ALTER. */
+bool table_create(struct session *s, tokp p, const char *tag, const char *text);
+bool table_alter(struct session *s, tokp p, tokp end, const char *tag, const char *text);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* funcs_int.h - for funcs*.c: what a function is, and what all of them use. */
+#ifndef BATONDB_FUNCS_INT_H
+#define BATONDB_FUNCS_INT_H
+
+#include <stdbool.h>
+
+#include "funcs.h"
+#include "types.h"
+
+typedef sqlite3_context ctx;
+typedef sqlite3_value val;
+
+#define DAY_US 86400000000LL
+
+#define PURE (SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS)
+#define WORLD (SQLITE_UTF8)
+#define SLOW (SQLITE_UTF8 | SQLITE_DIRECTONLY)
+
+struct func {
+	const char *name;	/* NULL: the last one */
+	int n, flags;
+	void (*f)(ctx *, int, val **);
+};
+extern const struct func funcs_cast[], funcs_text[], funcs_num[], funcs_time[], funcs_agg[];
+/* Aggregates. */
+int funcs_agg_register(sqlite3 *db, struct funcs_env *env);
+
+/* A date or time of this type; false: the error is told. */
+bool funcs_time_of(ctx *c, val *v, uint32_t oid, int64_t *us);
+/* Half away from zero, at that many digits behind the point. */
+double funcs_rounded(double d, int scale);
+/* The one value that this query of ?1 has; fail: the error if it has none. */
+void funcs_lookup(ctx *c, const char *sql, val *v, const char *fail);
+void funcs_result_time(ctx *c, int64_t us, uint32_t oid);
+
+static inline struct funcs_env *env_of(ctx *c)
+{
+	return sqlite3_user_data(c);
+}
+
+static inline const char *text_of(val *v)
+{
+	return (const char *)sqlite3_value_text(v);
+}
+
+static inline bool is_null(val *v)
+{
+	return sqlite3_value_type(v) == SQLITE_NULL;
+}
+
+static inline void result_buf(ctx *c, struct buf *b)
+{
+	if (b->failed)
+		sqlite3_result_error_toobig(c);
+	else
+		sqlite3_result_text(c, b->p ? b->p : "", (int)b->len, SQLITE_TRANSIENT);
+	buf_free(b);
+}
+
+#endif
