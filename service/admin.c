@@ -174,6 +174,73 @@ static bool databases(struct session *s, enum sql_kind kind, const struct lex_to
 	return told(s, why, code, tag);
 }
 
+/* Behind what is granted or taken: ON ..., or TO, FROM. */
+static const struct lex_tok *word(const struct lex_tok *t, const struct lex_tok *end, const char *w)
+{
+	for (; t < end && !lex_is(t, w); t++)
+		;
+	return t;
+}
+
+/*
+ * Everybody may do everything with every table of a database that he connects to.
+ * So what GRANT says is true once it names what there is; and what REVOKE says
+ * cannot be made true: whoever relies on it has to be told.
+ */
+static bool grant(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *tag, const char *text)
+{
+	bool later = !lex_is(t, "grant"), there;
+	const struct lex_tok *on, *to, *p, *first = later ? word(t, end, "grant") : t;
+
+	if (word(t, end, "revoke") < end)
+		return err_hint(s, "0A000", "Every user may read and write every table of a database that he connects to. What is to "
+				"be kept apart needs a database of its own.", "REVOKE is not supported");
+	on = word(first, end, "on");
+	to = word(on < end ? on : first, end, "to");
+	if (first == end || to + 1 >= end)
+		return util_syntax(s, to, text);
+	if (on == end)
+		return err_hint(s, "0A000", "A role has no members: GRANT ... ON ... is for what may be done with tables.",
+				"GRANT of a role is not supported");
+	p = on + 1 + (lex_is(on + 1, "table") || lex_is(on + 1, "sequence"));
+	if (!later && p == on + 1 && (lex_is(p, "function") || lex_is(p, "type") || lex_is(p, "language") || lex_is(p, "domain") ||
+				      lex_is(p, "foreign") || lex_is(p, "procedure") || lex_is(p, "parameter") ||
+				      lex_is(p, "tablespace") || lex_is(p, "large")))
+		return err(s, "0A000", "GRANT ON %s is not supported", p->s);
+	if (!later && !lex_is(p, "all") && !lex_is(p, "schema") && !lex_is(p, "database"))
+		for (; p < to; p++) {
+			const struct lex_tok *name = lex_is(p + 1, ".") ? p + 2 : p;
+			sqlite3_stmt *st;
+
+			if (!lex_name(name))
+				return util_syntax(s, name, text);
+			if (sqlite3_prepare_v2(s->db, "select 1 from sqlite_schema where name = ?1 union select 1 from "
+						      "baton_sequences where name = ?1", -1, &st, NULL))
+				return err_db(s, sqlite3_errcode(s->db), NULL);
+			sqlite3_bind_text(st, 1, name->s, -1, SQLITE_STATIC);
+			there = sqlite3_step(st) == SQLITE_ROW;
+			sqlite3_finalize(st);
+			if (!there)
+				return err(s, "42P01", "relation \"%s\" does not exist", name->s);
+			p = name + 1;
+		}
+	for (p = to + 1; p < end && !lex_are(p, "with grant") && !lex_are(p, "granted by"); p++) {
+		if (lex_is(p, ","))
+			continue;
+		p += lex_is(p, "group");
+		if (!lex_name(p))
+			return util_syntax(s, p, text);
+		pthread_mutex_lock(&server.lock);
+		there = lex_is(p, "public") || lex_is(p, "current_user") || lex_is(p, "session_user") ||
+			lex_is(p, "current_role") || role_find(p->s);
+		pthread_mutex_unlock(&server.lock);
+		if (!there)
+			return err(s, "42704", "role \"%s\" does not exist", p->s);
+	}
+	notice(s, "00000", "every user may do that, and anything else, with every table of a database that he connects to");
+	return util_complete(s, tag);
+}
+
 bool admin_run(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t, const char *text)
 {
 	const struct lex_tok *end = sql_end(t);
@@ -187,6 +254,9 @@ bool admin_run(struct session *s, enum sql_kind kind, const char *tag, const str
 		return drop_role(s, t, end, tag);
 	case SQL_ALTER_SYSTEM:
 		return alter_system(s, t, end, tag, text);
+	case SQL_GRANT:
+	case SQL_REVOKE:
+		return grant(s, t, end, tag, text);
 	default:
 		return databases(s, kind, t, tag, text);
 	}

@@ -267,6 +267,27 @@ static bool truncate_tables(struct session *s, tokp p, tokp end, const char *tag
 	return true;
 }
 
+static bool reindex(struct session *s, tokp p, tokp end, const char *tag, const char *text)
+{
+	bool whole = lex_is(p + 1, "database") || lex_is(p + 1, "schema") || lex_is(p + 1, "system"), ok;
+	char name[128] = "";
+	struct buf b;
+
+	if (p + 2 < end && lex_is(p + 2, "concurrently"))
+		p++;
+	if (!whole && (p + 2 >= end || !ddl_name(p + 2, name, sizeof(name))))
+		return util_syntax(s, p + 2 < end ? p + 2 : end, text);
+	if (!whole && !ddl_exists(s, name))
+		return err(s, "42P01", "relation \"%s\" does not exist", name);
+	buf_init(&b, 1000);
+	buf_str(&b, "reindex ");
+	if (!whole)
+		ddl_id(&b, name);
+	ok = work_write(s) && work_exec(s, buf_cstr(&b));
+	buf_free(&b);
+	return ok && util_complete(s, tag);
+}
+
 static bool create_sequence(struct session *s, tokp p, tokp end, const char *tag, const char *text)
 {
 	long long start = 1, step = 1;
@@ -319,6 +340,8 @@ bool ddl_run(struct session *s, enum sql_kind kind, const char *tag, tokp t, con
 		return table_alter(s, t, end, tag, text);
 	case SQL_DROP:
 		return drop(s, t, end, tag, text);
+	case SQL_REINDEX:
+		return reindex(s, t, end, tag, text);
 	case SQL_TRUNCATE:
 		return truncate_tables(s, t, end, tag, text);
 	default:

@@ -15,6 +15,11 @@
 #include "server.h"
 #include "sql.h"
 
+struct savepoint {
+	struct savepoint *next;
+	char name[64];
+};
+
 enum state { STATE_STARTUP, STATE_IDLE, STATE_QUEUED, STATE_LOCK, STATE_ACTIVE };
 enum tx { TX_NONE, TX_OPEN, TX_FAILED };
 
@@ -66,6 +71,7 @@ struct session {
 	struct funcs_env env;
 	char *settings[N_SETTINGS];	/* NULL: the default */
 	char *initial[N_SETTINGS];	/* what RESET makes of them: NULL: the default */
+	struct savepoint *savepoints;	/* that SQLite does not know of yet, the latest first */
 	struct set_undo *undo;		/* of this transaction, the latest first */
 	int cls;
 	uint64_t statement_timeout, lock_timeout;	/* ns */
@@ -132,6 +138,12 @@ void work_end(struct session *s);
 /* For the write lock, and a transaction of SQLite. */
 bool work_write(struct session *s);
 bool work_read(struct session *s);
+/*
+ * Savepoints before anything is written are names: there is nothing to go back to.
+ * The first write makes them SQLite's. False: there is none of this name.
+ */
+bool work_savepoint(struct session *s, const char *name);
+bool work_back_to(struct session *s, const char *name, bool release);
 /* Ends what there is of a transaction. */
 bool work_commit(struct session *s);
 void work_rollback(struct session *s);

@@ -98,7 +98,7 @@ static bool commit(struct session *s, const char *tag)
 
 static bool savepoint(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t)
 {
-	struct buf b;
+	char name[64];
 	bool ok;
 
 	if (s->tx == TX_NONE)
@@ -107,18 +107,14 @@ static bool savepoint(struct session *s, enum sql_kind kind, const char *tag, co
 		t++;
 	if (!lex_name(t))
 		return err(s, "42601", "a savepoint has a name");
-	if (kind == SQL_SAVEPOINT && !work_write(s))
-		return false;
-	buf_init(&b, 1000);
-	buf_str(&b, kind == SQL_SAVEPOINT ? "savepoint " : kind == SQL_RELEASE ? "release " : "rollback to ");
-	buf_sql_id(&b, t->s, t->n);
+	/* As long as names are. */
+	snprintf(name, sizeof(name), "%s", t->s);
 	if (kind == SQL_ROLLBACK_TO && s->tx == TX_FAILED)
 		s->tx = TX_OPEN;
 	exec_close_portals(s);
-	ok = work_exec(s, buf_cstr(&b));
-	buf_free(&b);
+	ok = kind == SQL_SAVEPOINT ? work_savepoint(s, name) : work_back_to(s, name, kind == SQL_RELEASE);
 	if (ok)
-		(kind == SQL_SAVEPOINT ? settings_mark : kind == SQL_RELEASE ? settings_release : settings_undo)(s, t->s);
+		(kind == SQL_SAVEPOINT ? settings_mark : kind == SQL_RELEASE ? settings_release : settings_undo)(s, name);
 	return ok && util_complete(s, tag);
 }
 
@@ -462,6 +458,8 @@ bool util_run(struct session *s, enum sql_kind kind, const char *tag, const stru
 	case SQL_ALTER_SYSTEM:
 	case SQL_CREATE_DATABASE:
 	case SQL_DROP_DATABASE:
+	case SQL_GRANT:
+	case SQL_REVOKE:
 		return admin_run(s, kind, tag, t, text);
 	case SQL_PREPARE:
 		return prepare(s, t, end, text);
@@ -497,6 +495,8 @@ bool util_run(struct session *s, enum sql_kind kind, const char *tag, const stru
 		if (s->tx == TX_NONE)
 			return err(s, "25P01", "LOCK TABLE can only be used in transaction blocks");
 		return work_write(s) && util_complete(s, tag);
+	case SQL_FOREIGN:
+		return err_hint(s, "0A000", "batondb(8) says what it has of PostgreSQL.", "%s is not supported", tag);
 	case SQL_CHECKPOINT:
 		return admin_may(s, "do a checkpoint") && work_exec(s, "pragma wal_checkpoint") && util_complete(s, tag);
 	default:

@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "session.h"
@@ -235,18 +236,90 @@ bool work_read(struct session *s)
 	return true;
 }
 
+static void forget(struct session *s, struct savepoint *to)
+{
+	struct savepoint *p;
+
+	while ((p = s->savepoints) != to) {
+		s->savepoints = p->next;
+		free(p);
+	}
+}
+
+static bool make_known(struct session *s, const struct savepoint *p)
+{
+	struct buf b;
+	bool ok;
+
+	if (!p)
+		return true;
+	/* The first one first. */
+	if (!make_known(s, p->next))
+		return false;
+	buf_init(&b, 1000);
+	buf_str(&b, "savepoint ");
+	buf_sql_id(&b, p->name, strlen(p->name));
+	ok = work_exec(s, buf_cstr(&b));
+	buf_free(&b);
+	return ok;
+}
+
+bool work_savepoint(struct session *s, const char *name)
+{
+	struct savepoint *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return err(s, "53200", "out of memory");
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->next = s->savepoints;
+	s->savepoints = p;
+	if (!s->locked)
+		return true;
+	if (!make_known(s, s->savepoints))
+		return false;
+	forget(s, NULL);
+	return true;
+}
+
+bool work_back_to(struct session *s, const char *name, bool release)
+{
+	struct savepoint *p;
+	struct buf b;
+	bool ok;
+
+	for (p = s->savepoints; p && strcmp(p->name, name); p = p->next)
+		;
+	if (!p && !s->locked)
+		return err(s, "3B001", "savepoint \"%s\" does not exist", name);
+	if (p) {
+		forget(s, release ? p->next : p);
+		return true;
+	}
+	buf_init(&b, 1000);
+	buf_str(&b, release ? "release " : "rollback to ");
+	buf_sql_id(&b, name, strlen(name));
+	ok = work_exec(s, buf_cstr(&b));
+	buf_free(&b);
+	return ok;
+}
+
 bool work_write(struct session *s)
 {
 	if (s->read_only)
 		return err(s, "25006", "cannot execute this in a read-only transaction");
 	if (!s->locked && !lock(s))
 		return false;
-	if (!sqlite3_get_autocommit(s->db))
+	if (sqlite3_get_autocommit(s->db)) {
+		s->xact_start = baton_clock_now();
+		if (!run(s, &s->begin, s->snapshot ? "begin" : "begin immediate"))
+			return false;
+		s->implicit = s->tx == TX_NONE;
+	}
+	if (!s->savepoints)
 		return true;
-	s->xact_start = baton_clock_now();
-	if (!run(s, &s->begin, s->snapshot ? "begin" : "begin immediate"))
+	if (!make_known(s, s->savepoints))
 		return false;
-	s->implicit = s->tx == TX_NONE;
+	forget(s, NULL);
 	return true;
 }
 
@@ -256,6 +329,7 @@ static void unlock(struct session *s)
 		db_unlock(s->database, s->lock_task);
 	s->locked = false;
 	s->implicit = false;
+	forget(s, NULL);
 }
 
 void work_rollback(struct session *s)
