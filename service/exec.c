@@ -122,7 +122,9 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 		lex_free(&l);
 		return st;
 	}
-	boolean_literals(s->db, l.tok);
+	schema_booleans(s->db, l.tok);
+	st->sql.column = schema_column;
+	st->sql.column_arg = s->db;
 	if (!sql_rewrite(&st->sql, l.tok, sql_end(l.tok), &e)) {
 		err_at(s, &e, st->source);
 		goto fail;

@@ -101,10 +101,7 @@ static void f_numeric(ctx *c, int n, val **v)
 	bool ok;
 	int mod, scale;
 
-	if (sqlite3_value_type(v[0]) == SQLITE_INTEGER) {
-		sqlite3_result_value(c, v[0]);
-		return;
-	}
+	/* A whole number, too: 1::numeric / 3 is not 0. */
 	cast_float(c, v[0], T_NUMERIC, &d, &ok);
 	if (!ok)
 		return;
@@ -116,13 +113,6 @@ static void f_numeric(ctx *c, int n, val **v)
 			funcs_error(c, "22003", "numeric field overflow");
 			return;
 		}
-		if (!scale && fabs(d) < 9e18) {
-			sqlite3_result_int64(c, (int64_t)d);
-			return;
-		}
-	} else if (d == trunc(d) && fabs(d) < 9e15 && !strpbrk(text_of(v[0]), ".eE")) {
-		sqlite3_result_int64(c, (int64_t)d);
-		return;
 	}
 	sqlite3_result_double(c, d);
 }
@@ -203,13 +193,20 @@ static void f_timestamptz(ctx *c, int n, val **v) { cast_time(c, v[0], T_TIMESTA
 static void f_time(ctx *c, int n, val **v)
 {
 	const char *s = is_null(v[0]) ? NULL : text_of(v[0]);
+	struct interval iv;
+	struct buf b;
 
 	if (!s)
 		return;
-	if (strlen(s) > 10 && s[4] == '-')
+	if (strlen(s) > 10 && s[4] == '-') {
 		cast_time(c, v[0], T_TIME);
-	else
-		sqlite3_result_value(c, v[0]);
+	} else if (interval_parse(s, &iv) && !iv.months && !iv.days && iv.us >= 0 && iv.us <= DAY_US) {
+		buf_init(&b, 100);
+		interval_format(&b, &iv);
+		result_buf(c, &b);
+	} else {
+		funcs_error(c, "22007", "invalid input syntax for type time: \"%.60s\"", s);
+	}
 }
 
 static void f_bytea(ctx *c, int n, val **v)

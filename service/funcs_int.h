@@ -22,7 +22,7 @@ struct func {
 	int n, flags;
 	void (*f)(ctx *, int, val **);
 };
-extern const struct func funcs_cast[], funcs_text[], funcs_num[], funcs_time[], funcs_agg[];
+extern const struct func funcs_cast[], funcs_text[], funcs_num[], funcs_time[], funcs_interval[], funcs_agg[];
 /* Aggregates. */
 int funcs_agg_register(sqlite3 *db, struct funcs_env *env);
 
@@ -33,6 +33,16 @@ double funcs_rounded(double d, int scale);
 /* The one value that this query of ?1 has; fail: the error if it has none. */
 void funcs_lookup(ctx *c, const char *sql, val *v, const char *fail);
 void funcs_result_time(ctx *c, int64_t us, uint32_t oid);
+
+struct interval {
+	int64_t months, days, us;
+};
+bool interval_parse(const char *s, struct interval *iv);
+void interval_format(struct buf *b, const struct interval *iv);
+/* Times are us since 2000. sign: 1, -1. */
+int64_t interval_add(int64_t us, const struct interval *iv, int sign);
+/* "day" ...; false: no such. */
+bool interval_part(const char *field, const struct interval *iv, double *d);
 
 static inline struct funcs_env *env_of(ctx *c)
 {

@@ -35,14 +35,31 @@ static void parts_of(int64_t us, struct tm *tm, int64_t *clock)
 	tm->tm_sec = (int)(*clock / 1000000LL % 60);
 }
 
+static int iso_week(const struct tm *tm)
+{
+	char week[4];
+
+	strftime(week, sizeof(week), "%V", tm);
+	return atoi(week);
+}
+
 static void f_date_part(ctx *c, int n, val **v)
 {
+	struct interval iv;
 	const char *f = text_of(v[0]);
 	int64_t us, clock;
 	struct tm tm;
 	double d;
 
-	if (!f || !funcs_time_of(c, v[1], T_TIMESTAMPTZ, &us))
+	if (!f || is_null(v[1]))
+		return;
+	/* A time of day is 00:00 and an interval more. */
+	if (sqlite3_value_type(v[1]) == SQLITE_TEXT && interval_parse(text_of(v[1]), &iv) && strlen(text_of(v[1])) &&
+	    (strlen(text_of(v[1])) < 8 || text_of(v[1])[4] != '-') && interval_part(f, &iv, &d)) {
+		sqlite3_result_double(c, d);
+		return;
+	}
+	if (!funcs_time_of(c, v[1], T_TIMESTAMPTZ, &us))
 		return;
 	parts_of(us, &tm, &clock);
 	if (!strcasecmp(f, "epoch"))
@@ -67,6 +84,16 @@ static void f_date_part(ctx *c, int n, val **v)
 		d = tm.tm_yday + 1;
 	else if (!strcasecmp(f, "quarter"))
 		d = tm.tm_mon / 3 + 1;
+	else if (!strcasecmp(f, "week"))
+		d = iso_week(&tm);
+	else if (!strcasecmp(f, "century"))
+		d = (tm.tm_year + 1999) / 100;
+	else if (!strcasecmp(f, "decade"))
+		d = (tm.tm_year + 1900) / 10;
+	else if (!strcasecmp(f, "milliseconds"))
+		d = (double)(clock % 60000000LL) / 1e3;
+	else if (!strcasecmp(f, "microseconds"))
+		d = (double)(clock % 60000000LL);
 	else {
 		funcs_error(c, "0A000", "unit \"%.40s\" not supported", f);
 		return;
@@ -80,12 +107,26 @@ static void f_date_trunc(ctx *c, int n, val **v)
 	static const char *const zero[] = { ":00", ":00:00", " 00:00:00", "-01 00:00:00", "-01-01 00:00:00" };
 	static const int keep[] = { 19, 16, 13, 10, 7, 4 };
 	const char *f = text_of(v[0]);
-	int64_t us;
+	bool week, quarter;
+	int64_t us, clock;
+	struct tm tm;
 	struct buf b;
 	int i;
 
 	if (!f || !funcs_time_of(c, v[1], T_TIMESTAMPTZ, &us))
 		return;
+	week = !strcasecmp(f, "week");
+	quarter = !strcasecmp(f, "quarter");
+	parts_of(us, &tm, &clock);
+	if (week) {
+		us -= ((tm.tm_wday + 6) % 7) * DAY_US;
+		f = "day";
+	} else if (quarter) {
+		struct interval back = { .months = tm.tm_mon % 3 };
+
+		us = interval_add(us - (tm.tm_mday - 1) * DAY_US, &back, -1);
+		f = "month";
+	}
 	for (i = 0; units[i] && strcasecmp(f, units[i]); i++)
 		;
 	if (!units[i]) {
@@ -97,7 +138,8 @@ static void f_date_trunc(ctx *c, int n, val **v)
 	b.len = keep[i];
 	if (i)
 		buf_str(&b, zero[i - 1]);
-	if (strchr(text_of(v[1]), '+'))
+	/* A date is one with a zone. */
+	if (strchr(text_of(v[1]), '+') || strlen(text_of(v[1])) == 10)
 		buf_str(&b, "+00");
 	result_buf(c, &b);
 }

@@ -18,6 +18,22 @@ static struct coltype of(uint32_t oid)
 	return (struct coltype){ oid, -1 };
 }
 
+/* A numeric of so many digits behind the point, though nobody declared it; -1: any. */
+static struct coltype numeric(int scale)
+{
+	return (struct coltype){ T_NUMERIC, scale < 0 ? -1 : (38 << 16 | scale) + 4 };
+}
+
+static int scale_of(struct coltype t)
+{
+	return t.oid == T_NUMERIC ? (t.mod >= 4 ? (t.mod - 4) & 0xffff : -1) : 0;
+}
+
+static struct coltype same(struct coltype t)
+{
+	return t.oid == T_NUMERIC ? numeric(scale_of(t)) : of(t.oid);
+}
+
 static const struct {
 	const char *name;
 	uint32_t oid;
@@ -127,7 +143,7 @@ static struct coltype function(const struct sql *s, tokp t, tokp close, int dept
 	}
 	if (lex_is(t, "sum")) {
 		a = expr(s, t + 2, close, depth + 1);
-		return a.oid == T_INT8 ? of(T_NUMERIC) : rank_of(a.oid) > 3 ? of(a.oid) : rank_of(a.oid) ? of(T_INT8) : of(0);
+		return a.oid == T_INT8 ? of(T_NUMERIC) : rank_of(a.oid) > 3 ? same(a) : rank_of(a.oid) ? of(T_INT8) : of(0);
 	}
 	if (lex_is(t, "min") || lex_is(t, "max") || lex_is(t, "coalesce") || lex_is(t, "greatest") ||
 	    lex_is(t, "least") || lex_is(t, "nullif") || lex_is(t, "abs") || lex_is(t, "lag") || lex_is(t, "lead") ||
@@ -135,7 +151,7 @@ static struct coltype function(const struct sql *s, tokp t, tokp close, int dept
 		comma = sql_comma(t + 2, close);
 		a = expr(s, t + 2, comma, depth + 1);
 		b = comma < close && !a.oid ? expr(s, comma + 1, sql_comma(comma + 1, close), depth + 1) : a;
-		return of(rank_of(a.oid) ? a.oid : lex_is(t, "coalesce") && !a.oid && b.oid != T_TEXT ? 0 : a.oid);
+		return lex_is(t, "coalesce") && !a.oid && b.oid != T_TEXT ? of(0) : same(a);
 	}
 	if (lex_is(t, "ceil") || lex_is(t, "floor") || lex_is(t, "ceiling") || lex_is(t, "trunc") || lex_is(t, "mod")) {
 		a = expr(s, t + 2, sql_comma(t + 2, close), depth + 1);
@@ -147,8 +163,18 @@ static struct coltype function(const struct sql *s, tokp t, tokp close, int dept
 	return of(0);
 }
 
+/* A column, whose type SQLite tells if nothing is done with it; or a function. */
+static struct coltype name(const struct sql *s, tokp t, tokp end, int depth, bool ask)
+{
+	while (t + 2 < end && lex_is(t + 1, "."))
+		t += 2;
+	if (t + 1 < end && lex_is(t + 1, "("))
+		return function(s, t, lex_close(t + 1), depth);
+	return ask && s->column && t + 1 == end && lex_name(t) ? s->column(s->column_arg, s->tok, t->s) : of(0);
+}
+
 /* One operand: what stands at t and nothing else before end. */
-static struct coltype primary(const struct sql *s, tokp t, tokp end, int depth)
+static struct coltype primary(const struct sql *s, tokp t, tokp end, int depth, bool ask)
 {
 	struct coltype ty;
 	bool serial;
@@ -165,7 +191,14 @@ static struct coltype primary(const struct sql *s, tokp t, tokp end, int depth)
 		v = t->n > 18 ? INT64_MAX : atoll(t->s);
 		return of(t->n > 18 ? T_NUMERIC : v > INT32_MAX ? T_INT8 : T_INT4);
 	case LEX_NUMBER:
-		return of(T_NUMERIC);
+		{
+			const char *dot = memchr(t->s, '.', t->n);
+			size_t i;
+
+			for (i = 0; i < t->n && t->s[i] != 'e' && t->s[i] != 'E'; i++)
+				;
+			return i < t->n ? of(T_NUMERIC) : numeric(dot ? (int)(t->s + t->n - dot) - 1 : 0);
+		}
 	case LEX_STRING:
 		return of(T_TEXT);
 	case LEX_PARAM:
@@ -177,6 +210,8 @@ static struct coltype primary(const struct sql *s, tokp t, tokp end, int depth)
 			return expr(s, p, sql_comma(p, to), depth + 1);
 		}
 		return lex_is(t, "(") ? expr(s, t + 1, lex_close(t), depth + 1) : of(0);
+	case LEX_QUOTED:
+		return name(s, t, end, depth, ask);
 	case LEX_ID:
 		break;
 	default:
@@ -208,9 +243,36 @@ static struct coltype primary(const struct sql *s, tokp t, tokp end, int depth)
 	}
 	if (t + 1 < end && t[1].kind == LEX_STRING && type_parse(t, &ty, &serial) == 1)
 		return ty;
-	while (t + 2 < end && lex_is(t + 1, "."))
-		t += 2;
-	return t + 1 < end && lex_is(t + 1, "(") ? function(s, t, lex_close(t + 1), depth) : of(0);
+	return name(s, t, end, depth, ask);
+}
+
+static bool is_time(uint32_t oid)
+{
+	return oid == T_DATE || oid == T_TIMESTAMP || oid == T_TIMESTAMPTZ || oid == T_TIME || oid == T_INTERVAL;
+}
+
+/* Of a date + 1, a timestamp - a timestamp ...; a 0 at its beginning. 0: who knows. */
+static uint32_t time_result(uint32_t a, tokp op, uint32_t b)
+{
+	bool plus = op && lex_is(op, "+"), minus = op && lex_is(op, "-");
+
+	if (!op)
+		return b;
+	if (!plus && !minus)
+		return a == T_INTERVAL || b == T_INTERVAL ? T_INTERVAL : 0;
+	if (a == T_DATE && b == T_DATE)
+		return minus ? T_INT4 : 0;
+	if ((a == T_DATE && rank_of(b)) || (b == T_DATE && rank_of(a)))
+		return T_DATE;
+	if (is_time(a) && is_time(b) && a != T_INTERVAL && b != T_INTERVAL)
+		return minus ? T_INTERVAL : a == T_DATE || b == T_DATE ? T_TIMESTAMP : 0;
+	if (a == T_INTERVAL && b == T_INTERVAL)
+		return T_INTERVAL;
+	if (b == T_INTERVAL || a == T_INTERVAL) {
+		a = a == T_INTERVAL ? b : a;
+		return a == T_DATE ? T_TIMESTAMP : is_time(a) ? a : 0;
+	}
+	return 0;
 }
 
 static struct coltype expr(const struct sql *s, tokp t, tokp end, int depth)
@@ -219,8 +281,9 @@ static struct coltype expr(const struct sql *s, tokp t, tokp end, int depth)
 					     "in", "is", "between", "~", "!~", "~*", "!~*", "isnull", "notnull", NULL };
 	static const char *const arith[] = { "+", "-", "*", "/", "%", NULL };
 	struct coltype best = of(0), ty;
-	bool open = false, math = false;
-	tokp p, from;
+	bool open = false, math = false, ask = depth > 0 || lex_is(t, "-");
+	int scale = 0, term = 0, of_one;
+	tokp p, from, op = NULL;
 	bool serial;
 	unsigned n;
 
@@ -232,6 +295,8 @@ static struct coltype expr(const struct sql *s, tokp t, tokp end, int depth)
 	for (p = t; p < end; p = step(p, end))
 		if (lex_is(p, "||"))
 			return of(T_TEXT);
+	for (p = t; p < end; p = step(p, end))
+		ask |= is_any(p, arith);
 	/* Operands of arithmetic, each with its casts. */
 	for (from = p = t; p <= end; p = p < end ? step(p, end) : end + 1) {
 		if (p < end && !(is_any(p, arith) && p > from))
@@ -249,20 +314,42 @@ static struct coltype expr(const struct sql *s, tokp t, tokp end, int depth)
 				if (!n)
 					ty = of(0);
 			} else {
-				ty = primary(s, from, p, depth);
+				ty = primary(s, from, p, depth, ask);
 			}
 		}
 		if (!math && p == end)
 			return ty;
-		if (ty.oid == T_TIMESTAMPTZ || ty.oid == T_TIMESTAMP || ty.oid == T_DATE)
-			return of(0);
-		if (!rank_of(ty.oid))
+		if (is_time(ty.oid) || is_time(best.oid)) {
+			best = of(time_result(best.oid, op, ty.oid));
+			if (!best.oid)
+				return best;
+		} else if (!rank_of(ty.oid)) {
 			open = true;
-		else if (rank_of(ty.oid) > rank_of(best.oid))
+		} else if (rank_of(ty.oid) > rank_of(best.oid)) {
 			best = of(ty.oid);
+		}
+		/* Digits behind the point: of a product the sum, else the most. */
+		of_one = scale_of(ty);
+		if (!op || lex_is(op, "+") || lex_is(op, "-")) {
+			scale = scale < 0 || term < 0 ? -1 : term > scale ? term : scale;
+			term = of_one;
+		} else if (lex_is(op, "*")) {
+			term = term < 0 || of_one < 0 ? -1 : term + of_one;
+		} else {
+			term = lex_is(op, "/") || term < 0 || of_one < 0 ? -1 : of_one > term ? of_one : term;
+		}
+		op = p;
 		from = p + 1;
 	}
-	return open && rank_of(best.oid) < 4 ? of(0) : best;
+	if (is_time(best.oid))
+		return best;
+	scale = scale < 0 || term < 0 ? -1 : term > scale ? term : scale;
+	return open && rank_of(best.oid) < 4 ? of(0) : best.oid == T_NUMERIC && !open ? numeric(scale) : best;
+}
+
+struct coltype sql_type(const struct sql *s, tokp t, tokp end)
+{
+	return expr(s, t, end, 1);
 }
 
 static char *name_of(tokp t, tokp end)
@@ -301,8 +388,8 @@ static char *name_of(tokp t, tokp end)
 		return strdup(t->s);
 	if (!lex_name(t))
 		return strdup("?column?");
-	if (lex_is(t, "true") || lex_is(t, "false"))
-		return strdup("bool");
+	if (t + 1 == end && (lex_is(t, "true") || lex_is(t, "false")))
+		return strdup("?column?");
 	if (lex_is(t, "null"))
 		return strdup("?column?");
 	if (lex_is(t, "case"))
@@ -325,7 +412,7 @@ static char *name_of(tokp t, tokp end)
 	if (lex_is(t, "position"))
 		return strdup("position");
 	if (lex_is(t, "trim"))
-		return strdup("btrim");
+		return strdup(lex_is(t + 2, "leading") ? "ltrim" : lex_is(t + 2, "trailing") ? "rtrim" : "btrim");
 	return strdup(t->s);
 }
 

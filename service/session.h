@@ -173,8 +173,10 @@ void exec_drop(struct stmt *st);
 void row_header(struct session *s, const char *name);
 void row_text(struct session *s, const char *value);
 
-/* boolean.c */
-void boolean_literals(sqlite3 *db, struct lex_tok *tok);
+/* schema.c */
+void schema_booleans(sqlite3 *db, struct lex_tok *tok);
+/* struct sql's column(). */
+struct coltype schema_column(void *db, const struct lex_tok *tok, const char *name);
 
 /* util.c: what is no query. l: the tokens of the statement from t on. */
 bool util_run(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t, const char *text);

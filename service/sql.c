@@ -17,6 +17,7 @@ struct piece {
 };
 
 struct out {
+	const struct lex_tok *first;
 	struct piece *p;
 	unsigned n, cap;
 	struct sql *sql;
@@ -178,6 +179,7 @@ static const char *cast_of(struct coltype t)
 	case T_TIME: return "baton_time";
 	case T_TIMESTAMP: return "baton_timestamp";
 	case T_TIMESTAMPTZ: return "baton_timestamptz";
+	case T_INTERVAL: return "baton_interval";
 	case T_BYTEA: return "baton_bytea";
 	case T_REGCLASS: return "baton_regclass";
 	case T_REGTYPE: return "baton_regtype";
@@ -345,6 +347,151 @@ static void with_words(struct out *o, const struct lex_tok *name, const char *f,
 	put_op(o, ")", close);
 }
 
+/* What an interval's number may count, behind it. */
+static const char *const fields[] = { "year", "month", "day", "hour", "minute", "second", NULL };
+
+/* The end of the operand of / or % that begins at t; t: that cannot be told. */
+static const struct lex_tok *divisor_end(const struct lex_tok *t, const struct lex_tok *end)
+{
+	const struct lex_tok *p = t;
+	struct coltype type;
+	unsigned n, depth;
+	bool serial;
+
+	while (p < end && (lex_is(p, "-") || lex_is(p, "+")))
+		p++;
+	if (p >= end)
+		return t;
+	if (lex_is(p, "(")) {
+		p = lex_close(p) + 1;
+	} else if (lex_is(p, "case")) {
+		for (depth = 0; p < end; p++) {
+			depth += lex_is(p, "case");
+			depth -= lex_is(p, "end");
+			if (!depth)
+				break;
+		}
+		p++;
+	} else if (lex_name(p)) {
+		while (lex_is(p + 1, ".") && lex_name(p + 2))
+			p += 2;
+		p++;
+		if (p < end && lex_is(p, "("))
+			p = lex_close(p) + 1;
+		else if (p < end && p->kind == LEX_STRING)
+			p += 1 + (p + 1 < end && word_of(p + 1, p + 2, fields) == p + 1);	/* a type's name before a literal */
+	} else if (p->kind == LEX_PARAM || p->kind == LEX_INT || p->kind == LEX_NUMBER || p->kind == LEX_STRING) {
+		p++;
+	} else {
+		return t;
+	}
+	while (p < end && lex_is(p, "::")) {
+		n = type_parse(p + 1, &type, &serial);
+		if (!n)
+			return t;
+		p += 1 + n;
+	}
+	/* Tighter than a division is only this. */
+	if (p < end && lex_is(p, "^")) {
+		const struct lex_tok *q = divisor_end(p + 1, end);
+
+		return q == p + 1 ? t : q;
+	}
+	return p <= end ? p : t;
+}
+
+/* The operand that ends with the last piece, as it was written before t; NULL: there is none. */
+static const struct lex_tok *left_of(const struct out *o, const struct lex_tok *t, unsigned *begin)
+{
+	const struct piece *last = o->n ? &o->p[o->n - 1] : NULL;
+
+	if (!last || (last->kind == LEX_OP && !piece_is(last, ")") && !piece_is(last, "]")) || reserved(last))
+		return NULL;
+	*begin = operand(o);
+	while (t > o->first && t[-1].at >= o->p[*begin].src)
+		t--;
+	return t;
+}
+
+static struct coltype type_at(const struct out *o, const struct lex_tok *t, const struct lex_tok *end)
+{
+	static const struct sql none;
+
+	return sql_type(o->sql ? o->sql : &none, t, end);
+}
+
+static bool factor(const struct lex_tok *t)
+{
+	return lex_is(t, "*") || lex_is(t, "/") || lex_is(t, "%");
+}
+
+static char letter(struct coltype t)
+{
+	switch (t.oid) {
+	case T_DATE: return 'd';
+	case T_TIMESTAMP: return 's';
+	case T_TIMESTAMPTZ: return 'z';
+	case T_TIME: return 't';
+	case T_INTERVAL: return 'i';
+	case T_INT2: case T_INT4: case T_INT8: case T_FLOAT4: case T_FLOAT8: case T_NUMERIC: return 'n';
+	default: return '?';
+	}
+}
+
+/* a OP b as f(a, b, how); how may be NULL. */
+static const struct lex_tok *call(struct out *o, unsigned begin, const char *f, const char *how, const struct lex_tok *t,
+				  const struct lex_tok *next)
+{
+	struct buf b;
+
+	put_at(o, begin, LEX_OP, "(", 1, begin < o->n ? o->p[begin].src : t->at);
+	put_at(o, begin, LEX_ID, f, strlen(f), begin < o->n ? o->p[begin].src : t->at);
+	put_op(o, ",", t);
+	range(o, t + 1, next);
+	if (how) {
+		buf_init(&b, 100);
+		buf_fmt(&b, ", '%s'", how);
+		put_own(o, LEX_OP, &b, t);
+	}
+	put_op(o, ")", next - 1);
+	return next;
+}
+
+/* What SQLite calculates with numbers, and PostgreSQL with what stands there; NULL: the same. */
+static const struct lex_tok *calculation(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
+{
+	const struct lex_tok *left, *next = divisor_end(t + 1, end), *more;
+	bool sum = lex_is(t, "+") || lex_is(t, "-");
+	struct coltype a, b;
+	unsigned begin = 0;
+	char how[4];
+
+	left = left_of(o, t, &begin);
+	if (!left || next == t + 1)
+		return NULL;
+	if (lex_is(t, "^"))
+		return call(o, begin, "power", NULL, t, next);
+	if (lex_is(t, "#"))
+		return call(o, begin, "baton_xor", NULL, t, next);
+	/* Two of them: from the left. */
+	if (begin && (piece_is(&o->p[begin - 1], "*") || piece_is(&o->p[begin - 1], "/") || piece_is(&o->p[begin - 1], "%")))
+		return NULL;
+	while (sum && next < end && factor(next)) {
+		more = divisor_end(next + 1, end);
+		if (more == next + 1)
+			break;
+		next = more;
+	}
+	a = type_at(o, left, t);
+	b = type_at(o, t + 1, next);
+	if (lex_is(t, "%"))
+		return a.oid == T_NUMERIC || b.oid == T_NUMERIC ? call(o, begin, "baton_mod", NULL, t, next) : NULL;
+	if (sum ? !strchr("dszti", letter(a)) && !strchr("dszti", letter(b)) : letter(a) != 'i' && letter(b) != 'i')
+		return NULL;
+	snprintf(how, sizeof(how), "%c%c%c", *t->s, letter(a), letter(b));
+	return call(o, begin, "baton_calc", how, t, next);
+}
+
 /* Functions with a syntax of their own; where t goes on, or NULL. */
 static const struct lex_tok *special(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
 {
@@ -366,10 +513,21 @@ static const struct lex_tok *special(struct out *o, const struct lex_tok *t, con
 		return close + 1;
 	}
 	if ((t[1].kind == LEX_STRING) && type_parse(t, &type, &serial) == 1) {
-		begin = o->n;
+			begin = o->n;
 		put_string(o, t + 1, t + 1);
+		if (type.oid == T_INTERVAL && t + 2 < end && word_of(t + 2, t + 3, fields) == t + 2 && !lex_is(t + 3, "to")) {
+			put_op(o, ",", t + 1);
+			put_string(o, t + 2, t + 2);
+			cast(o, begin, type, t);
+			return t + 3;
+		}
 		cast(o, begin, type, t);
 		return t + 2;
+	}
+	if (t + 3 < end && lex_are(t, "at time zone")) {
+		w = divisor_end(t + 3, end);
+		if (left_of(o, t, &begin) && w > t + 3)
+			return call(o, begin, "baton_zone", NULL, t + 2, w);
 	}
 	if (!lex_is(t + 1, "("))
 		return NULL;
@@ -400,6 +558,17 @@ static const struct lex_tok *special(struct out *o, const struct lex_tok *t, con
 		put_op(o, ",", t);
 		range(o, t + 4, close);
 		put_op(o, ")", close);
+		return close + 1;
+	}
+	if (lex_is(t, "overlay")) {
+		static const char *const placing[] = { "placing", "from", "for", NULL };
+
+		with_words(o, t, "overlay", close, placing);
+		return close + 1;
+	}
+	w = lex_is(t, "substring") ? word_of(t + 2, close, from) : close;
+	if (w < close && w[1].kind == LEX_STRING) {
+		with_words(o, t, "regexp_substr", close, from);
 		return close + 1;
 	}
 	if (lex_is(t, "substring") && word_of(t + 2, close, from_for) < close) {
@@ -508,62 +677,12 @@ static const struct {
 	{ "current_date", "baton_date(now())" }, { "current_time", "baton_time(now())" },
 	{ "localtime", "baton_time(now())" }, { "current_user", "baton_user()" },
 	{ "session_user", "baton_user()" }, { "user", "baton_user()" }, { "current_role", "baton_user()" },
-	{ "current_catalog", "current_database()" }, { "ilike", "glob" }, { "unknown", "null" },
+	{ "current_catalog", "current_database()" }, { "current_schema", "current_schema()" }, { "ilike", "glob" }, { "unknown", "null" },
 	{ "random", "pg_random" }, { "isnull", "is null" }, { "notnull", "not null" },
 }, ops[] = {
 	{ "~", "regexp" }, { "!~", "not regexp" }, { "~*", "match" }, { "!~*", "not match" },
 	{ "~~", "like" }, { "!~~", "not like" }, { "~~*", "glob" }, { "!~~*", "not glob" },
 };
-
-/* The end of the operand of / or % that begins at t; t: that cannot be told. */
-static const struct lex_tok *divisor_end(const struct lex_tok *t, const struct lex_tok *end)
-{
-	const struct lex_tok *p = t;
-	struct coltype type;
-	unsigned n, depth;
-	bool serial;
-
-	while (p < end && (lex_is(p, "-") || lex_is(p, "+")))
-		p++;
-	if (p >= end)
-		return t;
-	if (lex_is(p, "(")) {
-		p = lex_close(p) + 1;
-	} else if (lex_is(p, "case")) {
-		for (depth = 0; p < end; p++) {
-			depth += lex_is(p, "case");
-			depth -= lex_is(p, "end");
-			if (!depth)
-				break;
-		}
-		p++;
-	} else if (lex_name(p)) {
-		while (lex_is(p + 1, ".") && lex_name(p + 2))
-			p += 2;
-		p++;
-		if (p < end && lex_is(p, "("))
-			p = lex_close(p) + 1;
-		else if (p < end && p->kind == LEX_STRING)
-			p++;	/* a type's name before a literal */
-	} else if (p->kind == LEX_PARAM || p->kind == LEX_INT || p->kind == LEX_NUMBER || p->kind == LEX_STRING) {
-		p++;
-	} else {
-		return t;
-	}
-	while (p < end && lex_is(p, "::")) {
-		n = type_parse(p + 1, &type, &serial);
-		if (!n)
-			return t;
-		p += 1 + n;
-	}
-	/* Tighter than a division is only this. */
-	if (p < end && lex_is(p, "^")) {
-		const struct lex_tok *q = divisor_end(p + 1, end);
-
-		return q == p + 1 ? t : q;
-	}
-	return p <= end ? p : t;
-}
 
 /* One token, or a few that belong together. Where to go on. */
 static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
@@ -611,8 +730,13 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 				cast(o, operand(o), type, t);
 			return t + 1 + n;
 		}
+		if (lex_is(t, "+") || lex_is(t, "-") || lex_is(t, "#") || lex_is(t, "^") || factor(t)) {
+			next = calculation(o, t, end);
+			if (next)
+				return next;
+		}
 		for (i = 0; i < sizeof(ops) / sizeof(*ops); i++)
-			if (lex_is(t, ops[i].from)) {
+			if (lex_is(t, ops[i].from) && (t->n > 1 || left_of(o, t, &n))) {
 				put_op(o, ops[i].to, t);
 				return t + 1;
 			}
@@ -724,7 +848,7 @@ static bool finish(struct out *o, struct buf *to, struct sql *s)
 
 bool sql_expr(struct buf *to, const struct lex_tok *t, const struct lex_tok *end, struct sql_error *e)
 {
-	struct out o = { .e = e };
+	struct out o = { .first = t, .e = e };
 
 	range(&o, t, end);
 	return finish(&o, to, NULL);
@@ -749,13 +873,14 @@ static bool params(struct sql *s, const struct lex_tok *t, const struct lex_tok 
 
 bool sql_rewrite(struct sql *s, const struct lex_tok *t, const struct lex_tok *end, struct sql_error *e)
 {
-	struct out o = { .e = e, .sql = s };
+	struct out o = { .first = t, .e = e, .sql = s };
 
 	buf_init(&s->text, 64 << 20);
 	s->map = NULL;
 	s->n_map = s->n_params = s->n_cols = 0;
 	s->cols = NULL;
 	s->writes = s->kind == SQL_WRITE;
+	s->tok = t;
 	if (!params(s, t, end, e))
 		return false;
 	if (lex_is(t, "table") && t + 1 < end) {

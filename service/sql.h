@@ -48,6 +48,10 @@ struct sql {
 	unsigned n_cols;
 	bool writes;		/* needs the database's write lock */
 	struct coltype *params;	/* n_params; as casts say, else oid 0 */
+	const struct lex_tok *tok;	/* while it is rewritten */
+	/* Or NULL: the type of a column of one of the tables that the statement names; oid 0: there is no such. */
+	struct coltype (*column)(void *arg, const struct lex_tok *tok, const char *name);
+	void *column_arg;
 };
 
 /* What kind of statement begins at t. */
@@ -61,6 +65,8 @@ size_t sql_source(const struct sql *s, size_t out);
 bool sql_expr(struct buf *to, const struct lex_tok *t, const struct lex_tok *end, struct sql_error *e);
 /* The end of the statement that begins at t: its ; or the end. */
 const struct lex_tok *sql_end(const struct lex_tok *t);
+/* The type of an expression; oid 0: who knows. */
+struct coltype sql_type(const struct sql *s, const struct lex_tok *t, const struct lex_tok *end);
 /* What the columns of a SELECT or RETURNING are called, and are: infer.c. */
 bool sql_columns(struct sql *s, const struct lex_tok *t, const struct lex_tok *end);
 /* The next comma, or end, outside of parentheses. */

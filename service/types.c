@@ -18,8 +18,8 @@
 
 /*
  * SQLite writes INTEGER in its own way, so it is int4 in a table. A name in decl
- * with TEXT in it gives a column that
- * keeps text as it is.
+ * with TEXT in it gives a column that keeps text as it is, and one with REAL one
+ * whose whole numbers are not divided as integers are.
  */
 const struct type types[] = {
 	{ T_BOOL, "bool", "boolean", NULL, 1, 'B' },
@@ -47,7 +47,7 @@ const struct type types[] = {
 	{ T_TIMESTAMP, "timestamp", "timestamp without time zone", NULL, 8, 'D' },
 	{ T_TIMESTAMPTZ, "timestamptz", "timestamp with time zone", NULL, 8, 'D' },
 	{ T_INTERVAL, "interval", "interval", "interval_text", 16, 'T' },
-	{ T_NUMERIC, "numeric", "numeric", NULL, -1, 'N' },
+	{ T_NUMERIC, "numeric", "numeric", "numeric real", -1, 'N' },
 	{ T_REGCLASS, "regclass", "regclass", NULL, 4, 'N' },
 	{ T_REGTYPE, "regtype", "regtype", NULL, 4, 'N' },
 	{ T_REGNAMESPACE, "regnamespace", "regnamespace", NULL, 4, 'N' },
@@ -207,6 +207,15 @@ struct coltype type_from_decl(const char *decl)
 		return (struct coltype){ T_INT8, -1 };
 	if (!strcmp(decl, "interval_text"))
 		return (struct coltype){ T_INTERVAL, -1 };
+	if (!strncmp(decl, "numeric real", 12)) {
+		t.oid = T_NUMERIC;
+		if (decl[12] == '(') {
+			t.mod = atoi(decl + 13) << 16;
+			decl = strchr(decl, ',');
+			t.mod = (t.mod | (decl ? atoi(decl + 1) : 0)) + 4;
+		}
+		return t;
+	}
 	if (!strcmp(decl, "char1 text"))
 		return (struct coltype){ T_CHAR, -1 };
 	if (!lex(&l, decl, strlen(decl)) || !type_parse(l.tok, &t, &serial))

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
+ * What the schema says of names in a statement: the types of columns, where infer.c
+ * asks for one; and booleans.
+ *
  * 't' beside a column of type boolean is a boolean, and not a text. SQLite would
  * compare and store it as text; so, where a string that may be one stands beside a
  * name, or in the VALUES of an INSERT, the schema is asked, and the token becomes
@@ -109,7 +112,36 @@ static bool compares(const struct lex_tok *t)
 	return lex_is(t, "=") || lex_is(t, "<>") || lex_is(t, "!=");
 }
 
-void boolean_literals(sqlite3 *db, struct lex_tok *tok)
+static void names_of(struct asked *a, const struct lex_tok *t)
+{
+	buf_init(&a->names, 1 << 20);
+	buf_ch(&a->names, ' ');
+	for (; t->kind != LEX_END; t++)
+		if (lex_name(t)) {
+			buf_add(&a->names, t->s, t->n);
+			buf_ch(&a->names, ' ');
+		}
+	buf_cstr(&a->names);
+}
+
+struct coltype schema_column(void *db, const struct lex_tok *tok, const char *name)
+{
+	struct coltype t = { 0, -1 }, other;
+	const char *type;
+
+	/* Of all tables that are named and have such a column, if they agree. */
+	for (; tok->kind != LEX_END; tok++) {
+		if (!lex_name(tok) || sqlite3_table_column_metadata(db, NULL, tok->s, name, &type, NULL, NULL, NULL, NULL))
+			continue;
+		other = type_from_decl(type);
+		if (t.oid && (t.oid != other.oid || t.mod != other.mod))
+			return (struct coltype){ 0, -1 };
+		t = other;
+	}
+	return t;
+}
+
+void schema_booleans(sqlite3 *db, struct lex_tok *tok)
 {
 	struct asked a = { .db = db };
 	struct lex_tok *t;
@@ -119,14 +151,7 @@ void boolean_literals(sqlite3 *db, struct lex_tok *tok)
 		any |= may_be(t);
 	if (!any)
 		return;
-	buf_init(&a.names, 1 << 20);
-	buf_ch(&a.names, ' ');
-	for (t = tok; t->kind != LEX_END; t++)
-		if (lex_name(t)) {
-			buf_add(&a.names, t->s, t->n);
-			buf_ch(&a.names, ' ');
-		}
-	buf_cstr(&a.names);
+	names_of(&a, tok);
 	if (!a.names.failed) {
 		if (lex_are(tok, "insert into"))
 			insert(&a, tok);

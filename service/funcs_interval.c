@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Intervals, and sums of times. An interval is kept as the text that PostgreSQL shows:
+ * months, days and microseconds, which only a date makes into each other.
+ */
+#include "funcs_int.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND 1000000LL
+#define HOUR (3600 * SECOND)
+
+static const struct {
+	const char *name;
+	int months;
+	double days, us;
+} units[] = {
+	{ "microsecond", 0, 0, 1 }, { "us", 0, 0, 1 }, { "usec", 0, 0, 1 }, { "millisecond", 0, 0, 1e3 }, { "ms", 0, 0, 1e3 },
+	{ "second", 0, 0, 1e6 }, { "sec", 0, 0, 1e6 }, { "s", 0, 0, 1e6 }, { "minute", 0, 0, 60e6 }, { "min", 0, 0, 60e6 },
+	{ "m", 0, 0, 60e6 }, { "hour", 0, 0, 3600e6 }, { "hr", 0, 0, 3600e6 }, { "h", 0, 0, 3600e6 }, { "day", 0, 1, 0 },
+	{ "d", 0, 1, 0 }, { "week", 0, 7, 0 }, { "w", 0, 7, 0 }, { "month", 1, 0, 0 }, { "mon", 1, 0, 0 },
+	{ "year", 12, 0, 0 }, { "yr", 12, 0, 0 }, { "y", 12, 0, 0 }, { "decade", 120, 0, 0 }, { "century", 1200, 0, 0 },
+};
+
+/* So many of this unit; what is no whole one goes to the smaller ones. */
+static void add(struct interval *iv, int months, double days, double us)
+{
+	double whole = trunc(days);
+
+	iv->months += months;
+	iv->days += (int64_t)whole;
+	iv->us += (int64_t)llround(us + (days - whole) * (double)DAY_US);
+}
+
+static bool unit_add(struct interval *iv, double v, const char *name, size_t n)
+{
+	double m;
+	unsigned i;
+
+	for (i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		size_t len = strlen(units[i].name);
+
+		if (strncasecmp(units[i].name, name, len) || !(n == len || (n == len + 1 && tolower((unsigned char)name[len]) == 's')))
+			continue;
+		m = v * units[i].months;
+		add(iv, (int)trunc(m), v * units[i].days + (units[i].months ? (m - trunc(m)) * 30 : 0), v * units[i].us);
+		return true;
+	}
+	return false;
+}
+
+bool interval_parse(const char *s, struct interval *iv)
+{
+	double v, sign;
+	bool any = false;
+	char *end;
+	size_t n;
+
+	*iv = (struct interval){ 0 };
+	for (;;) {
+		while (isspace((unsigned char)*s) || *s == '@')
+			s++;
+		if (!*s)
+			return any;
+		if (any && !strcasecmp(s, "ago")) {
+			*iv = (struct interval){ -iv->months, -iv->days, -iv->us };
+			return true;
+		}
+		sign = *s == '-' ? -1 : 1;
+		if (!isdigit((unsigned char)s[*s == '-' || *s == '+']) && s[*s == '-' || *s == '+'] != '.')
+			return false;
+		v = strtod(s, &end);
+		if (*end == ':') {
+			double part[3] = { fabs(v), 0, 0 };
+			int i;
+
+			for (i = 1; i < 3 && *end == ':'; i++)
+				part[i] = strtod(end + 1, &end);
+			add(iv, 0, 0, sign * (part[0] * 3600e6 + part[1] * 60e6 + part[2] * 1e6));
+		} else {
+			while (isspace((unsigned char)*end))
+				end++;
+			for (n = 0; isalpha((unsigned char)end[n]); n++)
+				;
+			/* A number alone is seconds. */
+			if (!unit_add(iv, v, n ? end : "second", n ? n : 6))
+				return false;
+			end += n;
+		}
+		any = true;
+		s = end;
+	}
+}
+
+void interval_format(struct buf *b, const struct interval *iv)
+{
+	int64_t v[3] = { iv->months / 12, iv->months % 12, iv->days }, us = iv->us;
+	static const char *const name[3] = { "year", "mon", "day" };
+	bool before = false;
+	size_t begun = b->len;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		if (!v[i])
+			continue;
+		buf_fmt(b, "%s%s%lld %s%s", b->len > begun ? " " : "", before && v[i] > 0 ? "+" : "", (long long)v[i], name[i],
+			v[i] == 1 ? "" : "s");
+		before = v[i] < 0;
+	}
+	if (us || b->len == begun) {
+		buf_fmt(b, "%s%s", b->len > begun ? " " : "", us < 0 ? "-" : before ? "+" : "");
+		us = llabs(us);
+		buf_fmt(b, "%02lld:%02lld:%02lld", (long long)(us / HOUR), (long long)(us / (60 * SECOND) % 60),
+			(long long)(us / SECOND % 60));
+		if (us % SECOND) {
+			buf_fmt(b, ".%06lld", (long long)(us % SECOND));
+			while (b->p[b->len - 1] == '0')
+				b->len--;
+		}
+	}
+}
+
+/* Days since 2000-01-01, and back. */
+static int64_t days_of(int64_t y, int m, int d)
+{
+	int64_t era;
+	unsigned yoe, doy;
+
+	y -= m <= 2;
+	era = (y >= 0 ? y : y - 399) / 400;
+	yoe = (unsigned)(y - era * 400);
+	doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 730425;
+}
+
+static void civil(int64_t days, int64_t *y, int *m, int *d)
+{
+	int64_t z = days + 730425, era = (z >= 0 ? z : z - 146096) / 146097;
+	unsigned doe = (unsigned)(z - era * 146097), yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+
+	*d = (int)(doy - (153 * mp + 2) / 5 + 1);
+	*m = (int)(mp + (mp < 10 ? 3 : -9));
+	*y = (int64_t)yoe + era * 400 + (*m <= 2);
+}
+
+static int month_days(int64_t y, int m)
+{
+	return (int)(m == 12 ? 31 : days_of(y, m + 1, 1) - days_of(y, m, 1));
+}
+
+static int64_t floor_day(int64_t us)
+{
+	return us >= 0 ? us / DAY_US : -((DAY_US - 1 - us) / DAY_US);
+}
+
+int64_t interval_add(int64_t us, const struct interval *iv, int sign)
+{
+	int64_t day = floor_day(us), clock = us - day * DAY_US, y, k;
+	int m, d;
+
+	if (iv->months) {
+		civil(day, &y, &m, &d);
+		k = y * 12 + m - 1 + sign * iv->months;
+		y = k >= 0 ? k / 12 : -((11 - k) / 12);
+		m = (int)(k - y * 12) + 1;
+		if (d > month_days(y, m))
+			d = month_days(y, m);
+		day = days_of(y, m, d);
+	}
+	return (day + sign * iv->days) * DAY_US + clock + sign * iv->us;
+}
+
+static void result_interval(ctx *c, const struct interval *iv)
+{
+	struct buf b;
+
+	buf_init(&b, 200);
+	interval_format(&b, iv);
+	result_buf(c, &b);
+}
+
+static bool interval_of(ctx *c, val *v, struct interval *iv)
+{
+	if (is_null(v))
+		return false;
+	if (interval_parse(text_of(v), iv))
+		return true;
+	funcs_error(c, "22007", "invalid input syntax for type interval: \"%.60s\"", text_of(v));
+	return false;
+}
+
+static void f_interval(ctx *c, int n, val **v)
+{
+	struct interval iv;
+	struct buf b;
+
+	if (n > 1 && !is_null(v[0])) {
+		buf_init(&b, 1000);
+		buf_fmt(&b, "%s %s", text_of(v[0]), text_of(v[1]));
+		if (interval_parse(buf_cstr(&b), &iv))
+			result_interval(c, &iv);
+		else
+			funcs_error(c, "22007", "invalid input syntax for type interval: \"%.60s\"", text_of(v[0]));
+		buf_free(&b);
+	} else if (interval_of(c, v[0], &iv)) {
+		result_interval(c, &iv);
+	}
+}
+
+static char kind_of(char said, val *v)
+{
+	const char *s;
+
+	if (said != '?')
+		return said;
+	if (sqlite3_value_numeric_type(v) != SQLITE_TEXT)
+		return 'n';
+	s = text_of(v);
+	if (strlen(s) < 10 || s[4] != '-' || s[7] != '-')
+		return 'i';
+	return strlen(s) == 10 ? 'd' : strchr(s, '+') ? 'z' : 's';
+}
+
+static uint32_t oid_of(char kind)
+{
+	return kind == 'd' ? T_DATE : kind == 'z' ? T_TIMESTAMPTZ : T_TIMESTAMP;
+}
+
+static bool clock_of(ctx *c, val *v, int64_t *us)
+{
+	struct interval iv;
+
+	if (!interval_of(c, v, &iv))
+		return false;
+	*us = iv.us;
+	return true;
+}
+
+static void scaled(ctx *c, val *v, double by)
+{
+	struct interval iv, to = { 0 };
+	double months;
+
+	if (!interval_of(c, v, &iv))
+		return;
+	months = (double)iv.months * by;
+	add(&to, (int)trunc(months), (double)iv.days * by + (months - trunc(months)) * 30, (double)iv.us * by);
+	result_interval(c, &to);
+}
+
+/* a OP b; the third says OP and what they are, as far as that was known: "+di". */
+static void f_calc(ctx *c, int n, val **v)
+{
+	const char *how = text_of(v[2]);
+	struct interval iv, more;
+	char a, b, other;
+	int64_t x, y;
+	int sign = *how == '-' ? -1 : 1;
+
+	if (is_null(v[0]) || is_null(v[1]))
+		return;
+	a = kind_of(how[1], v[0]);
+	b = kind_of(how[2], v[1]);
+	if (*how == '*' || *how == '/') {
+		double by = sqlite3_value_double(v[a == 'i']);
+
+		if (*how == '/' && !by)
+			funcs_error(c, "22012", "division by zero");
+		else
+			scaled(c, v[a != 'i'], *how == '/' ? 1 / by : by);
+		return;
+	}
+	/* What may be turned round is. */
+	if (sign > 0 && strchr("in", a) && !strchr("in", b)) {
+		val *t = v[0];
+
+		v[0] = v[1];
+		v[1] = t;
+		other = a;
+		a = b;
+		b = other;
+	}
+	if (a == 'i' && b == 'i') {
+		if (interval_of(c, v[0], &iv) && interval_of(c, v[1], &more)) {
+			iv = (struct interval){ iv.months + sign * more.months, iv.days + sign * more.days, iv.us + sign * more.us };
+			result_interval(c, &iv);
+		}
+	} else if (a == 't') {
+		if (!clock_of(c, v[0], &x) || !interval_of(c, v[1], &iv))
+			return;
+		iv.us = x + sign * iv.us;
+		if (b == 'i')
+			iv.us = (iv.us % DAY_US + DAY_US) % DAY_US;
+		iv.months = iv.days = 0;
+		result_interval(c, &iv);
+	} else if (b == 'i') {
+		if (funcs_time_of(c, v[0], T_TIMESTAMPTZ, &x) && interval_of(c, v[1], &iv))
+			funcs_result_time(c, interval_add(x, &iv, sign), a == 'd' ? T_TIMESTAMP : oid_of(a));
+	} else if (b == 'n') {
+		if (funcs_time_of(c, v[0], T_TIMESTAMPTZ, &x))
+			funcs_result_time(c, x + sign * sqlite3_value_int64(v[1]) * DAY_US, T_DATE);
+	} else if (funcs_time_of(c, v[0], T_TIMESTAMPTZ, &x) && funcs_time_of(c, v[1], T_TIMESTAMPTZ, &y)) {
+		if (sign > 0) {
+			funcs_error(c, "42883", "operator does not exist: %s + %s", type_of(oid_of(a))->sql, type_of(oid_of(b))->sql);
+		} else if (a == 'd' && b == 'd') {
+			sqlite3_result_int64(c, (x - y) / DAY_US);
+		} else {
+			iv = (struct interval){ 0, (x - y) / DAY_US, (x - y) % DAY_US };
+			result_interval(c, &iv);
+		}
+	}
+}
+
+/* Years, months and days as a calendar counts them. */
+static void f_age(ctx *c, int n, val **v)
+{
+	int64_t a, b, ya, yb, months, days, us, da, db;
+	struct interval iv;
+	int ma, mb, d1, d2;
+	bool neg;
+
+	if (n == 1) {
+		if (!funcs_time_of(c, v[0], T_TIMESTAMPTZ, &b))
+			return;
+		a = floor_day(env_of(c)->now) * DAY_US;
+	} else if (!funcs_time_of(c, v[0], T_TIMESTAMPTZ, &a) || !funcs_time_of(c, v[1], T_TIMESTAMPTZ, &b)) {
+		return;
+	}
+	neg = a < b;
+	if (neg) {
+		us = a;
+		a = b;
+		b = us;
+	}
+	da = floor_day(a);
+	db = floor_day(b);
+	civil(da, &ya, &ma, &d1);
+	civil(db, &yb, &mb, &d2);
+	us = a - da * DAY_US - (b - db * DAY_US);
+	days = d1 - d2;
+	months = (ya - yb) * 12 + ma - mb;
+	if (us < 0) {
+		us += DAY_US;
+		days--;
+	}
+	if (days < 0) {
+		days += month_days(yb, mb);
+		months--;
+	}
+	iv = neg ? (struct interval){ -months, -days, -us } : (struct interval){ months, days, us };
+	result_interval(c, &iv);
+}
+
+bool interval_part(const char *field, const struct interval *iv, double *d)
+{
+	const char *const name[] = { "year", "month", "day", "hour", "minute", "second", "epoch", "quarter" };
+	const double is[] = {
+		(double)(iv->months / 12), (double)(iv->months % 12), (double)iv->days, (double)(iv->us / HOUR),
+		(double)(iv->us / (60 * SECOND) % 60), (double)(iv->us % (60 * SECOND)) / 1e6,
+		(double)iv->us / 1e6 + (double)iv->days * 86400 + (double)(iv->months / 12) * 31557600 +
+			(double)(iv->months % 12) * 2592000, (double)(iv->months % 12 / 3 + 1),
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(name) / sizeof(*name); i++)
+		if (!strcasecmp(field, name[i])) {
+			*d = is[i];
+			return true;
+		}
+	return false;
+}
+
+static void f_justify(ctx *c, int n, val **v)
+{
+	struct interval iv;
+
+	if (!interval_of(c, v[0], &iv))
+		return;
+	iv.days += iv.us / DAY_US;
+	iv.us %= DAY_US;
+	result_interval(c, &iv);
+}
+
+static void f_make_date(ctx *c, int n, val **v)
+{
+	int64_t y = sqlite3_value_int64(v[0]), us;
+	int m = sqlite3_value_int(v[1]), d = sqlite3_value_int(v[2]), i;
+
+	for (i = 0; i < n; i++)
+		if (is_null(v[i]))
+			return;
+	if (y < 1 || m < 1 || m > 12 || d < 1 || d > month_days(y, m)) {
+		funcs_error(c, "22008", "date field value out of range: %lld-%02d-%02d", (long long)y, m, d);
+		return;
+	}
+	us = days_of(y, m, d) * DAY_US;
+	if (n > 3)
+		us += sqlite3_value_int64(v[3]) * HOUR + sqlite3_value_int64(v[4]) * 60 * SECOND +
+		      llround(sqlite3_value_double(v[5]) * 1e6);
+	funcs_result_time(c, us, n > 3 ? T_TIMESTAMP : T_DATE);
+}
+
+/* All times are UTC's: with a zone and without one. */
+static void f_zone(ctx *c, int n, val **v)
+{
+	const char *zone = text_of(v[1]);
+	int64_t us;
+
+	if (!zone || !funcs_time_of(c, v[0], T_TIMESTAMPTZ, &us))
+		return;
+	if (strcasecmp(zone, "utc") && strcasecmp(zone, "gmt") && strcasecmp(zone, "z") && strcasecmp(zone, "etc/utc"))
+		funcs_error(c, "0A000", "AT TIME ZONE is supported for UTC alone");
+	else
+		funcs_result_time(c, us, strchr(text_of(v[0]), '+') ? T_TIMESTAMP : T_TIMESTAMPTZ);
+}
+
+const struct func funcs_interval[] = {
+	{ "baton_interval", -1, PURE, f_interval }, { "baton_calc", 3, PURE, f_calc }, { "age", 1, WORLD, f_age },
+	{ "age", 2, PURE, f_age }, { "justify_hours", 1, PURE, f_justify }, { "make_date", 3, PURE, f_make_date },
+	{ "make_timestamp", 6, PURE, f_make_date }, { "baton_zone", 2, PURE, f_zone },
+	{ 0 }
+};
