@@ -290,7 +290,7 @@ static const struct func funcs_sys[] = {
 
 int funcs_register(sqlite3 *db, struct funcs_env *env)
 {
-	static const struct func *const all[] = { funcs_cast, funcs_text, funcs_num, funcs_time, funcs_interval, funcs_agg, funcs_sys };
+	static const struct func *const all[] = { funcs_cast, funcs_text, funcs_regex, funcs_num, funcs_time, funcs_interval, funcs_agg, funcs_sys };
 	const struct func *f;
 	unsigned i;
 	int err = 0;

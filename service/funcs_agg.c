@@ -5,31 +5,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void array_item(struct buf *b, val *v, bool first)
+void array_text(struct buf *b, const char *s, size_t n, bool first)
 {
-	struct coltype none = { 0, -1 };
-	struct buf t;
 	size_t i;
 
 	if (!first)
 		buf_ch(b, ',');
+	for (i = 0; i < n && !strchr("{},\"\\ ", s[i]); i++)
+		;
+	if (n && i == n && !(n == 4 && !strncasecmp(s, "null", 4))) {
+		buf_add(b, s, n);
+		return;
+	}
+	buf_ch(b, '"');
+	for (i = 0; i < n; i++) {
+		if (s[i] == '"' || s[i] == '\\')
+			buf_ch(b, '\\');
+		buf_ch(b, s[i]);
+	}
+	buf_ch(b, '"');
+}
+
+static void array_item(struct buf *b, val *v, bool first)
+{
+	struct coltype none = { 0, -1 };
+	struct buf t;
+
 	if (is_null(v)) {
-		buf_str(b, "NULL");
+		buf_str(b, first ? "NULL" : ",NULL");
 		return;
 	}
 	buf_init(&t, 1 << 30);
 	type_text(&t, none, v);
-	if (t.len && !strpbrk(buf_cstr(&t), "{},\"\\ ") && strcasecmp(t.p, "null")) {
-		buf_add(b, t.p, t.len);
-	} else {
-		buf_ch(b, '"');
-		for (i = 0; i < t.len; i++) {
-			if (t.p[i] == '"' || t.p[i] == '\\')
-				buf_ch(b, '\\');
-			buf_ch(b, t.p[i]);
-		}
-		buf_ch(b, '"');
-	}
+	array_text(b, buf_cstr(&t), t.len, first);
 	buf_free(&t);
 }
 
@@ -152,7 +160,76 @@ static void f_array_to_string(ctx *c, int n, val **v)
 	result_buf(c, &b);
 }
 
+static void f_string_to_array(ctx *c, int n, val **v)
+{
+	const char *s = text_of(v[0]), *sep = text_of(v[1]), *end;
+	struct buf b;
+
+	if (!s)
+		return;
+	buf_init(&b, 1 << 30);
+	buf_ch(&b, '{');
+	while (*s || b.len > 1) {
+		end = sep && *sep ? strstr(s, sep) : NULL;
+		array_text(&b, s, end ? (size_t)(end - s) : strlen(s), b.len == 1);
+		if (!end)
+			break;
+		s = end + strlen(sep);
+	}
+	buf_ch(&b, '}');
+	result_buf(c, &b);
+}
+
+/* Of one dimension. */
+static void f_array_length(ctx *c, int n, val **v)
+{
+	const char *s = text_of(v[0]);
+	int64_t k = 0;
+	bool quoted = false;
+
+	if (!s || (n > 1 && sqlite3_value_int64(v[1]) != 1))
+		return;
+	for (; *s; s++) {
+		if (*s == '\\' && s[1])
+			s++;
+		else if (*s == '"')
+			quoted = !quoted;
+		else if (*s == ',' && !quoted)
+			k++;
+		else if (*s == '}' && !quoted)
+			k += s[-1] != '{';
+	}
+	if (k || n == 1)
+		sqlite3_result_int64(c, k);
+}
+
+static void joined(ctx *c, val *a, val *b, bool whole)
+{
+	const char *s = is_null(a) ? "{}" : text_of(a), *more = NULL;
+	struct buf to;
+	size_t len = strlen(s);
+
+	buf_init(&to, 1 << 30);
+	buf_add(&to, s, len ? len - 1 : 0);
+	if (!whole) {
+		array_item(&to, b, to.len == 1);
+	} else if (!is_null(b)) {
+		more = text_of(b);
+		if (to.len > 1 && more[0] && more[1] != '}')
+			buf_ch(&to, ',');
+		buf_add(&to, more + 1, strlen(more) > 2 ? strlen(more) - 2 : 0);
+	}
+	buf_ch(&to, '}');
+	result_buf(c, &to);
+}
+
+static void f_array_append(ctx *c, int n, val **v) { joined(c, v[0], v[1], false); }
+static void f_array_cat(ctx *c, int n, val **v) { joined(c, v[0], v[1], true); }
+
 const struct func funcs_agg[] = {
+	{ "string_to_array", 2, PURE, f_string_to_array }, { "array_length", 2, PURE, f_array_length },
+	{ "array_upper", 2, PURE, f_array_length }, { "cardinality", 1, PURE, f_array_length },
+	{ "array_append", 2, PURE, f_array_append }, { "array_cat", 2, PURE, f_array_cat },
 	{ "baton_array", -1, PURE, f_array }, { "array_to_string", 2, PURE, f_array_to_string },
 	{ 0 }
 };

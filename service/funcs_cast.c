@@ -131,6 +131,12 @@ static void f_bool(ctx *c, int n, val **v)
 		sqlite3_result_int(c, b);
 }
 
+static void f_bool_text(ctx *c, int n, val **v)
+{
+	if (!is_null(v[0]))
+		sqlite3_result_text(c, sqlite3_value_int(v[0]) ? "true" : "false", -1, SQLITE_STATIC);
+}
+
 static void f_text(ctx *c, int n, val **v)
 {
 	struct coltype none = { 0, -1 };
@@ -300,6 +306,7 @@ static void f_same(ctx *c, int n, val **v)
 }
 
 const struct func funcs_cast[] = {
+	{ "baton_bool_text", 1, PURE, f_bool_text },
 	{ "baton_int2", 1, PURE, f_int2 }, { "baton_int4", 1, PURE, f_int4 }, { "baton_int8", 1, PURE, f_int8 },
 	{ "baton_oid", 1, PURE, f_oid }, { "baton_float", 1, PURE, f_float }, { "baton_numeric", -1, PURE, f_numeric },
 	{ "baton_bool", 1, PURE, f_bool }, { "baton_text", -1, PURE, f_text }, { "baton_date", 1, PURE, f_date },

@@ -22,7 +22,9 @@ struct func {
 	int n, flags;
 	void (*f)(ctx *, int, val **);
 };
-extern const struct func funcs_cast[], funcs_text[], funcs_num[], funcs_time[], funcs_interval[], funcs_agg[];
+extern const struct func funcs_cast[], funcs_text[], funcs_regex[], funcs_num[], funcs_time[], funcs_interval[], funcs_agg[];
+/* An item of an array's text. */
+void array_text(struct buf *b, const char *s, size_t n, bool first);
 /* Aggregates. */
 int funcs_agg_register(sqlite3 *db, struct funcs_env *env);
 

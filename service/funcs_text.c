@@ -4,56 +4,9 @@
 
 #include <ctype.h>
 #include <openssl/evp.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void re_free(void *p)
-{
-	regfree(p);
-	free(p);
-}
-
-static void regex(ctx *c, val **v, int flags)
-{
-	const char *pattern = text_of(v[0]), *s = text_of(v[1]);
-	regex_t *re = sqlite3_get_auxdata(c, 0);
-	struct buf b;
-
-	if (!pattern || !s)
-		return;
-	if (!re) {
-		/* \d and the like are not in POSIX; (?: neither. */
-		buf_init(&b, 1 << 16);
-		for (; *pattern; pattern++) {
-			if (pattern[0] == '\\' && pattern[1] == 'd')
-				buf_str(&b, "[0-9]"), pattern++;
-			else if (pattern[0] == '(' && pattern[1] == '?' && pattern[2] == ':')
-				buf_ch(&b, '('), pattern += 2;
-			else
-				buf_ch(&b, *pattern);
-		}
-		re = calloc(1, sizeof(*re));
-		if (!re || regcomp(re, buf_cstr(&b), REG_EXTENDED | REG_NOSUB | flags)) {
-			free(re);
-			funcs_error(c, "2201B", "invalid regular expression: %.100s", buf_cstr(&b));
-			buf_free(&b);
-			return;
-		}
-		buf_free(&b);
-		sqlite3_set_auxdata(c, 0, re, re_free);
-		re = sqlite3_get_auxdata(c, 0);
-		if (!re) {
-			sqlite3_result_error_nomem(c);
-			return;
-		}
-	}
-	sqlite3_result_int(c, !regexec(re, s, 0, NULL, 0));
-}
-
-static void f_regexp(ctx *c, int n, val **v) { regex(c, v, 0); }
-static void f_match(ctx *c, int n, val **v) { regex(c, v, REG_ICASE); }
 
 static bool like(const char *p, const char *s)
 {
@@ -259,9 +212,15 @@ static void f_split_part(ctx *c, int n, val **v)
 
 	if (!s || !sep)
 		return;
-	if (k < 1) {
-		funcs_error(c, "22023", "field position must be greater than zero");
+	if (!k) {
+		funcs_error(c, "22023", "field position must not be zero");
 		return;
+	}
+	/* From the end. */
+	if (k < 0) {
+		for (i = 1, end = s; *sep && (end = strstr(end, sep)); i++)
+			end += strlen(sep);
+		k += i + 1;
 	}
 	for (i = 1;; i++) {
 		end = *sep ? strstr(s, sep) : NULL;
@@ -338,10 +297,21 @@ static void f_chr(ctx *c, int n, val **v)
 	sqlite3_result_text(c, s, -1, SQLITE_TRANSIENT);
 }
 
+static uint32_t utf8_first(const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	int more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : *p >= 0xc0 ? 1 : 0;
+	uint32_t u = more ? *p & (0x3f >> more) : *p;
+
+	while (more-- && (*++p & 0xc0) == 0x80)
+		u = u << 6 | (*p & 0x3f);
+	return u;
+}
+
 static void f_ascii(ctx *c, int n, val **v)
 {
 	if (!is_null(v[0]))
-		sqlite3_result_int(c, (unsigned char)*text_of(v[0]));
+		sqlite3_result_int(c, (int)utf8_first(text_of(v[0])));
 }
 
 static void f_translate(ctx *c, int n, val **v)
@@ -423,8 +393,224 @@ static void f_starts_with(ctx *c, int n, val **v)
 		sqlite3_result_int(c, !strncmp(s, p, strlen(p)));
 }
 
+static void trim(ctx *c, int n, val **v, bool left, bool right)
+{
+	const char *s = text_of(v[0]), *set = n > 1 ? text_of(v[1]) : " ", *end;
+
+	if (!s || !set)
+		return;
+	end = s + strlen(s);
+	while (left && s < end && strchr(set, *s))
+		s++;
+	while (right && s < end && strchr(set, end[-1]))
+		end--;
+	sqlite3_result_text(c, s, (int)(end - s), SQLITE_TRANSIENT);
+}
+
+static void f_btrim(ctx *c, int n, val **v) { trim(c, n, v, true, true); }
+
+/* Before its beginning there are characters, too, but none to be seen. */
+static void f_substr(ctx *c, int n, val **v)
+{
+	const char *s = text_of(v[0]), *end;
+	int64_t from = n > 1 ? sqlite3_value_int64(v[1]) : 1, len = n > 2 ? sqlite3_value_int64(v[2]) : INT32_MAX, i;
+
+	for (i = 0; i < n; i++)
+		if (is_null(v[i]))
+			return;
+	if (sqlite3_value_type(v[0]) == SQLITE_BLOB) {
+		const char *p = sqlite3_value_blob(v[0]);
+
+		i = sqlite3_value_bytes(v[0]);
+		len = from < 1 ? len + from - 1 : len;
+		from = from < 1 ? 0 : from - 1 < i ? from - 1 : i;
+		sqlite3_result_blob(c, p + from, (int)(len < 0 ? 0 : len < i - from ? len : i - from), SQLITE_TRANSIENT);
+		return;
+	}
+	if (len < 0) {
+		funcs_error(c, "22011", "negative substring length not allowed");
+		return;
+	}
+	if (from < 1) {
+		len += from - 1;
+		from = 1;
+	}
+	s = skip_chars(s, (size_t)from - 1);
+	end = skip_chars(s, len > 0 ? (size_t)len : 0);
+	sqlite3_result_text(c, s, (int)(end - s), SQLITE_TRANSIENT);
+}
+
+static void f_overlay(ctx *c, int n, val **v)
+{
+	const char *s = text_of(v[0]), *by = text_of(v[1]), *at, *end;
+	struct buf b;
+	int64_t from = sqlite3_value_int64(v[2]), len;
+
+	if (!s || !by || is_null(v[2]))
+		return;
+	len = n > 3 ? sqlite3_value_int64(v[3]) : (int64_t)chars(by);
+	if (from < 1 || len < 0) {
+		funcs_error(c, "22011", "negative substring length not allowed");
+		return;
+	}
+	at = skip_chars(s, (size_t)from - 1);
+	end = skip_chars(at, (size_t)len);
+	buf_init(&b, 1 << 30);
+	buf_add(&b, s, at - s);
+	buf_str(&b, by);
+	buf_str(&b, end);
+	result_buf(c, &b);
+}
+
+static void f_quote_nullable(ctx *c, int n, val **v)
+{
+	if (is_null(v[0]))
+		sqlite3_result_text(c, "NULL", 4, SQLITE_STATIC);
+	else
+		f_quote_literal(c, n, v);
+}
+
+static void f_to_hex(ctx *c, int n, val **v)
+{
+	char s[40];
+
+	if (is_null(v[0]))
+		return;
+	/* A negative int4 has eight digits. */
+	if (sqlite3_value_int64(v[0]) < 0 && sqlite3_value_int64(v[0]) >= INT32_MIN)
+		snprintf(s, sizeof(s), "%x", (unsigned)sqlite3_value_int64(v[0]));
+	else
+		snprintf(s, sizeof(s), "%llx", (unsigned long long)sqlite3_value_int64(v[0]));
+	sqlite3_result_text(c, s, -1, SQLITE_TRANSIENT);
+}
+
+static void f_decode(ctx *c, int n, val **v)
+{
+	const char *s = text_of(v[0]), *how = text_of(v[1]);
+	size_t len = s ? strlen(s) : 0, i;
+	unsigned char *to;
+	unsigned x;
+	int got = -1;
+
+	if (!s || !how)
+		return;
+	to = sqlite3_malloc64(len + 4);
+	if (!to) {
+		sqlite3_result_error_nomem(c);
+		return;
+	}
+	if (!strcmp(how, "hex")) {
+		for (i = 0; 2 * i + 1 < len && isxdigit((unsigned char)s[2 * i]) && sscanf(s + 2 * i, "%2x", &x) == 1; i++)
+			to[i] = (unsigned char)x;
+		got = 2 * i == len ? (int)i : -1;
+	} else if (!strcmp(how, "base64")) {
+		got = len % 4 ? -1 : EVP_DecodeBlock(to, (const unsigned char *)s, (int)len);
+		for (i = len; got > 0 && i > 0 && s[i - 1] == '='; i--)
+			got--;
+	} else {
+		funcs_error(c, "22023", "unrecognized encoding: \"%.40s\"", how);
+		sqlite3_free(to);
+		return;
+	}
+	if (got < 0) {
+		funcs_error(c, "22023", "invalid %s data", how);
+		sqlite3_free(to);
+	} else {
+		sqlite3_result_blob(c, to, got, sqlite3_free);
+	}
+}
+
+static void f_sha256(ctx *c, int n, val **v)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned len;
+
+	if (is_null(v[0]))
+		return;
+	EVP_Digest(sqlite3_value_blob(v[0]), sqlite3_value_bytes(v[0]), md, &len, EVP_sha256(), NULL);
+	sqlite3_result_blob(c, md, (int)len, SQLITE_TRANSIENT);
+}
+
+static void f_bit_length(ctx *c, int n, val **v)
+{
+	if (!is_null(v[0]))
+		sqlite3_result_int64(c, 8LL * sqlite3_value_bytes(v[0]));
+}
+
+/* %s, %I, %L, with - and a width; n$ before them. */
+static void f_format(ctx *c, int n, val **v)
+{
+	const char *f = text_of(v[0]), *end;
+	struct coltype none = { 0, -1 };
+	struct buf b, one;
+	int at = 0, k, width;
+	bool left;
+
+	if (!f)
+		return;
+	buf_init(&b, 1 << 30);
+	for (; *f; f++) {
+		if (*f != '%' || f[1] == '%') {
+			buf_ch(&b, *f);
+			f += *f == '%';
+			continue;
+		}
+		f++;
+		k = (int)strtol(f, (char **)&end, 10);
+		if (k > 0 && *end == '$') {
+			at = k - 1;
+			f = end + 1;
+		}
+		left = *f == '-';
+		f += left;
+		width = (int)strtol(f, (char **)&end, 10);
+		f = end;
+		if (!*f || !strchr("sIL", *f) || ++at >= n) {
+			if (*f && strchr("sIL", *f))
+				funcs_error(c, "22023", "too few arguments for format()");
+			else
+				funcs_error(c, "22023", "unrecognized format() type specifier \"%.1s\"", f);
+			buf_free(&b);
+			return;
+		}
+		buf_init(&one, 1 << 30);
+		if (!is_null(v[at]))
+			type_text(&one, none, v[at]);
+		if (*f == 'L' && is_null(v[at]))
+			buf_str(&one, "NULL");
+		if (*f != 's' && !is_null(v[at])) {
+			struct buf q;
+			const char *p = buf_cstr(&one);
+
+			buf_init(&q, 1 << 30);
+			if (*f == 'L')
+				buf_sql_str(&q, p, one.len);
+			else if ((islower((unsigned char)*p) || *p == '_') &&
+				 strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789_") == one.len)
+				buf_add(&q, p, one.len);
+			else
+				buf_sql_id(&q, p, one.len);
+			buf_free(&one);
+			one = q;
+		}
+		k = width - (int)chars(buf_cstr(&one));
+		if (!left && k > 0)
+			buf_fmt(&b, "%*s", k, "");
+		buf_add(&b, one.p, one.len);
+		if (left && k > 0)
+			buf_fmt(&b, "%*s", k, "");
+		buf_free(&one);
+	}
+	result_buf(c, &b);
+}
+
 const struct func funcs_text[] = {
-	{ "regexp", 2, PURE, f_regexp }, { "match", 2, PURE, f_match }, { "glob", 2, PURE, f_ilike },
+	{ "btrim", 1, PURE, f_btrim }, { "btrim", 2, PURE, f_btrim }, { "substr", 2, PURE, f_substr },
+	{ "substr", 3, PURE, f_substr }, { "substring", 2, PURE, f_substr }, { "substring", 3, PURE, f_substr },
+	{ "overlay", 3, PURE, f_overlay }, { "overlay", 4, PURE, f_overlay }, { "quote_nullable", 1, PURE, f_quote_nullable },
+	{ "to_hex", 1, PURE, f_to_hex }, { "decode", 2, PURE, f_decode }, { "sha256", 1, PURE, f_sha256 },
+	{ "bit_length", 1, PURE, f_bit_length }, { "format", -1, PURE, f_format },
+	{ "glob", 2, PURE, f_ilike },
 	{ "length", 1, PURE, f_length }, { "char_length", 1, PURE, f_length }, { "character_length", 1, PURE, f_length },
 	{ "octet_length", 1, PURE, f_octet_length }, { "repeat", 2, PURE, f_repeat }, { "baton_left", 2, PURE, f_left },
 	{ "baton_right", 2, PURE, f_right }, { "lpad", -1, PURE, f_lpad }, { "rpad", -1, PURE, f_rpad },

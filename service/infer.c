@@ -61,7 +61,17 @@ static const struct {
 	{ "decode", T_BYTEA }, { "pg_table_size", T_INT8 }, { "pg_database_size", T_INT8 },
 	{ "pg_total_relation_size", T_INT8 }, { "pg_relation_size", T_INT8 }, { "pg_size_pretty", T_TEXT },
 	{ "starts_with", T_BOOL }, { "txid_current", T_INT8 }, { "to_regclass", T_REGCLASS },
-	{ "gen_random_uuid", T_UUID }, { "translate", T_TEXT }, { "obj_description", T_TEXT },
+	{ "gen_random_uuid", T_UUID }, { "trunc", T_NUMERIC }, { "div", T_NUMERIC }, { "factorial", T_NUMERIC },
+	{ "cbrt", T_FLOAT8 }, { "sin", T_FLOAT8 }, { "cos", T_FLOAT8 }, { "tan", T_FLOAT8 }, { "cot", T_FLOAT8 },
+	{ "overlay", T_TEXT }, { "quote_nullable", T_TEXT }, { "to_hex", T_TEXT }, { "sha256", T_BYTEA },
+	{ "bit_length", T_INT4 }, { "format", T_TEXT }, { "regexp_replace", T_TEXT }, { "regexp_count", T_INT4 },
+	{ "regexp_like", T_BOOL }, { "regexp_substr", T_TEXT }, { "regexp_match", T_TEXT_ARRAY },
+	{ "regexp_split_to_array", T_TEXT_ARRAY }, { "string_to_array", T_TEXT_ARRAY }, { "array_length", T_INT4 },
+	{ "cardinality", T_INT4 }, { "num_nulls", T_INT4 }, { "num_nonnulls", T_INT4 }, { "age", T_INTERVAL },
+	{ "justify_hours", T_INTERVAL }, { "make_date", T_DATE }, { "make_timestamp", T_TIMESTAMP }, { "to_date", T_DATE },
+	{ "to_number", T_NUMERIC }, { "pg_typeof", T_REGTYPE }, { "stddev", T_NUMERIC }, { "variance", T_NUMERIC },
+	{ "stddev_pop", T_NUMERIC }, { "var_pop", T_NUMERIC }, { "stddev_samp", T_NUMERIC }, { "var_samp", T_NUMERIC },
+	{ "percent_rank", T_FLOAT8 }, { "cume_dist", T_FLOAT8 }, { "isfinite", T_BOOL }, { "inet_server_port", T_INT4 }, { "translate", T_TEXT }, { "obj_description", T_TEXT },
 };
 
 static int rank_of(uint32_t oid)
@@ -137,6 +147,13 @@ static struct coltype function(const struct sql *s, tokp t, tokp close, int dept
 			a.mod = (38 << 16) + 4;
 		return a;
 	}
+	if (lex_is(t, "trunc")) {
+		a = expr(s, t + 2, sql_comma(t + 2, close), depth + 1);
+		comma = sql_comma(t + 2, close);
+		if (a.oid == T_FLOAT8)
+			return a;
+		return comma == close ? numeric(0) : comma[1].kind == LEX_INT ? numeric(atoi(comma[1].s)) : of(T_NUMERIC);
+	}
 	if (lex_is(t, "date_trunc")) {
 		a = expr(s, sql_comma(t + 2, close) + 1, close, depth + 1);
 		return a.oid == T_DATE ? of(T_TIMESTAMPTZ) : a;
@@ -153,7 +170,7 @@ static struct coltype function(const struct sql *s, tokp t, tokp close, int dept
 		b = comma < close && !a.oid ? expr(s, comma + 1, sql_comma(comma + 1, close), depth + 1) : a;
 		return lex_is(t, "coalesce") && !a.oid && b.oid != T_TEXT ? of(0) : same(a);
 	}
-	if (lex_is(t, "ceil") || lex_is(t, "floor") || lex_is(t, "ceiling") || lex_is(t, "trunc") || lex_is(t, "mod")) {
+	if (lex_is(t, "ceil") || lex_is(t, "floor") || lex_is(t, "ceiling") || lex_is(t, "mod")) {
 		a = expr(s, t + 2, sql_comma(t + 2, close), depth + 1);
 		return a.oid == T_INT4 && !lex_is(t, "mod") ? of(T_FLOAT8) : of(a.oid);
 	}
@@ -296,6 +313,9 @@ static struct coltype expr(const struct sql *s, tokp t, tokp end, int depth)
 		if (lex_is(p, "||"))
 			return of(T_TEXT);
 	for (p = t; p < end; p = step(p, end))
+		if (lex_are(p, "at time zone"))
+			return of(expr(s, t, p, depth + 1).oid == T_TIMESTAMPTZ ? T_TIMESTAMP : T_TIMESTAMPTZ);
+	for (p = t; p < end; p = step(p, end))
 		ask |= is_any(p, arith);
 	/* Operands of arithmetic, each with its casts. */
 	for (from = p = t; p <= end; p = p < end ? step(p, end) : end + 1) {
@@ -359,6 +379,8 @@ static char *name_of(tokp t, tokp end)
 	tokp p, cast = NULL, to;
 
 	for (p = t; p < end; p = step(p, end)) {
+		if (lex_are(p, "at time zone"))
+			return strdup("timezone");
 		if (lex_is(p, "::"))
 			cast = p;
 		else if (p->kind == LEX_OP && !lex_is(p, ".") && !lex_is(p, "(") && !lex_is(p, "["))
@@ -437,7 +459,7 @@ static bool column(struct sql *s, tokp t, tokp end)
 		   !lex_is(end - 2, "::") && (end[-2].kind != LEX_OP || lex_is(end - 2, ")") || lex_is(end - 2, "]")) &&
 		   !is_any(end - 2, (const char *const[]){ "is", "not", "and", "or", "precision", "time", "from", "double",
 							 "character", "distinct", NULL }) &&
-		   !lex_is(end - 1, "zone") && !lex_is(end - 1, "precision") && !lex_is(end - 1, "varying")) {
+		   !(end - t == 3 && lex_is(t, "interval")) && !lex_is(end - 1, "zone") && !lex_is(end - 1, "precision") && !lex_is(end - 1, "varying")) {
 		c->name = strdup(end[-1].s);
 		end -= 1;
 	} else {

@@ -188,11 +188,28 @@ static const char *cast_of(struct coltype t)
 	}
 }
 
-/* The last operand, as a value of this type. */
-static void cast(struct out *o, unsigned begin, struct coltype t, const struct lex_tok *src)
+static bool whole_number(uint32_t oid)
+{
+	return oid == T_INT2 || oid == T_INT4 || oid == T_INT8;
+}
+
+/* The last operand, which is a from, as a value of this type. */
+static void cast_from(struct out *o, unsigned begin, struct coltype from, struct coltype t, const struct lex_tok *src)
 {
 	const char *f = cast_of(t);
 	struct buf b;
+
+	/* 2.5 is 3, though as a float8 it is 2. */
+	if (from.oid == T_NUMERIC && whole_number(t.oid)) {
+		put_at(o, begin, LEX_OP, "(", 1, src->at);
+		put_at(o, begin, LEX_ID, "round", 5, src->at);
+		put_op(o, ")", src);
+	}
+	if (from.oid == T_BOOL && (t.oid == T_TEXT || t.oid == T_VARCHAR)) {
+		put_at(o, begin, LEX_OP, "(", 1, src->at);
+		put_at(o, begin, LEX_ID, "baton_bool_text", 15, src->at);
+		put_op(o, ")", src);
+	}
 
 	put_at(o, begin, LEX_OP, "(", 1, src->at);
 	put_at(o, begin, LEX_ID, f, strlen(f), src->at);
@@ -211,6 +228,11 @@ static void cast(struct out *o, unsigned begin, struct coltype t, const struct l
 		if (o->sql && k && k <= o->sql->n_params && !o->sql->params[k - 1].oid)
 			o->sql->params[k - 1] = t;
 	}
+}
+
+static void cast(struct out *o, unsigned begin, struct coltype t, const struct lex_tok *src)
+{
+	cast_from(o, begin, (struct coltype){ 0, -1 }, t, src);
 }
 
 static void range(struct out *o, const struct lex_tok *t, const struct lex_tok *end);
@@ -499,6 +521,7 @@ static const struct lex_tok *special(struct out *o, const struct lex_tok *t, con
 			  *const from_for[] = { "from", "for", NULL };
 	const struct lex_tok *close, *w;
 	struct coltype type;
+	struct buf text;
 	unsigned begin;
 	bool serial;
 
@@ -547,8 +570,11 @@ static const struct lex_tok *special(struct out *o, const struct lex_tok *t, con
 		}
 		begin = o->n;
 		range(o, t + 2, w);
-		/* Of more than one piece: it is inside of the function's parentheses anyway. */
-		cast(o, begin, type, t);
+		if (o->n > begin + 1) {
+			put_at(o, begin, LEX_OP, "(", 1, t->at);
+			put_op(o, ")", t);
+		}
+		cast_from(o, begin, type_at(o, t + 2, w), type, t);
 		return close + 1;
 	}
 	if (lex_is(t, "extract") && (t[2].kind == LEX_ID || t[2].kind == LEX_STRING) && lex_is(t + 3, "from")) {
@@ -558,6 +584,15 @@ static const struct lex_tok *special(struct out *o, const struct lex_tok *t, con
 		put_op(o, ",", t);
 		range(o, t + 4, close);
 		put_op(o, ")", close);
+		return close + 1;
+	}
+	if (lex_is(t, "pg_typeof")) {
+		type = type_at(o, t + 2, close);
+		if (t[2].kind == LEX_STRING || lex_is(t + 2, "null"))
+			type.oid = T_UNKNOWN;
+		buf_init(&text, 100);
+		buf_fmt(&text, "'%s'", type_of(type.oid ? type.oid : T_TEXT)->sql);
+		put_own(o, LEX_STRING, &text, t);
 		return close + 1;
 	}
 	if (lex_is(t, "overlay")) {
@@ -684,6 +719,38 @@ static const struct {
 	{ "~~", "like" }, { "!~~", "not like" }, { "~~*", "glob" }, { "!~~*", "not glob" },
 };
 
+/* (...) AS t (a, b): the columns of a query in FROM are called so. */
+static const struct lex_tok *aliased(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
+{
+	static const char *const not_a_name[] = {
+		"over", "filter", "in", "using", "values", "select", "on", "as", "union", "except", "intersect", "where",
+		"having", "within", "exists", "group", "order", "when", "then", "do", "set", "and", "or", "returning", NULL,
+	};
+	const struct lex_tok *p, *close;
+	unsigned begin;
+
+	if (t + 1 < end && lex_is(t, "as"))
+		t++;
+	if (!lex_name(t) || t + 2 >= end || !lex_is(t + 1, "(") || !o->n || !piece_is(&o->p[o->n - 1], ")") ||
+	    word_of(t, t + 1, not_a_name) == t)
+		return NULL;
+	close = lex_close(t + 1);
+	for (p = t + 2; p < close; p += 2)
+		if (!lex_name(p) || (p + 1 < close && !lex_is(p + 1, ",")))
+			return NULL;
+	begin = operand(o);
+	if (!begin || !piece_is(&o->p[begin], "(") || close >= end ||
+	    !(piece_is(&o->p[begin - 1], "from") || piece_is(&o->p[begin - 1], "join") || piece_is(&o->p[begin - 1], ",")))
+		return NULL;
+	put_at(o, begin, LEX_ID, "as", 2, t->at);
+	for (p = close; p > t; p--)
+		put_at(o, begin, p->kind, p->s, p->n, t->at);
+	put_at(o, begin, LEX_ID, "(with baton_t", 13, t->at);
+	put_id(o, "select * from baton_t) as", t);
+	put(o, t->kind, t->s, t->n, t);
+	return close + 1;
+}
+
 /* One token, or a few that belong together. Where to go on. */
 static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
 {
@@ -696,6 +763,10 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 	switch (t->kind) {
 	case LEX_STRING:
 		put_string(o, t, t);
+		/* SQLite has no escape unless it is told. */
+		if (o->n > 1 && memchr(t->s, '\\', t->n) && !lex_is(t + 1, "escape") &&
+		    (piece_is(&o->p[o->n - 2], "like") || piece_is(&o->p[o->n - 2], "not like")))
+			put_id(o, "escape '\\'", t);
 		return t + 1;
 	case LEX_BYTES:
 		buf_init(&b, 1 << 30);
@@ -726,8 +797,13 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 				o->failed = true;
 				return end;
 			}
-			if (o->n)
-				cast(o, operand(o), type, t);
+			if (o->n) {
+				next = left_of(o, t, &i);
+				if (next)
+					cast_from(o, i, type_at(o, next, t), type, t);
+				else
+					cast(o, operand(o), type, t);
+			}
 			return t + 1 + n;
 		}
 		if (lex_is(t, "+") || lex_is(t, "-") || lex_is(t, "#") || lex_is(t, "^") || factor(t)) {
@@ -787,6 +863,14 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 	}
 	if (lex_is(t, "only") && o->n && (piece_is(&o->p[o->n - 1], "from") || piece_is(&o->p[o->n - 1], "update")))
 		return t + 1;
+	if (lex_are(t, "on conflict on constraint") && t + 4 < end) {
+		/* SQLite knows indexes by their columns: then it is any conflict. */
+		put_id(o, "on conflict", t);
+		return t + 5;
+	}
+	next = aliased(o, t, end);
+	if (next)
+		return next;
 	if (lex_is(t, "lateral"))
 		stop(o, "0A000", t, "LATERAL is not supported");
 	if (lex_are(t, "distinct on"))
