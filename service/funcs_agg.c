@@ -26,7 +26,7 @@ void array_text(struct buf *b, const char *s, size_t n, bool first)
 	buf_ch(b, '"');
 }
 
-static void array_item(struct buf *b, val *v, bool first)
+void array_value(struct buf *b, val *v, bool first)
 {
 	struct coltype none = { 0, -1 };
 	struct buf t;
@@ -49,7 +49,7 @@ static void f_array(ctx *c, int n, val **v)
 	buf_init(&b, 1 << 30);
 	buf_ch(&b, '{');
 	for (i = 0; i < n; i++)
-		array_item(&b, v[i], !i);
+		array_value(&b, v[i], !i);
 	buf_ch(&b, '}');
 	result_buf(c, &b);
 }
@@ -70,7 +70,7 @@ static void array_agg_step(ctx *c, int n, val **v)
 	if (b) {
 		if (!b->len)
 			buf_ch(b, '{');
-		array_item(b, v[0], b->len == 1);
+		array_value(b, v[0], b->len == 1);
 	}
 }
 
@@ -212,7 +212,7 @@ static void joined(ctx *c, val *a, val *b, bool whole)
 	buf_init(&to, 1 << 30);
 	buf_add(&to, s, len ? len - 1 : 0);
 	if (!whole) {
-		array_item(&to, b, to.len == 1);
+		array_value(&to, b, to.len == 1);
 	} else if (!is_null(b)) {
 		more = text_of(b);
 		if (to.len > 1 && more[0] && more[1] != '}')
@@ -234,24 +234,22 @@ const struct func funcs_agg[] = {
 	{ 0 }
 };
 
-static const struct {
-	const char *name;
-	int n;
-	void (*step)(ctx *, int, val **);
-	void (*final)(ctx *);
-} aggregates[] = {
+static const struct aggregate funcs_unsorted[] = {
 	{ "array_agg", 1, array_agg_step, array_agg_final }, { "string_agg", 2, string_agg_step, string_agg_final },
 	{ "bool_and", 1, bool_step, bool_and_final }, { "every", 1, bool_step, bool_and_final },
 	{ "bool_or", 1, bool_step, bool_or_final },
+	{ 0 }
 };
 
 int funcs_agg_register(sqlite3 *db, struct funcs_env *env)
 {
+	static const struct aggregate *const all[] = { funcs_unsorted, funcs_sorted };
+	const struct aggregate *a;
 	unsigned i;
 	int err = 0;
 
-	for (i = 0; i < sizeof(aggregates) / sizeof(*aggregates) && !err; i++)
-		err = sqlite3_create_function_v2(db, aggregates[i].name, aggregates[i].n, PURE, env, NULL, aggregates[i].step,
-						 aggregates[i].final, NULL);
+	for (i = 0; i < sizeof(all) / sizeof(*all); i++)
+		for (a = all[i]; a->name && !err; a++)
+			err = sqlite3_create_function_v2(db, a->name, a->n, PURE, env, NULL, a->step, a->final, NULL);
 	return err;
 }

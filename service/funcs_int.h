@@ -25,7 +25,14 @@ struct func {
 extern const struct func funcs_cast[], funcs_text[], funcs_regex[], funcs_num[], funcs_time[], funcs_interval[], funcs_agg[];
 /* An item of an array's text. */
 void array_text(struct buf *b, const char *s, size_t n, bool first);
-/* Aggregates. */
+void array_value(struct buf *b, val *v, bool first);
+struct aggregate {
+	const char *name;
+	int n;
+	void (*step)(ctx *, int, val **);
+	void (*final)(ctx *);
+};
+extern const struct aggregate funcs_sorted[];
 int funcs_agg_register(sqlite3 *db, struct funcs_env *env);
 
 /* A date or time of this type; false: the error is told. */

@@ -586,6 +586,48 @@ static const struct lex_tok *special(struct out *o, const struct lex_tok *t, con
 		put_op(o, ")", close);
 		return close + 1;
 	}
+	if (lex_is(t, "string_agg") || lex_is(t, "array_agg")) {
+		static const char *const order[] = { "order", NULL };
+		const struct lex_tok *by = word_of(t + 2, close, order), *value = t + 2 + lex_is(t + 2, "distinct"), *key, *to, *last;
+
+		if (by < close || (value > t + 2 && lex_is(t, "string_agg"))) {
+			buf_init(&text, 1000);
+			buf_fmt(&text, "'%c%c", *t->s, value > t + 2 ? 'u' : '-');
+			if (by == close)
+				buf_ch(&text, 'a');
+			for (key = by + 2; key < close; key = to + 1) {
+				to = sql_comma(key, close);
+				last = to - 1;
+				w = lex_is(last - 1, "nulls") ? last - 2 : last;
+				buf_ch(&text, lex_is(w, "desc") ? (w < last && lex_is(last, "last") ? 'D' : 'd') :
+					      (w < last && lex_is(last, "first") ? 'A' : 'a'));
+			}
+			buf_ch(&text, '\'');
+			put_id(o, "baton_agg_by(", t);
+			put_own(o, LEX_STRING, &text, t);
+			put_op(o, ",", t);
+			w = sql_comma(value, by);
+			range(o, value, w);
+			put_op(o, ",", t);
+			if (w < by)
+				range(o, w + 1, by);
+			else
+				put_id(o, "null", t);
+			if (by == close) {
+				put_op(o, ",", t);
+				range(o, value, w);
+			}
+			for (key = by + 2; key < close; key = to + 1) {
+				to = sql_comma(key, close);
+				last = to - 2 * (to - 2 > key && lex_is(to - 2, "nulls"));
+				last -= last - 1 > key && (lex_is(last - 1, "desc") || lex_is(last - 1, "asc"));
+				put_op(o, ",", t);
+				range(o, key, last);
+			}
+			put_op(o, ")", close);
+			return close + 1;
+		}
+	}
 	if (lex_is(t, "pg_typeof")) {
 		type = type_at(o, t + 2, close);
 		if (t[2].kind == LEX_STRING || lex_is(t + 2, "null"))
