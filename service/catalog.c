@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "funcs.h"
 #include "types.h"
 
 /* ---------------------------------------------------------- virtual tables */
@@ -201,6 +202,13 @@ static void unnest(struct cat_rows *r, const char *s)
 	buf_free(&item);
 }
 
+static int series_error(struct vtab *v, const char *what)
+{
+	sqlite3_free(v->base.zErrMsg);
+	v->base.zErrMsg = sqlite3_mprintf("%s", what);
+	return SQLITE_ERROR;
+}
+
 static int v_filter(sqlite3_vtab_cursor *vc, int mask, const char *str, int argc, sqlite3_value **argv)
 {
 	struct cursor *c = (struct cursor *)vc;
@@ -214,15 +222,14 @@ static int v_filter(sqlite3_vtab_cursor *vc, int mask, const char *str, int argc
 	if (!strcmp(v->m->name, "generate_series")) {
 		int k = 0;
 
-		c->series = true;
+		c->series = argc < 1 || sqlite3_value_numeric_type(argv[0]) != SQLITE_TEXT;
+		if (!c->series)
+			return funcs_time_series(&c->rows, argc, argv) ? 0 : series_error(v, "22007:a series of times has a beginning, an end and an interval");
 		c->value = mask & 2 ? sqlite3_value_int64(argv[k++]) : 0;
 		c->stop = mask & 4 ? sqlite3_value_int64(argv[k++]) : INT64_MAX;
 		c->step = mask & 8 ? sqlite3_value_int64(argv[k++]) : 1;
-		if (!c->step) {
-			sqlite3_free(v->base.zErrMsg);
-			v->base.zErrMsg = sqlite3_mprintf("22023:step size cannot equal zero");
-			return SQLITE_ERROR;
-		}
+		if (!c->step)
+			return series_error(v, "22023:step size cannot equal zero");
 		c->end = c->step > 0 ? c->value > c->stop : c->value < c->stop;
 		return 0;
 	}
@@ -260,7 +267,7 @@ static size_t skip_cell(const struct cursor *c, size_t at)
 
 static unsigned stored(const struct module *m)
 {
-	return !strcmp(m->name, "baton_unnest") ? 1 : m->columns;
+	return !strcmp(m->name, "baton_unnest") || !strcmp(m->name, "generate_series") ? 1 : m->columns;
 }
 
 static int v_next(sqlite3_vtab_cursor *vc)
@@ -375,7 +382,7 @@ static const struct {
 	  "0 relchecks, 0 relhasrules, exists(select 1 from pragma_foreign_key_list(s.name)) relhastriggers, 0 relhassubclass, 0 relrowsecurity, "
 	  "0 relforcerowsecurity, 1 relispopulated, 'd' relreplident, 0 relispartition, 0 relrewrite, null relacl, "
 	  "null reloptions, null relpartbound from main.sqlite_schema s where s.type in ('table', 'index', 'view') and " USERS
-	  " union all select 9000000 + q.rowid, q.name, 2200, 0, 0, 10, 0, 0, 0, 1, 1, 0, 0, 0, 0, 'p', 'S', 3, 0, 0, 0, 0, 0, 0, "
+	  " union all select cast(9000000 + q.rowid as integer), q.name, 2200, 0, 0, 10, 0, 0, 0, 1, 1, 0, 0, 0, 0, 'p', 'S', 3, 0, 0, 0, 0, 0, 0, "
 	  "1, 'd', 0, 0, null, null, null from main.baton_sequences q" },
 	{ "pg_attribute",
 	  "select " OID("s") " attrelid, i.name attname, baton_typoid(i.type) atttypid, -1 attstattarget, -1 attlen, i.cid + 1 attnum, "
@@ -383,7 +390,9 @@ static const struct {
 	  "i.dflt_value is not null atthasdef, 0 atthasmissing, '' attidentity, '' attgenerated, 0 attisdropped, 1 attislocal, "
 	  "0 attinhcount, 0 attcollation, null attacl, null attoptions, null attfdwoptions "
 	  "from main.sqlite_schema s, pragma_table_info(s.name) i where s.type in ('table', 'view') and " USERS
-	  " union all select " OID("s") ", i.name, 25, -1, -1, i.seqno + 1, 0, -1, -1, 'p', '', 0, 0, 0, '', '', 0, 1, 0, 0, null, null, null "
+	  " union all select " OID("s") ", i.name, coalesce((select baton_typoid(c.type) from pragma_table_info(s.tbl_name) c "
+	  "where c.name = i.name), 25), -1, -1, i.seqno + 1, 0, -1, coalesce((select baton_typmod(c.type) from "
+	  "pragma_table_info(s.tbl_name) c where c.name = i.name), -1), 'p', '', 0, 0, 0, '', '', 0, 1, 0, 0, null, null, null "
 	  "from main.sqlite_schema s, pragma_index_info(s.name) i where s.type = 'index' and " USERS },
 	{ "pg_attrdef", "select " OID("s") " * 2000 + i.cid oid, " OID("s") " adrelid, i.cid + 1 adnum, "
 			"trim(case when i.dflt_value like '(%)' then substr(i.dflt_value, 2, length(i.dflt_value) - 2) else i.dflt_value end) adbin "
@@ -397,7 +406,8 @@ static const struct {
 	  "'CREATE ' || case when l.\"unique\" then 'UNIQUE ' else '' end || 'INDEX ' || s.name || ' ON public.' || s.tbl_name || "
 	  "' USING btree (' || (select group_concat(c.name, ', ') from pragma_index_info(s.name) c) || ')' indexdef "
 	  "from main.sqlite_schema s, pragma_index_list(s.tbl_name) l on l.name = s.name where s.type = 'index' and " USERS },
-	{ "pg_index", "select oid indexrelid, relid indrelid, 1 indnatts, 1 indnkeyatts, isunique indisunique, 0 indnullsnotdistinct, "
+	{ "pg_index", "select oid indexrelid, relid indrelid, length(keys) - length(replace(keys, ' ', '')) + 1 indnatts, "
+		      "length(keys) - length(replace(keys, ' ', '')) + 1 indnkeyatts, isunique indisunique, 0 indnullsnotdistinct, "
 		      "isprimary indisprimary, 0 indisexclusion, 1 indimmediate, 0 indisclustered, 1 indisvalid, 0 indcheckxmin, "
 		      "1 indisready, 1 indislive, 0 indisreplident, keys indkey, '' indcollation, '' indclass, '' indoption, "
 		      "null indexprs, null indpred from baton_indexes" },
@@ -450,8 +460,10 @@ static const struct {
 		      "substr(sql, instr(lower(sql), ' as ') + 4) definition from main.sqlite_schema s where type = 'view' and " USERS },
 	{ "pg_indexes", "select 'public' schemaname, tbl tablename, name indexname, null tablespace, indexdef from baton_indexes" },
 	{ "pg_sequences", "select 'public' schemaname, name sequencename, last + step last_value, step increment_by from main.baton_sequences" },
-	{ "pg_sequence", "select 9000000 + rowid seqrelid, 20 seqtypid, 1 seqstart, step seqincrement from main.baton_sequences" },
-	{ "pg_collation", "select 100 oid, 'default' collname, 11 collnamespace, 'd' collprovider" },
+	{ "pg_sequence", "select cast(9000000 + rowid as integer) seqrelid, 20 seqtypid, 1 seqstart, step seqincrement, 1 seqmin, "
+			 "9223372036854775807 seqmax, 0 seqcycle, 1 seqcache from main.baton_sequences" },
+	{ "pg_collation", "select 100 oid, 'default' collname, 11 collnamespace, 'd' collprovider, null collcollate, "
+			  "null collctype, null colliculocale, 1 collisdeterministic, -1 collencoding" },
 	{ "pg_tablespace", "select 1663 oid, 'pg_default' spcname, 10 spcowner" },
 	{ "pg_stat_user_tables", "select oid relid, 'public' schemaname, relname, null n_live_tup from pg_class where relkind = 'r'" },
 	{ "information_schema_tables", "select current_database() table_catalog, 'public' table_schema, name table_name, "
@@ -474,12 +486,14 @@ static const struct {
 	{ "pg_trigger", "select 0 oid, 0 tgrelid, '' tgname, '' tgenabled, 0 tgisinternal, 0 tgparentid, 0 tgconstraint where 0" },
 	{ "pg_rewrite", "select 0 oid, '' rulename, 0 ev_class, '' ev_type, '' ev_enabled, 0 is_instead where 0" },
 	{ "pg_statistic_ext", "select 0 oid, 0 stxrelid, 0 stxnamespace, '' stxname, '' stxkind, 0 stxstattarget where 0" },
-	{ "pg_publication", "select 0 oid, '' pubname, 0 puballtables where 0" },
+	{ "pg_publication", "select 0 oid, '' pubname, 0 puballtables, 0 pubowner, 0 pubinsert, 0 pubupdate, 0 pubdelete, "
+			    "0 pubtruncate, 0 pubviaroot where 0" },
 	{ "pg_publication_rel", "select 0 oid, 0 prpubid, 0 prrelid, null prattrs, null prqual where 0" },
 	{ "pg_publication_namespace", "select 0 oid, 0 pnpubid, 0 pnnspid where 0" },
 	{ "pg_foreign_table", "select 0 ftrelid, 0 ftserver, null ftoptions where 0" },
-	{ "pg_foreign_server", "select 0 oid, '' srvname where 0" },
-	{ "pg_proc", "select 0 oid, '' proname, 0 pronamespace, 'f' prokind where 0" },
+	{ "pg_foreign_server", "select 0 oid, '' srvname, 0 srvowner, 0 srvfdw, null srvacl, null srvoptions where 0" },
+	{ "pg_proc", "select 0 oid, '' proname, 0 pronamespace, 'f' prokind, 0 prorettype, '' proargtypes, 0 pronargs, "
+		     "0 proowner, '' prosrc, 0 prolang, '' provolatile, '' proparallel, 0 prosecdef, null proacl, 0 proretset where 0" },
 	{ "pg_enum", "select 0 oid, 0 enumtypid, '' enumlabel, 0 enumsortorder where 0" },
 	{ "pg_range", "select 0 rngtypid, 0 rngsubtype where 0" },
 	{ "pg_extension", "select 0 oid, '' extname, '' extversion, 0 extnamespace where 0" },
@@ -487,6 +501,15 @@ static const struct {
 	{ "pg_db_role_setting", "select 0 setdatabase, 0 setrole, null setconfig where 0" },
 	{ "pg_matviews", "select '' schemaname, '' matviewname where 0" },
 	{ "pg_opclass", "select 0 oid, '' opcname, 0 opcmethod where 0" },
+	{ "pg_cast", "select 0 oid, 0 castsource, 0 casttarget, 0 castfunc, '' castmethod, '' castcontext where 0" },
+	{ "pg_language", "select 0 oid, '' lanname, 0 lanowner, 0 lanpltrusted, 0 lanispl, 0 lanplcallfoid where 0" },
+	{ "pg_default_acl", "select 0 oid, 0 defaclrole, 0 defaclnamespace, '' defaclobjtype, null defaclacl where 0" },
+	{ "pg_foreign_data_wrapper", "select 0 oid, '' fdwname, 0 fdwowner, 0 fdwhandler, 0 fdwvalidator, null fdwacl where 0" },
+	{ "pg_operator", "select 0 oid, '' oprname, 0 oprnamespace, 0 oprleft, 0 oprright, 0 oprresult, 0 oprcode where 0" },
+	{ "pg_conversion", "select 0 oid, '' conname, 0 connamespace, 0 conforencoding, 0 contoencoding, 0 condefault where 0" },
+	{ "pg_event_trigger", "select 0 oid, '' evtname, '' evtevent, 0 evtowner, 0 evtfoid, '' evtenabled, null evttags where 0" },
+	{ "pg_ts_config", "select 0 oid, '' cfgname, 0 cfgnamespace, 0 cfgowner, 0 cfgparser where 0" },
+	{ "pg_subscription", "select 0 oid, '' subname, 0 subowner, 0 subenabled where 0" },
 	{ "pg_locks", "select '' locktype, 0 pid, '' mode, 1 granted where 0" },
 };
 

@@ -4,6 +4,7 @@
 #define BATONDB_FUNCS_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 
 /* What functions want to know about who calls them. */
 struct funcs_env {
@@ -22,6 +23,9 @@ struct funcs_env {
 	long long lastval;
 };
 
+struct cat_rows;
+/* From, to, step: the rows of generate_series(). False: they are not two times and an interval. */
+bool funcs_time_series(struct cat_rows *rows, int n, sqlite3_value **v);
 int funcs_register(sqlite3 *db, struct funcs_env *env);
 /* An error with an SQLSTATE of its own: "CODE:text", which errors_of() takes apart. */
 void funcs_error(sqlite3_context *c, const char *code, const char *fmt, ...)

@@ -3,6 +3,7 @@
  * Intervals, and sums of times. An interval is kept as the text that PostgreSQL shows:
  * months, days and microseconds, which only a date makes into each other.
  */
+#include "catalog.h"
 #include "funcs_int.h"
 
 #include <ctype.h>
@@ -417,6 +418,33 @@ static void f_zone(ctx *c, int n, val **v)
 		funcs_error(c, "0A000", "AT TIME ZONE is supported for UTC alone");
 	else
 		funcs_result_time(c, us, strchr(text_of(v[0]), '+') ? T_TIMESTAMP : T_TIMESTAMPTZ);
+}
+
+bool funcs_time_series(struct cat_rows *rows, int n, val **v)
+{
+	const char *from = text_of(v[0]), *to = n > 1 ? text_of(v[1]) : NULL;
+	int64_t us, end;
+	struct interval iv, zero = { 0 };
+	int i, sign;
+	struct buf b;
+	bool zone;
+
+	if (n < 3 || !from || !to || !text_of(v[2]) || !time_parse(from, strlen(from), true, &us) ||
+	    !time_parse(to, strlen(to), true, &end) || !interval_parse(text_of(v[2]), &iv))
+		return false;
+	zone = strlen(from) == 10 || strchr(from, '+');
+	sign = interval_add(0, &iv, 1) > 0 ? 1 : -1;
+	if (!memcmp(&iv, &zero, sizeof(iv)))
+		return false;
+	/* Each from the last one, as a month is not always as long. */
+	for (i = 0; (sign > 0 ? us <= end : us >= end) && i < 1000000; i++) {
+		buf_init(&b, 100);
+		time_format(&b, us, zone ? T_TIMESTAMPTZ : T_TIMESTAMP);
+		cat_text(rows, buf_cstr(&b));
+		buf_free(&b);
+		us = interval_add(us, &iv, 1);
+	}
+	return true;
 }
 
 const struct func funcs_interval[] = {

@@ -307,7 +307,7 @@ static struct coltype expr(const struct sql *s, tokp t, tokp end, int depth)
 	if (depth > 20 || t >= end)
 		return of(0);
 	for (p = t; p < end; p = step(p, end))
-		if (is_any(p, logic))
+		if (is_any(p, logic) && !(p == t && lex_is(p, "~")))
 			return of(T_BOOL);
 	for (p = t; p < end; p = step(p, end))
 		if (lex_is(p, "||"))

@@ -514,6 +514,68 @@ static const struct lex_tok *calculation(struct out *o, const struct lex_tok *t,
 	return call(o, begin, "baton_calc", how, t, next);
 }
 
+/* A function in FROM: its result's column is called as its alias is, else as itself. */
+static const struct lex_tok *table_function(struct out *o, const struct lex_tok *t, const struct lex_tok *close,
+					    const struct lex_tok *end)
+{
+	static const char *const no_alias[] = {
+		"where", "order", "group", "limit", "join", "cross", "left", "right", "inner", "full", "natural", "union", "on",
+		"offset", "having", "returning", "with", NULL,
+	};
+	const struct lex_tok *w = close + 1, *col = t, *alias = t;
+
+	if (w < end && lex_is(w, "as"))
+		w++;
+	if (w < end && lex_name(w) && word_of(w, w + 1, no_alias) != w) {
+		alias = col = w++;
+		if (w + 2 < end && lex_is(w, "(") && lex_name(w + 1) && lex_is(w + 2, ")")) {
+			col = w + 1;
+			w += 3;
+		}
+	} else {
+		w = close + 1;
+	}
+	put_op(o, "(select value as", t);
+	put(o, col->kind, col->s, col->n, col);
+	if (lex_is(t, "generate_series")) {
+		put_op(o, "from generate_series", t);
+		range(o, t + 1, close + 1);
+	} else {
+		put_op(o, "from baton_unnest", t);
+		if (!lex_is(t, "unnest"))
+			put_op(o, lex_is(t, "string_to_table") ? "(string_to_array" : "(regexp_split_to_array", t);
+		range(o, t + 1, close + 1);
+		if (!lex_is(t, "unnest"))
+			put_op(o, ")", t);
+	}
+	put_op(o, ") as", t);
+	put(o, alias->kind, alias->s, alias->n, alias);
+	return w;
+}
+
+/* The one call of generate_series() or unnest() in the SELECT list of a query without FROM; or NULL. */
+static const struct lex_tok *lone_series(const struct lex_tok *t, const struct lex_tok *end, const struct lex_tok **to)
+{
+	static const char *const ends[] = { "from", "where", "group", "having", "order", "limit", "union", "except", "intersect",
+					    "offset", "fetch", NULL };
+	const struct lex_tok *p, *found = NULL;
+
+	*to = word_of(t, end, ends);
+	if (*to < end && lex_is(*to, "from"))
+		return NULL;
+	for (p = t; p < *to; p++) {
+		if (lex_is(p, "select"))
+			return NULL;
+		if ((lex_is(p, "generate_series") || lex_is(p, "unnest")) && lex_is(p + 1, "(")) {
+			if (found)
+				return NULL;
+			found = p;
+			p = lex_close(p + 1);
+		}
+	}
+	return found;
+}
+
 /* Functions with a syntax of their own; where t goes on, or NULL. */
 static const struct lex_tok *special(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
 {
@@ -694,37 +756,10 @@ static const struct lex_tok *special(struct out *o, const struct lex_tok *t, con
 		range(o, &op, &op + 1);
 		return close + 1;
 	}
-	if (lex_is(t, "generate_series") && o->n &&
-	    (piece_is(&o->p[o->n - 1], "from") || piece_is(&o->p[o->n - 1], ",") || piece_is(&o->p[o->n - 1], "join"))) {
-		/* A function's result has its alias for a column's name. */
-		w = close + 1;
-		if (w < end && lex_is(w, "as"))
-			w++;
-		if (w < end && lex_name(w) && !lex_is(w, "where") && !lex_is(w, "order") && !lex_is(w, "group") &&
-		    !lex_is(w, "limit") && !lex_is(w, "join") && !lex_is(w, "cross") && !lex_is(w, "left")) {
-			const struct lex_tok *col = w;
-
-			if (w + 1 < end && lex_is(w + 1, "(") && lex_name(w + 2) && lex_is(w + 3, ")"))
-				col = w + 2;
-			put_op(o, "(select value as", t);
-			put(o, col->kind, col->s, col->n, col);
-			put_op(o, "from generate_series", t);
-			range(o, t + 1, close + 1);
-			put_op(o, ") as", t);
-			put(o, w->kind, w->s, w->n, w);
-			return col == w ? w + 1 : w + 4;
-		}
-		put_op(o, "(select value as generate_series from generate_series", t);
-		range(o, t + 1, close + 1);
-		put_op(o, ") as generate_series", t);
-		return close + 1;
-	}
-	if (lex_is(t, "unnest") && o->n && (piece_is(&o->p[o->n - 1], "from") || piece_is(&o->p[o->n - 1], ","))) {
-		put_op(o, "(select value as unnest from baton_unnest", t);
-		range(o, t + 1, close + 1);
-		put_op(o, ")", t);
-		return close + 1;
-	}
+	if ((lex_is(t, "generate_series") || lex_is(t, "unnest") || lex_is(t, "regexp_split_to_table") ||
+	     lex_is(t, "string_to_table")) && o->n &&
+	    (piece_is(&o->p[o->n - 1], "from") || piece_is(&o->p[o->n - 1], ",") || piece_is(&o->p[o->n - 1], "join")))
+		return table_function(o, t, close, end);
 	if ((lex_is(t, "any") || lex_is(t, "some") || lex_is(t, "all")) && o->n && !lex_is(t + 2, "select")) {
 		bool all = lex_is(t, "all");
 		struct piece *last = &o->p[o->n - 1];
@@ -913,6 +948,19 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 	next = aliased(o, t, end);
 	if (next)
 		return next;
+	if (lex_is(t, "select")) {
+		const struct lex_tok *to, *series = lone_series(t + 1, end, &to), *close = series ? lex_close(series + 1) : NULL;
+
+		if (series && close < end) {
+			put_id(o, "select", t);
+			range(o, t + 1, series);
+			put(o, series->kind, series->s, series->n, series);
+			range(o, close + 1, to);
+			put_id(o, "from", to - 1);
+			table_function(o, series, close, close);
+			return to;
+		}
+	}
 	if (lex_is(t, "lateral"))
 		stop(o, "0A000", t, "LATERAL is not supported");
 	if (lex_are(t, "distinct on"))
