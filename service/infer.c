@@ -459,7 +459,7 @@ static bool column(struct sql *s, tokp t, tokp end)
 		   !lex_is(end - 2, "::") && (end[-2].kind != LEX_OP || lex_is(end - 2, ")") || lex_is(end - 2, "]")) &&
 		   !is_any(end - 2, (const char *const[]){ "is", "not", "and", "or", "precision", "time", "from", "double",
 							 "character", "distinct", NULL }) &&
-		   !(end - t == 3 && lex_is(t, "interval")) && !lex_is(end - 1, "zone") && !lex_is(end - 1, "precision") && !lex_is(end - 1, "varying")) {
+		   !(end - t >= 3 && end[-2].kind == LEX_STRING && lex_is(end - 3, "interval")) && !lex_is(end - 1, "zone") && !lex_is(end - 1, "precision") && !lex_is(end - 1, "varying")) {
 		c->name = strdup(end[-1].s);
 		end -= 1;
 	} else {

@@ -23,6 +23,7 @@ struct out {
 	struct sql *sql;
 	struct sql_error *e;
 	bool failed;
+	bool alone;		/* the token at hand stands in no statement: OPERATOR(x) */
 };
 
 bool sql_fail(struct sql_error *e, const char *code, const struct lex_tok *at, const char *fmt, ...)
@@ -430,7 +431,7 @@ static const struct lex_tok *left_of(const struct out *o, const struct lex_tok *
 	if (!last || (last->kind == LEX_OP && !piece_is(last, ")") && !piece_is(last, "]")) || reserved(last))
 		return NULL;
 	*begin = operand(o);
-	while (t > o->first && t[-1].at >= o->p[*begin].src)
+	while (!o->alone && t > o->first && t[-1].at >= o->p[*begin].src)
 		t--;
 	return t;
 }
@@ -750,10 +751,16 @@ static const struct lex_tok *special(struct out *o, const struct lex_tok *t, con
 		return close + 1;
 	}
 	if (lex_is(t, "operator")) {
-		struct lex_tok op = close[-1];
+		struct lex_tok op[1 + LEX_AHEAD];
+		unsigned i;
 
-		op.at = t->at;
-		range(o, &op, &op + 1);
+		for (i = 0; i <= LEX_AHEAD; i++)
+			op[i] = (struct lex_tok){ .kind = LEX_END, .s = "" };
+		op[0] = close[-1];
+		op->at = t->at;
+		o->alone = true;
+		range(o, op, op + 1);
+		o->alone = false;
 		return close + 1;
 	}
 	if ((lex_is(t, "generate_series") || lex_is(t, "unnest") || lex_is(t, "regexp_split_to_table") ||
@@ -883,7 +890,7 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 			}
 			return t + 1 + n;
 		}
-		if (lex_is(t, "+") || lex_is(t, "-") || lex_is(t, "#") || lex_is(t, "^") || factor(t)) {
+		if (!o->alone && (lex_is(t, "+") || lex_is(t, "-") || lex_is(t, "#") || lex_is(t, "^") || factor(t))) {
 			next = calculation(o, t, end);
 			if (next)
 				return next;

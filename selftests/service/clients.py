@@ -82,14 +82,14 @@ def as_postgresql_answers():
     s = Server()
     with PostgreSQL() as pg:
         env = dict(os.environ, PGHOST="127.0.0.1", PGUSER="postgres", PGDATABASE="postgres", PGOPTIONS="-c client_min_messages=error")
-        text = open(os.path.join(HERE, "reference.sql")).read()
+        text = "".join(open(os.path.join(HERE, name)).read() for name in ("reference.sql", "ordinary.sql"))
         statements = [l for l in text.split("\n") if l.strip() and not l.startswith("--")]
         # Marks between the answers; of an error its SQLSTATE counts.
         script = "\\set VERBOSITY sqlstate\n" + "".join(f"\\echo =====\n{l}\n" for l in statements)
         got = []
         for where in (pg.port, s.port):
             r = subprocess.run(["psql", "-X", "-A"], input=script, text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, env=dict(env, PGPORT=str(where)), timeout=60)
+                               stderr=subprocess.STDOUT, env=dict(env, PGPORT=str(where)), timeout=300)
             got.append(r.stdout.split("=====\n")[1:])
         bad = [f"{q}\n  PostgreSQL: {a!r}\n  batondb:    {b!r}" for q, a, b in zip(statements, *got) if a != b]
         same(len(got[0]), len(statements))
@@ -166,6 +166,54 @@ def locks_are_not_waited_for_in_vain():
         have = lock_waits(s, waiting)
         same([x for x, y in zip(have, want) if x != y], [y for x, y in zip(have, want) if x != y], f"quotas {quotas}")
         s.close()
+
+
+def savepoints_lock_when_something_is_written():
+    """Somebody writes all the time: who only reads has savepoints, and who writes later goes back to his."""
+    s = Server("lock_idle_timeout=60")
+    s.psql("create table t (id int primary key)")
+    holder, c = Raw(s), Raw(s)
+    same(code(holder.query("begin; insert into t values (1)")), None)
+    c.query("set statement_timeout = '20s'")
+    for mode in ("", " read only", " isolation level repeatable read"):
+        for sql, want in (("begin" + mode, None), ("savepoint a", None), ("select count(*) from t", None), ("savepoint b", None),
+                          ("select nope", "42703"), ("rollback to b", None), ("release b", None), ("rollback to b", "3B001"),
+                          ("rollback to a", None), ("select 1", None), ("release a", None), ("rollback to a", "3B001"),
+                          ("rollback", None)):
+            same(code(c.query(sql)), want, mode + ": " + sql)
+    same(code(holder.query("commit")), None)
+    # Two that were there before the first write, and one after it.
+    for sql in ("begin", "savepoint a", "savepoint b", "insert into t values (2)", "savepoint c", "insert into t values (3)"):
+        same(code(c.query(sql)), None, sql)
+    same(code(c.query("insert into t values (1)")), "23505")
+    same(code(c.query("select 1")), "25P02")
+    same(code(c.query("rollback to c")), None)
+    same(code(c.query("insert into t values (4)")), None)
+    same(code(c.query("release b; rollback to b")), "3B001")
+    same(code(c.query("rollback to a")), None)
+    same(code(c.query("insert into t values (5); commit")), None)
+    same(s.psql("select string_agg(id::text, ',' order by id) from t"), "1,5")
+    s.close()
+
+
+def grants_are_honest():
+    s = Server()
+    s.psql("create user a; create table t (id int); create sequence q; create view w as select 1 as one")
+    for sql in ("grant select, insert on t to a", "grant all privileges on table t, w to a, public with grant option",
+                "grant select (id) on t to a", "grant all on all tables in schema public to a", "grant usage on schema public to a",
+                "grant connect on database postgres to a", "grant usage on sequence q to current_user",
+                "alter default privileges in schema public grant select on tables to a"):
+        s.psql(sql)
+    # It is so.
+    same(s.psql("insert into t values (1) returning id", PGUSER="a").split()[0], "1")
+    for sql, want in (("grant select on nope to a", "42P01"), ("grant select on t to nobody", "42704"), ("grant a to postgres", "0A000"),
+                      ("grant select on t", "42601"), ("grant execute on function f(int) to a", "0A000"),
+                      ("revoke select on t from a", "0A000"), ("revoke all on all tables in schema public from public", "0A000"),
+                      ("alter default privileges revoke select on tables from a", "0A000"),
+                      ("create schema x", "0A000"), ("create function f() returns int as 'x'", "0A000"), ("listen x", "0A000")):
+        has(s.psql(sql, fail=True), want)
+    has(s.psql("revoke select on t from a", fail=True), "needs a database of its own")
+    s.close()
 
 
 def psycopg2_works():
@@ -576,7 +624,8 @@ def tells_prometheus():
     s.close()
 
 
-TESTS = [pgbench_as_it_is, psql_describes, as_postgresql_answers, locks_are_not_waited_for_in_vain, psycopg2_works, jdbc_works, quotas_are_sql, critical_is_rejected,
+TESTS = [pgbench_as_it_is, psql_describes, as_postgresql_answers, locks_are_not_waited_for_in_vain,
+         savepoints_lock_when_something_is_written, grants_are_honest, psycopg2_works, jdbc_works, quotas_are_sql, critical_is_rejected,
          batch_gets_what_it_bought, deadlines, cancels, neighbours_do_not_convoy, queued_are_seen, off_is_off, garbage, slow_and_many,
          a_thousand_idle, passwords_and_tls, killed_any_time, the_disk_is_full, sigterm_drains, tells_prometheus]
 

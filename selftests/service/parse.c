@@ -236,6 +236,14 @@ TEST(rewrites)
 		{ "insert into t values (current_timestamp)", "insert into t values ( now() )" },
 		{ "select g from generate_series(1, 3) as g",
 		  "select g from (select value as g from generate_series ( 1 , 3 ) ) as g" },
+		{ "select a::date + 1", "select baton_calc ( baton_date ( a ) , 1 , '+dn' )" },
+		{ "select a - interval '1' day * 2", "select baton_calc ( a , baton_calc ( baton_interval ( '1' , 'day' ) , 2 , '*in' ) , '-?i' )" },
+		{ "select 2 * x ^ 3 # 4", "select 2 * baton_xor ( power ( x , 3 ) , 4 )" },
+		{ "select true::text, 2.5::int", "select baton_text ( baton_bool_text ( true ) ) , baton_int4 ( round ( 2.5 ) )" },
+		{ "select * from (values (1)) as t (n)", "select * from (with baton_t ( n ) as ( values ( 1 ) ) select * from baton_t) as t" },
+		{ "select string_agg(a, ',' order by b desc, c nulls first)", "select baton_agg_by( 's-dA' , a , ',' , b , c )" },
+		{ "select generate_series(1, 2) + 1", "select generate_series + 1 from (select value as generate_series from generate_series ( 1 , 2 ) ) as generate_series" },
+		{ "select a like 'x\\_'", "select a like 'x\\_' escape '\\'" },
 		{ "select 'a", "! unterminated quoted string" },
 		{ "select 1::nosuch", "! 42704 type \"nosuch\" does not exist" },
 		{ "select $0", "! 42P02 there is no parameter $0" },
@@ -255,7 +263,11 @@ TEST(columns)
 		{ "select 1", "?column?", T_INT4 }, { "select 5000000000 x", "x", T_INT8 }, { "select 1.5 as y", "y", T_NUMERIC },
 		{ "select 'a' || b", "?column?", T_TEXT }, { "select a = 1", "?column?", T_BOOL },
 		{ "select count(*)", "count", T_INT8 }, { "select a::float8", "a", T_FLOAT8 }, { "select '1'::int", "int4", T_INT4 },
-		{ "select t.col", "col", 0 }, { "select now()", "now", T_TIMESTAMPTZ }, { "select true", "bool", T_BOOL },
+		{ "select t.col", "col", 0 }, { "select now()", "now", T_TIMESTAMPTZ }, { "select true", "?column?", T_BOOL },
+		{ "select date '2024-01-01' + 1", "?column?", T_DATE }, { "select now() - interval '1' day", "?column?", T_TIMESTAMPTZ },
+		{ "select interval '1' day", "interval", T_INTERVAL }, { "select a::date - b::date", "?column?", T_INT4 },
+		{ "select a::timestamp at time zone 'UTC'", "timezone", T_TIMESTAMPTZ }, { "select ~1", "?column?", 0 },
+		{ "select trim(leading 'x' from a)", "ltrim", T_TEXT },
 		{ "select case when a then 1 end", "case", T_INT4 }, { "select 1 + 2", "?column?", T_INT4 },
 		{ "select a + 1", "?column?", 0 }, { "with x as (select 'z' q) select 7 n from x", "n", T_INT4 },
 		{ "insert into t values (1) returning id, 2 two", "id", 0 }, { "values (1, 'a')", "column1", T_INT4 },
@@ -299,6 +311,9 @@ TEST(mutated_sql)
 		"with a as (select 1 x) select cast(x as numeric(5,2)), array[1,2], x = any('{1}') from a for update",
 		"insert into t (a, b) values ($1, $$q$$), (extract(day from d), substring(s from 2 for 3)) returning *",
 		"select case when a then b::text else (select max(c) from d) end as e, count(*) filter (where f) from g",
+		"select a::date + 1 - interval '1' day * 2, string_agg(distinct b, ',' order by c desc nulls last, d) x",
+		"select * from (values (1, ~2 ^ 3 # 4)) as t (a, b), unnest('{1}') as u (v) where a at time zone 'UTC' like 'x\\_'",
+		"select generate_series(1, 2) * 3, overlay(a placing b from 2), pg_typeof(c), d % 1.5 operator(pg_catalog.~) 'x'",
 	};
 	static const char bits[] = "()[],;.:'\"$\\-/*+ aE1\n";
 	char text[300], *copy;
@@ -308,7 +323,7 @@ TEST(mutated_sql)
 	struct lex l;
 
 	for (round = 0; round < 30000; round++) {
-		n = (unsigned)snprintf(text, sizeof(text), "%s", seeds[rnd(4)]);
+		n = (unsigned)snprintf(text, sizeof(text), "%s", seeds[rnd(sizeof(seeds) / sizeof(*seeds))]);
 		for (k = rnd(6); k; k--)
 			text[rnd(n)] = rnd(4) ? bits[rnd(sizeof(bits) - 1)] : (char)(1 + rnd(255));
 		n -= rnd(n);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 seeds DIR: the inputs that fuzz_client.c begins with, in DIR/seeds, and the words that
-inputs are made of, in DIR/words. From reference.sql, and some by hand; below are
+inputs are made of, in DIR/words. From reference.sql and ordinary.sql, and some by hand; below are
 those that found something once.
 """
 import os
@@ -57,7 +57,8 @@ FOUND = [
 
 def main():
     out = sys.argv[1]
-    lines = [l for l in open(os.path.join(HERE, "reference.sql")).read().split("\n") if l.strip() and not l.startswith("--")]
+    lines = [l for name in ("reference.sql", "ordinary.sql") for l in open(os.path.join(HERE, name)).read().split("\n")
+             if l.strip() and l[0] not in "-\\"]
     inputs = [b"Q" + s.encode() for s in lines + BY_HAND] + FOUND
     inputs += [b"P" + s.encode() for s in BY_HAND[::3] + lines[::5]]
     for values, sql in (("1|x", "select $1::int, $2::text"), ("2024-01-02 03:04:05", "select $1::timestamp"),
@@ -87,8 +88,9 @@ def main():
         with open(os.path.join(out, "seeds", f"{n:03}"), "wb") as f:
             f.write(data)
     words = set(re.findall(r"[a-z_]{2,}", " ".join(lines + BY_HAND).lower()))
-    for name in ("sql.c", "util.c", "funcs.c", "ddl.c", "types.c"):
-        text = open(os.path.join(HERE, "../../service", name)).read()
+    service = os.path.join(HERE, "../../service")
+    for name in sorted(n for n in os.listdir(service) if re.fullmatch(r"(sql|util|admin|table|ddl|types|funcs\w*)\.c", n)):
+        text = open(os.path.join(service, name)).read()
         words |= set(re.findall(r'"([a-z_]{2,30})"', text))
     with open(os.path.join(out, "words"), "w") as f:
         f.write("".join(f'"{w}"\n' for w in sorted(words)) + '"::"\n"$1"\n"||"\n"$$"\n"/*"\n"--"\n')
