@@ -8,6 +8,8 @@
  * shares. A tier at its limit is passed over.
  */
 #include "core_int.h"
+#include "atomic.h"
+#include "die.h"
 #include "probe.h"
 
 #include <errno.h>
@@ -128,6 +130,9 @@ void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, str
 
 void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
+	/* In two places of a heap at once it would take others' tasks out with it. */
+	if (btn_unlikely(t->state != BTN_TASK_BLOCKED))
+		btn_die("a task is made ready that is not blocked; its state:", t->state);
 	t->seq = ++c->seq;
 	btn_group_join(c, now, t);
 }

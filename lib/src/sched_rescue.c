@@ -47,7 +47,10 @@
  * A thread that does not take the signal (it blocks it) runs on with its waits
  * set. It is made SCHED_IDLE, and its task is blocked until its thread comes to
  * wait after all (parked) or, where it had been given a slot and a permit
- * meanwhile, took that one (waits is false): two permits would be one again.
+ * meanwhile, took that one (waits is false): two permits would be one again. The
+ * latter may come to the library and wait there before the monitor has seen that it is
+ * not deaf any more: whoever ends its being without a slot says so, or it would be made
+ * ready a second time when it is stopped the next time.
  *
  * BATON_RESCUE_DEMOTE. The thread is not stopped but made SCHED_IDLE, and runs on
  * with the CPU that others leave.

@@ -290,6 +290,8 @@ void btn_worker_end_away(struct btn_worker *w, uint64_t now)
 		btn_core_unready(&w->s->core, now, &w->task->core);
 		btn_cell_let_go(w->cell);
 	}
+	/* If it was, it took its permit since, and came before anybody saw that. */
+	w->deaf = false;
 	btn_core_charge(&w->s->core, now, &w->task->req->core, btn_worker_account(w, now, 0));
 	if (w->taken) {
 		w->taken = false;
@@ -343,7 +345,8 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	if (btn_unlikely(t->held))
 		btn_die("a task ended that holds a baton_mutex; how many:", t->held);
 	btn_sched_lock(s);
-	if (w->slot < 0) {
+	/* Between coming back and here it may be taken again. */
+	while (w->slot < 0) {
 		btn_worker_come_back(w);
 		btn_sched_lock(s);
 	}
