@@ -320,16 +320,17 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 			w->deaf = true;
 			demote(w);
 		}
-	} else if (cpu == s->cpu_at[slot]) {
-		if (now >= s->poked_at[slot] + ASLEEP_NS && btn_core_waits(&s->core, now) && sleeps(w, &futex))
-			leave_asleep(s, now, slot, futex);
-	} else if (s->stop_signal) {
-		if (cpu - s->cpu_at[slot] >= RAN_NS)
+	} else if (cpu - s->cpu_at[slot] >= (s->stop_signal ? RAN_NS : DEMOTE_NS)) {
+		if (s->stop_signal) {
 			stop(s, now, slot, wakes);
-	} else if (cpu - s->cpu_at[slot] >= DEMOTE_NS && btn_core_waits(&s->core, now)) {
-		show_rescue(s, now, slot);
-		btn_worker_take_slot(s, now, slot);
-		demote(w);
+		} else if (btn_core_waits(&s->core, now)) {
+			show_rescue(s, now, slot);
+			btn_worker_take_slot(s, now, slot);
+			demote(w);
+		}
+	} else if (now >= s->poked_at[slot] + ASLEEP_NS && btn_core_waits(&s->core, now) && sleeps(w, &futex)) {
+		/* It may have run a little before that. */
+		leave_asleep(s, now, slot, futex);
 	}
 }
 

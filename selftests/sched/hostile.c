@@ -133,6 +133,101 @@ TEST(deaf_spinner)
 	close_sched();
 }
 
+static void spin_for(uint64_t ns)
+{
+	uint64_t end = my_cpu() + ns;
+
+	while (my_cpu() < end)
+		;
+}
+
+/*
+ * Deaf for so long that its slot is taken, also one that it was given meanwhile, and
+ * then it hears; its next call comes before anybody could see that it does. After
+ * that it is stopped like any other.
+ */
+static void deaf_now_and_then(void *arg)
+{
+	unsigned seed = (uintptr_t)arg;
+	sigset_t set, before;
+	int i;
+
+	sigfillset(&set);
+	for (i = 0; i < 15; i++) {
+		pthread_sigmask(SIG_SETMASK, &set, &before);
+		spin_for(rand_r(&seed) % 24 * MS);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		if (rand_r(&seed) % 4)
+			baton_checkpoint();
+		spin_for(rand_r(&seed) % 6 * MS);
+	}
+	atomic_fetch_add(&count, 1);
+}
+
+TEST(deaf_now_and_then)
+{
+	struct baton_request_opts ro = { .sz = sizeof(ro), .cls = BATON_BATCH, .fn = deaf_now_and_then };
+	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
+	struct baton_request *r[8];
+	struct baton_tenant *t[4];
+	int i;
+
+	open_sched(2, 1000000);
+	/* Several tenants: of one the oldest goes on, and loses no slot. */
+	for (i = 0; i < 8; i++) {
+		if (i < 4)
+			CHECK_EQ(baton_tenant_add(s, &t[i], &to), 0);
+		ro.arg = (void *)(uintptr_t)(i + 1);
+		CHECK_EQ(baton_submit(t[i % 4], &ro, &r[i]), 0);
+	}
+	for (i = 0; i < 8; i++) {
+		CHECK_EQ(baton_request_wait(r[i]), 0);
+		baton_request_put(r[i]);
+	}
+	CHECK_EQ(count, 8);
+	close_sched();
+}
+
+static int pipes[2];
+
+static void computes_and_sleeps(void *arg)
+{
+	char byte;
+
+	holding = true;
+	spin_for((uintptr_t)arg * 1000);
+	CHECK_ANY(read(pipes[0], &byte, 1) == 1);
+	atomic_fetch_add(&count, 1);
+}
+
+/*
+ * It falls asleep in the kernel when it was to stop and the monitor has looked at it
+ * once: what it ran on for until then must not make it look awake. (With who blocks
+ * being seen the slot is taken at once, so: BATON_DETECT=off.)
+ */
+TEST(sleeps_after_it_was_seen)
+{
+	int i;
+
+	setenv("BATON_DETECT", "off", 1);
+	CHECK_EQ(pipe(pipes), 0);
+	open_sched(1, 1000000);
+	for (i = 0; i < 300; i++) {
+		holding = false;
+		ask(bad, computes_and_sleeps, (void *)(uintptr_t)(i % 100 * 4), NULL);
+		while (!holding)
+			;
+		answer(nothing);
+		CHECK_EQ(write(pipes[1], "", 1), 1);
+		while (count <= i)
+			usleep(100);
+	}
+	close_sched();
+	close(pipes[0]);
+	close(pipes[1]);
+	unsetenv("BATON_DETECT");
+}
+
 static pthread_mutex_t foreign = PTHREAD_MUTEX_INITIALIZER;
 
 static void holds_foreign(void *arg)
