@@ -257,18 +257,6 @@ struct btn_cell *btn_detect_cell(struct btn_detect *d)
 	return cell;
 }
 
-void btn_detect_cell_put(uint64_t id, struct btn_cell *cell)
-{
-	struct btn_detect *d;
-
-	pthread_mutex_lock(&lock);
-	for (d = sessions; d && d->id != id; d = d->next)
-		;
-	if (d)
-		d->free[d->n_free++] = cell - d->cells;
-	pthread_mutex_unlock(&lock);
-}
-
 int btn_detect_join(struct btn_detect *d, struct btn_cell *cell)
 {
 	struct btn_detect_join arg = { d->token, d->session, cell ? cell - d->cells : 0, (uintptr_t)cell };
@@ -285,6 +273,38 @@ int btn_detect_join(struct btn_detect *d, struct btn_cell *cell)
 		err = attr.test.retval;
 	errno = saved;
 	return err;
+}
+
+/* With the lock. NULL: it is closed. */
+static struct btn_detect *find(uint64_t id)
+{
+	struct btn_detect *d;
+
+	for (d = sessions; d && d->id != id; d = d->next)
+		;
+	return d;
+}
+
+void btn_detect_leave(uint64_t id)
+{
+	struct btn_detect *d;
+
+	pthread_mutex_lock(&lock);
+	d = find(id);
+	if (d)
+		btn_detect_join(d, NULL);
+	pthread_mutex_unlock(&lock);
+}
+
+void btn_detect_cell_put(uint64_t id, struct btn_cell *cell)
+{
+	struct btn_detect *d;
+
+	pthread_mutex_lock(&lock);
+	d = find(id);
+	if (d)
+		d->free[d->n_free++] = cell - d->cells;
+	pthread_mutex_unlock(&lock);
 }
 
 void btn_cell_let_go(struct btn_cell *cell)

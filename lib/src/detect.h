@@ -42,6 +42,13 @@ struct btn_cell *btn_detect_cell(struct btn_detect *d);
 /* The session may be closed: then there is nothing to do. */
 void btn_detect_cell_put(uint64_t id, struct btn_cell *cell);
 
+/*
+ * The calling thread is no worker of this session any more, if it is still open. Before
+ * its cell is another's: a thread that ends still sleeps and wakes on its way, and
+ * the kernel would say so there.
+ */
+void btn_detect_leave(uint64_t id);
+
 /* The calling thread is the worker of this cell; NULL: of none. 0 or -errno. */
 int btn_detect_join(struct btn_detect *d, struct btn_cell *cell);
 

@@ -57,11 +57,8 @@ static void take_those_that_block(struct baton_sched *s, uint64_t now)
 		if (!w || !w->cell || !btn_cell_blocked(w->cell) ||
 		    atomic_load_explicit(&w->waits, memory_order_acquire)) /* [RESCUE-2] */
 			continue;
-		w->taken_cpu = btn_cell_cpu(w->cell);
-		if (!btn_cell_take(w->cell))
+		if (!btn_worker_take_cell(w))
 			continue;
-		w->taken = true;
-		btn_cell_slotless(w->cell, true);
 		s->taken++;
 		btn_worker_take_slot(s, now, i);
 		/* Perhaps for a lock of one that is parked: to be asked when there is one. */
@@ -152,6 +149,7 @@ void btn_worker_join(struct btn_worker *w)
 
 	if (w->cell && d && w->session == d->id)
 		return;
+	btn_worker_part(w);
 	btn_worker_quit(w);
 	cell = d ? btn_detect_cell(d) : NULL;
 	if (cell && btn_detect_join(d, cell)) {
@@ -164,6 +162,12 @@ void btn_worker_join(struct btn_worker *w)
 	w->session = d->id;
 	w->cell = cell;
 	btn_lock_release(&w->s->lock);
+}
+
+void btn_worker_part(struct btn_worker *w)
+{
+	if (w->cell)
+		btn_detect_leave(w->session);
 }
 
 /* Its thread may have ended. */

@@ -36,6 +36,7 @@ static int at_exit_err;
 static void thread_ends(void *arg)
 {
 	baton_request_leave();
+	btn_worker_part(arg);
 	btn_worker_free(arg);
 }
 

@@ -387,16 +387,20 @@ struct btn_worker *btn_worker_new(struct baton_sched *s);
 /* Its thread has ended. */
 void btn_worker_free(struct btn_worker *w);
 
+/* Its cell says that it has no slot from now on. False: there is none, or it does not sleep. */
+bool btn_worker_take_cell(struct btn_worker *w);
 /* Its slot is somebody else's from now; it runs on, or sleeps, without. */
 void btn_worker_take_slot(struct baton_sched *s, uint64_t now, unsigned slot);
 
 /*
  * Who blocks in the kernel. begin and end are the scheduler's; join is for the
- * thread that is w, without the lock, and no more than looks where it joined.
+ * thread that is w, without the lock, and no more than looks where it joined; so is
+ * part, before the thread ends, or quit, which gives the cell to others.
  */
 void btn_sched_detect_begin(struct baton_sched *s, unsigned workers);
 void btn_sched_detect_end(struct baton_sched *s);
 void btn_worker_join(struct btn_worker *w);
+void btn_worker_part(struct btn_worker *w);
 void btn_worker_quit(struct btn_worker *w);
 /* Nothing is idle: if a task waits, slots of workers that block are. True: one is. */
 bool btn_sched_detect_look(struct baton_sched *s, uint64_t now);

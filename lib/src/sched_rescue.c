@@ -259,15 +259,23 @@ static bool sleeps(const struct btn_worker *w, bool *futex)
 	return text[0] != 'r';	/* "running", which is also "runnable" */
 }
 
+bool btn_worker_take_cell(struct btn_worker *w)
+{
+	if (!w->cell || !btn_cell_take(w->cell))
+		return false;
+	w->taken = true;
+	w->taken_cpu = btn_cell_cpu(w->cell);
+	btn_cell_slotless(w->cell, true);
+	return true;
+}
+
 void btn_worker_take_slot(struct baton_sched *s, uint64_t now, unsigned slot)
 {
 	struct btn_worker *w = s->on[slot];
 
 	btn_worker_unurge(w);
-	if (w->cell && btn_cell_take(w->cell)) {
-		w->taken = true;
-		w->taken_cpu = btn_cell_cpu(w->cell);
-	}
+	/* Unless whoever calls has. */
+	btn_worker_take_cell(w);
 	atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
 	btn_core_stop(&s->core, now, slot, btn_worker_account(w, now, 0), BTN_STOP_BLOCK);
 	lose_slot(s, w, slot);

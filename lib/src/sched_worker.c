@@ -33,9 +33,12 @@ uint64_t btn_worker_cpu(const struct btn_worker *w)
 {
 	struct timespec ts;
 
-	/* It sleeps, and the kernel wrote down what it had used. */
-	if (w != btn_self && w->cell && btn_cell_blocked(w->cell))
-		return btn_cell_cpu(w->cell);
+	/* It sleeps, and the kernel wrote down what it had used. That is memory anybody here can spoil. */
+	if (w != btn_self && w->cell && btn_cell_blocked(w->cell)) {
+		uint64_t cpu = btn_cell_cpu(w->cell);
+
+		return cpu > w->meter.mark ? cpu : w->meter.mark;
+	}
 	if (clock_gettime(w == btn_self ? CLOCK_THREAD_CPUTIME_ID : w->cpu_clock, &ts))
 		return w->meter.mark;
 	return ts.tv_sec * BTN_NSEC_PER_SEC + ts.tv_nsec;
@@ -387,6 +390,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 static void thread_ends(void *arg)
 {
 	btn_worker_task_end(arg, true);
+	btn_worker_part(arg);
 }
 
 static void *worker_main(void *arg)
@@ -416,5 +420,6 @@ static void *worker_main(void *arg)
 		if (!btn_worker_task_end(w, false) || !w->task)
 			break;
 	}
+	btn_worker_part(w);
 	return NULL;
 }
