@@ -104,7 +104,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
 #include "die.h"
 #include "futex.h"
@@ -142,14 +142,14 @@ static void pool_put_locked(struct baton_parker *p)
 
 static int pool_grow_locked(void)
 {
-	struct btn_park_chunk *chunk = NULL;
+	struct btn_park_chunk *chunk = MAP_FAILED;
 	size_t i;
 
+	/* Not malloc: the scheduler must not wait for that one's lock (sched_rescue.c). */
 	if (!BTN_FAIL("park:create:chunk"))
-		chunk = aligned_alloc(_Alignof(struct btn_park_chunk), sizeof(*chunk));
-	if (!chunk)
+		chunk = mmap(NULL, sizeof(*chunk), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (chunk == MAP_FAILED)
 		return -ENOMEM;
-	memset(chunk, 0, sizeof(*chunk));
 	chunk->next = btn_park_chunks;
 	btn_park_chunks = chunk;
 	for (i = 0; i < sizeof(chunk->parkers) / sizeof(chunk->parkers[0]); i++) {

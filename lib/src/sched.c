@@ -69,8 +69,8 @@ again:
 		if (now + BTN_LOOK_NS < due)
 			due = now + BTN_LOOK_NS;
 	}
-	if (due < s->monitor_due && s->monitor_due - due > BTN_TICK_NS / 4) {
-		s->monitor_due = due;
+	if (due < btn_monitor_due(s) && btn_monitor_due(s) - due > BTN_TICK_NS / 4) {
+		btn_monitor_set_due(s, due);
 		wakes->monitor = true;
 	}
 }
@@ -373,6 +373,7 @@ int baton_sched_destroy(struct baton_sched *s)
 	baton_parker_destroy(s->monitor_parker);
 	btn_core_fini(&s->core);
 	btn_detect_close(s->detect);
+	btn_workers_free(s);
 	free(s->cpus);
 	free(s->on);
 	free(s);

@@ -54,14 +54,14 @@ static struct btn_worker *guest(struct baton_sched *s)
 		return w;
 	}
 	pthread_once(&once, prepare);
-	w = at_exit_err ? NULL : btn_worker_new(s);
+	w = at_exit_err ? NULL : btn_worker_new(s, true);
 	if (!w)
 		return NULL;
 	if (pthread_setspecific(at_exit, w)) {
 		btn_worker_free(w);
 		return NULL;
 	}
-	w->guest = w->born = true;
+	w->born = true;
 	w->thread = pthread_self();
 	w->tid = gettid();
 	pthread_getcpuclockid(w->thread, &w->cpu_clock);

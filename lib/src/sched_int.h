@@ -172,7 +172,9 @@ struct baton_sched {
 	unsigned epoch;
 	struct baton_parker *monitor_parker;
 	pthread_t monitor;
-	uint64_t monitor_due, retry_at;
+	uint64_t retry_at;
+	_Atomic uint64_t monitor_due;	/* written with the lock */
+	_Atomic bool jam, loose;	/* sched_rescue.c */
 	uint64_t now;			/* when the lock was taken */
 	size_t stack_size;
 	struct btn_birth birth;		/* of each worker */
@@ -190,6 +192,8 @@ struct baton_sched {
 	struct btn_lock spare_lock;
 	struct baton_request *spare;
 	unsigned spares;
+	struct btn_worker *spare_worker;
+	struct btn_workers *chunks;
 };
 
 struct btn_wakes {
@@ -296,6 +300,17 @@ static inline void btn_wakes_add(struct btn_wakes *wakes, struct btn_worker *w)
 	}
 }
 
+/* When the monitor is to come; the lock is held, and only there it is asked. [RESCUE-3] others only look whether it is late. */
+static inline uint64_t btn_monitor_due(const struct baton_sched *s)
+{
+	return atomic_load_explicit(&s->monitor_due, memory_order_relaxed); /* [RESCUE-3] */
+}
+
+static inline void btn_monitor_set_due(struct baton_sched *s, uint64_t due)
+{
+	atomic_store_explicit(&s->monitor_due, due, memory_order_relaxed); /* [RESCUE-3] */
+}
+
 /* The monitor, while somebody runs without a slot, and while tasks run at all. */
 #define BTN_TICK_NS		500000
 #define BTN_TICK_QUIET_NS	2000000
@@ -383,9 +398,11 @@ void btn_worker_come_back(struct btn_worker *w);
  * somebody else's again.
  */
 bool btn_worker_task_end(struct btn_worker *w, bool leaves);
-struct btn_worker *btn_worker_new(struct baton_sched *s);
+struct btn_worker *btn_worker_new(struct baton_sched *s, bool guest);
 /* Its thread has ended. */
 void btn_worker_free(struct btn_worker *w);
+/* The memory of all but guests. */
+void btn_workers_free(struct baton_sched *s);
 
 /* Its cell says that it has no slot from now on. False: there is none, or it does not sleep. */
 bool btn_worker_take_cell(struct btn_worker *w);

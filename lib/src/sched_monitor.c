@@ -30,7 +30,7 @@ void *btn_monitor_main(void *arg)
 	struct baton_sched *s = arg;
 	struct btn_worker *dead, *next, *late = NULL, **last;
 	struct btn_wakes wakes;
-	uint64_t now;
+	uint64_t now, due;
 	sigset_t set;
 
 	/* The service's signals are for its own threads. */
@@ -52,36 +52,36 @@ void *btn_monitor_main(void *arg)
 				btn_core_worker(&s->core, now);
 		}
 		btn_rescue_look(s, now, &wakes);
-		s->monitor_due = now;
+		btn_monitor_set_due(s, now);
 		s->look = true;
 		btn_sched_settle_down(s, now, &wakes);
-		s->monitor_due = next_due(s, now);
-		if (s->monitor_due < now + BTN_TICK_NS / 8)
-			s->monitor_due = now + BTN_TICK_NS / 8;
+		due = next_due(s, now);
+		if (due < now + BTN_TICK_NS / 8)
+			due = now + BTN_TICK_NS / 8;
 		if (s->stopping)
-			s->monitor_due = 0;
+			due = 0;
+		btn_monitor_set_due(s, due);
 		/* The late ones behind those that came since. */
 		for (last = &s->dead; *last; last = &(*last)->next)
 			;
 		*last = late;
 		dead = s->dead;
 		s->dead = late = NULL;
-		now = s->monitor_due;
 		btn_lock_release(&s->lock);
 		BTN_POINT("sched:monitor:unlocked");
 		btn_sched_wake_all(s, &wakes);
 		/* One that is SCHED_IDLE may take its time: nobody waits for it. */
 		for (; dead; dead = next) {
 			next = dead->next;
-			if (now ? pthread_tryjoin_np(dead->thread, NULL) : pthread_join(dead->thread, NULL)) {
+			if (due ? pthread_tryjoin_np(dead->thread, NULL) : pthread_join(dead->thread, NULL)) {
 				dead->next = late;
 				late = dead;
 			} else {
 				btn_worker_free(dead);
 			}
 		}
-		if (!now)
+		if (!due)
 			return NULL;
-		baton_parker_block(s->monitor_parker, now);
+		baton_parker_block(s->monitor_parker, due);
 	}
 }

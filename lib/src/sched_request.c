@@ -18,7 +18,7 @@
 
 #include "inject.h"
 
-/* Requests that are kept for the next ones. */
+/* Requests that are kept for the next ones. If there are more, each one that is made frees another. */
 #define SPARES_MAX	4096
 
 struct waiter {
@@ -60,19 +60,32 @@ void btn_request_done(struct baton_request *r, struct btn_wakes *wakes)
  * Requests are made by one thread and end in another: malloc's caches are no
  * help there, and its locks are in the way.
  */
-static struct baton_request *request_get(struct baton_sched *s)
+static struct baton_request *take_spare(struct baton_sched *s)
 {
-	struct baton_request *r;
+	struct baton_request *r = s->spare;
 
-	if (BTN_FAIL("sched:request"))
-		return NULL;
-	btn_lock_acquire(&s->spare_lock);
-	r = s->spare;
 	if (r) {
 		s->spare = r->next;
 		s->spares--;
 	}
+	return r;
+}
+
+static struct baton_request *request_get(struct baton_sched *s)
+{
+	struct baton_request *r, *more;
+
+	if (BTN_FAIL("sched:request"))
+		return NULL;
+	btn_sched_enter(btn_self);
+	btn_lock_acquire(&s->spare_lock);
+	r = take_spare(s);
+	more = s->spares > SPARES_MAX ? take_spare(s) : NULL;
 	btn_lock_release(&s->spare_lock);
+	if (btn_self)
+		btn_sched_exit(btn_self);
+	/* Here and not where they end: there somebody may wait for the caller, and malloc's lock be a stopped task's. */
+	free(more);
 	if (!r)
 		return calloc(1, sizeof(*r));
 	memset(r, 0, sizeof(*r));
@@ -83,15 +96,14 @@ void btn_request_free(struct baton_request *r)
 {
 	struct baton_sched *s = r->s;
 
+	btn_sched_enter(btn_self);
 	btn_lock_acquire(&s->spare_lock);
-	if (s->spares < SPARES_MAX) {
-		r->next = s->spare;
-		s->spare = r;
-		s->spares++;
-		r = NULL;
-	}
+	r->next = s->spare;
+	s->spare = r;
+	s->spares++;
 	btn_lock_release(&s->spare_lock);
-	free(r);
+	if (btn_self)
+		btn_sched_exit(btn_self);
 }
 
 int btn_request_new(struct baton_request **out, struct baton_tenant *t,
@@ -103,10 +115,7 @@ int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 	if (opts->sz != sizeof(*opts) || (unsigned)opts->cls > BATON_INTERNAL ||
 	    (opts->cls == BATON_INTERNAL && (opts->tier < 2 || opts->tier >= s->core.tiers)))
 		return -EINVAL;
-	btn_sched_enter(btn_self);
 	r = request_get(s);
-	if (btn_self)
-		btn_sched_exit(btn_self);
 	if (!r)
 		return -ENOMEM;
 	r->s = s;

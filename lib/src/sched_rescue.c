@@ -44,6 +44,22 @@
  * tier goes before theirs, parked threads are given a turn one after the other,
  * whatever their quota says, until one of them has let it go.
  *
+ * And that lock's next user may be one without which nobody gets a turn: who has the
+ * scheduler's lock and allocates, the monitor, or who makes the thread to which
+ * a slot was given (pthread_create() allocates).
+ *
+ *	offender			monitor
+ *	malloc: takes its lock
+ *	handler: parks
+ *					takes the scheduler's lock; malloc: sleeps
+ *	(nobody takes any slot)
+ *
+ * So who is stopped asks from time to time whether the monitor is late [RESCUE-3], or has
+ * said that a slot is taken by one that does not come out of the library (jam); then it
+ * goes on, still waiting (waits), and says so (loose). When there is no jam any more,
+ * the monitor sends the signal again to all that wait and are not parked. Both words
+ * are hints for what comes again: late they cost time.
+ *
  * A thread that does not take the signal (it blocks it) runs on with its waits
  * set. It is made SCHED_IDLE, and its task is blocked until its thread comes to
  * wait after all (parked) or, where it had been given a slot and a permit
@@ -84,20 +100,28 @@
 /* A sleeper is asked again whether it waits for a lock, later each time. */
 #define ASK_MAX_NS	1000000000
 #define AWAY_BATCH	16
+/* So long, and nobody comes: those that are stopped go on for a moment. They ask after a quarter of it, then later each time. */
+#define JAM_NS		100000000
+#define JAM_MAX_NS	1000000000
 
 static pthread_mutex_t signal_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before[NSIG];
 static bool ours[NSIG];
 
-void btn_worker_park(struct btn_worker *w, struct btn_worker *to)
+/* False: it has no permit, and it is time. */
+static bool park_until(struct btn_worker *w, struct btn_worker *to, uint64_t deadline)
 {
+	int err;
+
 	btn_worker_arm(w, BTN_CELL_NOT);
 	atomic_store_explicit(&w->parked, true, memory_order_relaxed); /* [RESCUE-1] */
 	if (to)
-		baton_parker_switch_to(w->parker, to->parker, BATON_FOREVER);
+		err = baton_parker_switch_to(w->parker, to->parker, deadline);
 	else
-		baton_parker_block(w->parker, BATON_FOREVER);
+		err = baton_parker_block(w->parker, deadline);
 	atomic_store_explicit(&w->parked, false, memory_order_relaxed); /* [RESCUE-1] */
+	if (err)
+		return false;
 	if (btn_unlikely(w->demoted)) {
 		struct sched_param p = { 0 };
 
@@ -106,6 +130,45 @@ void btn_worker_park(struct btn_worker *w, struct btn_worker *to)
 	}
 	atomic_store_explicit(&w->waits, false, memory_order_release); /* [RESCUE-2] */
 	btn_worker_arm(w, BTN_CELL_ARMED);
+	return true;
+}
+
+void btn_worker_park(struct btn_worker *w, struct btn_worker *to)
+{
+	park_until(w, to, BATON_FOREVER);
+}
+
+/* The monitor does not come, or says so. */
+static bool jammed(struct baton_sched *s)
+{
+	uint64_t due = atomic_load_explicit(&s->monitor_due, memory_order_relaxed), now = btn_clock_now(); /* [RESCUE-3] */
+
+	return atomic_load_explicit(&s->jam, memory_order_relaxed) || (now > due && now - due > JAM_NS); /* [RESCUE-3] */
+}
+
+/* As btn_sched_exit(), for one that was stopped anywhere. */
+static void wait_stopped(struct btn_worker *w)
+{
+	uint64_t in = JAM_NS / 4;
+
+	for (;;) {
+		if (atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [RESCUE-2] */
+		    !park_until(w, NULL, btn_clock_now() + in)) {
+			if (!jammed(w->s)) {
+				in = in < JAM_MAX_NS ? 2 * in : JAM_MAX_NS;
+				continue;
+			}
+			atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [RESCUE-1] */
+			atomic_store_explicit(&w->s->loose, true, memory_order_release); /* [RESCUE-3] */
+			return;
+		}
+		atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
+		atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [RESCUE-1] */
+		atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
+		if (!atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+			return;
+		atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [RESCUE-1] */
+	}
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)
@@ -116,7 +179,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	if (w && atomic_load_explicit(&w->waits, memory_order_relaxed)) { /* [RESCUE-2] */
 		if (!atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [RESCUE-1] */
 			atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [RESCUE-1] */
-			btn_sched_exit(w);
+			wait_stopped(w);
 		}
 	} else if (before[sig].sa_flags & SA_SIGINFO) {
 		before[sig].sa_sigaction(sig, info, context);
@@ -302,7 +365,7 @@ static void demote(struct btn_worker *w)
 		w->demoted = sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0;
 }
 
-static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes)
+static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes, bool *jam)
 {
 	struct btn_worker *w = s->on[slot];
 	uint64_t until = atomic_load_explicit(&w->until, memory_order_relaxed), cpu; /* [SCHED-1] */
@@ -312,10 +375,15 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 		s->poked_at[slot] = until + GRACE_NS;
 		atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
 	}
-	/* It is on its way, or has not taken its slot yet. */
-	if (!s->poked_at[slot] || !w->tid || now < s->poked_at[slot] + BTN_LOOK_NS ||
-	    atomic_load_explicit(&w->inside, memory_order_relaxed)) /* [RESCUE-1] */
+	if (!s->poked_at[slot] || now < s->poked_at[slot] + BTN_LOOK_NS)
 		return;
+	/* It is on its way, or has not taken its slot yet. */
+	if (!w->tid || atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [RESCUE-1] */
+		if (now > s->poked_at[slot] + JAM_NS &&
+		    (!w->tid || atomic_load_explicit(&w->waits, memory_order_relaxed) || sleeps(w, &futex))) /* [RESCUE-2] */
+			*jam = true;
+		return;
+	}
 	cpu = btn_worker_cpu(w);
 	if (!s->cpu_at[slot]) {
 		s->cpu_at[slot] = cpu;
@@ -418,13 +486,42 @@ static void unstick(struct baton_sched *s, uint64_t now)
 	}
 }
 
+/* It went on because of a jam. Once too often does no harm. */
+static void stop_again(const struct baton_sched *s, const struct btn_worker *w)
+{
+	if (w && w->tid && atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [RESCUE-2] */
+	    !atomic_load_explicit(&w->parked, memory_order_relaxed)) /* [RESCUE-1] */
+		syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal);
+}
+
+static void end_jam(struct baton_sched *s, bool jam)
+{
+	const struct btn_worker *w;
+	unsigned i;
+
+	atomic_store_explicit(&s->jam, jam, memory_order_relaxed); /* [RESCUE-3] */
+	if (jam || btn_likely(!atomic_load_explicit(&s->loose, memory_order_relaxed)) || /* [RESCUE-3] */
+	    !atomic_exchange_explicit(&s->loose, false, memory_order_acquire)) /* [RESCUE-3] */
+		return;
+	for (i = 0; i < s->core.slots; i++)
+		if (s->core.run[i].task)
+			stop_again(s, s->on[i]);
+	for (w = s->away.first; w; w = w->next_away)
+		stop_again(s, w);
+	for (w = s->parked.first; w; w = w->next_away)
+		stop_again(s, w);
+}
+
 void btn_rescue_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
 {
+	bool jam = false;
 	unsigned i;
 
 	for (i = 0; i < s->core.span; i++)
 		if (s->core.run[i].task)
-			look_at_slot(s, now, i, wakes);
+			look_at_slot(s, now, i, wakes, &jam);
+	if (s->stop_signal)
+		end_jam(s, jam);
 	if (s->detect)
 		btn_sched_detect_woken(s, now);
 	look_at_away(s, now);

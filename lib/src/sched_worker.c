@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 #define SETTLE_END_NS	200000
 #define SETTLE_MIN_NS	20000
 #define RETRY_NS	100000000
+/* At a time. */
+#define WORKERS		63
 
 __thread struct btn_worker *btn_self;
 
@@ -64,17 +67,78 @@ uint64_t btn_worker_account(struct btn_worker *w, uint64_t now, uint64_t settle)
 	return cpu;
 }
 
-struct btn_worker *btn_worker_new(struct baton_sched *s)
+/*
+ * Their memory is the scheduler's own, and not malloc's: they are made with its lock
+ * held, and freed by the monitor. Both would wait there for a task that was stopped
+ * while it had malloc's lock, and goes on when the lock is free and the monitor comes.
+ */
+struct btn_workers {
+	struct btn_workers *next;
+	BTN_ALIGNED struct btn_worker worker[WORKERS];
+};
+
+static struct btn_worker *take_memory(struct baton_sched *s)
 {
-	struct btn_worker *w = aligned_alloc(BTN_CACHELINE, sizeof(*w));
+	struct btn_workers *chunk;
+	struct btn_worker *w;
+	int i;
+
+	btn_lock_acquire(&s->spare_lock);
+	if (!s->spare_worker) {
+		chunk = mmap(NULL, sizeof(*chunk), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (chunk != MAP_FAILED) {
+			chunk->next = s->chunks;
+			s->chunks = chunk;
+			for (i = WORKERS - 1; i >= 0; i--) {
+				chunk->worker[i].next = s->spare_worker;
+				s->spare_worker = &chunk->worker[i];
+			}
+		}
+	}
+	w = s->spare_worker;
+	if (w)
+		s->spare_worker = w->next;
+	btn_lock_release(&s->spare_lock);
+	return w;
+}
+
+static void put_memory(struct btn_worker *w)
+{
+	struct baton_sched *s = w->s;
+
+	/* A guest's may outlive the scheduler, and comes and goes with its thread. */
+	if (w->guest) {
+		free(w);
+		return;
+	}
+	btn_lock_acquire(&s->spare_lock);
+	w->next = s->spare_worker;
+	s->spare_worker = w;
+	btn_lock_release(&s->spare_lock);
+}
+
+void btn_workers_free(struct baton_sched *s)
+{
+	struct btn_workers *chunk;
+
+	while ((chunk = s->chunks)) {
+		s->chunks = chunk->next;
+		munmap(chunk, sizeof(*chunk));
+	}
+}
+
+struct btn_worker *btn_worker_new(struct baton_sched *s, bool guest)
+{
+	struct btn_worker *w = guest ? aligned_alloc(BTN_CACHELINE, sizeof(*w)) : take_memory(s);
 
 	if (!w)
 		return NULL;
 	memset(w, 0, sizeof(*w));
 	w->s = s;
+	w->guest = guest;
 	w->slot = w->cpu = w->leaving = -1;
 	if (BTN_FAIL("sched:worker") || baton_parker_create(&w->parker)) {
-		free(w);
+		put_memory(w);
 		return NULL;
 	}
 	return w;
@@ -84,7 +148,7 @@ void btn_worker_free(struct btn_worker *w)
 {
 	btn_worker_quit(w);
 	baton_parker_destroy(w->parker);
-	free(w);
+	put_memory(w);
 }
 
 /* The slot's task can have no worker: it waits until one is free. */
@@ -113,7 +177,7 @@ struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsign
 			s->idle = w->next;
 			s->n_idle--;
 		} else {
-			w = btn_worker_new(s);
+			w = btn_worker_new(s, false);
 			if (!w) {
 				give_back(s, now, slot);
 				return NULL;
@@ -381,9 +445,10 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	}
 	if (!w->guest)
 		btn_core_worker(&s->core, now);
+	hand_over(w, now, slot, leaves);
+	/* Out of the library, and with its next slot: what it may wait for here is a stopped task's. */
 	if (heap)
 		free(t);
-	hand_over(w, now, slot, leaves);
 	return !leaves;
 }
 
