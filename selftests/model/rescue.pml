@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * lib/src/sched_rescue.c: a worker whose slot is taken where it reaches no call of the
+ * library, by a signal in whose handler it parks, or because it sleeps in the kernel;
+ * and the one permit that goes with each slot.
+ *
+ * The worker takes its signal whenever it likes, or not for long ("deaf"). The
+ * monitor does one thing each time that it has the lock; the giver gives the slot,
+ * and lets go later. Which words are read when: as there. With the lock all is
+ * sequentially consistent, and so is a thread with its own signal's handler; inside and
+ * parked are read by the monitor a moment before it acts.
+ *
+ * Wrong: a task made ready twice, or with a slot; a permit given where there is one;
+ * a slot used that is another's; a worker that waits for ever (an invalid end state).
+ * BROKEN_* each make one mistake.
+ */
+#ifndef CALLS
+#define CALLS 3
+#endif
+
+bool lock;
+bool waits, given, deaf, away, in_park, loose;	/* away, in_park: the two lists */
+bool parked, inside, permit, sig, asleep;
+bool slot = true, ready;
+bool jammed;			/* the monitor was late; once */
+bool spins;			/* it goes on for that, until it is sent a signal */
+bool ended;
+
+inline acquire() { atomic { !lock -> lock = true } }
+inline release() { lock = false }
+
+inline make_ready() { atomic { assert(!ready && !slot); ready = true } }
+
+/* With the lock. */
+inline end_away()
+{
+	atomic {
+#ifndef BROKEN_DEAF_STAYS
+		deaf = false;
+#endif
+		away = false; in_park = false
+	}
+}
+inline set_waits() { atomic { given = false; waits = true } }
+
+inline park()
+{
+	parked = true;
+	atomic { permit -> permit = false };
+	parked = false;
+	waits = false
+}
+
+/* On its own thread; not in itself. */
+inline handler()
+{
+	sig = false;
+	if
+	:: waits && !inside ->
+		inside = true;
+		do
+		:: waits ->
+			parked = true;
+			if
+			:: atomic { permit -> permit = false };
+				parked = false;
+				waits = false
+			/* Nobody comes: it goes on, and still waits. It calls nobody by itself. */
+			:: atomic { !jammed && !permit -> jammed = true };
+				parked = false;
+				inside = false;
+				spins = true;
+#ifndef BROKEN_GOES_ON_UNSEEN
+				loose = true;
+#endif
+				break
+			fi
+		:: else ->
+			inside = false;
+			if
+			:: waits -> inside = true
+			:: else -> break
+			fi
+		od
+	:: else
+	fi
+}
+inline interrupted()
+{
+	do
+	:: sig -> spins = false; handler()
+	:: !spins -> break
+	od
+}
+
+inline sched_lock()
+{
+	inside = true;
+	acquire();
+	do
+	:: waits ->
+		release();
+		park();
+		acquire()
+	:: else -> break
+	od
+}
+
+inline sched_exit()
+{
+	do
+	:: true ->
+		if
+		:: waits -> park()
+		:: else
+		fi;
+		inside = false;
+		interrupted();
+		if
+		:: waits -> inside = true
+		:: else -> break
+		fi
+	od
+}
+
+/* With the lock: it waits for a slot, and gives up the lock. */
+inline come_back()
+{
+	end_away();
+	make_ready();
+	set_waits();
+	release();
+	sched_exit()
+}
+
+active proctype worker()
+{
+	byte n = 0;
+
+	do
+	:: n < CALLS ->
+		interrupted();
+		/* It sleeps in the kernel, or not. */
+		if
+		:: asleep = true; asleep = false
+		:: true
+		fi;
+		interrupted();
+		sched_lock();
+		if
+		:: !slot -> come_back()
+		/* A checkpoint: the next one may be itself. */
+		:: slot && n == 1 ->
+			slot = false;
+			set_waits();
+			make_ready();
+			release();
+			sched_exit()
+		:: else ->
+			release();
+			sched_exit()
+		fi;
+		n++
+	:: else -> break
+	od;
+	/* The task ends. */
+	sched_lock();
+#ifdef BROKEN_COMES_BACK_ONCE
+	if
+	:: !slot -> come_back(); interrupted(); sched_lock()
+	:: else
+	fi;
+#else
+	do
+	:: !slot -> come_back(); interrupted(); sched_lock()
+	:: else -> break
+	od;
+#endif
+	assert(slot && !ready);
+	slot = false;
+	ended = true;
+	release()
+}
+
+/* As look_at_slot(), look_at_away() and take_those_that_block(). */
+active proctype monitor()
+{
+end:	do
+	/* It is stopped. */
+	:: atomic { !lock && slot && !waits && !inside && !ended -> lock = true };
+		slot = false;
+		away = true;
+		make_ready();
+		set_waits();
+		sig = true;
+		release()
+	/* It sleeps. */
+#ifdef BROKEN_TAKES_BEFORE_THE_PERMIT
+	:: atomic { !lock && slot && asleep && !ended -> lock = true };
+#else
+	:: atomic { !lock && slot && asleep && !waits && !ended -> lock = true };
+#endif
+		slot = false;
+		away = true;
+		release()
+	/* It was given a slot again, and does not hear. */
+	:: atomic { !lock && slot && waits && !inside && !ended -> lock = true };
+		slot = false;
+		away = true;
+		deaf = true;
+		release()
+	/* It has parked. */
+#ifdef BROKEN_FORGETS_THE_PERMIT
+	:: atomic { !lock && away && waits && parked -> lock = true };
+#else
+	:: atomic { !lock && away && waits && parked && !(deaf && given) -> lock = true };
+#endif
+		away = false;
+		in_park = true;
+		if
+		:: deaf -> make_ready()
+		:: else
+		fi;
+		deaf = false;
+		release()
+	/* It does not hear, and has no slot. */
+	:: atomic { !lock && away && waits && !parked && !inside && !deaf -> lock = true };
+		assert(ready);
+		ready = false;
+		deaf = true;
+		release()
+	/* It slept, or was deaf, and runs. */
+	:: atomic { !lock && away && !waits && !inside -> lock = true };
+		deaf = false;
+		make_ready();
+		set_waits();
+		sig = true;
+		release()
+	/* It went on for a jam. */
+	:: atomic { !lock && loose -> lock = true };
+		loose = false;
+		if
+		:: waits && !parked -> sig = true
+		:: else
+		fi;
+		release()
+	od
+}
+
+active proctype giver()
+{
+end:	do
+	:: atomic { !lock && ready -> lock = true };
+		assert(!slot && waits);
+		ready = false;
+		if
+		:: away || in_park -> end_away()
+		:: else
+		fi;
+		given = waits;
+		slot = true;
+		release();
+		/* A moment later. */
+		atomic { assert(!permit); permit = true }
+	od
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Slots taken of those that do not come; each mistake must be found.
+set -u
+. "$TOP/selftests/tap.sh"
+. "$TOP/selftests/model/model.sh"
+
+check "rescue" model_holds rescue
+for mistake in DEAF_STAYS TAKES_BEFORE_THE_PERMIT COMES_BACK_ONCE FORGETS_THE_PERMIT GOES_ON_UNSEEN; do
+	check "rejects BROKEN_$mistake" model_fails rescue "-DBROKEN_$mistake"
+done
+finish
