@@ -104,7 +104,7 @@ void load_again(void)
 
 	load_pid = start("load", options);
 	/* The socket is there before it is listened to. */
-	if (!WITHIN(20, (access(load_socket, F_OK) == 0 && load_said("serving")) ||
+	if (!WITHIN(120, (access(load_socket, F_OK) == 0 && load_said("serving")) ||
 			waitpid(load_pid, &status, WNOHANG) == load_pid))
 		tap_end(1, "`baton load` does not come up: %s", last_words());
 	CHECK_MSG(!access(load_socket, F_OK), "`baton load` failed: %s", last_words());

@@ -16,9 +16,11 @@
 #include <unistd.h>
 
 #include "common.h"
+#include "stuck.h"
 #include "tap.h"
 
 #define FLIGHT 64
+#define STUCK_SECONDS 60
 
 static struct baton_tenant *tenant;
 static _Atomic long ended, submitted;
@@ -30,9 +32,10 @@ static void block_somehow(unsigned *seed)
 	struct timespec ts = { .tv_nsec = 1000 * (rand_r(seed) % 300) };
 	struct pollfd p = { .fd = pipes[0], .events = POLLIN };
 	char buf[512], *map;
-	int fd;
+	int fd, how = rand_r(seed) % 9;
 
-	switch (rand_r(seed) % 9) {
+	stuck_at("a place to block in", how);
+	switch (how) {
 	case 0:
 		nanosleep(&ts, NULL);
 		break;
@@ -76,13 +79,16 @@ static void block_somehow(unsigned *seed)
 	default:
 		sched_yield();
 	}
+	stuck_at("past it", how);
 }
 
 static void child(void *arg)
 {
 	unsigned seed = (uintptr_t)arg;
 
+	stuck_begin("child");
 	block_somehow(&seed);
+	stuck_end();
 }
 
 static void task(void *arg)
@@ -91,6 +97,7 @@ static void task(void *arg)
 	struct baton_task *t = NULL;
 	int i;
 
+	stuck_begin("task");
 	for (i = 0; i < 4; i++) {
 		volatile int n;
 
@@ -101,9 +108,28 @@ static void task(void *arg)
 			;
 		baton_checkpoint();
 	}
+	stuck_at("join", !!t);
 	if (t)
 		baton_task_join(t);
+	stuck_end();
 	ended++;
+}
+
+/* Says what it looks like if for a minute no task ended. */
+static void watch(const struct baton_sched *s)
+{
+	static uint64_t since;
+	static long seen;
+
+	if (seen != ended || !since) {
+		seen = ended;
+		since = now_ns();
+	} else if (now_ns() > since + STUCK_SECONDS * 1000000000ull) {
+		stuck_show(s);
+		pause_us(900000);
+		stuck_show(s);
+		tap_end(1, "no task ends: %ld of %ld did", (long)ended, (long)submitted);
+	}
 }
 
 static void die_and_come_back(void)
@@ -136,6 +162,7 @@ static void storm(unsigned slots, bool die)
 	CHECK(!baton_tenant_add(s, &tenant, &to));
 	end = now_ns() + (env ? atoi(env) : 5) * 500000000ull;
 	while (now_ns() < end) {
+		watch(s);
 		if (submitted - ended >= FLIGHT) {
 			pause_us(300);
 			continue;
@@ -148,7 +175,10 @@ static void storm(unsigned slots, bool die)
 			die = false;
 		}
 	}
-	CHECK_MSG(WITHIN(60, ended == submitted), "%ld of %ld tasks ended", (long)ended, (long)submitted);
+	while (ended < submitted) {
+		watch(s);
+		pause_us(300);
+	}
 	CHECK(!baton_detect_stats(s, &st, sizeof(st)));
 	printf("# %ld tasks, %lu blocks, %lu unannounced, %lu bells, %lu slots taken, %lu us unauthorised\n",
 	       (long)ended, (unsigned long)st.blocks, (unsigned long)st.unannounced, (unsigned long)st.rung,
