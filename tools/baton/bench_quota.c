@@ -113,10 +113,10 @@ static void quantiles(uint64_t *v, unsigned long n, double unit)
 /* ------------------------------------------------------------- isolation */
 
 enum neighbours { ALONE, CHECKPOINTING, SPINNER, SQLITE };
-enum system { THREADPOOL, THREAD, NICE, CPUMAX, CPUWEIGHT, BATON };
+enum system { THREADPOOL, THREAD, NICE, CPUMAX, CPUWEIGHT, BATON, DEMOTE };
 
 static const char *const neighbour_names[] = { "alone", "checkpointing", "spinner", "sqlite350ms" };
-static const char *const system_names[] = { "threadpool", "thread", "nice", "cpumax", "cpuweight", "baton" };
+static const char *const system_names[] = { "threadpool", "thread", "nice", "cpumax", "cpuweight", "baton", "baton_demote" };
 
 struct isolation {
 	enum system system;
@@ -288,7 +288,9 @@ static void *neighbour_feeder(void *arg)
 
 static void start_baton(void)
 {
-	struct baton_sched_opts so = { .sz = sizeof(so), .bind = true };
+	struct baton_sched_opts so = {
+		.sz = sizeof(so), .bind = true, .rescue = system_now == DEMOTE ? BATON_RESCUE_DEMOTE : BATON_RESCUE_STOP,
+	};
 	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = 100000 };
 	struct baton_sched *s;
 
@@ -312,7 +314,7 @@ static void start_neighbours(enum system system)
 		if (system == THREADPOOL) {
 			jobs[i].fn = neighbour_job;
 			pool_add(&jobs[i]);
-		} else if (pthread_create(&t, NULL, system == BATON ? neighbour_feeder : neighbour_thread, NULL)) {
+		} else if (pthread_create(&t, NULL, system >= BATON ? neighbour_feeder : neighbour_thread, NULL)) {
 			quota_cannot("no threads");
 		}
 	}
@@ -365,7 +367,7 @@ static void isolation(const void *arg)
 			write_file(group[1], "cpu.weight", "10");
 		}
 	}
-	if (c->system == BATON)
+	if (c->system >= BATON)
 		start_baton();
 	if (c->system == THREADPOOL)
 		pool_start(quota_cpus, NULL);
@@ -384,6 +386,7 @@ static void isolation(const void *arg)
 		due[n] = now;
 		switch (c->system) {
 		case BATON:
+		case DEMOTE:
 			o.arg = (void *)n;
 			o.arrival = now;
 			if (baton_submit(payer, &o, NULL)) {
@@ -473,6 +476,9 @@ static void isolation_rows(void)
 			struct bench_result r = { .name = name, .unit = "us", .has_quantiles = true };
 			const char *why = NULL;
 
+			/* What needs no rescue is the same. */
+			if (i == DEMOTE && k == CHECKPOINTING)
+				continue;
 			snprintf(name, sizeof(name), "wait_p99_%s_%s", system, neighbour_names[k]);
 			if (!bench_wants(&quota_bench, name))
 				continue;
