@@ -45,9 +45,14 @@ static void spin(void *arg)
 /* A reading takes so long for each CPU, and is late by no more. */
 #define EACH 2000
 #define LATE 20000
-/* Taken from each slot in a second; and gaps that count. */
-#define CALM 1000000
-#define GAP 100000
+/*
+ * Taken from each slot in a second, a quarter of the error that is wanted, in gaps
+ * longer than what the readings take; and gaps that are noted, for what the kernel
+ * charged meanwhile.
+ */
+#define CALM 5000000
+#define TAKEN 200000
+#define GAP 50000
 #define MARK 200000
 
 static struct {
@@ -101,7 +106,8 @@ static void note_gap(struct quota_seen *me, const struct mark *before, const str
 	/* One that slept was stopped by the scheduler: nobody else took that. */
 	if (me->n < QUOTA_GAPS)
 		me->gap[me->n++] = (struct quota_gap){
-			.at = to, .time = now->slept == before->slept ? to - from : 0, .cpu = cpu > ran ? cpu - ran : 0,
+			.at = to, .cpu = cpu > ran ? cpu - ran : 0,
+			.time = now->slept == before->slept && to - from >= TAKEN ? to - from : 0,
 		};
 }
 
@@ -129,7 +135,7 @@ static void watches(void *arg)
 			return;
 		t = baton_clock_now();
 		/* It was away: the scheduler's doing. */
-		if (t - last > GAP / 10) {
+		if (t - last > GAP / 5) {
 			take_mark(&mark);
 			t = mark.at;
 		}
@@ -286,7 +292,7 @@ void quota_error(const void *arg)
 	prctl(PR_SET_TIMERSLACK, 1);
 	w.begin = baton_clock_now() + STEP;
 	for (x = 0; x < POINTS; x++) {
-		quota_sleep_to(w.begin + x * STEP - 30000);
+		quota_sleep_to(w.begin + x * STEP - 20000);
 		read_clocks(w.begin + x * STEP, x);
 		if ((x + 1) % round)
 			continue;

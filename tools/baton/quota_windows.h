@@ -22,7 +22,7 @@
 
 #include <stdint.h>
 
-#define QUOTA_GAPS 16384
+#define QUOTA_GAPS 32768
 
 struct quota_gap {
 	uint64_t at;	/* when it ended */
