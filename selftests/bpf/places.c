@@ -597,6 +597,30 @@ TEST(not_after_exec)
 	btn_detect_close(mine);
 }
 
+/* Nor who has left, whose cell may be another's. */
+TEST(not_after_it_left)
+{
+	struct btn_detect *mine;
+	struct btn_cell *cell;
+	uint32_t before;
+
+	fresh();
+	mine = session(4);
+	cell = btn_detect_cell(mine);
+	CHECK_EQ(btn_detect_join(mine, cell), 0);
+	btn_cell_arm(cell, BTN_CELL_ARMED);
+	pause_us(1000);
+	CHECK_CMP(cell->blocks, >, 0);
+	btn_detect_leave(mine->id);
+	before = cell->blocks;
+	pause_us(1000);
+	CHECK_EQ(cell->blocks, before);
+	CHECK_EQ(cell->state, BTN_CELL_RUNS);
+	btn_detect_close(mine);
+	/* It is closed. */
+	btn_detect_leave(1);
+}
+
 int main(int argc, char **argv)
 {
 	return tap_main(argc, argv);
