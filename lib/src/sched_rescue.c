@@ -68,6 +68,8 @@
  * not deaf any more: whoever ends its being without a slot says so, or it would be made
  * ready a second time when it is stopped the next time.
  *
+ * selftests/model/rescue.pml is a model of all this.
+ *
  * BATON_RESCUE_DEMOTE. The thread is not stopped but made SCHED_IDLE, and runs on
  * with the CPU that others leave.
  */

@@ -46,10 +46,14 @@
  * sleeper's tier goes before theirs it gives the stopped threads a turn each,
  * whatever their quota, until the lock is let go: milliseconds instead of a
  * turn that quota may put off for long. In the same tier they wait for their
- * turn. System calls that a stopped thread is in are restarted
- * (SA_RESTART), but for those that never are, like poll(), which fail with EINTR;
- * the signal is sent only to threads that use CPU. A thread that blocks it is
- * demoted instead. The handler is installed once for the process and passes on
+ * turn. If nobody gets one before the lock is let go (who adds a tenant allocates
+ * with the scheduler's lock held, pthread_create() for a worker that was given a
+ * slot), the stopped threads go on without a slot until it is; to find that out
+ * takes them between a tenth of a second and one.
+ *
+ * System calls that a stopped thread is in are restarted (SA_RESTART), but for
+ * those that never are, like poll(), which fail with EINTR; the signal is sent
+ * only to threads that use CPU. A thread that blocks it is demoted instead. The handler is installed once for the process and passes on
  * what is not meant for it to the one that was there before; SIGURG is taken
  * because it is ignored by default and nobody uses it.
  *
