@@ -254,13 +254,23 @@ bool exec_named(struct session *s, const char *name, const char *text, size_t n)
 	return st != NULL;
 }
 
+static uint64_t hash_of(const char *s, size_t n)
+{
+	uint64_t h = 14695981039346656037u;
+
+	while (n--)
+		h = (h ^ (unsigned char)*s++) * 1099511628211u;
+	return h;
+}
+
 /* Keeps what was prepared for simple queries, the latest used first. */
 static struct stmt *cached(struct session *s, const char *text, size_t n)
 {
 	struct stmt *st, **at, **last = NULL;
+	uint64_t hash = hash_of(text, n);
 
 	for (at = &s->cache; (st = *at); at = &st->next) {
-		if (!strncmp(st->source, text, n) && !st->source[n]) {
+		if (st->hash == hash && !strncmp(st->source, text, n) && !st->source[n]) {
 			*at = st->next;
 			st->next = s->cache;
 			s->cache = st;
@@ -278,6 +288,7 @@ static struct stmt *cached(struct session *s, const char *text, size_t n)
 	st = exec_make(s, "", text, n, NULL, 0);
 	if (!st)
 		return NULL;
+	st->hash = hash;
 	st->next = s->cache;
 	s->cache = st;
 	s->n_cache++;

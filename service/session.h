@@ -25,6 +25,7 @@ enum tx { TX_NONE, TX_OPEN, TX_FAILED };
 
 struct stmt {
 	char *name, *source;
+	uint64_t hash;			/* of the source, in the cache */
 	struct sql sql;			/* of SQL_READ, SQL_WRITE, SQL_EXPLAIN */
 	sqlite3_stmt *st;		/* NULL: a utility statement, or not prepared yet */
 	uint32_t *oids;			/* of parameters */
