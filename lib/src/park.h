@@ -2,8 +2,6 @@
 #ifndef BTN_PARK_H
 #define BTN_PARK_H
 
-#include <stdbool.h>
-
 #include <baton/park.h>
 
 #include "atomic.h"
@@ -46,12 +44,6 @@ extern struct btn_park_chunk *btn_park_chunks;
 static inline _Atomic uint32_t *btn_park_word(struct baton_parker *p)
 {
 	return &p->word;
-}
-
-/* The permit is there. For the owner, who takes it by blocking, or does something else first: [PARK-2]. */
-static inline bool btn_park_given(struct baton_parker *p)
-{
-	return atomic_load_explicit(&p->word, memory_order_relaxed) == BTN_PARK_PERMIT; /* [PARK-2] */
 }
 
 #endif

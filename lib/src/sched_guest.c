@@ -9,25 +9,9 @@
 #include "sched_int.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "park.h"
-
-/*
- * A guest comes from a wait of its own: for a message, say, whose sender woke it on
- * the CPU of one that has a slot, and that was about to give it away. To let that
- * one go on is less than to park, and to be woken by it. LINGER: how often, where
- * it has helped so far; not at all where it has not, but for now and then. Where
- * it takes long the CPU went to somebody else, before whom a wake would have gone.
- */
-#define LINGER		4
-#define LINGER_AGAIN	32
-#define LINGER_NS	300000
-
-static __thread int helped = LINGER;
-static __thread unsigned enters;
 static __thread struct btn_worker *mine;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_exit;
@@ -68,23 +52,6 @@ static struct btn_worker *guest(struct baton_sched *s)
 	btn_rescue_thread(s);
 	mine = w;
 	return w;
-}
-
-/* The caller has queued, and gave up the lock. */
-static void linger(const struct btn_worker *w)
-{
-	int i, n = !helped && !(++enters % LINGER_AGAIN) ? LINGER : helped;
-	uint64_t begun;
-
-	if (!n || btn_park_given(w->parker))
-		return;
-	begun = btn_clock_now();
-	for (i = 0; i < n && !btn_park_given(w->parker); i++)
-		sched_yield();
-	if (i < n && btn_clock_now() - begun < LINGER_NS)
-		helped += helped < LINGER;
-	else
-		helped -= helped > 0;
 }
 
 int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts *opts,
@@ -131,10 +98,7 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 	if (out)
 		*out = r;
 	btn_worker_set_waits(w);
-	btn_sched_enter(w);
 	btn_sched_unlock(s, &wakes);
-	linger(w);
-	btn_sched_exit(w);
 	if (w->refused)
 		btn_self = NULL;
 	return w->refused;
