@@ -61,6 +61,7 @@ check: all
 
 test: all
 	@tools/build/deps check test vm service demo
+	@$(MAKE) -C selftests/vm all
 	@selftests/run check root vm debug
 
 demo: lib tools service

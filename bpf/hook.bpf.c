@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who blocks and who wakes, on a kernel with sched_block_ops: the patches in
- * kernel-patch/next, which are not in the series yet.
+ * Who blocks and who wakes, on a kernel with sched_block_ops, which the patches
+ * in kernel-patch/ add.
  *
  * The same maps, cells and bell as detect.bpf.c, whose head says what they are
  * for and why nothing is lost. What is different:

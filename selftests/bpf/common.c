@@ -136,6 +136,7 @@ void load_end(void)
 
 void load_begin(const char *option, ...)
 {
+	const char *with;
 	unsigned n = 0;
 	va_list ap;
 
@@ -152,10 +153,17 @@ void load_begin(const char *option, ...)
 		options[n++] = option;
 	options[n] = NULL;
 	va_end(ap);
-	/* Each test runs on each variant that the kernel has: vm/bpf.sh. */
-	if (getenv("LOAD_WITH") && n < ARGS - 2) {
+	/*
+	 * Each test runs on each variant that the kernel has (vm/bpf.sh); in the
+	 * VM's groups on the hook, for attaching to a tracepoint patches code, of
+	 * which an emulated CPU may die (ACCEL in tools/vm/run).
+	 */
+	with = getenv("LOAD_WITH");
+	if (!with && getenv("BATON_GROUP"))
+		with = "hook";
+	if (with && n < ARGS - 2) {
 		options[n++] = "--with";
-		options[n++] = getenv("LOAD_WITH");
+		options[n++] = with;
 		options[n] = NULL;
 	}
 	strcpy(dir, "/tmp/baton-bpf-XXXXXX");
