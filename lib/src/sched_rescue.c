@@ -505,7 +505,7 @@ static void end_jam(struct baton_sched *s, bool jam)
 	if (jam || btn_likely(!atomic_load_explicit(&s->loose, memory_order_relaxed)) || /* [RESCUE-3] */
 	    !atomic_exchange_explicit(&s->loose, false, memory_order_acquire)) /* [RESCUE-3] */
 		return;
-	for (i = 0; i < s->core.slots; i++)
+	for (i = 0; i < s->core.span; i++)
 		if (s->core.run[i].task)
 			stop_again(s, s->on[i]);
 	for (w = s->away.first; w; w = w->next_away)
