@@ -43,8 +43,8 @@ struct btn_cell *btn_detect_cell(struct btn_detect *d);
 void btn_detect_cell_put(uint64_t id, struct btn_cell *cell);
 
 /*
- * The calling thread is no worker of this session any more, if it is still open. Before
- * its cell is another's: a thread that ends still sleeps and wakes on its way, and
+ * The calling thread is no worker of `id` any more, if that is still open. Before its
+ * cell is another's: a thread that ends still sleeps and wakes on its way, and
  * the kernel would say so there.
  */
 void btn_detect_leave(uint64_t id);

@@ -112,8 +112,11 @@ void btn_sched_lock(struct baton_sched *s)
 
 void btn_sched_exit(struct btn_worker *w)
 {
-	uint32_t inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [RESCUE-1] */
+	uint32_t inside;
 
+	if (!w)
+		return;
+	inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [RESCUE-1] */
 	for (;;) {
 		if (inside == 1 && atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
 			btn_worker_park(w, NULL);
@@ -131,8 +134,7 @@ static void leave(bool runs)
 {
 	if (runs)
 		btn_worker_arm(btn_self, BTN_CELL_ARMED);
-	if (btn_self)
-		btn_sched_exit(btn_self);
+	btn_sched_exit(btn_self);
 }
 
 /* The caller ran without a slot, and does not wait for one yet. */
@@ -237,8 +239,8 @@ int btn_sched_tiers(const struct baton_sched_opts *o, struct btn_tier_setup *to,
 			return -EINVAL;
 		to[i].rank = from[i].rank;
 		to[i].share = from[i].share ? from[i].share : 1;
-		to[i].reserve = capacity / BTN_PPM * from[i].reserve_ppm;
-		to[i].limit = capacity / BTN_PPM * from[i].limit_ppm;
+		to[i].reserve = btn_part(capacity, from[i].reserve_ppm);
+		to[i].limit = btn_part(capacity, from[i].limit_ppm);
 	}
 	return n;
 }
@@ -281,7 +283,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	if (!s)
 		return -ENOMEM;
 	memset(s, 0, sizeof(*s));
-	err = btn_core_init(&s->core, slots, room, tiers, n, capacity / BTN_PPM * o.low_limit_ppm);
+	err = btn_core_init(&s->core, slots, room, tiers, n, btn_part(capacity, o.low_limit_ppm));
 	if (err)
 		goto no_core;
 	btn_page_start(&s->core.page, slots, btn_clock_now());

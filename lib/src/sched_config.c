@@ -43,15 +43,10 @@ struct shape {
 	bool same;
 };
 
-static uint64_t part(const struct shape *to, unsigned ppm)
+/* A quota, a whole number of ppm, as the same part of more or fewer slots. */
+static uint64_t scaled(uint64_t quota, unsigned before, unsigned slots)
 {
-	return to->capacity / BTN_PPM * ppm;
-}
-
-/* A quota, a whole number of ppm, as the same part of what there will be. */
-static uint64_t scaled(const struct shape *to, const struct baton_sched *s, uint64_t quota)
-{
-	return quota / s->core.slots * to->slots;
+	return quota / before * slots;
 }
 
 static bool same_tier(struct baton_sched *s, unsigned i, const struct btn_tier_setup *to)
@@ -71,7 +66,7 @@ static int new_shape(const struct baton_config *c, struct baton_sched *s, struct
 	baton_config_sched(c, &o);
 	to->slots = o.slots ? o.slots : s->core.slots;
 	to->capacity = to->slots * BTN_SECOND;
-	to->low_limit = part(to, o.low_limit_ppm);
+	to->low_limit = btn_part(to->capacity, o.low_limit_ppm);
 	if (to->slots > s->core.room)
 		return refuse(-ENOTSUP, say, "%s: slots %u: the service has room for %u until it is started again\n",
 			      WHERE(c, BTN_CONFIG_SLOTS, 0), to->slots, s->core.room);
@@ -97,9 +92,9 @@ static int enough(const struct baton_config *c, struct baton_sched *s, const str
 	size_t i;
 
 	for (i = 0; baton_config_tenant(c, i, &o); i++)
-		sold += part(to, o.low_ppm);
+		sold += btn_part(to->capacity, o.low_ppm);
 	for (t = s->tenants; t; t = t->next) {
-		low = scaled(to, s, t->core->acct[BTN_LOW].quota);
+		low = scaled(t->core->acct[BTN_LOW].quota, s->core.slots, to->slots);
 		if (!t->epoch)
 			others += low;
 		else if (t->epoch != s->epoch && t->core->requests)
@@ -133,7 +128,7 @@ static int prepare(const struct baton_config *c, struct baton_sched *s, const st
 	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
 		t = btn_tenant_named(s, name);
 		if ((!t && btn_tenant_new(s, &t, 0, 0, name)) ||
-		    btn_core_tenant_prepare(t->core, part(to, o.low_ppm), part(to, o.high_ppm)))
+		    btn_core_tenant_prepare(t->core, btn_part(to->capacity, o.low_ppm), btn_part(to->capacity, o.high_ppm)))
 			return refuse(-ENOMEM, say, "no memory\n");
 		t->epoch = s->epoch;
 	}
@@ -183,8 +178,8 @@ static void scale_others(struct baton_sched *s, unsigned before)
 	for (t = s->tenants; t; t = t->next) {
 		if (t->epoch == s->epoch)
 			continue;
-		low = t->core->acct[BTN_LOW].quota / before * s->core.slots;
-		high = t->core->acct[BTN_HIGH].quota / before * s->core.slots;
+		low = scaled(t->core->acct[BTN_LOW].quota, before, s->core.slots);
+		high = scaled(t->core->acct[BTN_HIGH].quota, before, s->core.slots);
 		set_quota(s, t->core, low, high, low < t->core->acct[BTN_LOW].quota);
 	}
 }

@@ -25,6 +25,11 @@
 
 #define BTN_PPM 1000000ULL
 
+static inline uint64_t btn_part(uint64_t capacity, unsigned ppm)
+{
+	return capacity / BTN_PPM * ppm;
+}
+
 /* Bits of a worker's flag. */
 #define BTN_FLAG_STOP 1u	/* lose the slot at the next checkpoint */
 #define BTN_FLAG_TOLD 2u	/* the checkpoint has something to say */
@@ -248,7 +253,7 @@ static inline void btn_sched_enter(struct btn_worker *w)
 	atomic_store_explicit(&w->inside, inside + 1, memory_order_relaxed); /* [RESCUE-1] */
 	atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
 }
-/* A call of the library ends: the caller's worker w waits if it has to. */
+/* A call of the library ends: the caller's worker w, if it is one, waits if it has to. */
 void btn_sched_exit(struct btn_worker *w);
 
 /*

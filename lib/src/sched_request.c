@@ -82,8 +82,7 @@ static struct baton_request *request_get(struct baton_sched *s)
 	r = take_spare(s);
 	more = s->spares > SPARES_MAX ? take_spare(s) : NULL;
 	btn_lock_release(&s->spare_lock);
-	if (btn_self)
-		btn_sched_exit(btn_self);
+	btn_sched_exit(btn_self);
 	/* Here and not where they end: there somebody may wait for the caller, and malloc's lock be a stopped task's. */
 	free(more);
 	if (!r)
@@ -102,8 +101,7 @@ void btn_request_free(struct baton_request *r)
 	s->spare = r;
 	s->spares++;
 	btn_lock_release(&s->spare_lock);
-	if (btn_self)
-		btn_sched_exit(btn_self);
+	btn_sched_exit(btn_self);
 }
 
 int btn_request_new(struct baton_request **out, struct baton_tenant *t,
@@ -303,6 +301,5 @@ void baton_request_put(struct baton_request *r)
 	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) /* [REQUEST-1] */
 		btn_request_free(r);
 	atomic_fetch_sub_explicit(&s->handles, 1, memory_order_release); /* [REQUEST-2] */
-	if (btn_self)
-		btn_sched_exit(btn_self);
+	btn_sched_exit(btn_self);
 }

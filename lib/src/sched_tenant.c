@@ -11,7 +11,7 @@
 
 uint64_t btn_sched_part(const struct baton_sched *s, unsigned ppm)
 {
-	return s->core.capacity / BTN_PPM * ppm;
+	return btn_part(s->core.capacity, ppm);
 }
 
 static _Atomic uint64_t serials;
