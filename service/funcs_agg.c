@@ -50,8 +50,7 @@ static void f_array(ctx *c, int n, val **v)
 	buf_ch(&b, '{');
 	for (i = 0; i < n; i++)
 		array_value(&b, v[i], !i);
-	buf_ch(&b, '}');
-	result_buf(c, &b);
+	result_array(c, &b);
 }
 
 static struct buf *agg_buf(ctx *c, bool make)
@@ -78,10 +77,8 @@ static void array_agg_final(ctx *c)
 {
 	struct buf *b = agg_buf(c, false);
 
-	if (b) {
-		buf_ch(b, '}');
-		result_buf(c, b);
-	}
+	if (b)
+		result_array(c, b);
 }
 
 static void string_agg_step(ctx *c, int n, val **v)
@@ -106,35 +103,38 @@ static void string_agg_final(ctx *c)
 		result_buf(c, b);
 }
 
-struct bools {
-	int n, all, any;
+/* Of bits; a truth value is one. */
+struct bits {
+	int64_t n, all, any;
 };
 
-static void bool_step(ctx *c, int n, val **v)
+static void bits_add(ctx *c, val *v, int64_t x)
 {
-	struct bools *b = is_null(v[0]) ? NULL : sqlite3_aggregate_context(c, sizeof(*b));
+	struct bits *b = is_null(v) ? NULL : sqlite3_aggregate_context(c, sizeof(*b));
 
 	if (!b)
 		return;
-	b->all = sqlite3_value_int(v[0]) && (!b->n || b->all);
-	b->any |= sqlite3_value_int(v[0]) != 0;
-	b->n++;
+	b->all = (b->n++ ? b->all : -1) & x;
+	b->any |= x;
 }
 
-static void bool_and_final(ctx *c)
+static void bits_step(ctx *c, int n, val **v) { bits_add(c, v[0], sqlite3_value_int64(v[0])); }
+static void bool_step(ctx *c, int n, val **v) { bits_add(c, v[0], sqlite3_value_int(v[0]) != 0); }
+
+static void and_final(ctx *c)
 {
-	struct bools *b = sqlite3_aggregate_context(c, 0);
+	struct bits *b = sqlite3_aggregate_context(c, 0);
 
 	if (b && b->n)
-		sqlite3_result_int(c, b->all);
+		sqlite3_result_int64(c, b->all);
 }
 
-static void bool_or_final(ctx *c)
+static void or_final(ctx *c)
 {
-	struct bools *b = sqlite3_aggregate_context(c, 0);
+	struct bits *b = sqlite3_aggregate_context(c, 0);
 
 	if (b && b->n)
-		sqlite3_result_int(c, b->any);
+		sqlite3_result_int64(c, b->any);
 }
 
 /* '{a,"b c"}' to a list: an eponymous virtual table in catalog.c reads it. */
@@ -176,8 +176,7 @@ static void f_string_to_array(ctx *c, int n, val **v)
 			break;
 		s = end + strlen(sep);
 	}
-	buf_ch(&b, '}');
-	result_buf(c, &b);
+	result_array(c, &b);
 }
 
 /* Of one dimension. */
@@ -219,8 +218,7 @@ static void joined(ctx *c, val *a, val *b, bool whole)
 			buf_ch(&to, ',');
 		buf_add(&to, more + 1, strlen(more) > 2 ? strlen(more) - 2 : 0);
 	}
-	buf_ch(&to, '}');
-	result_buf(c, &to);
+	result_array(c, &to);
 }
 
 static void f_array_append(ctx *c, int n, val **v) { joined(c, v[0], v[1], false); }
@@ -236,8 +234,8 @@ const struct func funcs_agg[] = {
 
 static const struct aggregate funcs_unsorted[] = {
 	{ "array_agg", 1, array_agg_step, array_agg_final }, { "string_agg", 2, string_agg_step, string_agg_final },
-	{ "bool_and", 1, bool_step, bool_and_final }, { "every", 1, bool_step, bool_and_final },
-	{ "bool_or", 1, bool_step, bool_or_final },
+	{ "bool_and", 1, bool_step, and_final }, { "every", 1, bool_step, and_final },
+	{ "bool_or", 1, bool_step, or_final }, { "bit_and", 1, bits_step, and_final }, { "bit_or", 1, bits_step, or_final },
 	{ 0 }
 };
 

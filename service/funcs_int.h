@@ -77,4 +77,11 @@ static inline void result_buf(ctx *c, struct buf *b)
 	buf_free(b);
 }
 
+/* Begun with a brace, and items put by array_text() or array_value(). */
+static inline void result_array(ctx *c, struct buf *b)
+{
+	buf_ch(b, '}');
+	result_buf(c, b);
+}
+
 #endif

@@ -125,53 +125,24 @@ void interval_format(struct buf *b, const struct interval *iv)
 	}
 }
 
-/* Days since 2000-01-01, and back. */
-static int64_t days_of(int64_t y, int m, int d)
-{
-	int64_t era;
-	unsigned yoe, doy;
-
-	y -= m <= 2;
-	era = (y >= 0 ? y : y - 399) / 400;
-	yoe = (unsigned)(y - era * 400);
-	doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 730425;
-}
-
-static void civil(int64_t days, int64_t *y, int *m, int *d)
-{
-	int64_t z = days + 730425, era = (z >= 0 ? z : z - 146096) / 146097;
-	unsigned doe = (unsigned)(z - era * 146097), yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-
-	*d = (int)(doy - (153 * mp + 2) / 5 + 1);
-	*m = (int)(mp + (mp < 10 ? 3 : -9));
-	*y = (int64_t)yoe + era * 400 + (*m <= 2);
-}
-
 static int month_days(int64_t y, int m)
 {
-	return (int)(m == 12 ? 31 : days_of(y, m + 1, 1) - days_of(y, m, 1));
-}
-
-static int64_t floor_day(int64_t us)
-{
-	return us >= 0 ? us / DAY_US : -((DAY_US - 1 - us) / DAY_US);
+	return (int)(m == 12 ? 31 : day_of_date(y, m + 1, 1) - day_of_date(y, m, 1));
 }
 
 int64_t interval_add(int64_t us, const struct interval *iv, int sign)
 {
-	int64_t day = floor_day(us), clock = us - day * DAY_US, y, k;
+	int64_t day = time_day(us), clock = us - day * DAY_US, y, k;
 	int m, d;
 
 	if (iv->months) {
-		civil(day, &y, &m, &d);
+		day_to_date(day, &y, &m, &d);
 		k = y * 12 + m - 1 + sign * iv->months;
 		y = k >= 0 ? k / 12 : -((11 - k) / 12);
 		m = (int)(k - y * 12) + 1;
 		if (d > month_days(y, m))
 			d = month_days(y, m);
-		day = days_of(y, m, d);
+		day = day_of_date(y, m, d);
 	}
 	return (day + sign * iv->days) * DAY_US + clock + sign * iv->us;
 }
@@ -328,7 +299,7 @@ static void f_age(ctx *c, int n, val **v)
 	if (n == 1) {
 		if (!funcs_time_of(c, v[0], T_TIMESTAMPTZ, &b))
 			return;
-		a = floor_day(env_of(c)->now) * DAY_US;
+		a = time_day(env_of(c)->now) * DAY_US;
 	} else if (!funcs_time_of(c, v[0], T_TIMESTAMPTZ, &a) || !funcs_time_of(c, v[1], T_TIMESTAMPTZ, &b)) {
 		return;
 	}
@@ -338,10 +309,10 @@ static void f_age(ctx *c, int n, val **v)
 		a = b;
 		b = us;
 	}
-	da = floor_day(a);
-	db = floor_day(b);
-	civil(da, &ya, &ma, &d1);
-	civil(db, &yb, &mb, &d2);
+	da = time_day(a);
+	db = time_day(b);
+	day_to_date(da, &ya, &ma, &d1);
+	day_to_date(db, &yb, &mb, &d2);
 	us = a - da * DAY_US - (b - db * DAY_US);
 	days = d1 - d2;
 	months = (ya - yb) * 12 + ma - mb;
@@ -399,7 +370,7 @@ static void f_make_date(ctx *c, int n, val **v)
 		funcs_error(c, "22008", "date field value out of range: %lld-%02d-%02d", (long long)y, m, d);
 		return;
 	}
-	us = days_of(y, m, d) * DAY_US;
+	us = day_of_date(y, m, d) * DAY_US;
 	if (n > 3)
 		us += sqlite3_value_int64(v[3]) * HOUR + sqlite3_value_int64(v[4]) * 60 * SECOND +
 		      llround(sqlite3_value_double(v[5]) * 1e6);

@@ -184,12 +184,6 @@ static void f_substr(ctx *c, int n, val **v)
 		sqlite3_result_text(c, text_of(v[0]) + m[g].rm_so, (int)(m[g].rm_eo - m[g].rm_so), SQLITE_TRANSIENT);
 }
 
-static void array_of(ctx *c, struct buf *b)
-{
-	buf_ch(b, '}');
-	result_buf(c, b);
-}
-
 static void f_groups(ctx *c, int n, val **v)
 {
 	const char *s = text_of(v[0]);
@@ -209,7 +203,7 @@ static void f_groups(ctx *c, int n, val **v)
 		else
 			buf_str(&b, b.len > 1 ? ",NULL" : "NULL");
 	}
-	array_of(c, &b);
+	result_array(c, &b);
 }
 
 static void f_split(ctx *c, int n, val **v)
@@ -236,7 +230,7 @@ static void f_split(ctx *c, int n, val **v)
 		s += m[0].rm_eo;
 	}
 	array_text(&b, s, strlen(s), b.len == 1);
-	array_of(c, &b);
+	result_array(c, &b);
 }
 
 const struct func funcs_regex[] = {

@@ -168,41 +168,10 @@ static void variance_final(ctx *c) { spread_final(c, true, false); }
 static void stddev_pop_final(ctx *c) { spread_final(c, false, true); }
 static void var_pop_final(ctx *c) { spread_final(c, false, false); }
 
-struct bits {
-	int64_t n, all, any;
-};
-
-static void bits_step(ctx *c, int n, val **v)
-{
-	struct bits *b = is_null(v[0]) ? NULL : sqlite3_aggregate_context(c, sizeof(*b));
-
-	if (!b)
-		return;
-	b->all = (b->n++ ? b->all : -1) & sqlite3_value_int64(v[0]);
-	b->any |= sqlite3_value_int64(v[0]);
-}
-
-static void bit_and_final(ctx *c)
-{
-	struct bits *b = sqlite3_aggregate_context(c, 0);
-
-	if (b && b->n)
-		sqlite3_result_int64(c, b->all);
-}
-
-static void bit_or_final(ctx *c)
-{
-	struct bits *b = sqlite3_aggregate_context(c, 0);
-
-	if (b && b->n)
-		sqlite3_result_int64(c, b->any);
-}
-
 const struct aggregate funcs_sorted[] = {
 	{ "baton_agg_by", -1, by_step, by_final }, { "stddev", 1, spread_step, stddev_final },
 	{ "stddev_samp", 1, spread_step, stddev_final }, { "variance", 1, spread_step, variance_final },
 	{ "var_samp", 1, spread_step, variance_final }, { "stddev_pop", 1, spread_step, stddev_pop_final },
-	{ "var_pop", 1, spread_step, var_pop_final }, { "bit_and", 1, bits_step, bit_and_final },
-	{ "bit_or", 1, bits_step, bit_or_final },
+	{ "var_pop", 1, spread_step, var_pop_final },
 	{ 0 }
 };

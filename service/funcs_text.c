@@ -332,20 +332,24 @@ static void f_translate(ctx *c, int n, val **v)
 	result_buf(c, &b);
 }
 
+/* In quotes only where it needs them. */
+static void put_ident(struct buf *b, const char *s, size_t n)
+{
+	if ((islower((unsigned char)*s) || *s == '_') && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == n)
+		buf_add(b, s, n);
+	else
+		buf_sql_id(b, s, n);
+}
+
 static void f_quote_ident(ctx *c, int n, val **v)
 {
-	const char *s = text_of(v[0]), *p;
+	const char *s = text_of(v[0]);
 	struct buf b;
 
 	if (!s)
 		return;
 	buf_init(&b, 1 << 20);
-	for (p = s; *p && (islower((unsigned char)*p) || *p == '_' || (p > s && isdigit((unsigned char)*p))); p++)
-		;
-	if (*s && !*p)
-		buf_str(&b, s);
-	else
-		buf_sql_id(&b, s, strlen(s));
+	put_ident(&b, s, strlen(s));
 	result_buf(c, &b);
 }
 
@@ -585,11 +589,8 @@ static void f_format(ctx *c, int n, val **v)
 			buf_init(&q, 1 << 30);
 			if (*f == 'L')
 				buf_sql_str(&q, p, one.len);
-			else if ((islower((unsigned char)*p) || *p == '_') &&
-				 strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789_") == one.len)
-				buf_add(&q, p, one.len);
 			else
-				buf_sql_id(&q, p, one.len);
+				put_ident(&q, p, one.len);
 			buf_free(&one);
 			one = q;
 		}

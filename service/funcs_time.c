@@ -20,15 +20,10 @@ static void f_clock(ctx *c, int n, val **v)
 
 static void parts_of(int64_t us, struct tm *tm, int64_t *clock)
 {
-	int64_t days = us / DAY_US;
-	time_t t;
+	int64_t days = time_day(us);
+	time_t t = (time_t)(days * 86400 + 946684800);
 
-	*clock = us % DAY_US;
-	if (*clock < 0) {
-		*clock += DAY_US;
-		days--;
-	}
-	t = (time_t)(days * 86400 + 946684800);
+	*clock = us - days * DAY_US;
 	gmtime_r(&t, tm);
 	tm->tm_hour = (int)(*clock / 3600000000LL);
 	tm->tm_min = (int)(*clock / 60000000LL % 60);

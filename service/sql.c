@@ -599,7 +599,7 @@ static const struct lex_tok *special(struct out *o, const struct lex_tok *t, con
 		return close + 1;
 	}
 	if ((t[1].kind == LEX_STRING) && type_parse(t, &type, &serial) == 1) {
-			begin = o->n;
+		begin = o->n;
 		put_string(o, t + 1, t + 1);
 		if (type.oid == T_INTERVAL && t + 2 < end && word_of(t + 2, t + 3, fields) == t + 2 && !lex_is(t + 3, "to")) {
 			put_op(o, ",", t + 1);

@@ -268,8 +268,8 @@ void type_format(struct buf *b, struct coltype t)
 
 /* ------------------------------------------------------------------ times */
 
-/* Days since 2000-01-01, proleptic Gregorian. */
-static int64_t days_of(int64_t y, int m, int d)
+/* The calendar is proleptic Gregorian. */
+int64_t day_of_date(int64_t y, int m, int d)
 {
 	int64_t era;
 	unsigned yoe, doy;
@@ -281,7 +281,7 @@ static int64_t days_of(int64_t y, int m, int d)
 	return era * 146097 + (int64_t)(yoe * 365 + yoe / 4 - yoe / 100 + doy) - 719468 - 10957;
 }
 
-static void date_of(int64_t days, int64_t *y, int *m, int *d)
+void day_to_date(int64_t days, int64_t *y, int *m, int *d)
 {
 	int64_t z = days + 719468 + 10957, era = (z >= 0 ? z : z - 146096) / 146097;
 	unsigned doe = (unsigned)(z - era * 146097);
@@ -291,6 +291,11 @@ static void date_of(int64_t days, int64_t *y, int *m, int *d)
 	*d = doy - (153 * mp + 2) / 5 + 1;
 	*m = mp + (mp < 10 ? 3 : -9);
 	*y = yoe + era * 400 + (*m <= 2);
+}
+
+int64_t time_day(int64_t us)
+{
+	return us >= 0 ? us / DAY : -((DAY - 1 - us) / DAY);
 }
 
 static int digits(const char **p, const char *end, int min, int max, int64_t *out)
@@ -362,7 +367,7 @@ bool time_parse(const char *p, size_t n, bool zone, int64_t *us)
 	}
 	while (p < end && *p == ' ')
 		p++;
-	*us = days_of(y, (int)m, (int)d) * DAY + clock;
+	*us = day_of_date(y, (int)m, (int)d) * DAY + clock;
 	if (p < end && (*p == 'Z' || *p == 'z')) {
 		p++;
 	} else if (end - p == 3 && !strncasecmp(p, "utc", 3)) {
@@ -383,15 +388,11 @@ bool time_parse(const char *p, size_t n, bool zone, int64_t *us)
 
 void time_format(struct buf *b, int64_t us, uint32_t oid)
 {
-	int64_t days = us / DAY, clock = us % DAY, y;
+	int64_t days = time_day(us), clock = us - days * DAY, y;
 	int m, d, s;
 
-	if (clock < 0) {
-		clock += DAY;
-		days--;
-	}
 	if (oid != T_TIME) {
-		date_of(days, &y, &m, &d);
+		day_to_date(days, &y, &m, &d);
 		buf_fmt(b, "%04" PRId64 "-%02d-%02d", y, m, d);
 	}
 	if (oid == T_DATE)

@@ -64,6 +64,10 @@ bool type_bind(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int32_t n, b
 bool time_parse(const char *p, size_t n, bool zone, int64_t *us);
 void time_format(struct buf *b, int64_t us, uint32_t oid);
 int64_t time_now(void);
+/* Days since 2000-01-01: the one that a time is in, that of a date, and back. */
+int64_t time_day(int64_t us);
+int64_t day_of_date(int64_t y, int m, int d);
+void day_to_date(int64_t days, int64_t *y, int *m, int *d);
 /* "t", "yes", "0" ... 1, 0, or -1. */
 int bool_parse(const char *p, size_t n);
 /* Shortest text that reads back as the same number. */

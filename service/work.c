@@ -246,22 +246,31 @@ static void forget(struct session *s, struct savepoint *to)
 	}
 }
 
-static bool make_known(struct session *s, const struct savepoint *p)
+static bool savepoint_exec(struct session *s, const char *what, const char *name)
 {
 	struct buf b;
 	bool ok;
 
-	if (!p)
-		return true;
-	/* The first one first. */
-	if (!make_known(s, p->next))
-		return false;
 	buf_init(&b, 1000);
-	buf_str(&b, "savepoint ");
-	buf_sql_id(&b, p->name, strlen(p->name));
+	buf_str(&b, what);
+	buf_sql_id(&b, name, strlen(name));
 	ok = work_exec(s, buf_cstr(&b));
 	buf_free(&b);
 	return ok;
+}
+
+/* The first one first. */
+static bool make_known(struct session *s, const struct savepoint *p)
+{
+	return !p || (make_known(s, p->next) && savepoint_exec(s, "savepoint ", p->name));
+}
+
+static bool all_known(struct session *s)
+{
+	if (!make_known(s, s->savepoints))
+		return false;
+	forget(s, NULL);
+	return true;
 }
 
 bool work_savepoint(struct session *s, const char *name)
@@ -273,34 +282,21 @@ bool work_savepoint(struct session *s, const char *name)
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	p->next = s->savepoints;
 	s->savepoints = p;
-	if (!s->locked)
-		return true;
-	if (!make_known(s, s->savepoints))
-		return false;
-	forget(s, NULL);
-	return true;
+	return !s->locked || all_known(s);
 }
 
 bool work_back_to(struct session *s, const char *name, bool release)
 {
 	struct savepoint *p;
-	struct buf b;
-	bool ok;
 
 	for (p = s->savepoints; p && strcmp(p->name, name); p = p->next)
 		;
 	if (!p && !s->locked)
 		return err(s, "3B001", "savepoint \"%s\" does not exist", name);
-	if (p) {
-		forget(s, release ? p->next : p);
-		return true;
-	}
-	buf_init(&b, 1000);
-	buf_str(&b, release ? "release " : "rollback to ");
-	buf_sql_id(&b, name, strlen(name));
-	ok = work_exec(s, buf_cstr(&b));
-	buf_free(&b);
-	return ok;
+	if (!p)
+		return savepoint_exec(s, release ? "release " : "rollback to ", name);
+	forget(s, release ? p->next : p);
+	return true;
 }
 
 bool work_write(struct session *s)
@@ -315,12 +311,7 @@ bool work_write(struct session *s)
 			return false;
 		s->implicit = s->tx == TX_NONE;
 	}
-	if (!s->savepoints)
-		return true;
-	if (!make_known(s, s->savepoints))
-		return false;
-	forget(s, NULL);
-	return true;
+	return all_known(s);
 }
 
 static void unlock(struct session *s)
