@@ -62,7 +62,7 @@ struct {
 	__type(value, struct sleep);
 } baton_sleeps SEC(".maps");
 
-/* The worker that this task is; 0: none of this session. */
+/* The worker that this task is; 0: it is none, or another scheduler's. */
 static __always_inline __u64 worker_of(struct task_struct *p)
 {
 	struct task_struct___hook *hooked = (void *)p;

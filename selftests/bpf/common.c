@@ -36,7 +36,7 @@ void pause_us(unsigned us)
 	nanosleep(&ts, NULL);
 }
 
-static const char *command(void)
+const char *baton_command(void)
 {
 	static char path[256];
 
@@ -46,7 +46,7 @@ static const char *command(void)
 
 static pid_t start(const char *verb, const char **more)
 {
-	const char *argv[ARGS + 8] = { command(), verb, "--pins", load_pins, "--socket", load_socket };
+	const char *argv[ARGS + 8] = { baton_command(), verb, "--pins", load_pins, "--socket", load_socket };
 	unsigned i;
 	pid_t pid;
 	int fd;

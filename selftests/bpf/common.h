@@ -24,6 +24,8 @@ void load_again(void);
 extern char load_socket[64], load_pins[64], load_log[64];
 extern pid_t load_pid;
 
+/* The path of the command under test. */
+const char *baton_command(void);
 /* Runs the command with these arguments (NULL at the end): its exit status. */
 int baton(const char *arg, ...);
 /* True if the log of `baton load` has this text. */

@@ -81,8 +81,7 @@ static char *stacks(int rc, const char *options)
 	size_t n;
 	FILE *f;
 
-	snprintf(command, sizeof(command), "%s/tools/baton/baton stacks --pins %s %s 2>&1", getenv("O") ? getenv("O") : "build",
-		 load_pins, options);
+	snprintf(command, sizeof(command), "%s stacks --pins %s %s 2>&1", baton_command(), load_pins, options);
 	f = popen(command, "r");
 	CHECK(f);
 	n = fread(text, 1, sizeof(text) - 1, f);

@@ -286,9 +286,11 @@ static void draw_stacks(int line, int lines, int columns)
 		mvprintw(line, 0, "%8s %6llu %-24.24s", duration(stack[i].ns), (unsigned long long)stack[i].times, stack[i].kernel);
 		for (k = 0; k < stack[i].frames && getcurx(stdscr) < columns - 4 && getcury(stdscr) == line; k++) {
 			const char *f = stack[i].frame[k];
+			int name = (int)strcspn(f, " "), room;
 
 			addstr(k ? " < " : " ");
-			addnstr(f, (int)strcspn(f, " ") < columns - getcurx(stdscr) ? (int)strcspn(f, " ") : columns - getcurx(stdscr));
+			room = columns - getcurx(stdscr);
+			addnstr(f, name < room ? name : room);
 		}
 	}
 }
