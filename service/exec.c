@@ -103,7 +103,7 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 	if (!st->source || !st->name)
 		goto nomem;
 	if (!lex(&l, st->source, strlen(st->source))) {
-		sql_fail(&e, "42601", NULL, "%s", l.error);
+		sql_fail(&e, l.code, NULL, "%s", l.error);
 		e.at = l.error_at;
 		err_at(s, &e, st->source);
 		goto fail;
@@ -497,7 +497,7 @@ bool exec_simple(struct session *s, const char *text)
 	struct lex l;
 
 	if (!lex(&l, text, strlen(text))) {
-		sql_fail(&e, "42601", NULL, "%s", l.error);
+		sql_fail(&e, l.code, NULL, "%s", l.error);
 		e.at = l.error_at;
 		lex_free(&l);
 		return err_at(s, &e, text);

@@ -263,25 +263,27 @@ static const struct func funcs_sys[] = {
 	{ "baton_user", 0, WORLD, f_user }, { "current_database", 0, WORLD, f_database },
 	{ "pg_backend_pid", 0, WORLD, f_pid }, { "current_schema", 0, WORLD, f_public },
 	{ "current_schemas", 1, WORLD, f_schemas }, { "version", 0, WORLD, f_version },
-	{ "current_setting", -1, WORLD, f_setting }, { "set_config", 3, SLOW, f_set_config },
+	{ "current_setting", 1, WORLD, f_setting }, { "current_setting", 2, WORLD, f_setting }, { "set_config", 3, SLOW, f_set_config },
 	{ "baton_divisor", 1, PURE, f_divisor }, { "baton_budget_ms", 0, SLOW, f_budget },
 	{ "baton_deadline_ms", 0, SLOW, f_deadline }, { "baton_charge_ms", 1, SLOW, f_charge },
 	{ "pg_sleep", 1, SLOW, f_sleep }, { "pg_cancel_backend", 1, SLOW, f_cancel },
-	{ "pg_terminate_backend", 1, SLOW, f_terminate }, { "format_type", -1, PURE, f_format_type },
+	{ "pg_terminate_backend", 1, SLOW, f_terminate }, { "format_type", 1, PURE, f_format_type },
+	{ "format_type", 2, PURE, f_format_type },
 	{ "pg_get_userbyid", 1, WORLD, f_userbyid }, { "pg_table_is_visible", 1, PURE, f_true },
 	{ "pg_type_is_visible", 1, PURE, f_true }, { "pg_function_is_visible", 1, PURE, f_true },
-	{ "has_table_privilege", -1, PURE, f_true }, { "has_database_privilege", -1, PURE, f_true },
-	{ "has_schema_privilege", -1, PURE, f_true }, { "pg_is_in_recovery", 0, PURE, f_false },
+	{ "has_table_privilege", FROM(1), PURE, f_true }, { "has_database_privilege", FROM(1), PURE, f_true },
+	{ "has_schema_privilege", FROM(1), PURE, f_true }, { "pg_is_in_recovery", 0, PURE, f_false },
 	{ "pg_encoding_to_char", 1, PURE, f_utf8 }, { "pg_client_encoding", 0, PURE, f_utf8 },
-	{ "getdatabaseencoding", 0, PURE, f_utf8 }, { "obj_description", -1, PURE, f_null },
-	{ "col_description", -1, PURE, f_null }, { "shobj_description", -1, PURE, f_null },
-	{ "pg_get_indexdef", -1, WORLD, f_indexdef }, { "pg_get_constraintdef", -1, WORLD, f_constraintdef },
-	{ "pg_get_viewdef", -1, WORLD, f_viewdef }, { "pg_get_statisticsobjdef_columns", 1, PURE, f_null },
+	{ "getdatabaseencoding", 0, PURE, f_utf8 }, { "obj_description", FROM(1), PURE, f_null },
+	{ "col_description", 2, PURE, f_null }, { "shobj_description", 2, PURE, f_null },
+	{ "pg_get_indexdef", 1, WORLD, f_indexdef }, { "pg_get_indexdef", 3, WORLD, f_indexdef },
+	{ "pg_get_constraintdef", 1, WORLD, f_constraintdef }, { "pg_get_constraintdef", 2, WORLD, f_constraintdef },
+	{ "pg_get_viewdef", 1, WORLD, f_viewdef }, { "pg_get_viewdef", 2, WORLD, f_viewdef }, { "pg_get_statisticsobjdef_columns", 1, PURE, f_null },
 	{ "pg_relation_is_publishable", 1, PURE, f_false }, { "pg_get_partkeydef", 1, PURE, f_null },
-	{ "pg_get_function_result", -1, PURE, f_null }, { "pg_get_function_arguments", -1, PURE, f_null },
+	{ "pg_get_function_result", 1, PURE, f_null }, { "pg_get_function_arguments", 1, PURE, f_null },
 	{ "pg_tablespace_location", 1, PURE, f_null }, { "inet_server_port", 0, PURE, f_null }, { "inet_client_addr", 0, PURE, f_null },
-	{ "pg_get_ruledef", -1, PURE, f_null }, { "pg_get_functiondef", 1, PURE, f_null },
-	{ "pg_partition_ancestors", 1, PURE, f_null }, { "pg_get_triggerdef", -1, PURE, f_null },
+	{ "pg_get_ruledef", FROM(1), PURE, f_null }, { "pg_get_functiondef", 1, PURE, f_null },
+	{ "pg_partition_ancestors", 1, PURE, f_null }, { "pg_get_triggerdef", FROM(1), PURE, f_null },
 	{ "inet_server_addr", 0, PURE, f_null }, { "pg_database_size", 1, WORLD, f_database_size },
 	{ "pg_table_size", 1, WORLD, f_relation_size }, { "pg_relation_size", 1, WORLD, f_relation_size },
 	{ "pg_total_relation_size", 1, WORLD, f_relation_size }, { "pg_size_pretty", 1, PURE, f_size_pretty },
@@ -291,15 +293,25 @@ static const struct func funcs_sys[] = {
 	{ 0 }
 };
 
+/* Called with less than FROM() says. */
+static void f_too_few(ctx *c, int n, val **v)
+{
+	funcs_error(c, "42883", "function does not exist with %d argument%s: it takes more", n, n == 1 ? "" : "s");
+}
+
 int funcs_register(sqlite3 *db, struct funcs_env *env)
 {
 	static const struct func *const all[] = { funcs_cast, funcs_text, funcs_regex, funcs_num, funcs_time, funcs_interval, funcs_agg, funcs_sys };
 	const struct func *f;
 	unsigned i;
-	int err = 0;
+	int err = 0, n;
 
-	for (i = 0; i < sizeof(all) / sizeof(*all); i++)
-		for (f = all[i]; f->name && !err; f++)
-			err = sqlite3_create_function_v2(db, f->name, f->n, f->flags, env, f->f, NULL, NULL, NULL);
+	for (i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		for (f = all[i]; f->name && !err; f++) {
+			err = sqlite3_create_function_v2(db, f->name, f->n < 0 ? -1 : f->n, f->flags, env, f->f, NULL, NULL, NULL);
+			for (n = 0; n < -1 - f->n && !err; n++)
+				err = sqlite3_create_function_v2(db, f->name, n, f->flags, env, f_too_few, NULL, NULL, NULL);
+		}
+	}
 	return err ? err : funcs_agg_register(db, env);
 }

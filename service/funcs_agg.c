@@ -184,10 +184,11 @@ static void f_array_length(ctx *c, int n, val **v)
 {
 	const char *s = text_of(v[0]);
 	int64_t k = 0;
-	bool quoted = false;
+	bool quoted = false, empty;
 
 	if (!s || (n > 1 && sqlite3_value_int64(v[1]) != 1))
 		return;
+	empty = !strcmp(s, "{}");
 	for (; *s; s++) {
 		if (*s == '\\' && s[1])
 			s++;
@@ -196,7 +197,7 @@ static void f_array_length(ctx *c, int n, val **v)
 		else if (*s == ',' && !quoted)
 			k++;
 		else if (*s == '}' && !quoted)
-			k += s[-1] != '{';
+			k += !empty;
 	}
 	if (k || n == 1)
 		sqlite3_result_int64(c, k);
@@ -228,7 +229,7 @@ const struct func funcs_agg[] = {
 	{ "string_to_array", 2, PURE, f_string_to_array }, { "array_length", 2, PURE, f_array_length },
 	{ "array_upper", 2, PURE, f_array_length }, { "cardinality", 1, PURE, f_array_length },
 	{ "array_append", 2, PURE, f_array_append }, { "array_cat", 2, PURE, f_array_cat },
-	{ "baton_array", -1, PURE, f_array }, { "array_to_string", 2, PURE, f_array_to_string },
+	{ "baton_array", FROM(0), PURE, f_array }, { "array_to_string", 2, PURE, f_array_to_string },
 	{ 0 }
 };
 

@@ -3,6 +3,7 @@
 #include "funcs_int.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 static void cast_int(ctx *c, val *v, uint32_t oid, int64_t min, int64_t max)
 {
 	const char *s, *end;
+	bool out = false;
 	char *stop;
 	long long n;
 	double d;
@@ -24,7 +26,8 @@ static void cast_int(ctx *c, val *v, uint32_t oid, int64_t min, int64_t max)
 		break;
 	case SQLITE_FLOAT:
 		d = rint(sqlite3_value_double(v));
-		if (!(d >= (double)min && d <= (double)max)) {
+		/* 2^63 is the next one that a double has. */
+		if (!(d >= (double)min && d < (double)max + 1)) {
 			funcs_error(c, "22003", "%s out of range", type_of(oid)->sql);
 			return;
 		}
@@ -32,7 +35,9 @@ static void cast_int(ctx *c, val *v, uint32_t oid, int64_t min, int64_t max)
 		break;
 	default:
 		s = text_of(v);
+		errno = 0;
 		n = strtoll(s, &stop, 10);
+		out = errno == ERANGE;
 		end = stop;
 		while (isspace((unsigned char)*end))
 			end++;
@@ -41,7 +46,7 @@ static void cast_int(ctx *c, val *v, uint32_t oid, int64_t min, int64_t max)
 			return;
 		}
 	}
-	if (n < min || n > max)
+	if (out || n < min || n > max)
 		funcs_error(c, "22003", "%s out of range", type_of(oid)->sql);
 	else
 		sqlite3_result_int64(c, n);
@@ -219,8 +224,7 @@ static void f_bytea(ctx *c, int n, val **v)
 {
 	const char *s;
 	uint8_t *to;
-	size_t len, i;
-	unsigned x;
+	size_t len;
 
 	if (is_null(v[0]) || sqlite3_value_type(v[0]) == SQLITE_BLOB) {
 		sqlite3_result_value(c, v[0]);
@@ -231,17 +235,17 @@ static void f_bytea(ctx *c, int n, val **v)
 		sqlite3_result_blob(c, s, (int)strlen(s), SQLITE_TRANSIENT);
 		return;
 	}
-	len = strlen(s + 2) / 2;
-	to = sqlite3_malloc((int)len + 1);
-	for (i = 0; to && i < len; i++) {
-		if (sscanf(s + 2 + 2 * i, "%2x", &x) != 1) {
-			sqlite3_free(to);
-			funcs_error(c, "22P02", "invalid hexadecimal data");
-			return;
-		}
-		to[i] = x;
+	s += 2;
+	len = strlen(s);
+	to = sqlite3_malloc64(len / 2 + 1);
+	if (!to) {
+		sqlite3_result_error_nomem(c);
+	} else if (hex_bytes(to, s, len)) {
+		sqlite3_result_blob(c, to, (int)(len / 2), sqlite3_free);
+	} else {
+		sqlite3_free(to);
+		funcs_error(c, "22023", "invalid hexadecimal data");
 	}
-	sqlite3_result_blob(c, to, (int)len, sqlite3_free);
 }
 
 /* One value by a statement on the caller's own connection. */
@@ -301,18 +305,19 @@ static void f_regtype(ctx *c, int n, val **v)
 
 static void f_same(ctx *c, int n, val **v)
 {
-	if (n)
-		sqlite3_result_value(c, v[0]);
+	sqlite3_result_value(c, v[0]);
 }
 
 const struct func funcs_cast[] = {
 	{ "baton_bool_text", 1, PURE, f_bool_text },
 	{ "baton_int2", 1, PURE, f_int2 }, { "baton_int4", 1, PURE, f_int4 }, { "baton_int8", 1, PURE, f_int8 },
-	{ "baton_oid", 1, PURE, f_oid }, { "baton_float", 1, PURE, f_float }, { "baton_numeric", -1, PURE, f_numeric },
-	{ "baton_bool", 1, PURE, f_bool }, { "baton_text", -1, PURE, f_text }, { "baton_date", 1, PURE, f_date },
+	{ "baton_oid", 1, PURE, f_oid }, { "baton_float", 1, PURE, f_float }, { "baton_numeric", 1, PURE, f_numeric },
+	{ "baton_numeric", 2, PURE, f_numeric },
+	{ "baton_bool", 1, PURE, f_bool }, { "baton_text", 1, PURE, f_text }, { "baton_text", 2, PURE, f_text }, { "baton_date", 1, PURE, f_date },
 	{ "baton_time", 1, PURE, f_time }, { "baton_timestamp", 1, PURE, f_timestamp },
 	{ "baton_timestamptz", 1, PURE, f_timestamptz }, { "baton_bytea", 1, PURE, f_bytea },
 	{ "baton_regclass", 1, WORLD, f_regclass }, { "to_regclass", 1, WORLD, f_to_regclass },
-	{ "baton_regtype", 1, WORLD, f_regtype }, { "baton_reg", 1, WORLD, f_same }, { "pg_get_expr", -1, PURE, f_same },
+	{ "baton_regtype", 1, WORLD, f_regtype }, { "baton_reg", 1, WORLD, f_same }, { "pg_get_expr", 2, PURE, f_same },
+	{ "pg_get_expr", 3, PURE, f_same },
 	{ 0 }
 };

@@ -17,9 +17,13 @@ typedef sqlite3_value val;
 #define WORLD (SQLITE_UTF8)
 #define SLOW (SQLITE_UTF8 | SQLITE_DIRECTONLY)
 
+/* Of that many values and more: f looks at n. */
+#define FROM(n) (-1 - (n))
+
 struct func {
 	const char *name;	/* NULL: the last one */
-	int n, flags;
+	int n;			/* values; f may read so many of v, or FROM() */
+	int flags;
 	void (*f)(ctx *, int, val **);
 };
 extern const struct func funcs_cast[], funcs_text[], funcs_regex[], funcs_num[], funcs_time[], funcs_interval[], funcs_agg[];
@@ -48,8 +52,8 @@ struct interval {
 };
 bool interval_parse(const char *s, struct interval *iv);
 void interval_format(struct buf *b, const struct interval *iv);
-/* Times are us since 2000. sign: 1, -1. */
-int64_t interval_add(int64_t us, const struct interval *iv, int sign);
+/* Times are us since 2000. sign: 1, -1. false: no such time can be said. */
+bool interval_add(int64_t *us, const struct interval *iv, int sign);
 /* "day" ...; false: no such. */
 bool interval_part(const char *field, const struct interval *iv, double *d);
 

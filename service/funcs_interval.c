@@ -27,14 +27,19 @@ static const struct {
 	{ "year", 12, 0, 0 }, { "yr", 12, 0, 0 }, { "y", 12, 0, 0 }, { "decade", 120, 0, 0 }, { "century", 1200, 0, 0 },
 };
 
-/* So many of this unit; what is no whole one goes to the smaller ones. */
-static void add(struct interval *iv, int months, double days, double us)
+/* So many of this unit; what is no whole one goes to the smaller ones. false: too many. */
+static bool add(struct interval *iv, double months, double days, double us)
 {
 	double whole = trunc(days);
 
-	iv->months += months;
-	iv->days += (int64_t)whole;
-	iv->us += (int64_t)llround(us + (days - whole) * (double)DAY_US);
+	months += (double)iv->months;
+	us += (days - whole) * (double)DAY_US;
+	whole += (double)iv->days;
+	if (!(fabs(months) <= INT32_MAX && fabs(whole) <= INT32_MAX && fabs(us) < 9e18))
+		return false;
+	iv->months = (int64_t)months;
+	iv->days = (int64_t)whole;
+	return !__builtin_add_overflow(iv->us, llround(us), &iv->us);
 }
 
 static bool unit_add(struct interval *iv, double v, const char *name, size_t n)
@@ -48,8 +53,7 @@ static bool unit_add(struct interval *iv, double v, const char *name, size_t n)
 		if (strncasecmp(units[i].name, name, len) || !(n == len || (n == len + 1 && tolower((unsigned char)name[len]) == 's')))
 			continue;
 		m = v * units[i].months;
-		add(iv, (int)trunc(m), v * units[i].days + (units[i].months ? (m - trunc(m)) * 30 : 0), v * units[i].us);
-		return true;
+		return add(iv, trunc(m), v * units[i].days + (units[i].months ? (m - trunc(m)) * 30 : 0), v * units[i].us);
 	}
 	return false;
 }
@@ -75,13 +79,16 @@ bool interval_parse(const char *s, struct interval *iv)
 		if (!isdigit((unsigned char)s[*s == '-' || *s == '+']) && s[*s == '-' || *s == '+'] != '.')
 			return false;
 		v = strtod(s, &end);
+		if (end == s)
+			return false;
 		if (*end == ':') {
 			double part[3] = { fabs(v), 0, 0 };
 			int i;
 
 			for (i = 1; i < 3 && *end == ':'; i++)
 				part[i] = strtod(end + 1, &end);
-			add(iv, 0, 0, sign * (part[0] * 3600e6 + part[1] * 60e6 + part[2] * 1e6));
+			if (!add(iv, 0, 0, sign * (part[0] * 3600e6 + part[1] * 60e6 + part[2] * 1e6)))
+				return false;
 		} else {
 			while (isspace((unsigned char)*end))
 				end++;
@@ -130,9 +137,9 @@ static int month_days(int64_t y, int m)
 	return (int)(m == 12 ? 31 : day_of_date(y, m + 1, 1) - day_of_date(y, m, 1));
 }
 
-int64_t interval_add(int64_t us, const struct interval *iv, int sign)
+bool interval_add(int64_t *us, const struct interval *iv, int sign)
 {
-	int64_t day = time_day(us), clock = us - day * DAY_US, y, k;
+	int64_t day = time_day(*us), clock = *us - day * DAY_US, y, k;
 	int m, d;
 
 	if (iv->months) {
@@ -144,7 +151,8 @@ int64_t interval_add(int64_t us, const struct interval *iv, int sign)
 			d = month_days(y, m);
 		day = day_of_date(y, m, d);
 	}
-	return (day + sign * iv->days) * DAY_US + clock + sign * iv->us;
+	return !__builtin_mul_overflow(day + sign * iv->days, DAY_US, &day) && !__builtin_add_overflow(clock, sign * iv->us, &clock) &&
+	       !__builtin_add_overflow(day, clock, us);
 }
 
 static void result_interval(ctx *c, const struct interval *iv)
@@ -213,6 +221,11 @@ static bool clock_of(ctx *c, val *v, int64_t *us)
 	return true;
 }
 
+static void out_of_range(ctx *c, const char *what)
+{
+	funcs_error(c, "22008", "%s out of range", what);
+}
+
 static void scaled(ctx *c, val *v, double by)
 {
 	struct interval iv, to = { 0 };
@@ -221,21 +234,25 @@ static void scaled(ctx *c, val *v, double by)
 	if (!interval_of(c, v, &iv))
 		return;
 	months = (double)iv.months * by;
-	add(&to, (int)trunc(months), (double)iv.days * by + (months - trunc(months)) * 30, (double)iv.us * by);
-	result_interval(c, &to);
+	if (add(&to, trunc(months), (double)iv.days * by + (months - trunc(months)) * 30, (double)iv.us * by))
+		result_interval(c, &to);
+	else
+		out_of_range(c, "interval");
 }
 
 /* a OP b; the third says OP and what they are, as far as that was known: "+di". */
 static void f_calc(ctx *c, int n, val **v)
 {
 	const char *how = text_of(v[2]);
+	val *turned[2] = { v[1], v[0] };
 	struct interval iv, more;
 	char a, b, other;
 	int64_t x, y;
-	int sign = *how == '-' ? -1 : 1;
+	int sign;
 
-	if (is_null(v[0]) || is_null(v[1]))
+	if (is_null(v[0]) || is_null(v[1]) || !how || strlen(how) != 3)
 		return;
+	sign = *how == '-' ? -1 : 1;
 	a = kind_of(how[1], v[0]);
 	b = kind_of(how[2], v[1]);
 	if (*how == '*' || *how == '/') {
@@ -247,35 +264,45 @@ static void f_calc(ctx *c, int n, val **v)
 			scaled(c, v[a != 'i'], *how == '/' ? 1 / by : by);
 		return;
 	}
-	/* What may be turned round is. */
+	/* What may be turned round is; SQLite's own array stays, the next row has it again. */
 	if (sign > 0 && strchr("in", a) && !strchr("in", b)) {
-		val *t = v[0];
-
-		v[0] = v[1];
-		v[1] = t;
+		v = turned;
 		other = a;
 		a = b;
 		b = other;
 	}
 	if (a == 'i' && b == 'i') {
-		if (interval_of(c, v[0], &iv) && interval_of(c, v[1], &more)) {
-			iv = (struct interval){ iv.months + sign * more.months, iv.days + sign * more.days, iv.us + sign * more.us };
+		if (!interval_of(c, v[0], &iv) || !interval_of(c, v[1], &more))
+			return;
+		if (add(&iv, sign * (double)more.months, sign * (double)more.days, 0) &&
+		    !__builtin_add_overflow(iv.us, sign * more.us, &iv.us))
 			result_interval(c, &iv);
-		}
+		else
+			out_of_range(c, "interval");
 	} else if (a == 't') {
 		if (!clock_of(c, v[0], &x) || !interval_of(c, v[1], &iv))
 			return;
-		iv.us = x + sign * iv.us;
 		if (b == 'i')
-			iv.us = (iv.us % DAY_US + DAY_US) % DAY_US;
-		iv.months = iv.days = 0;
+			y = ((x % DAY_US + sign * (iv.us % DAY_US)) % DAY_US + DAY_US) % DAY_US;
+		else if (__builtin_add_overflow(x, sign * iv.us, &y))
+			return out_of_range(c, "interval");
+		iv = (struct interval){ .us = y };
 		result_interval(c, &iv);
 	} else if (b == 'i') {
-		if (funcs_time_of(c, v[0], T_TIMESTAMPTZ, &x) && interval_of(c, v[1], &iv))
-			funcs_result_time(c, interval_add(x, &iv, sign), a == 'd' ? T_TIMESTAMP : oid_of(a));
+		if (!funcs_time_of(c, v[0], T_TIMESTAMPTZ, &x) || !interval_of(c, v[1], &iv))
+			return;
+		if (interval_add(&x, &iv, sign))
+			funcs_result_time(c, x, a == 'd' ? T_TIMESTAMP : oid_of(a));
+		else
+			out_of_range(c, "timestamp");
 	} else if (b == 'n') {
-		if (funcs_time_of(c, v[0], T_TIMESTAMPTZ, &x))
-			funcs_result_time(c, x + sign * sqlite3_value_int64(v[1]) * DAY_US, T_DATE);
+		if (!funcs_time_of(c, v[0], T_TIMESTAMPTZ, &x))
+			return;
+		iv = (struct interval){ .days = sqlite3_value_int64(v[1]) };
+		if (iv.days <= INT32_MAX && iv.days >= INT32_MIN && interval_add(&x, &iv, sign))
+			funcs_result_time(c, x, T_DATE);
+		else
+			out_of_range(c, "date");
 	} else if (funcs_time_of(c, v[0], T_TIMESTAMPTZ, &x) && funcs_time_of(c, v[1], T_TIMESTAMPTZ, &y)) {
 		if (sign > 0) {
 			funcs_error(c, "42883", "operator does not exist: %s + %s", type_of(oid_of(a))->sql, type_of(oid_of(b))->sql);
@@ -353,6 +380,7 @@ static void f_justify(ctx *c, int n, val **v)
 
 	if (!interval_of(c, v[0], &iv))
 		return;
+	/* Neither is near a limit: 9e18 us are 1e8 days. */
 	iv.days += iv.us / DAY_US;
 	iv.us %= DAY_US;
 	result_interval(c, &iv);
@@ -366,14 +394,21 @@ static void f_make_date(ctx *c, int n, val **v)
 	for (i = 0; i < n; i++)
 		if (is_null(v[i]))
 			return;
-	if (y < 1 || m < 1 || m > 12 || d < 1 || d > month_days(y, m)) {
+	if (y < 1 || y > 294276 || m < 1 || m > 12 || d < 1 || d > month_days(y, m)) {
 		funcs_error(c, "22008", "date field value out of range: %lld-%02d-%02d", (long long)y, m, d);
 		return;
 	}
 	us = day_of_date(y, m, d) * DAY_US;
-	if (n > 3)
-		us += sqlite3_value_int64(v[3]) * HOUR + sqlite3_value_int64(v[4]) * 60 * SECOND +
-		      llround(sqlite3_value_double(v[5]) * 1e6);
+	if (n > 3) {
+		int64_t h = sqlite3_value_int64(v[3]), min = sqlite3_value_int64(v[4]);
+		double s = sqlite3_value_double(v[5]);
+
+		if (h < 0 || h > 24 || min < 0 || min > 59 || !(s >= 0 && s <= 60)) {
+			funcs_error(c, "22008", "time field value out of range: %lld:%02lld:%02g", (long long)h, (long long)min, s);
+			return;
+		}
+		us += h * HOUR + min * 60 * SECOND + llround(s * 1e6);
+	}
 	funcs_result_time(c, us, n > 3 ? T_TIMESTAMP : T_DATE);
 }
 
@@ -394,7 +429,7 @@ static void f_zone(ctx *c, int n, val **v)
 bool funcs_time_series(struct cat_rows *rows, int n, val **v)
 {
 	const char *from = text_of(v[0]), *to = n > 1 ? text_of(v[1]) : NULL;
-	int64_t us, end;
+	int64_t us, end, one = 0;
 	struct interval iv, zero = { 0 };
 	int i, sign;
 	struct buf b;
@@ -404,22 +439,23 @@ bool funcs_time_series(struct cat_rows *rows, int n, val **v)
 	    !time_parse(to, strlen(to), true, &end) || !interval_parse(text_of(v[2]), &iv))
 		return false;
 	zone = strlen(from) == 10 || strchr(from, '+');
-	sign = interval_add(0, &iv, 1) > 0 ? 1 : -1;
-	if (!memcmp(&iv, &zero, sizeof(iv)))
+	if (!memcmp(&iv, &zero, sizeof(iv)) || !interval_add(&one, &iv, 1))
 		return false;
+	sign = one > 0 ? 1 : -1;
 	/* Each from the last one, as a month is not always as long. */
 	for (i = 0; (sign > 0 ? us <= end : us >= end) && i < 1000000; i++) {
 		buf_init(&b, 100);
 		time_format(&b, us, zone ? T_TIMESTAMPTZ : T_TIMESTAMP);
 		cat_text(rows, buf_cstr(&b));
 		buf_free(&b);
-		us = interval_add(us, &iv, 1);
+		if (!interval_add(&us, &iv, 1))
+			break;
 	}
 	return true;
 }
 
 const struct func funcs_interval[] = {
-	{ "baton_interval", -1, PURE, f_interval }, { "baton_calc", 3, PURE, f_calc }, { "age", 1, WORLD, f_age },
+	{ "baton_interval", 1, PURE, f_interval }, { "baton_interval", 2, PURE, f_interval }, { "baton_calc", 3, PURE, f_calc }, { "age", 1, WORLD, f_age },
 	{ "age", 2, PURE, f_age }, { "justify_hours", 1, PURE, f_justify }, { "make_date", 3, PURE, f_make_date },
 	{ "make_timestamp", 6, PURE, f_make_date }, { "baton_zone", 2, PURE, f_zone },
 	{ 0 }

@@ -178,9 +178,9 @@ static void f_num_nonnulls(ctx *c, int n, val **v)
 const struct func funcs_num[] = {
 	{ "trunc", 2, PURE, f_trunc }, { "div", 2, PURE, f_div }, { "baton_mod", 2, PURE, f_mod }, { "mod", 2, PURE, f_mod },
 	{ "gcd", 2, PURE, f_gcd }, { "lcm", 2, PURE, f_lcm }, { "factorial", 1, PURE, f_factorial }, { "cbrt", 1, PURE, f_cbrt },
-	{ "cot", 1, PURE, f_cot }, { "baton_xor", 2, PURE, f_xor }, { "num_nulls", -1, PURE, f_num_nulls },
-	{ "num_nonnulls", -1, PURE, f_num_nonnulls },
+	{ "cot", 1, PURE, f_cot }, { "baton_xor", 2, PURE, f_xor }, { "num_nulls", FROM(1), PURE, f_num_nulls },
+	{ "num_nonnulls", FROM(1), PURE, f_num_nonnulls },
 	{ "pg_random", 0, WORLD, f_random }, { "round", 1, PURE, f_round }, { "round", 2, PURE, f_round },
-	{ "greatest", -1, PURE, f_greatest }, { "least", -1, PURE, f_least },
+	{ "greatest", FROM(1), PURE, f_greatest }, { "least", FROM(1), PURE, f_least },
 	{ 0 }
 };

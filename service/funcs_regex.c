@@ -8,11 +8,80 @@
 #include <string.h>
 
 #define GROUPS 10
+/* Parentheses in each other; nodes of a compiled one. */
+#define DEPTH 100
+#define NODES 100000
 
 static void re_free(void *p)
 {
 	regfree(p);
 	free(p);
+}
+
+/* The last character of the [...] that begins here: ] first, and classes, do not end it. */
+static const char *bracket_end(const char *p)
+{
+	char kind;
+
+	p += 1 + (p[1] == '^');
+	p += *p == ']';
+	for (; *p && *p != ']'; p++) {
+		if (*p != '[' || !p[1] || !strchr(".:=", p[1]))
+			continue;
+		kind = p[1];
+		for (p += 2; *p && (*p != kind || p[1] != ']'); p++)
+			;
+		p -= !*p;
+	}
+	return *p ? p : p - 1;
+}
+
+/*
+ * What regcomp() would need too much for. It calls itself for each parenthesis, and copies what is counted: of ((a{255}){255}){255} it
+ * makes 16 million nodes; a + is a copy, too.
+ */
+static bool too_complex(const char *p)
+{
+	size_t nodes[DEPTH] = { 0 }, last = 0, times;
+	unsigned depth = 0;
+	char *end;
+
+	for (; *p; p++) {
+		times = 1;
+		if (*p == '(') {
+			if (++depth == DEPTH)
+				return true;
+			nodes[depth] = 0;
+			continue;
+		}
+		if (*p == ')' && depth) {
+			last = nodes[depth--] + 1;
+			nodes[depth] += last;
+		} else if (*p == '+' || *p == '*') {
+			times = 2;
+		} else if (*p == '{' && isdigit((unsigned char)p[1])) {
+			times = strtoul(p + 1, &end, 10);
+			if (*end == ',')
+				times = isdigit((unsigned char)end[1]) ? strtoul(end + 1, &end, 10) : times + 1;
+			if (times > NODES)
+				return true;
+			p = end - 1;
+		} else {
+			if (*p == '[')
+				p = bracket_end(p);
+			else
+				p += *p == '\\' && p[1];
+			last = 1;
+			nodes[depth]++;
+		}
+		if (times > 1) {
+			nodes[depth] += last * (times - 1);
+			last *= times;
+		}
+		if (nodes[depth] > NODES)
+			return true;
+	}
+	return false;
 }
 
 /* That of argument i, which the statement keeps; NULL: the error is told. */
@@ -44,6 +113,11 @@ static regex_t *compile(ctx *c, int i, val *v, int flags)
 		} else {
 			buf_ch(&b, *pattern);
 		}
+	}
+	if (b.failed || too_complex(buf_cstr(&b))) {
+		funcs_error(c, "2201B", "invalid regular expression: regular expression is too complex");
+		buf_free(&b);
+		return NULL;
 	}
 	re = calloc(1, sizeof(*re));
 	if (!re || regcomp(re, buf_cstr(&b), REG_EXTENDED | flags)) {

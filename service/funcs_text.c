@@ -91,7 +91,7 @@ static void f_repeat(ctx *c, int n, val **v)
 		funcs_error(c, "54000", "requested length too large");
 		return;
 	}
-	while (times-- > 0)
+	while (len && times-- > 0)
 		buf_add(&b, s, len);
 	result_buf(c, &b);
 }
@@ -255,7 +255,7 @@ static void f_concat_ws(ctx *c, int n, val **v)
 	struct buf b;
 	int i;
 
-	if (!n || is_null(v[0]))
+	if (is_null(v[0]))
 		return;
 	buf_init(&b, 1 << 30);
 	for (i = 1; i < n; i++) {
@@ -493,7 +493,6 @@ static void f_decode(ctx *c, int n, val **v)
 	const char *s = text_of(v[0]), *how = text_of(v[1]);
 	size_t len = s ? strlen(s) : 0, i;
 	unsigned char *to;
-	unsigned x;
 	int got = -1;
 
 	if (!s || !how)
@@ -504,9 +503,7 @@ static void f_decode(ctx *c, int n, val **v)
 		return;
 	}
 	if (!strcmp(how, "hex")) {
-		for (i = 0; 2 * i + 1 < len && isxdigit((unsigned char)s[2 * i]) && sscanf(s + 2 * i, "%2x", &x) == 1; i++)
-			to[i] = (unsigned char)x;
-		got = 2 * i == len ? (int)i : -1;
+		got = hex_bytes(to, s, len) ? (int)(len / 2) : -1;
 	} else if (!strcmp(how, "base64")) {
 		got = len % 4 ? -1 : EVP_DecodeBlock(to, (const unsigned char *)s, (int)len);
 		for (i = len; got > 0 && i > 0 && s[i - 1] == '='; i--)
@@ -546,14 +543,15 @@ static void f_format(ctx *c, int n, val **v)
 {
 	const char *f = text_of(v[0]), *end;
 	struct coltype none = { 0, -1 };
+	size_t max = (size_t)sqlite3_limit(sqlite3_context_db_handle(c), SQLITE_LIMIT_LENGTH, -1);
 	struct buf b, one;
 	int at = 0, k, width;
 	bool left;
 
 	if (!f)
 		return;
-	buf_init(&b, 1 << 30);
-	for (; *f; f++) {
+	buf_init(&b, max);
+	for (; *f && !b.failed; f++) {
 		if (*f != '%' || f[1] == '%') {
 			buf_ch(&b, *f);
 			f += *f == '%';
@@ -595,6 +593,12 @@ static void f_format(ctx *c, int n, val **v)
 			one = q;
 		}
 		k = width - (int)chars(buf_cstr(&one));
+		if ((size_t)(k > 0 ? k : 0) > max) {
+			funcs_error(c, "54000", "requested length too large");
+			buf_free(&one);
+			buf_free(&b);
+			return;
+		}
 		if (!left && k > 0)
 			buf_fmt(&b, "%*s", k, "");
 		buf_add(&b, one.p, one.len);
@@ -610,14 +614,15 @@ const struct func funcs_text[] = {
 	{ "substr", 3, PURE, f_substr }, { "substring", 2, PURE, f_substr }, { "substring", 3, PURE, f_substr },
 	{ "overlay", 3, PURE, f_overlay }, { "overlay", 4, PURE, f_overlay }, { "quote_nullable", 1, PURE, f_quote_nullable },
 	{ "to_hex", 1, PURE, f_to_hex }, { "decode", 2, PURE, f_decode }, { "sha256", 1, PURE, f_sha256 },
-	{ "bit_length", 1, PURE, f_bit_length }, { "format", -1, PURE, f_format },
+	{ "bit_length", 1, PURE, f_bit_length }, { "format", FROM(1), PURE, f_format },
 	{ "glob", 2, PURE, f_ilike },
 	{ "length", 1, PURE, f_length }, { "char_length", 1, PURE, f_length }, { "character_length", 1, PURE, f_length },
 	{ "octet_length", 1, PURE, f_octet_length }, { "repeat", 2, PURE, f_repeat }, { "baton_left", 2, PURE, f_left },
-	{ "baton_right", 2, PURE, f_right }, { "lpad", -1, PURE, f_lpad }, { "rpad", -1, PURE, f_rpad },
+	{ "baton_right", 2, PURE, f_right }, { "lpad", 2, PURE, f_lpad }, { "lpad", 3, PURE, f_lpad },
+	{ "rpad", 2, PURE, f_rpad }, { "rpad", 3, PURE, f_rpad },
 	{ "initcap", 1, PURE, f_initcap }, { "reverse", 1, PURE, f_reverse }, { "strpos", 2, PURE, f_strpos },
-	{ "baton_position", 2, PURE, f_position }, { "split_part", 3, PURE, f_split_part }, { "concat", -1, PURE, f_concat },
-	{ "concat_ws", -1, PURE, f_concat_ws }, { "md5", 1, PURE, f_md5 }, { "chr", 1, PURE, f_chr },
+	{ "baton_position", 2, PURE, f_position }, { "split_part", 3, PURE, f_split_part }, { "concat", FROM(1), PURE, f_concat },
+	{ "concat_ws", FROM(1), PURE, f_concat_ws }, { "md5", 1, PURE, f_md5 }, { "chr", 1, PURE, f_chr },
 	{ "ascii", 1, PURE, f_ascii }, { "translate", 3, PURE, f_translate }, { "quote_ident", 1, PURE, f_quote_ident },
 	{ "quote_literal", 1, PURE, f_quote_literal }, { "encode", 2, PURE, f_encode },
 	{ "starts_with", 2, PURE, f_starts_with },

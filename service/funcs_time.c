@@ -119,7 +119,8 @@ static void f_date_trunc(ctx *c, int n, val **v)
 	} else if (quarter) {
 		struct interval back = { .months = tm.tm_mon % 3 };
 
-		us = interval_add(us - (tm.tm_mday - 1) * DAY_US, &back, -1);
+		us -= (tm.tm_mday - 1) * DAY_US;
+		interval_add(&us, &back, -1);
 		f = "month";
 	}
 	for (i = 0; units[i] && strcasecmp(f, units[i]); i++)
@@ -167,6 +168,8 @@ static void f_to_char(ctx *c, int n, val **v)
 			at += sprintf(fmt + at, "%s", pat[i].to);
 			f += strlen(pat[i].from);
 		} else if (*f != '"') {
+			if (*f == '%')
+				fmt[at++] = '%';
 			fmt[at++] = *f++;
 		} else {
 			f++;
@@ -178,8 +181,14 @@ static void f_to_char(ctx *c, int n, val **v)
 
 static void f_to_timestamp(ctx *c, int n, val **v)
 {
-	if (!is_null(v[0]))
-		funcs_result_time(c, (int64_t)((sqlite3_value_double(v[0]) - 946684800) * 1e6), T_TIMESTAMPTZ);
+	double us = (sqlite3_value_double(v[0]) - 946684800) * 1e6;
+
+	if (is_null(v[0]))
+		return;
+	if (fabs(us) < 9.2e18)
+		funcs_result_time(c, (int64_t)us, T_TIMESTAMPTZ);
+	else
+		funcs_error(c, "22008", "timestamp out of range: \"%g\"", sqlite3_value_double(v[0]));
 }
 
 const struct func funcs_time[] = {

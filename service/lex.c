@@ -48,6 +48,7 @@ static int hex_of(char c)
 static bool fail(struct scan *c, const char *why, const char *at)
 {
 	c->l->error = why;
+	c->l->code = "42601";
 	c->l->error_at = at - c->s;
 	return false;
 }
@@ -349,9 +350,28 @@ static bool next(struct scan *c)
 	return add(c, LEX_OP, from, n, from);
 }
 
+/* What is open, and in a row, behind this token. */
+struct load {
+	unsigned depth, ops;
+};
+
+static const char *too_much(struct load *l, const struct lex_tok *t)
+{
+	if (lex_is(t, "(") || lex_is(t, "[") || lex_is(t, "case"))
+		l->depth++;
+	else if (l->depth && (lex_is(t, ")") || lex_is(t, "]") || lex_is(t, "end")))
+		l->depth--;
+	if (t->kind == LEX_OP)
+		l->ops = strchr("()[],;", *t->s) ? 0 : l->ops + (*t->s == '.' ? 0 : lex_is(t, "::") ? 8 : 1);
+	return l->depth > LEX_DEPTH ? "statement too complex: too many parentheses, brackets and CASEs in each other" :
+	       l->ops > LEX_OPERATORS ? "statement too complex: too many operators in a row" : NULL;
+}
+
 bool lex(struct lex *l, const char *sql, size_t n)
 {
 	struct scan c = { .s = sql, .p = sql, .end = sql + n, .l = l };
+	struct load load = { 0 };
+	const char *why;
 	int i;
 
 	memset(l, 0, sizeof(*l));
@@ -369,6 +389,12 @@ bool lex(struct lex *l, const char *sql, size_t n)
 			break;
 		if (!next(&c))
 			return false;
+		why = l->n ? too_much(&load, &l->tok[l->n - 1]) : NULL;
+		if (why) {
+			fail(&c, why, sql + l->tok[l->n - 1].at);
+			l->code = "54001";
+			return false;
+		}
 	}
 	/* Some more ends, for whoever looks a few tokens ahead. */
 	for (i = 0; i < LEX_AHEAD; i++)

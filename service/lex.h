@@ -25,11 +25,16 @@ struct lex_tok {
 };
 
 #define LEX_AHEAD 8
+/* Parentheses, brackets and CASEs in each other: what reads them calls itself. SQLite takes about 100. */
+#define LEX_DEPTH 200
+/* Operators between two of ( ) [ ] , ; of which a cast counts as eight. SQLite takes 1000 in a row. */
+#define LEX_OPERATORS 4000
 
 struct lex {
 	struct lex_tok *tok;	/* the last ones are LEX_END */
 	unsigned n;		/* without it */
-	const char *error;	/* or NULL */
+	const char *error;	/* or NULL; and its SQLSTATE */
+	const char *code;
 	size_t error_at;
 	char *text;		/* what tokens point to */
 };

@@ -160,6 +160,11 @@ unsigned type_parse(const struct lex_tok *t, struct coltype *out, bool *serial)
 		if (tz && out->oid == T_TIMESTAMP)
 			out->oid = T_TIMESTAMPTZ;
 	}
+	/* PostgreSQL's limits, less scales that are negative or more than the precision. */
+	if ((out->oid == T_BPCHAR || out->oid == T_VARCHAR) && (a == 0 || a > 10485760))
+		return 0;
+	if (out->oid == T_NUMERIC && (a == 0 || a > 1000 || b < 0 || b > (a < 0 ? 0 : a)))
+		return 0;
 	switch (out->oid) {
 	case T_BPCHAR:
 		if (a < 0 && from->kind == LEX_ID && !lex_is(from, "bpchar"))
@@ -482,8 +487,7 @@ static void numeric_text(struct buf *b, struct coltype t, sqlite3_value *v)
 		return;
 	}
 	if (scale >= 0) {
-		snprintf(s, sizeof(s), "%.*f", scale, sqlite3_value_double(v));
-		buf_str(b, s);
+		buf_fmt(b, "%.*f", scale, sqlite3_value_double(v));
 		return;
 	}
 	/* The shortest, but never with an exponent. */
@@ -537,6 +541,20 @@ static void int_text(struct buf *b, int64_t v)
 	if (v < 0)
 		*--p = '-';
 	buf_add(b, p, s + sizeof(s) - p);
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+bool hex_bytes(uint8_t *to, const char *s, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < n && hex_digit(s[i]) >= 0 && hex_digit(s[i + 1]) >= 0; i += 2)
+		to[i / 2] = (uint8_t)(hex_digit(s[i]) << 4 | hex_digit(s[i + 1]));
+	return i == n;
 }
 
 void type_text(struct buf *b, struct coltype t, sqlite3_value *v)
@@ -686,18 +704,18 @@ static bool out_binary(struct buf *b, struct coltype t, sqlite3_value *v)
 		if (!p || !time_parse(p, sqlite3_value_bytes(v), true, &us))
 			return false;
 		if (t.oid == T_DATE)
-			proto_put32(b, (uint32_t)(us >= 0 ? us / DAY : -((DAY - 1 - us) / DAY)));
+			proto_put32(b, (uint32_t)time_day(us));
 		else
 			proto_put64(b, (uint64_t)us);
 		return true;
 	case T_UUID:
 		p = (const char *)sqlite3_value_text(v);
 		for (i = 0; p && i < 16; i++) {
-			unsigned x;
+			uint8_t x;
 
 			if (*p == '-')
 				p++;
-			if (sscanf(p, "%2x", &x) != 1)
+			if (!*p || !hex_bytes(&x, p, 2))
 				return false;
 			buf_ch(b, (char)x);
 			p += 2;
@@ -828,11 +846,6 @@ static bool bind_float(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int 
 	return true;
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 static bool bind_bytea(sqlite3_stmt *s, int i, const char *p, int n, struct type_error *e)
 {
 	uint8_t *to = sqlite3_malloc(n + 1), *t = to;
@@ -841,11 +854,8 @@ static bool bind_bytea(sqlite3_stmt *s, int i, const char *p, int n, struct type
 	if (!to)
 		return bad(e, "53200", "out of memory");
 	if (n >= 2 && p[0] == '\\' && p[1] == 'x') {
-		for (k = 2; k + 1 < n; k += 2) {
-			if (hex_digit(p[k]) < 0 || hex_digit(p[k + 1]) < 0)
-				break;
-			*t++ = hex_digit(p[k]) << 4 | hex_digit(p[k + 1]);
-		}
+		k = hex_bytes(to, p + 2, (size_t)n - 2) ? n : 0;
+		t += (n - 2) / 2;
 	} else {
 		for (k = 0; k < n; k++) {
 			if (p[k] != '\\') {
@@ -985,7 +995,10 @@ static bool bind_binary(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int
 			bind_time(s, i, oid, us);
 		break;
 	case T_DATE:
-		bind_time(s, i, oid, (int32_t)proto_u32(&r) * DAY);
+		k = (int32_t)proto_u32(&r);
+		if (k > INT64_MAX / DAY || k < INT64_MIN / DAY)
+			return bad(e, "22008", "date out of range");
+		bind_time(s, i, oid, k * DAY);
 		break;
 	case T_FLOAT4:
 		u.u4 = proto_u32(&r);

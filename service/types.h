@@ -73,5 +73,7 @@ int bool_parse(const char *p, size_t n);
 /* Shortest text that reads back as the same number. */
 void float_text(struct buf *b, double d, bool single);
 bool utf8_ok(const char *p, size_t n);
+/* n digits, two a byte. */
+bool hex_bytes(uint8_t *to, const char *s, size_t n);
 
 #endif

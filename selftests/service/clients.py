@@ -474,6 +474,24 @@ def garbage():
     s.close()
 
 
+def too_much_is_refused():
+    """What would take a reader that calls itself off its stack, or for hours: an error at once, and to nobody else a thing."""
+    s = Server()
+    c = Raw(s)
+    n = 20000
+    for sql in ("(" * n + "1" + ")" * n, "cast(" * n + "1" + " as int)" * n, "1" + "::int" * n, "- " * n + "1", "not " * n + "true",
+                "case when true then " * n + "1" + " end" * n, "array[" * n + "1" + "]" * n, "coalesce(1," * n + "1" + ")" * n,
+                "1 from " + "(select 1 from " * n + "x" + ") y" * n, "1+" * n + "1"):
+        same(code(c.query("select " + sql)), "54001")
+    for pattern in ("(" * n + "x" + ")" * n, "((a{255}){255}){255}", "(" * 40 + "a" + "+)" * 40, "([)]" * n, "(" * 20 + "a" + "{2,})" * 20):
+        same(code(c.query(f"select 'x' ~ '{pattern}'")), "2201B")
+    same(code(c.query("select string_agg('a', 'b' order by " + ",".join("1" * 70) + ")")), "54011")
+    same(code(c.query("select format('%2000000000s', 'x')")), "54000")
+    same(code(c.query("select " + "(" * 60 + "1" + ")" * 60 + "::int::text::int")), None)
+    same(s.p.poll(), None)
+    s.close()
+
+
 def slow_and_many():
     s = Server("authentication_timeout=1", "max_connections=40")
     slow = [Raw(s, None) for _ in range(10)]
@@ -626,7 +644,7 @@ def tells_prometheus():
 
 TESTS = [pgbench_as_it_is, psql_describes, as_postgresql_answers, locks_are_not_waited_for_in_vain,
          savepoints_lock_when_something_is_written, grants_are_honest, psycopg2_works, jdbc_works, quotas_are_sql, critical_is_rejected,
-         batch_gets_what_it_bought, deadlines, cancels, neighbours_do_not_convoy, queued_are_seen, off_is_off, garbage, slow_and_many,
+         batch_gets_what_it_bought, deadlines, cancels, neighbours_do_not_convoy, queued_are_seen, off_is_off, garbage, too_much_is_refused, slow_and_many,
          a_thousand_idle, passwords_and_tls, killed_any_time, the_disk_is_full, sigterm_drains, tells_prometheus]
 
 sys.exit(main(TESTS))

@@ -38,7 +38,11 @@ check seeds seeds
 # Each seed, then as many more.
 short_run() {
 	rm -rf "$out/short" && mkdir "$out/short"
-	expect_rc 0 fuzz -runs="${FUZZ_RUNS:-20000}" "$out/short" "$out/seeds"
+	(expect_rc 0 fuzz -runs="${FUZZ_RUNS:-20000}" "$out/short" "$out/seeds") || {
+		# The last thing said: a log's end is all that is seen of some.
+		grep -aE 'ERROR|SUMMARY|^ +#[0-9] |^Base64' "$tap_dir/run" | head -20
+		exit 1
+	}
 	expect_says "^Done ${FUZZ_RUNS:-20000} runs"
 }
 check short_run short_run

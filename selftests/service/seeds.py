@@ -52,6 +52,12 @@ BY_HAND = [
 FOUND = [
     # No name where a table's should be.
     b"Qcreate table 1 (x int)",
+    b"Qselect lpad('hpreservexy'), format(), baton_agg_by(), baton_calc(1, 2, null), baton_text(), array_length('}', 1)",
+    b"Qselect '1053:.:1025'::time",
+    b"Qselect repeat('', 9000000000000000000)",
+    b"Qselect 'x' ~ '((a{255}){255}){255}', 'x' ~ '((((((((((a+)+)+)+)+)+)+)+)+)+'",
+    b"Qselect " + b"cast(" * 300 + b"1" + b" as int)" * 300,
+    b"Qselect 1" + b"::int" * 390,
 ]
 
 
