@@ -17,8 +17,8 @@
 /* How many critical requests that came too late one pick rejects. */
 #define REJECT_BATCH	32
 /* A grant is no more than this part of a second's quota, where that is as long. */
-#define SLICES		256
-#define SLICE_MIN	100000
+#define SLICES		768
+#define SLICE_MIN	40000
 /* Deadlines and releases that one tick handles; the next is due at once. */
 #define TICK_BATCH	64
 

@@ -43,6 +43,17 @@ void btn_group_take_out(struct btn_core *c, uint64_t now, struct btn_group *g)
 	}
 }
 
+/*
+ * There is nothing left: what it did not use while it could is lost, and no reason to go
+ * before others from now on. (Else who lost something once is always first, and whoever
+ * is always last lacks what all of them wait for.)
+ */
+static void spent(struct btn_account *a, uint64_t now)
+{
+	if (a->tag < now)
+		a->tag = now;
+}
+
 void btn_group_place(struct btn_core *c, uint64_t now, struct btn_group *g)
 {
 	struct btn_account *acct = g->tenant->acct;
@@ -55,8 +66,10 @@ void btn_group_place(struct btn_core *c, uint64_t now, struct btn_group *g)
 
 		g->tier = &c->tier[in];
 		g->acct = &acct[in];
-		if (in == BTN_HIGH)
+		if (in == BTN_HIGH) {
+			spent(&acct[BTN_LOW], now);
 			set_timer(c, g, btn_account_when(&acct[BTN_LOW], now));
+		}
 	}
 	if (g->lane == BTN_LANE_CRITICAL) {
 		/* In flight when its quota was sold to somebody else: it ends on the other. */
@@ -74,6 +87,7 @@ void btn_group_place(struct btn_core *c, uint64_t now, struct btn_group *g)
 	if (btn_heap_has(&g->timer) && g->timer.key < when)
 		when = g->timer.key;
 	set_timer(c, g, when);
+	spent(g->acct, now);
 	g->held = true;
 	g->held_at = now;
 	g->tenant->held++;

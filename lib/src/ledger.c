@@ -5,7 +5,11 @@
 #include <string.h>
 
 #define TIME_SHIFT	10
+#define TIME_MASK	0xffffff
 #define AMOUNT_SHIFT	6
+
+/* Nobody knows how many runs there were at once. */
+#define RUNS_MANY	255
 
 static uint64_t in_ns(uint32_t amount)
 {
@@ -23,7 +27,7 @@ static uint64_t entry_time(const struct btn_account *a, const struct btn_log *e)
 {
 	uint64_t last = a->last >> TIME_SHIFT;
 
-	return (last - (uint32_t)((uint32_t)last - e->time)) << TIME_SHIFT;
+	return (last - ((last - e->time) & TIME_MASK)) << TIME_SHIFT;
 }
 
 static uint64_t round_up(uint64_t time)
@@ -40,7 +44,7 @@ void btn_account_init(struct btn_account *a, struct btn_log *log)
 
 void btn_account_set_scale(struct btn_account *a, uint64_t of)
 {
-	a->full = of / 256 < 1024 ? 1024 : of / 256;
+	a->full = of / 384 < 1024 ? 1024 : of / 384;
 }
 
 void btn_account_set_quota(struct btn_account *a, uint64_t quota)
@@ -83,24 +87,79 @@ static inline void advance(struct btn_account *a, uint64_t now)
 		expire(a, now);
 }
 
+/* What of the oldest entry was used a second ago: (3). All of it is for expire(). */
+static void trim(struct btn_account *a, uint64_t now)
+{
+	struct btn_log *e = entry(a, 0);
+	uint64_t most;
+
+	if (!a->n || e->runs == RUNS_MANY)
+		return;
+	most = (a->expires - now) * e->runs;
+	if (in_ns(e->amount) <= most)
+		return;
+	most = (most + (1 << AMOUNT_SHIFT) - 1) >> AMOUNT_SHIFT;
+	a->used -= in_ns(e->amount - (uint32_t)most);
+	e->amount = (uint32_t)most;
+}
+
+static uint64_t left_of(const struct btn_account *a)
+{
+	uint64_t taken = a->used + a->reserved;
+
+	return taken < a->quota ? a->quota - taken : 0;
+}
+
 uint64_t btn_account_left(struct btn_account *a, uint64_t now)
 {
-	uint64_t taken;
-
 	advance(a, now);
-	taken = a->used + a->reserved;
-	return taken < a->quota ? a->quota - taken : 0;
+	trim(a, now);
+	return left_of(a);
+}
+
+/* What of this entry was used in its last ns: it leaves from here on to its time, at once where nobody knows. */
+static uint64_t begins(const struct btn_log *e, uint64_t end)
+{
+	return e->runs == RUNS_MANY ? end : end - in_ns(e->amount) / e->runs;
+}
+
+/* A run that begins now never finds less than it uses, as others' CPU leaves the log meanwhile: (1). */
+static uint64_t ahead(const struct btn_account *a, uint64_t now, uint64_t left, uint64_t max)
+{
+	uint64_t begin, end = now;
+	unsigned n;
+
+	for (n = 0; n < a->n && left < max; n++) {
+		begin = end;
+		end = entry_time(a, entry(a, n)) + BTN_SECOND;
+		if (begin < begins(entry(a, n), end))
+			begin = begins(entry(a, n), end);
+		if (begin > now + left)
+			break;
+		left += in_ns(entry(a, n)->amount);
+	}
+	return left;
 }
 
 uint64_t btn_account_reserve(struct btn_account *a, uint64_t now, uint64_t max)
 {
-	uint64_t left = btn_account_left(a, now);
+	uint64_t left;
 
-	if (left < a->min)
+	advance(a, now);
+	left = left_of(a);
+	if (left < max) {
+		trim(a, now);
+		left = left_of(a);
+	}
+	if (left < a->min || !max)
 		return 0;
+	if (left < max)
+		left = ahead(a, now, left, max);
 	if (left > max)
 		left = max;
 	a->reserved += left;
+	if (++a->running == 1 || a->running > a->abreast)
+		a->abreast = a->running;
 	return left;
 }
 
@@ -109,10 +168,12 @@ uint64_t btn_account_earn(const struct btn_account *a, uint64_t cpu)
 	return (uint64_t)(((unsigned __int128)cpu * a->pace) >> 20);
 }
 
-static void add(struct btn_account *a, struct btn_log *e, uint64_t cpu)
+static void add(struct btn_account *a, struct btn_log *e, uint64_t cpu, uint8_t runs)
 {
 	uint32_t amount;
 
+	if (e->runs < runs)
+		e->runs = runs;
 	a->used += cpu;
 	cpu += a->rest;
 	amount = cpu >> AMOUNT_SHIFT;
@@ -121,7 +182,7 @@ static void add(struct btn_account *a, struct btn_log *e, uint64_t cpu)
 }
 
 /* CPU that was used from time to now, which the log does not reach. */
-static void append(struct btn_account *a, uint64_t time, uint64_t now)
+static void append(struct btn_account *a, uint64_t time, uint64_t now, uint8_t runs)
 {
 	struct btn_log *e;
 	uint64_t part;
@@ -133,13 +194,14 @@ static void append(struct btn_account *a, uint64_t time, uint64_t now)
 			a->opened = time;
 			e = entry(a, a->n++);
 			e->amount = 0;
+			e->runs = 1;
 		}
 		if (a->n < BTN_LOG && part > a->full - in_ns(e->amount))
 			part = a->full - in_ns(e->amount);
 		time += part;
-		add(a, e, part);
+		add(a, e, part, runs);
 		a->last = round_up(time);
-		e->time = a->last >> TIME_SHIFT;
+		e->time = (a->last >> TIME_SHIFT) & TIME_MASK;
 		/* The oldest, too, if it is the newest. */
 		if (a->n == 1)
 			a->expires = a->last + BTN_SECOND;
@@ -150,10 +212,17 @@ void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
 			uint64_t cpu, uint64_t vstart)
 {
 	uint64_t begin = now > cpu ? now - cpu : 0, low, high;
+	uint8_t runs = RUNS_MANY;
 	unsigned n;
 
 	advance(a, now);
 	a->reserved -= grant;
+	/* Whatever was not granted may have been used beside anything. */
+	if (grant) {
+		a->running--;
+		if (a->abreast < RUNS_MANY)
+			runs = a->abreast;
+	}
 	a->total += cpu;
 	if (a->tag < vstart)
 		a->tag = vstart;
@@ -168,13 +237,13 @@ void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
 		if (low < begin)
 			low = begin;
 		if (low < high)
-			add(a, entry(a, n - 1), high - low);
+			add(a, entry(a, n - 1), high - low, runs);
 		else
 			low = high;
 	}
 	if (a->n && a->last > begin)
 		begin = a->last;
-	append(a, begin, now);
+	append(a, begin, now, runs);
 }
 
 void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uint64_t cpu)
@@ -201,7 +270,8 @@ void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uin
 
 uint64_t btn_account_when(struct btn_account *a, uint64_t now)
 {
-	uint64_t used;
+	uint64_t used, keep, begin = now, end;
+	const struct btn_log *e;
 	unsigned n;
 
 	if (btn_account_left(a, now) >= a->min)
@@ -210,10 +280,20 @@ uint64_t btn_account_when(struct btn_account *a, uint64_t now)
 		return BTN_NEVER;
 	/* What is reserved will be used: it is not to be had for a second. */
 	used = a->used + a->reserved;
-	for (n = 0; n < a->n; n++) {
-		used -= in_ns(entry(a, n)->amount);
-		if (used + a->min <= a->quota)
-			return entry_time(a, entry(a, n)) + BTN_SECOND;
+	for (n = 0; n < a->n; n++, begin = end) {
+		e = entry(a, n);
+		used -= in_ns(e->amount);
+		end = entry_time(a, e) + BTN_SECOND;
+		if (used + a->min > a->quota)
+			continue;
+		if (e->runs == RUNS_MANY)
+			return end;
+		/* So much of it may still be there. Whole units, as trim() leaves no parts of them. */
+		keep = (a->quota - a->min - used) >> AMOUNT_SHIFT << AMOUNT_SHIFT;
+		if (keep > in_ns(e->amount))
+			keep = in_ns(e->amount);
+		end -= keep / e->runs;
+		return end > begin ? end : begin;
 	}
 	return now + BTN_SECOND;
 }

@@ -48,6 +48,59 @@ TEST(slides)
 	CHECK_EQ(btn_account_left(&a, 2001 * MS), 100 * MS);
 }
 
+/* The parts of an entry leave a second after they were used, and not all with the last of them. */
+TEST(bit_by_bit)
+{
+	uint64_t full, left;
+
+	fresh(384 * MS);
+	full = a.full;
+	CHECK_EQ(btn_account_reserve(&a, MS, full), full);
+	btn_account_settle(&a, MS + full, full, full, 0);
+	CHECK_EQ(a.n, 1);
+	CHECK_EQ(btn_account_left(&a, 1001 * MS), 384 * MS - full);
+	left = btn_account_left(&a, 1001 * MS + full / 4) - (384 * MS - full);
+	CHECK(left >= full / 4 - 1100 && left <= full / 4);
+	/* Two at once: all of it may be of the second half of the time. */
+	fresh(384 * MS);
+	CHECK_EQ(btn_account_reserve(&a, MS, full / 2), full / 2);
+	CHECK_EQ(btn_account_reserve(&a, MS, full / 2), full / 2);
+	btn_account_settle(&a, MS + full, full / 2, full / 2, 0);
+	btn_account_settle(&a, MS + full, full / 2, full / 2, 0);
+	CHECK_EQ(btn_account_left(&a, 1001 * MS + full / 2), 384 * MS - full);
+	left = btn_account_left(&a, 1001 * MS + full * 3 / 4) - (384 * MS - full);
+	CHECK(left >= full / 2 - 2200 && left <= full / 2);
+	/* Nobody asked before: at once. */
+	fresh(384 * MS);
+	btn_account_settle(&a, MS + full, 0, full, 0);
+	CHECK_EQ(btn_account_left(&a, 1001 * MS + full - 100), 384 * MS - full);
+	CHECK_EQ(btn_account_left(&a, 1001 * MS + full + 1100), 384 * MS);
+}
+
+/* A grant is also of what leaves while it is used, and not of what leaves too late for that. */
+TEST(grants_ahead)
+{
+	unsigned i;
+
+	fresh(100 * MS);
+	CHECK_EQ(btn_account_reserve(&a, 0, 100 * MS), 100 * MS);
+	btn_account_settle(&a, 100 * MS, 100 * MS, 100 * MS, 0);
+	CHECK(btn_account_left(&a, 1010 * MS) <= 10 * MS);
+	CHECK_EQ(btn_account_reserve(&a, 1010 * MS, 50 * MS), 50 * MS);
+	/* And nobody else may have it. */
+	CHECK_EQ(btn_account_left(&a, 1050 * MS), 0);
+	btn_account_settle(&a, 1060 * MS, 50 * MS, 50 * MS, 0);
+	CHECK(btn_account_left(&a, 1060 * MS) <= 10 * MS);
+	CHECK(btn_account_left(&a, 1060 * MS) >= 9 * MS);
+	/* Used in pieces of 1 ms with 9 ms in between: there is nothing ahead. */
+	fresh(100 * MS);
+	for (i = 0; i < 100; i++) {
+		CHECK_EQ(btn_account_reserve(&a, i * 10 * MS, MS), MS);
+		btn_account_settle(&a, i * 10 * MS + MS, MS, MS, 0);
+	}
+	CHECK(btn_account_reserve(&a, 1000 * MS + MS / 2, 50 * MS) <= MS);
+}
+
 /* Two slots used CPU at the same time: both is a second ago at the same time. */
 TEST(parallel_runs)
 {

@@ -901,6 +901,59 @@ static void saturated(void)
 	finish_all();
 }
 
+/* What a tenant's tasks used until S.now, also those that run. */
+static uint64_t used_until_now(const struct sten *n)
+{
+	uint64_t cpu = n->cpu;
+	unsigned i;
+
+	for (i = 0; i < S.c.span; i++)
+		if (S.slot[i].task && ten_of(S.slot[i].task) == n)
+			cpu += S.now - S.c.run[i].start;
+	return cpu;
+}
+
+/* Q2, in every sliding second: what the ledger itself makes of a second, where nobody else has the CPUs. */
+static void sliding(void)
+{
+	static const unsigned percent[5] = { 1, 5, 10, 20, 30 };
+	static uint64_t used[5][9000];
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	unsigned slots = between(1, 4), i, x, points = 0, second = 1000;
+	double worst = 0, lack;
+	uint64_t next;
+
+	tiers[1].rank = 1;
+	begin(slots, tiers, 2, slots * BTN_SECOND * 7 / 10, 5, 9 * BTN_SECOND);
+	for (i = 0; i < 5; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->low = S.c.capacity / 100 * percent[i];
+		n->class_mask = 1 << BTN_TOLERANT;
+		n->burst = n->max_alive = 2 * slots;
+		n->work = 100 * BTN_SECOND;
+		n->gap = 1 * US;
+	}
+	open_tenants();
+	for (next = S.now + MS; S.events.top && points < 9000; next += MS) {
+		while (S.events.top && S.events.top->key < next)
+			step();
+		S.now = next;
+		for (i = 0; i < 5; i++)
+			used[i][points] = used_until_now(&S.ten[i]);
+		points++;
+	}
+	for (x = second; x + second < points; x++)
+		for (i = 0; i < 5; i++) {
+			lack = 100 - 100 * (double)(used[i][x + second] - used[i][x]) / (double)S.ten[i].low;
+			if (lack > worst)
+				worst = lack;
+		}
+	MUST(worst <= 1.25, "Q2: a tenant got %.3f%% less than its quota in a sliding second", worst);
+	drain();
+	finish_all();
+}
+
 /* Q7: three times as much is sold as there is. */
 static void oversold(void)
 {
@@ -1220,7 +1273,7 @@ static const struct scenario {
 } scenarios[] = {
 	{ "mixed", mixed, 1 }, { "saturated", saturated, 25 }, { "oversold", oversold, 10 },
 	{ "hostile", hostile, 4 }, { "burst", burst, 4 }, { "tiers", tiers, 20 }, { "many", many, 300 },
-	{ "reloaded", reloaded, 25 },
+	{ "reloaded", reloaded, 25 }, { "sliding", sliding, 20 },
 };
 
 #ifndef SIM_SEEDS
@@ -1252,6 +1305,7 @@ TEST(burst) { run_seeds(4); }
 TEST(tiers) { run_seeds(5); }
 TEST(many) { run_seeds(6); }
 TEST(reloaded) { run_seeds(7); }
+TEST(sliding) { run_seeds(8); }
 
 int main(int argc, char **argv)
 {
