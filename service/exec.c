@@ -89,6 +89,7 @@ static bool prepare(struct session *s, struct stmt *st, bool keep, sqlite3_stmt 
 struct stmt *exec_make(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids)
 {
 	struct stmt *st = calloc(1, sizeof(*st));
+	struct sql_known known = { 0 };
 	const char *instead;
 	struct sql_error e;
 	struct lex l = { 0 };
@@ -125,10 +126,12 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 	schema_booleans(s->db, l.tok);
 	st->sql.column = schema_column;
 	st->sql.column_arg = s->db;
+	st->sql.known = &known;
 	if (!sql_rewrite(&st->sql, l.tok, sql_end(l.tok), &e)) {
 		err_at(s, &e, st->source);
 		goto fail;
 	}
+	st->sql.known = NULL;
 	lex_free(&l);
 	if (!prepare(s, st, true, &st->st))
 		goto fail;

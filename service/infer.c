@@ -13,6 +13,10 @@
 
 typedef const struct lex_tok *tokp;
 
+/* Deeper than this nothing is looked for in the statement's other parts, and at DEEPEST nothing at all. */
+#define DERIVED 15
+#define DEEPEST 20
+
 static struct coltype of(uint32_t oid)
 {
 	return (struct coltype){ oid, -1 };
@@ -180,14 +184,104 @@ static struct coltype function(const struct sql *s, tokp t, tokp close, int dept
 	return of(0);
 }
 
+/* The ( of this ). */
+static tokp opening(const struct sql *s, tokp t)
+{
+	int depth = 0;
+
+	for (; t > s->tok; t--) {
+		depth += lex_is(t, ")") - lex_is(t, "(");
+		if (!depth)
+			break;
+	}
+	return t;
+}
+
+/* Item nr of a list. */
+static tokp item(tokp t, tokp end, unsigned nr, tokp *to)
+{
+	for (*to = sql_comma(t, end); nr-- && t < end; *to = sql_comma(t, end))
+		t = *to + (*to < end);
+	return t;
+}
+
+/* What a (SELECT ...) or (VALUES ...) at t has as column nr. */
+static struct coltype column_nr(const struct sql *s, tokp t, unsigned nr)
+{
+	tokp end = lex_close(t), to;
+
+	t++;
+	if (lex_is(t, "values") && lex_is(t + 1, "(")) {
+		end = lex_close(t + 1);
+		t += 2;
+	} else if (lex_is(t, "select")) {
+		t = select_list(t, end, &end);
+	} else {
+		return of(0);
+	}
+	t = item(t, end, nr, &to);
+	if (to - t > 2 && lex_is(to - 2, "as"))
+		to -= 2;
+	return expr(s, t, to, DERIVED);
+}
+
+/* A name that no table has: of a select list's item AS it, or of a list of names: (SELECT ...) x (a, b), WITH x (a, b) AS (SELECT ...). */
+static struct coltype derived(const struct sql *s, const char *name)
+{
+	struct coltype ty = of(0);
+	tokp p, q, end, to;
+	unsigned nr;
+
+	for (p = s->tok; p->kind != LEX_END && !ty.oid; p++) {
+		if (lex_is(p, "(") && lex_is(p + 1, "select")) {
+			for (q = select_list(p + 1, lex_close(p), &end); q < end && !ty.oid; q = to + 1) {
+				to = sql_comma(q, end);
+				if (to - q > 2 && lex_is(to - 2, "as") && lex_name(to - 1) && !strcmp(to[-1].s, name))
+					ty = expr(s, q, to - 2, DERIVED);
+			}
+			continue;
+		}
+		if (!lex_name(p) || !lex_is(p + 1, "("))
+			continue;
+		end = lex_close(p + 1);
+		for (q = p + 2, nr = 0; q < end && !(lex_name(q) && q[1].kind == LEX_OP && !strcmp(q->s, name)); q = to + 1, nr++)
+			to = sql_comma(q, end);
+		if (q >= end)
+			continue;
+		if (lex_is(end + 1, "as") && lex_is(end + 2, "("))
+			ty = column_nr(s, end + 2, nr);
+		else if (p > s->tok && lex_is(p - 1 - (p - 1 > s->tok && lex_is(p - 1, "as")), ")"))
+			ty = column_nr(s, opening(s, p - 1 - lex_is(p - 1, "as")), nr);
+	}
+	return ty;
+}
+
 /* A column, whose type SQLite tells if nothing is done with it; or a function. */
 static struct coltype name(const struct sql *s, tokp t, tokp end, int depth, bool ask)
 {
+	struct sql_known *m = s->known;
+	struct coltype ty;
+	unsigned i;
+
 	while (t + 2 < end && lex_is(t + 1, "."))
 		t += 2;
 	if (t + 1 < end && lex_is(t + 1, "("))
 		return function(s, t, lex_close(t + 1), depth);
-	return ask && s->column && t + 1 == end && lex_name(t) ? s->column(s->column_arg, s->tok, t->s) : of(0);
+	if (!ask || !s->column || t + 1 != end || !lex_name(t))
+		return of(0);
+	/* Looking it up reads the statement: once for a name. */
+	for (i = 0; m && i < SQL_KNOWN && m->name[i]; i++)
+		if (!strcmp(m->name[i], t->s))
+			return m->type[i];
+	ty = s->column(s->column_arg, s->tok, t->s);
+	if (!ty.oid && depth < DERIVED)
+		ty = derived(s, t->s);
+	if (m && depth < DERIVED) {
+		m->name[m->next] = t->s;
+		m->type[m->next] = ty;
+		m->next = (m->next + 1) % SQL_KNOWN;
+	}
+	return ty;
 }
 
 /* One operand: what stands at t and nothing else before end. */
@@ -304,7 +398,7 @@ static struct coltype expr(const struct sql *s, tokp t, tokp end, int depth)
 	bool serial;
 	unsigned n;
 
-	if (depth > 20 || t >= end)
+	if (depth > DEEPEST || t >= end)
 		return of(0);
 	for (p = t; p < end; p = step(p, end))
 		if (is_any(p, logic) && !(p == t && lex_is(p, "~")))

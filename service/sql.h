@@ -38,6 +38,14 @@ struct sql_map {
 };
 
 /* One statement, rewritten. */
+/* Columns' types that were asked for. */
+#define SQL_KNOWN 64
+struct sql_known {
+	const char *name[SQL_KNOWN];
+	struct coltype type[SQL_KNOWN];
+	unsigned next;
+};
+
 struct sql {
 	enum sql_kind kind;
 	const char *tag;	/* of CommandComplete; a count is put behind some */
@@ -52,6 +60,7 @@ struct sql {
 	/* Or NULL: the type of a column of one of the tables that the statement names; oid 0: there is no such. */
 	struct coltype (*column)(void *arg, const struct lex_tok *tok, const char *name);
 	void *column_arg;
+	struct sql_known *known;	/* the caller's, begun as zeros, or NULL; while it is rewritten */
 };
 
 /* What kind of statement begins at t. */
