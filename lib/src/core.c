@@ -21,6 +21,8 @@
 #define SLICE_MIN	40000
 /* Deadlines and releases that one tick handles; the next is due at once. */
 #define TICK_BATCH	64
+/* Among how many idle slots the one that is preferred is looked for. */
+#define PREFER_MAX	16
 
 static void finish(struct btn_core *c, struct btn_request *r, int result)
 {
@@ -502,6 +504,18 @@ bool btn_core_waits(struct btn_core *c, uint64_t now)
 int btn_core_idle(struct btn_core *c)
 {
 	return c->n_idle ? (int)c->idle[c->n_idle - 1] : -1;
+}
+
+void btn_core_prefer(struct btn_core *c, unsigned slot)
+{
+	unsigned i, last = c->n_idle - 1;
+
+	for (i = c->n_idle; i && i + PREFER_MAX > c->n_idle; i--)
+		if (c->idle[i - 1] == slot) {
+			c->idle[i - 1] = c->idle[last];
+			c->idle[last] = slot;
+			return;
+		}
 }
 
 int btn_core_poke(struct btn_core *c)

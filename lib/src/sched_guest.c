@@ -12,16 +12,38 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static __thread struct btn_worker *mine;
+static __thread struct btn_worker *mine __attribute__((tls_model("initial-exec")));
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_exit;
 static int at_exit_err;
 
 static void thread_ends(void *arg)
 {
+	struct btn_worker *w = arg;
+
 	baton_request_leave();
-	btn_worker_part(arg);
-	btn_worker_free(arg);
+	btn_worker_part(w);
+	/* Whoever comes after this, another thread-local's end, keeps none any more. */
+	mine = NULL;
+	free(w->kept);
+	btn_worker_free(w);
+}
+
+struct baton_request *btn_guest_take_kept(void)
+{
+	struct baton_request *r = mine ? mine->kept : NULL;
+
+	if (r)
+		mine->kept = NULL;
+	return r;
+}
+
+bool btn_guest_keep(struct baton_request *r)
+{
+	if (!mine || mine->kept)
+		return false;
+	mine->kept = r;
+	return true;
 }
 
 static void prepare(void)
@@ -88,6 +110,8 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 		w->meter.charged = 0;
 	}
 	btn_sched_lock(s);
+	/* What is written for each slot is in this CPU's cache, if it had that one before. */
+	btn_core_prefer(&s->core, w->home);
 	err = btn_request_submit(r, opts->arrival);
 	if (err) {
 		btn_sched_release(s);

@@ -80,6 +80,8 @@ struct btn_worker {
 	bool guest;			/* a thread of somebody else's: baton_request_enter() */
 	int refused;			/* why that did not get a slot */
 	uint64_t charged_to;		/* of a guest: the tenant's serial that the meter is for */
+	int home;			/* of a guest: the slot that it had last; the lock */
+	struct baton_request *kept;	/* of a guest: for its next request; the owner */
 
 	/* Who blocks in the kernel (sched_detect.c). The owner. */
 	struct btn_cell *cell;		/* NULL: not seen; written with the lock */
@@ -341,6 +343,9 @@ int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 /* The lock is held. As baton_submit(); r is the caller's on an error. */
 int btn_request_submit(struct baton_request *r, uint64_t arrival);
 void btn_request_free(struct baton_request *r);	/* without the lock */
+/* Without the lock. A guest keeps one request's memory for its next one; NULL, false: it does not. */
+struct baton_request *btn_guest_take_kept(void);
+bool btn_guest_keep(struct baton_request *r);
 void btn_request_done(struct baton_request *r, struct btn_wakes *wakes);
 /* Two steps: without memory of a name nothing happens. Not shown to others yet: page.h. */
 int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,

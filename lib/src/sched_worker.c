@@ -421,7 +421,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	cpu = btn_worker_account(w, now, SETTLE_END_NS);
 	slot = w->slot;
 	w->slot = -1;
-	w->leaving = slot;
+	w->leaving = w->home = slot;
 	btn_worker_unurge(w);
 	w->task = NULL;
 	t->ended = true;

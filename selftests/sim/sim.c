@@ -544,6 +544,8 @@ static void settle_down(void)
 	for (;;) {
 		while ((r = btn_core_done(&S.c)))
 			request_done(r);
+		if (rnd() % 4 == 0)
+			btn_core_prefer(&S.c, rnd() % S.c.room);
 		slot = btn_core_idle(&S.c);
 		if (slot < 0 || !btn_core_pick(&S.c, S.now, slot))
 			break;
@@ -1231,6 +1233,40 @@ static void many(void)
 }
 
 /* A slot is poked, its task stops, the next one is poked: one place is enough. */
+/* An idle slot is had again if it is preferred; one that has a task, or is none, changes nothing. */
+TEST(prefers_a_slot)
+{
+	struct btn_tier_setup two[2] = { Q(quota), Q(quota) };
+	struct btn_tenant *t;
+	struct btn_request r = { .class = BTN_BATCH, .deadline = BTN_NEVER };
+	struct btn_task task = { .guest = true };
+	struct btn_core c;
+	unsigned i;
+
+	CHECK_EQ(btn_core_init(&c, 4, 4, two, 2, 0), 0);
+	btn_page_start(&c.page, 4, 1);
+	CHECK_EQ(btn_core_tenant(&c, &t, 0, BTN_SECOND, 1), 0);
+	for (i = 0; i < 4; i++) {
+		btn_core_prefer(&c, i);
+		CHECK_EQ(btn_core_idle(&c), i);
+	}
+	btn_core_prefer(&c, 2);
+	r.tenant = t;
+	CHECK_EQ(btn_core_submit(&c, 1, &r, &task), 0);
+	CHECK(btn_core_pick(&c, 1, btn_core_idle(&c)) == &task);
+	btn_core_prefer(&c, 1);
+	btn_core_prefer(&c, 2);
+	btn_core_prefer(&c, 4);
+	CHECK_EQ(btn_core_idle(&c), 1);
+	CHECK_EQ(c.n_idle, 3);
+	for (i = 0; i < 3; i++)
+		CHECK(c.idle[i] != 2 && c.idle[i] != c.idle[(i + 1) % 3]);
+	btn_core_stop(&c, 2, 2, 1, BTN_STOP_END);
+	CHECK(btn_core_done(&c) == &r);
+	btn_core_tenant_free(&c, t);
+	btn_core_fini(&c);
+}
+
 TEST(pokes_fit)
 {
 	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
