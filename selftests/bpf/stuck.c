@@ -113,7 +113,8 @@ void stuck_show(const struct baton_sched *s)
 		fprintf(stderr, "# detecting %d, want %u, bell %lu of %lu, taken %lu\n", s->detecting,
 			btn_detect_head(s->detect)->want, (unsigned long)*s->detect->consumer,
 			(unsigned long)*s->detect->producer, (unsigned long)s->taken);
-	for (i = 0; i < c->slots; i++) {
+	/* Also those that are no more, by a reload, and still have a task. */
+	for (i = 0; i < c->span; i++) {
 		fprintf(stderr, "# slot %u: task %p worker %d poked %lu cpu %lu\n", i, (void *)c->run[i].task,
 			s->on[i] ? s->on[i]->tid : 0, (unsigned long)s->poked_at[i], (unsigned long)s->cpu_at[i]);
 		if (s->on[i])
