@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Changes whenever something below does. */
-#define BATON_DETECT_VERSION	3
+#define BATON_DETECT_VERSION	4
 
 /* Schedulers that can be served at once; and the workers of one. */
 #define BATON_SESSIONS		64
@@ -49,19 +49,25 @@ struct baton_cell {
 	__u32 slotless;
 	/* The programs, and 0 by the worker: whoever blocked before it ran was not rung for. */
 	__u32 owes;
-	__u32 unused[3];
+	/* The hook's programs, and 0 by the worker: it was woken to look at the cells. */
+	__u32 called;
+	/* The worker: the address of the futex on which it waits for a slot. */
+	__u64 parker;
 };
 
 struct baton_head {
 	/* The scheduler: a task waits for a slot. */
 	__u32 want;
-	__u32 unused[15];
+	/* The scheduler; 0 also by the hook's programs: whom to wake, by its cell, so that it looks. */
+	__u32 standby;
+	__u32 unused[14];
 };
 
 struct baton_counts {
 	/* The programs, atomically. */
 	__u64 rung;
-	__u64 unused[7];
+	__u64 called;		/* of those, by waking whom `standby` named */
+	__u64 unused[6];
 };
 
 /* By whom a session may be joined. Written by whoever loaded the programs. */

@@ -17,6 +17,28 @@
  *			in woke(), because it may sleep again on its way there, and
  *			would be given a slot for that
  *
+ * And whom it tells. There is no run queue's lock here, so a thread can be woken at once,
+ * without the bell's interrupt and without the notifier in between: a worker that waits
+ * for a slot in a call of the library and that the scheduler has named for it
+ * (`standby`, its cell), most likely the one that is to have the slot. It looks at the
+ * cells as the notifier would, gives itself the slot, and goes on. [CALL-1]
+ *
+ *	worker, in blocked()		the one that is named
+ *	cell = BLOCKED
+ *	want?
+ *	standby: it -> 0, or the bell
+ *	its called = 1
+ *	wake its futex: nobody?
+ *	the bell			woken: no permit, but called?
+ *					called = 0; with the lock, look at the cells
+ *
+ * Exchanged for 0, so that one call is one wake and whoever else blocks meanwhile rings.
+ * If nobody sleeps there it was on its way there, or had its permit already: the
+ * bell. What must not be is one that is named and does not come, for it was given a
+ * slot just then and has other things to do. So whoever gives it its slot takes its
+ * name away first, and finds by the same exchange that the call was first: then
+ * it is the one who has to look (lib/src/sched_detect.c, selftests/model/call.pml).
+ *
  * It parks on its cell's state, in the service's memory, so the service lets it
  * go with a store and a futex wake, whatever becomes of these programs; and if
  * they are detached then the kernel does.
@@ -38,6 +60,33 @@ extern int bpf_sched_block_join(__u64 cookie, __u64 word) __ksym;
 extern int bpf_sched_block_leave(void) __ksym;
 extern __u64 bpf_sched_block_runtime(void) __ksym;
 extern int bpf_sched_block_park(__u32 val) __ksym;
+extern int bpf_sched_block_wake(__u64 uaddr, __u32 nr) __ksym;
+
+/*
+ * The scheduler has to look. It is told by waking whom it named for that, or if
+ * there is nobody, or did not sleep yet, by the bell [CALL-1].
+ */
+static __always_inline void tell(__u64 worker, void *cells, struct baton_cell *cell)
+{
+	struct baton_head *head = cell_of(cells, BATON_CELL_HEAD);
+	struct baton_counts *counts = cell_of(cells, BATON_CELL_COUNTS);
+	__u32 who = head ? *(volatile __u32 *)&head->standby : 0;
+	struct baton_cell *other;
+
+	if (who && counts && __sync_val_compare_and_swap(&head->standby, who, 0) == who) {
+		other = cell_of(cells, who);
+		if (other) {
+			*(volatile __u32 *)&other->called = 1;
+			if (bpf_sched_block_wake(other->parker, 1) > 0) {
+				cell->rung++;
+				__sync_fetch_and_add(&counts->rung, 1);
+				__sync_fetch_and_add(&counts->called, 1);
+				return;
+			}
+		}
+	}
+	ring(worker, cells, cell);
+}
 
 SEC("struct_ops/blocked")
 int BPF_PROG(baton_blocked, struct task_struct *task, __u64 worker)
@@ -56,7 +105,7 @@ int BPF_PROG(baton_blocked, struct task_struct *task, __u64 worker)
 	/* TAKEN: it woke, and sleeps again before it could park. */
 	if (armed != BATON_CELL_NOT && *(volatile __u32 *)&cell->state == BATON_CELL_RUNS &&
 	    falls_asleep(cells, cell, armed, bpf_sched_block_runtime()))
-		ring(worker, cells, cell);
+		tell(worker, cells, cell);
 	return 0;
 }
 
@@ -88,7 +137,7 @@ int BPF_PROG(baton_returns, struct task_struct *task, __u64 worker)
 	/* [DETECT-1] the session ended, or it has a slot again. */
 	if (!cell || __sync_val_compare_and_swap(&cell->state, BATON_CELL_TAKEN, BATON_CELL_PARKED) != BATON_CELL_TAKEN)
 		return 0;
-	ring(worker, cells, cell);
+	tell(worker, cells, cell);
 	return 1;
 }
 

@@ -501,6 +501,16 @@ bool btn_core_waits(struct btn_core *c, uint64_t now)
 	return c->urgent.top || choose(c, now);
 }
 
+struct btn_task *btn_core_first(struct btn_core *c, uint64_t now)
+{
+	struct btn_tier *tier;
+
+	if (c->urgent.top)
+		return btn_container(c->urgent.top, struct btn_task, node);
+	tier = choose(c, now);
+	return tier ? btn_group_first(btn_container(tier->groups.top, struct btn_group, node)) : NULL;
+}
+
 int btn_core_idle(struct btn_core *c)
 {
 	return c->n_idle ? (int)c->idle[c->n_idle - 1] : -1;

@@ -199,6 +199,7 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now);
 
 unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t);	/* of its tier */
 bool btn_core_waits(struct btn_core *c, uint64_t now);	/* a task that could run */
+struct btn_task *btn_core_first(struct btn_core *c, uint64_t now);	/* likely the next; NULL: none waits */
 int btn_core_idle(struct btn_core *c);			/* a slot, or -1 */
 /* If it is idle, it may be the next one that btn_core_idle() names. */
 void btn_core_prefer(struct btn_core *c, unsigned slot);

@@ -181,6 +181,7 @@ int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
 	d->token = a.token;
 	d->session = a.session;
 	d->n_cells = a.cells;
+	d->calls = a.calls;
 	d->used = BTN_CELL_FIRST;
 	memcpy(d->how, a.how, sizeof(d->how) - 1);
 	err = map(d, fd[0], how);

@@ -22,6 +22,7 @@ struct btn_detect {
 	_Atomic uint64_t *consumer;	/* of the bell */
 	_Atomic uint64_t *producer;
 	uint64_t token, id;		/* id: of no other session of this process */
+	bool calls;			/* the kernel wakes whom btn_detect_stand_by() names */
 	struct btn_detect *next;
 	uint32_t session;
 	int sock, bell, join, stop, poll;
@@ -144,6 +145,30 @@ static inline bool btn_cell_take(struct btn_cell *cell)
 	/* [DETECT-1] */
 	return atomic_compare_exchange_strong_explicit(&cell->state, &blocked, BTN_CELL_TAKEN, memory_order_seq_cst, /* [DETECT-1] */
 						       memory_order_relaxed); /* [DETECT-1] */
+}
+
+/*
+ * [CALL-1] Whom the kernel wakes for it instead of ringing the bell: the worker of this
+ * cell, which waits for a slot on its parker. Nobody is named.
+ */
+static inline void btn_detect_stand_by(struct btn_detect *d, struct btn_cell *cell)
+{
+	atomic_store_explicit(&btn_detect_head(d)->standby, cell - d->cells, memory_order_release); /* [CALL-1] */
+}
+
+static inline bool btn_detect_stands_by(struct btn_detect *d)
+{
+	return atomic_load_explicit(&btn_detect_head(d)->standby, memory_order_relaxed); /* [CALL-1] */
+}
+
+/* Not this one any more. False: the kernel was first, and has told it, and nobody else. */
+static inline bool btn_detect_stand_down(struct btn_detect *d, struct btn_cell *cell)
+{
+	uint32_t who = cell - d->cells;
+
+	/* [CALL-1] */
+	return atomic_compare_exchange_strong_explicit(&btn_detect_head(d)->standby, &who, 0, memory_order_seq_cst, /* [CALL-1] */
+						       memory_order_seq_cst); /* [CALL-1] */
 }
 
 /* It woke without a slot, and sleeps in the kernel until btn_cell_let_go(). */

@@ -12,7 +12,7 @@
 
 #include "atomic.h"
 
-#define BTN_DETECT_VERSION	3
+#define BTN_DETECT_VERSION	4
 #define BTN_DETECT_SOCKET	"/run/baton/detect.sock"
 
 /* Which cell is what, of 64 bytes each. */
@@ -31,17 +31,19 @@ struct btn_cell {
 	/* The worker. */
 	_Atomic uint32_t armed;
 	_Atomic uint32_t slotless, owes;
-	uint32_t unused[3];
+	_Atomic uint32_t called;
+	_Atomic uint64_t parker;
 };
 
 struct btn_detect_head {
 	_Atomic uint32_t want;
-	uint32_t unused[15];
+	_Atomic uint32_t standby;
+	uint32_t unused[14];
 };
 
 struct btn_detect_counts {
-	_Atomic uint64_t rung;
-	uint64_t unused[7];
+	_Atomic uint64_t rung, called;
+	uint64_t unused[6];
 };
 
 struct btn_detect_join {
@@ -70,6 +72,8 @@ struct btn_detect_answer {
 	int32_t err;		/* 0, or -errno and no descriptors */
 	uint64_t token;
 	uint32_t session, cells;
+	uint32_t calls;		/* not 0: the programs wake whom the scheduler names */
+	uint32_t unused;
 	char how[96];		/* what it is, or why not */
 };
 

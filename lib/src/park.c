@@ -256,16 +256,18 @@ static inline int take(struct baton_parker *self)
 }
 
 /* The word was PARKED and a first wait returned err. */
-static int wait_on(struct baton_parker *self, uint64_t deadline, int err)
+static int wait_on(struct baton_parker *self, uint64_t deadline, _Atomic uint32_t *called, int err)
 {
 	for (;;) {
-		if (err == -ETIMEDOUT) {
+		/* Written before the wake, looked at after it. */
+		if (err == -ETIMEDOUT ||
+		    (called && atomic_load_explicit(called, memory_order_relaxed))) { /* [CALL-1] */
 			BTN_POINT("park:wait_on:give_up");
 			if (atomic_exchange_explicit(&self->word, BTN_PARK_EMPTY,
 						     memory_order_acquire) == /* [PARK-1] */
 			    BTN_PARK_PERMIT)
 				return 0;
-			return -ETIMEDOUT;
+			return err == -ETIMEDOUT ? -ETIMEDOUT : -EINTR;
 		}
 		if (!still_parked(self))
 			return take(self);
@@ -274,13 +276,18 @@ static int wait_on(struct baton_parker *self, uint64_t deadline, int err)
 	}
 }
 
-int baton_parker_block(struct baton_parker *self, uint64_t deadline)
+static inline int block(struct baton_parker *self, uint64_t deadline, _Atomic uint32_t *called)
 {
 	if (take_or_park(self, deadline))
 		return 0;
 	BTN_POINT("park:block:wait");
-	return wait_on(self, deadline,
+	return wait_on(self, deadline, called,
 		       btn_futex->wait(&self->word, BTN_PARK_PARKED, deadline));
+}
+
+int baton_parker_block(struct baton_parker *self, uint64_t deadline)
+{
+	return block(self, deadline, NULL);
 }
 
 void baton_parker_resume(struct baton_parker *to)
@@ -292,13 +299,13 @@ void baton_parker_resume(struct baton_parker *to)
 	btn_futex->wake(&to->word, 1);
 }
 
-int baton_parker_switch_to(struct baton_parker *self, struct baton_parker *to,
-			   uint64_t deadline)
+static inline int switch_to(struct baton_parker *self, struct baton_parker *to, uint64_t deadline,
+			    _Atomic uint32_t *called)
 {
 	int err;
 
 	if (!give(to, "baton_parker_switch_to: this parker was destroyed"))
-		return baton_parker_block(self, deadline);
+		return block(self, deadline, called);
 	/* From here on *to may be another parker, and its owner is owed a wake. */
 	if (!btn_futex->swap) {
 		/*
@@ -307,7 +314,7 @@ int baton_parker_switch_to(struct baton_parker *self, struct baton_parker *to,
 		 */
 		BTN_POINT("park:switch_to:wake_first");
 		btn_futex->wake(&to->word, 1);
-		return baton_parker_block(self, deadline);
+		return block(self, deadline, called);
 	}
 	if (take_or_park(self, deadline)) {
 		BTN_POINT("park:switch_to:wake");
@@ -319,5 +326,15 @@ int baton_parker_switch_to(struct baton_parker *self, struct baton_parker *to,
 	/* Nearly always so: wait_on() need not be called. */
 	if (btn_likely(!err && !still_parked(self)))
 		return take(self);
-	return wait_on(self, deadline, err);
+	return wait_on(self, deadline, called, err);
+}
+
+int baton_parker_switch_to(struct baton_parker *self, struct baton_parker *to, uint64_t deadline)
+{
+	return switch_to(self, to, deadline, NULL);
+}
+
+int btn_parker_wait(struct baton_parker *self, struct baton_parker *to, uint64_t deadline, _Atomic uint32_t *called)
+{
+	return to ? switch_to(self, to, deadline, called) : block(self, deadline, called);
 }

@@ -33,6 +33,29 @@
  * given a slot there is no permit to give but the cell, btn_cell_let_go(). If a signal's
  * handler gets it out of there, it is still held at its next call, without a
  * slot: it is taken out of the ready queue, and waits like one that ran on.
+ *
+ * There it is also not the notifier that is told, where a worker waits for a slot that
+ * can be woken: it has been named, looks itself, and most often gives itself the
+ * slot. While it does it still waits (w.waits), and takes its permit afterwards like
+ * any other: nothing is made ready by it, and no permit is given, but by settle_down().
+ *
+ *	kernel				whoever has the scheduler's lock
+ *					names w: standby = w
+ *	(a) cell = BLOCKED
+ *	(b) standby: w -> 0		(c) w gets a slot: standby: w -> 0
+ *	(d) wakes w			or was (b) first? look at the cells
+ *
+ * [CALL-1] the exchanges (b) and (c): one of them finds w. If it is (c), then whoever
+ * blocks afterwards rings the bell. If it is (b), then (c) sees (a), whether w has
+ * noticed or not; and so w is not named again before it has looked or (c) was done:
+ *
+ *	(a), (b): standby is 0		names w again: standby = w
+ *	(d)				w gets a slot, and its name is there:
+ *					(a) was seen by nobody
+ *
+ * Only one that waits in a call of the library is named: who was stopped in a signal's
+ * handler may have a lock that the scheduler needs, malloc's above all, and does not
+ * answer (park_until()). selftests/model/call.pml has all of this.
  */
 #include "sched_int.h"
 
@@ -42,6 +65,7 @@
 #include <baton/detect.h>
 
 #include "inject.h"
+#include "park.h"
 
 static void take_those_that_block(struct baton_sched *s, uint64_t now)
 {
@@ -84,22 +108,80 @@ void btn_sched_detect_woken(struct baton_sched *s, uint64_t now)
 	}
 }
 
+/*
+ * The kernel can wake it instead of ringing: it waits for a slot, in a call of the library.
+ * Not one that is bound to a CPU: that may be in use, for long, where others are not.
+ */
+static bool can_stand_by(const struct btn_worker *w)
+{
+	return w && w->cell && !w->standby && !w->in && !w->held && !w->guest && !w->demoted && w->cpu < 0;
+}
+
+/* With the lock; t is likely to be given the next slot. */
+static void stand_by(struct baton_sched *s, const struct btn_task *t)
+{
+	struct btn_worker *w = t->ran ? btn_container(t, struct baton_task, core)->worker : s->idle;
+
+	if (!can_stand_by(w))
+		w = s->idle;
+	if (!can_stand_by(w))
+		return;
+	w->standby = true;
+	btn_detect_stand_by(s->detect, w->cell);
+}
+
+void btn_worker_stand_down(struct btn_worker *w)
+{
+	w->standby = false;
+	if (!btn_detect_stand_down(w->s->detect, w->cell))
+		w->s->hear = true;
+}
+
+void btn_worker_answer(struct btn_worker *w)
+{
+	struct baton_sched *s = w->s;
+	struct btn_wakes wakes = { 0 };
+
+	atomic_exchange_explicit(&w->cell->called, 0, memory_order_seq_cst); /* [CALL-1] */
+	/* Not btn_sched_lock(): it waits, and is to go on waiting. */
+	btn_lock_acquire(&s->lock);
+	s->now = btn_clock_read(&s->clock);
+	s->hear = true;
+	if (w->standby)
+		btn_worker_stand_down(w);
+	btn_sched_settle_down(s, s->now, &wakes);
+	btn_lock_release(&s->lock);
+	btn_sched_wake_all(s, &wakes);
+}
+
 bool btn_sched_detect_look(struct baton_sched *s, uint64_t now)
 {
 	struct btn_core *c = &s->core;
+	struct btn_task *first;
+	bool heard = s->hear;
 
-	if (c->n_idle || !btn_core_waits(c, now)) {
+	if (heard) {
+		s->hear = false;
+		s->look = true;
+		btn_sched_detect_woken(s, now);
+	}
+	first = btn_core_first(c, now);
+	if (c->n_idle || !first) {
 		if (btn_detect_wanted(s->detect))
 			btn_detect_want_no_more(s->detect);
-		return false;
+		return heard && first;
 	}
-	if (!s->look && btn_detect_wanted(s->detect))
-		return false;
-	s->look = false;
-	btn_detect_want(s->detect);
-	BTN_POINT("sched:detect:look");
-	take_those_that_block(s, now);
-	return c->n_idle;
+	if (s->look || !btn_detect_wanted(s->detect)) {
+		s->look = false;
+		btn_detect_want(s->detect);
+		BTN_POINT("sched:detect:look");
+		take_those_that_block(s, now);
+		if (c->n_idle)
+			return true;
+	}
+	if (s->detect->calls && !btn_detect_stands_by(s->detect))
+		stand_by(s, first);
+	return false;
 }
 
 static void *notifier_main(void *arg)
@@ -158,6 +240,9 @@ void btn_worker_join(struct btn_worker *w)
 	}
 	if (!cell)
 		return;
+	/* [CALL-1] before anybody can name it. */
+	atomic_store_explicit(&cell->called, 0, memory_order_relaxed); /* [CALL-1] */
+	atomic_store_explicit(&cell->parker, (uintptr_t)btn_park_word(w->parker), memory_order_relaxed); /* [CALL-1] */
 	btn_lock_acquire(&w->s->lock);
 	w->session = d->id;
 	w->cell = cell;
@@ -182,6 +267,7 @@ void btn_worker_quit(struct btn_worker *w)
 int baton_detect_stats(struct baton_sched *s, struct baton_detect_stats *out, size_t sz)
 {
 	struct baton_detect_stats st = { 0 };
+	struct btn_detect_counts *counts;
 	struct btn_cell *cell;
 	uint32_t i;
 
@@ -198,8 +284,9 @@ int baton_detect_stats(struct baton_sched *s, struct baton_detect_stats *out, si
 			st.unannounced += atomic_load_explicit(&cell->unannounced, memory_order_relaxed); /* [DETECT-2] */
 			st.blocked += atomic_load_explicit(&cell->blocked, memory_order_relaxed); /* [DETECT-2] */
 		}
-		/* [DETECT-2] */
-		st.rung = atomic_load_explicit(&btn_detect_counts(s->detect)->rung, memory_order_relaxed); /* [DETECT-2] */
+		counts = btn_detect_counts(s->detect);
+		st.rung = atomic_load_explicit(&counts->rung, memory_order_relaxed); /* [DETECT-2] */
+		st.called = atomic_load_explicit(&counts->called, memory_order_relaxed); /* [DETECT-2] */
 	}
 	btn_sched_release(s);
 	memcpy(out, &st, sz < sizeof(st) ? sz : sizeof(st));

@@ -91,6 +91,7 @@ struct btn_worker {
 	bool taken;			/* its slot was taken because it blocked */
 	uint64_t taken_cpu;		/* and what it had used by then */
 	bool held;			/* it woke, the kernel has parked it, its task is ready */
+	bool standby;			/* it was named to be woken when one blocks */
 };
 
 /* Tasks that wait for the same, first come, first served: sched_wait.c. All 0: none. */
@@ -192,6 +193,7 @@ struct baton_sched {
 	struct btn_detect *detect;	/* NULL: nobody says who blocks */
 	bool detecting;			/* and the session lasts */
 	bool look;			/* at the cells, though the bell is set: one came back without its slot */
+	bool hear;			/* as if the bell had rung */
 	pthread_t notifier;
 	uint64_t taken, unauthorised;
 	char how[96];
@@ -431,6 +433,10 @@ void btn_worker_part(struct btn_worker *w);
 void btn_worker_quit(struct btn_worker *w);
 /* Nothing is idle: if a task waits, slots of workers that block are. True: one is. */
 bool btn_sched_detect_look(struct baton_sched *s, uint64_t now);
+
+/* w was to be woken when one blocks, and cannot be asked any more, with the lock; w, the caller, was, without it. */
+void btn_worker_stand_down(struct btn_worker *w);
+void btn_worker_answer(struct btn_worker *w);
 
 /* Whoever the kernel has parked, because they woke without a slot, is ready again. */
 void btn_sched_detect_woken(struct baton_sched *s, uint64_t now);

@@ -85,6 +85,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "park.h"
+
 /* By how much a grant is overrun before it is to stop. */
 #define GRACE_NS	100000
 /*
@@ -110,20 +112,18 @@ static pthread_mutex_t signal_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before[NSIG];
 static bool ours[NSIG];
 
-/* False: it has no permit, and it is time. */
-static bool park_until(struct btn_worker *w, struct btn_worker *to, uint64_t deadline)
+/* 0: it has its permit; -ETIMEDOUT; or -EINTR: it was called, which only one who waits in the library is. */
+static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t deadline)
 {
+	_Atomic uint32_t *called = w->cell && deadline == BATON_FOREVER ? &w->cell->called : NULL;
 	int err;
 
 	btn_worker_arm(w, BTN_CELL_NOT);
 	atomic_store_explicit(&w->parked, true, memory_order_relaxed); /* [RESCUE-1] */
-	if (to)
-		err = baton_parker_switch_to(w->parker, to->parker, deadline);
-	else
-		err = baton_parker_block(w->parker, deadline);
+	err = btn_parker_wait(w->parker, to ? to->parker : NULL, deadline, called);
 	atomic_store_explicit(&w->parked, false, memory_order_relaxed); /* [RESCUE-1] */
 	if (err)
-		return false;
+		return err;
 	if (btn_unlikely(w->demoted)) {
 		struct sched_param p = { 0 };
 
@@ -132,12 +132,15 @@ static bool park_until(struct btn_worker *w, struct btn_worker *to, uint64_t dea
 	}
 	atomic_store_explicit(&w->waits, false, memory_order_release); /* [RESCUE-2] */
 	btn_worker_arm(w, BTN_CELL_ARMED);
-	return true;
+	return 0;
 }
 
 void btn_worker_park(struct btn_worker *w, struct btn_worker *to)
 {
-	park_until(w, to, BATON_FOREVER);
+	while (park_until(w, to, BATON_FOREVER)) {
+		btn_worker_answer(w);
+		to = NULL;
+	}
 }
 
 /* The monitor does not come, or says so. */
@@ -155,7 +158,7 @@ static void wait_stopped(struct btn_worker *w)
 
 	for (;;) {
 		if (atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [RESCUE-2] */
-		    !park_until(w, NULL, btn_clock_now() + in)) {
+		    park_until(w, NULL, btn_clock_now() + in)) {
 			if (!jammed(w->s)) {
 				in = in < JAM_MAX_NS ? 2 * in : JAM_MAX_NS;
 				continue;

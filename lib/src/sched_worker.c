@@ -37,7 +37,7 @@ uint64_t btn_worker_cpu(const struct btn_worker *w)
 	struct timespec ts;
 
 	/* It sleeps, and the kernel wrote down what it had used. That is memory anybody here can spoil. */
-	if (w != btn_self && w->cell && btn_cell_blocked(w->cell)) {
+	if (w != btn_self && w->cell && (btn_cell_blocked(w->cell) || (w->taken && w->slot >= 0))) {
 		uint64_t cpu = btn_cell_cpu(w->cell);
 
 		return cpu > w->meter.mark ? cpu : w->meter.mark;
@@ -193,6 +193,8 @@ struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsign
 	}
 	if (w->in)
 		btn_worker_end_away(w, now);
+	if (w->standby)
+		btn_worker_stand_down(w);
 	w->given = atomic_load_explicit(&w->waits, memory_order_relaxed); /* [RESCUE-2] */
 	w->slot = w->last_slot = slot;
 	w->leaving = -1;

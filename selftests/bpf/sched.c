@@ -139,6 +139,46 @@ TEST(a_task_that_waits_gets_it)
 	end();
 }
 
+/*
+ * With the kernel's hook it is a worker that waits for a slot that is woken, and no
+ * bell: one that has run a task before, which waits for the next.
+ */
+static void lets_go_on(void *arg)
+{
+	count(arg);
+	CHECK_ANY(write(fds[1], "x", 1) == 1);
+}
+
+static void waits_for_its_children(void *arg)
+{
+	struct baton_task *t;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		CHECK_ANY(!baton_task_spawn(&t, lets_go_on, arg));
+		reader(NULL);
+		baton_task_join(t);
+	}
+}
+
+TEST(with_the_hook_the_next_one_is_woken)
+{
+	_Atomic int n = 0;
+
+	begin(1);
+	if (!strstr(stats().how, "hook")) {
+		end();
+		SKIP("this kernel has no hook, or it is not used");
+	}
+	wait_for(submit(waits_for_its_children, &n));
+	CHECK_EQ(n, 50);
+	/* The monitor may be first on a slow machine, and the first time there is no other worker. */
+	printf("# woken %lu times, rung for %lu\n", (unsigned long)stats().called, (unsigned long)stats().rung);
+	CHECK(stats().called >= 5);
+	CHECK(stats().called <= stats().rung);
+	end();
+}
+
 /* Woken, it runs until it calls; from then on never beside the one with the slot. */
 static _Atomic int inside, both, rounds[2];
 

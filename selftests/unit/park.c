@@ -156,6 +156,91 @@ TEST(a_late_permit_is_kept)
 	});
 }
 
+/*
+ * Whoever waits can be called without a permit. The caller is told by the wake
+ * whether somebody slept there; if nobody did, it is the caller who tells
+ * another (here: gives the permit), and if somebody did that one has to come.
+ */
+static _Atomic uint32_t called;
+static int answers;
+
+static void before_calls(void)
+{
+	make_two();
+	called = 0;
+	answers = 0;
+}
+
+static void call_a(void)
+{
+	called = 1;
+	if (btn_futex->wake(btn_park_word(a), 1) != 1)
+		baton_parker_resume(a);
+}
+
+static void owner_once_called(void)
+{
+	int err = btn_parker_wait(a, NULL, BATON_FOREVER, &called);
+
+	SIM_CHECK(!err || (err == -EINTR && called));
+}
+
+static void owner_once_called_in_a_switch(void)
+{
+	int err = btn_parker_wait(a, b, BATON_FOREVER, &called);
+
+	SIM_CHECK(!err || (err == -EINTR && called));
+}
+
+static void owner_of_b(void)
+{
+	SIM_CHECK(!baton_parker_block(b, BATON_FOREVER));
+}
+
+TEST(who_is_called_comes)
+{
+	explore((struct sim_case){
+		.before = before_calls, .threads = { owner_once_called, call_a }, .eintr = 1,
+	});
+	explore((struct sim_case){
+		.before = before_calls, .threads = { owner_once_called, call_a },
+	});
+	explore((struct sim_case){
+		.before = before_calls, .threads = { owner_once_called_in_a_switch, call_a, owner_of_b },
+	});
+}
+
+/* And loses no permit by it, and gets none. */
+static void only_call_a(void)
+{
+	called = 1;
+	btn_futex->wake(btn_park_word(a), 1);
+}
+
+static void owner_until_a_permit(void)
+{
+	while (btn_parker_wait(a, NULL, BATON_FOREVER, &called)) {
+		SIM_CHECK(called);
+		called = 0;
+		answers++;
+	}
+}
+
+static void after_a_call(void)
+{
+	CHECK(answers <= 1);
+	CHECK_EQ(left_over(a), 0);
+	end_two();
+}
+
+TEST(and_loses_no_permit)
+{
+	explore((struct sim_case){
+		.before = before_calls, .threads = { owner_until_a_permit, only_call_a, resume_a },
+		.after = after_a_call,
+	});
+}
+
 /* Two threads pass one turn to and fro; nobody runs out of turn. */
 static int turn;
 

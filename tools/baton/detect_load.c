@@ -249,6 +249,7 @@ void detect_close(struct detect *d)
 
 static int open_pins(struct detect *d)
 {
+	char hook[320];
 	void *p;
 
 	d->cells = pinned(d, "baton_cells");
@@ -265,6 +266,8 @@ static int open_pins(struct detect *d)
 		return -ENOMEM;
 	}
 	d->session = p;
+	snprintf(hook, sizeof(hook), "%s/link_hook", d->pins);
+	d->calls = !access(hook, F_OK);
 	return 0;
 }
 
@@ -436,7 +439,8 @@ static bool has_hook(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
 	bool has = btf && btf__find_by_name_kind(btf, "sched_block_ops", BTF_KIND_STRUCT) > 0 &&
-		   btf__find_by_name_kind(btf, "bpf_sched_block_park", BTF_KIND_FUNC) > 0;
+		   btf__find_by_name_kind(btf, "bpf_sched_block_park", BTF_KIND_FUNC) > 0 &&
+		   btf__find_by_name_kind(btf, "bpf_sched_block_wake", BTF_KIND_FUNC) > 0;
 
 	btf__free(btf);
 	return has;
@@ -446,7 +450,6 @@ int detect_load(struct detect *d, const char *pins, const struct detect_knobs *k
 {
 	enum detect_with with = knobs ? knobs->with : DETECT_AUTO;
 	struct utsname u;
-	char path[320];
 	bool hook;
 	int err;
 
@@ -456,8 +459,7 @@ int detect_load(struct detect *d, const char *pins, const struct detect_knobs *k
 	uname(&u);
 	err = detect_open(d, pins);
 	if (err != -ENOENT) {
-		snprintf(path, sizeof(path), "%s/link_hook", pins);
-		snprintf(d->how, sizeof(d->how), "%s, taken over", access(path, F_OK) ? "tracepoints" : "the kernel's hook");
+		snprintf(d->how, sizeof(d->how), "%s, taken over", d->calls ? "the kernel's hook" : "tracepoints");
 		return err;
 	}
 	hook = has_hook();

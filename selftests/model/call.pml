@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * bpf/hook.bpf.c and lib/src/sched_detect.c, [CALL-1]: two workers block, each on a
+ * CPU of its own, while tasks wait; the kernel's program wakes a third worker, which waits
+ * for a slot and was named for that, so that it looks at the cells; or else rings
+ * the bell. The third one is given slots meanwhile, and loses them: by a checkpoint, or
+ * because it is stopped, in whose signal's handler it sleeps on the same word and must not
+ * take the scheduler's lock. It may be woken for nothing.
+ *
+ * That each side writes first and looks then is detect.pml's; all here is
+ * sequentially consistent.
+ *
+ * Wrong: one that blocked, and nobody looks at its cell (an invalid end state).
+ * BROKEN_* each make one mistake.
+ */
+#define SLOTS 2			/* that the third one is given */
+
+bool blocked[2], taken[2];	/* cells */
+bool lock, bell;
+bool standby;			/* the word: the third one is named */
+bool called;
+bool named;			/* w->standby */
+bool ready, stopped;		/* the third one's task; and it sleeps in the handler, or is about to */
+bool permit, asleep;
+
+inline acquire() { atomic { !lock -> lock = true } }
+inline release() { lock = false }
+
+/* With the lock. */
+inline look()
+{
+	if
+	:: blocked[0] -> taken[0] = true
+	:: else
+	fi;
+	if
+	:: blocked[1] -> taken[1] = true
+	:: else
+	fi
+}
+
+inline stand_by()
+{
+	if
+#ifdef BROKEN_NAMES_THE_STOPPED
+	:: !standby && ready && !named -> named = true; standby = true
+#else
+#ifdef BROKEN_NAMES_TWICE
+	:: !standby && ready && !stopped -> named = true; standby = true
+#else
+	:: !standby && ready && !stopped && !named -> named = true; standby = true
+#endif
+#endif
+	:: else
+	fi
+}
+
+/* FUTEX_WAKE: how many. */
+inline wake(n)
+{
+	atomic {
+		n = asleep;
+		asleep = false
+	}
+}
+
+proctype blocks(byte me)
+{
+	bool got = false;
+
+	blocked[me] = true;
+	if
+	:: standby -> atomic { got = standby; standby = false }
+	:: else
+	fi;
+	if
+	:: got ->
+#ifdef BROKEN_WAKES_FIRST
+		wake(got);
+		called = true;
+#else
+		called = true;
+		wake(got);
+#endif
+#ifdef BROKEN_NOBODY_SLEEPS
+		got = true
+#endif
+	:: else
+	fi;
+	if
+	:: !got -> bell = true
+	:: else
+	fi;
+	taken[me]
+}
+
+active proctype notifier()
+{
+end:	do
+	:: bell ->
+		bell = false;
+		acquire();
+		look();
+		stand_by();
+		release()
+	od
+}
+
+/* Whoever gives the third one a slot, in whatever they did. */
+active proctype giver()
+{
+	bool n, hear;
+
+end:	do
+	:: atomic { !lock && ready -> lock = true };
+		ready = false;
+		hear = false;
+#ifndef BROKEN_STAYS_NAMED
+		if
+		:: named ->
+			named = false;
+			atomic { hear = !standby; standby = false }
+		:: else
+		fi;
+#endif
+#ifndef BROKEN_DOES_NOT_HEAR
+		if
+		:: hear -> look()
+		:: else
+		fi;
+#endif
+		release();
+		permit = true;
+		wake(n)
+	:: atomic { !lock && ready && !standby -> lock = true };
+		stand_by();
+		release()
+	/* No slot is free any more, but those of the two that block. */
+	:: break
+	od
+}
+
+/* Spurious, once. */
+active proctype outside()
+{
+	bool n;
+
+	wake(n)
+}
+
+active proctype third()
+{
+	byte i = 0;
+
+	ready = true;
+	do
+	:: i == SLOTS -> break
+	:: else ->
+		do
+		:: atomic { permit -> permit = false }; break
+		/* FUTEX_WAIT looks at the word once more. */
+		:: atomic { !permit -> asleep = true };
+end_waits:		!asleep;
+			if
+			:: called && !permit && !stopped ->
+				called = false;
+				acquire();
+				if
+				:: named -> named = false; standby = false
+				:: else
+				fi;
+				look();
+				stand_by();
+				release()
+			:: else
+			fi
+		od;
+		/* It has the slot, and loses it. */
+		acquire();
+		if
+		:: i + 1 < SLOTS ->
+			ready = true;
+			if
+			:: stopped = true
+			:: stopped = false
+			fi
+		:: else
+		fi;
+		release();
+		i++
+	od
+}
+
+init
+{
+	atomic { run blocks(0); run blocks(1) }
+}
