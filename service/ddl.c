@@ -99,11 +99,26 @@ static bool create_index(struct session *s, tokp p, tokp end, const char *tag, c
 	return ok;
 }
 
+/* Views may be made of views, each of which takes some of the stack of who reads the last one. */
+#define MAX_VIEWS 2000
+
+static int views(struct session *s)
+{
+	sqlite3_stmt *st;
+	int n = 0;
+
+	if (!sqlite3_prepare_v2(s->db, "select count(*) from sqlite_schema where type = 'view'", -1, &st, NULL) && sqlite3_step(st) == SQLITE_ROW)
+		n = sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
 /* CREATE VIEW and CREATE TABLE AS: the query as it is rewritten. */
 static bool create_as(struct session *s, tokp p, tokp end, bool view, const char *text)
 {
 	bool replace = false, temp = false, ok, unless = false;
-	struct sql q = { .kind = SQL_READ };
+	struct sql_known known = { 0 };
+	struct sql q = { .kind = SQL_READ, .column = schema_column, .column_arg = s->db, .known = &known };
 	struct sql_error e;
 	char name[128], tag[40];
 	struct buf b;
@@ -123,6 +138,8 @@ static bool create_as(struct session *s, tokp p, tokp end, bool view, const char
 		;
 	if (!p || as >= end)
 		return util_syntax(s, end, text);
+	if (view && views(s) >= MAX_VIEWS)
+		return err(s, "54000", "a database has at most %d views", MAX_VIEWS);
 	buf_init(&b, 64 << 20);
 	if (replace && ddl_exists(s, name)) {
 		buf_str(&b, "drop view ");

@@ -12,7 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define STACK (1 << 20)
+/* SQLite calls itself for each view of a view: ddl.c has a limit to them. */
+#define STACK (8 << 20)
 
 /* ----------------------------------------------------------------- errors */
 
