@@ -94,6 +94,7 @@ struct btn_core {
 	struct btn_run *run;		/* room for so many */
 	unsigned *idle, n_idle, *pokes, n_pokes;
 	void *memory;
+	struct btn_stock *stock;	/* of what tenants take; NULL: malloc's */
 	struct btn_page page;		/* the figures that others see */
 };
 
@@ -143,12 +144,15 @@ void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_
 		      uint64_t now);
 void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now);
 
-/* A tenant is 4 KiB for each quota above 0 and a little more. */
+/* A tenant is 4 KiB for each quota above 0 and a little more, from c->stock. */
 int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now);
+/* What that takes, for a stock: of BTN_STOCK_CORE, and for each quota of BTN_STOCK_LOG. */
+size_t btn_core_tenant_size(const struct btn_core *c);
+#define BTN_LOG_SIZE	(BTN_LOG * sizeof(struct btn_log))
 /* -ENOSPC: more of BTN_LOW sold than low_limit. -ENOMEM. Nothing changed then. */
 int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high, uint64_t now);
 /* So that set to these cannot fail for want of memory. -ENOMEM. */
-int btn_core_tenant_prepare(struct btn_tenant *t, uint64_t low, uint64_t high);
+int btn_core_tenant_prepare(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high);
 /* No request is in flight. Its low-latency quota may be sold again. */
 void btn_core_tenant_free(struct btn_core *c, struct btn_tenant *t);
 

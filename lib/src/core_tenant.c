@@ -257,17 +257,17 @@ void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_
 	open_and_close(c, before, now);
 }
 
-static int get_log(struct btn_account *a, uint64_t quota)
+static int get_log(struct btn_core *c, struct btn_account *a, uint64_t quota)
 {
 	if (quota && !a->log && !BTN_FAIL("core:tenant:log"))
-		a->log = malloc(BTN_LOG * sizeof(struct btn_log));
+		a->log = btn_stock_take(c->stock, BTN_STOCK_LOG, BTN_LOG_SIZE);
 	return quota && !a->log ? -ENOMEM : 0;
 }
 
 /* One that is there without a quota is in nobody's way. */
-int btn_core_tenant_prepare(struct btn_tenant *t, uint64_t low, uint64_t high)
+int btn_core_tenant_prepare(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high)
 {
-	return get_log(&t->acct[BTN_LOW], low) || get_log(&t->acct[BTN_HIGH], high) ? -ENOMEM : 0;
+	return get_log(c, &t->acct[BTN_LOW], low) || get_log(c, &t->acct[BTN_HIGH], high) ? -ENOMEM : 0;
 }
 
 int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high, uint64_t now)
@@ -278,7 +278,7 @@ int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, 
 	/* Selling less is never refused. */
 	if (sold > c->low_limit && low > t->acct[BTN_LOW].quota)
 		return -ENOSPC;
-	if (btn_core_tenant_prepare(t, low, high))
+	if (btn_core_tenant_prepare(c, t, low, high))
 		return -ENOMEM;
 	c->low_sold = sold;
 	btn_account_set_quota(&t->acct[BTN_LOW], low);
@@ -295,18 +295,23 @@ int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, 
 	return 0;
 }
 
+size_t btn_core_tenant_size(const struct btn_core *c)
+{
+	return sizeof(struct btn_tenant) + lanes(c) * sizeof(struct btn_group);
+}
+
 int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now)
 {
-	struct btn_tenant *t = calloc(1, sizeof(*t) + lanes(c) * sizeof(t->group[0]));
+	struct btn_tenant *t = btn_stock_take(c->stock, BTN_STOCK_CORE, btn_core_tenant_size(c));
 	unsigned i;
 	int err;
 
 	*out = NULL;
 	if (!t)
 		return -ENOMEM;
-	t->stats = btn_page_tenant(&c->page);
+	t->stats = btn_page_tenant(&c->page, c->stock);
 	if (!t->stats) {
-		free(t);
+		btn_stock_back(c->stock, BTN_STOCK_CORE, t);
 		return -ENOMEM;
 	}
 	btn_account_init(&t->acct[BTN_LOW], NULL);
@@ -322,8 +327,10 @@ int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, u
 	}
 	err = btn_core_tenant_set(c, t, low, high, now);
 	if (err) {
-		btn_page_tenant_free(&c->page, t->stats);
-		free(t);
+		btn_page_tenant_free(&c->page, c->stock, t->stats);
+		btn_stock_back(c->stock, BTN_STOCK_LOG, t->acct[BTN_LOW].log);
+		btn_stock_back(c->stock, BTN_STOCK_LOG, t->acct[BTN_HIGH].log);
+		btn_stock_back(c->stock, BTN_STOCK_CORE, t);
 	} else {
 		btn_stat_set(&t->stats->added, now);
 		*out = t;
@@ -335,8 +342,8 @@ void btn_core_tenant_free(struct btn_core *c, struct btn_tenant *t)
 {
 	c->low_sold -= t->acct[BTN_LOW].quota;
 	btn_stat_set(&c->page.h->low_sold, c->low_sold);
-	btn_page_tenant_free(&c->page, t->stats);
-	free(t->acct[BTN_LOW].log);
-	free(t->acct[BTN_HIGH].log);
-	free(t);
+	btn_page_tenant_free(&c->page, c->stock, t->stats);
+	btn_stock_give(c->stock, t->acct[BTN_LOW].log);
+	btn_stock_give(c->stock, t->acct[BTN_HIGH].log);
+	btn_stock_give(c->stock, t);
 }

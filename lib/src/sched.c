@@ -286,6 +286,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	err = btn_core_init(&s->core, slots, room, tiers, n, btn_part(capacity, o.low_limit_ppm));
 	if (err)
 		goto no_core;
+	s->core.stock = &s->junk;
 	btn_page_start(&s->core.page, slots, btn_clock_now());
 	err = -ENOMEM;
 	s->on = calloc(room, sizeof(*s->on) + sizeof(*s->poked_at) + sizeof(*s->cpu_at));

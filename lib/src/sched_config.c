@@ -114,7 +114,7 @@ static int prepare(const struct baton_config *c, struct baton_sched *s, const st
 	struct baton_tenant_opts o;
 	struct baton_tenant *t;
 	const char *name;
-	size_t i;
+	size_t i, more = 0;
 
 	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
 		t = btn_tenant_named(s, name);
@@ -122,13 +122,17 @@ static int prepare(const struct baton_config *c, struct baton_sched *s, const st
 			return refuse(-EEXIST, say, "%s: tenant %s is the service's own\n", WHERE(c, BTN_CONFIG_TENANT, i), name);
 		if (t)
 			t->epoch = s->epoch;
+		else
+			more++;
 	}
 	if (enough(c, s, to, say))
 		return -ENOSPC;
+	if (more && btn_names_room(s, more))
+		return refuse(-ENOMEM, say, "no memory\n");
 	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
 		t = btn_tenant_named(s, name);
 		if ((!t && btn_tenant_new(s, &t, 0, 0, name)) ||
-		    btn_core_tenant_prepare(t->core, btn_part(to->capacity, o.low_ppm), btn_part(to->capacity, o.high_ppm)))
+		    btn_core_tenant_prepare(&s->core, t->core, btn_part(to->capacity, o.low_ppm), btn_part(to->capacity, o.high_ppm)))
 			return refuse(-ENOMEM, say, "no memory\n");
 		t->epoch = s->epoch;
 	}
@@ -225,14 +229,46 @@ static int apply_locked(const struct baton_config *c, struct baton_sched *s, str
 	return 0;
 }
 
+/* What tenants that are not there yet will take, and quotas of those that are. */
+static void count(const struct baton_config *c, struct baton_sched *s, struct btn_stock *stock)
+{
+	struct baton_tenant_opts o;
+	struct baton_tenant *t;
+	size_t i, more = 0, logs = 0;
+	const char *name;
+
+	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
+		t = btn_tenant_named(s, name);
+		more += !t;
+		logs += o.low_ppm && !(t && t->core->acct[BTN_LOW].log);
+		logs += o.high_ppm && !(t && t->core->acct[BTN_HIGH].log);
+	}
+	btn_stock_want(stock, BTN_STOCK_TENANT, more, sizeof(struct baton_tenant));
+	btn_stock_want(stock, BTN_STOCK_CORE, more, btn_core_tenant_size(&s->core));
+	btn_stock_want(stock, BTN_STOCK_LOG, logs, BTN_LOG_SIZE);
+}
+
 int baton_config_apply(const struct baton_config *c, struct baton_sched *s, char *why, size_t room)
 {
-	struct btn_wakes wakes = { 0 };
+	struct btn_stock mine = { 0 };
+	struct btn_wakes wakes;
 	int err;
 
-	refuse(0, (struct saying){ why, room }, "%s", "");
-	btn_sched_lock(s);
-	err = apply_locked(c, s, (struct saying){ why, room });
-	btn_sched_unlock(s, &wakes);
+	do {
+		wakes = (struct btn_wakes){ 0 };
+		btn_sched_lock(s);
+		count(c, s, &mine);
+		if (btn_stock_lacks(&mine)) {
+			btn_sched_release(s);
+			err = refuse(-ENOMEM, (struct saying){ why, room }, "no memory\n");
+			continue;
+		}
+		refuse(0, (struct saying){ why, room }, "%s", "");
+		btn_stock_begin(s, &mine);
+		err = apply_locked(c, s, (struct saying){ why, room });
+		btn_stock_end(s, &mine);
+		btn_sched_unlock(s, &wakes);
+	} while (err == -ENOMEM && btn_stock_fill(&mine) > 0);
+	btn_stock_free(&mine);
 	return err;
 }

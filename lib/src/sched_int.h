@@ -177,6 +177,7 @@ struct baton_sched {
 	struct baton_tenant *all_tenants, *spare_tenants;
 	void *_Atomic names;		/* struct btn_names; written with the lock */
 	size_t n_names;
+	struct btn_stock junk;		/* core's, when nobody brings one: only takes what is given */
 	unsigned epoch;
 	struct baton_parker *monitor_parker;
 	pthread_t monitor;
@@ -349,6 +350,9 @@ void btn_request_free(struct baton_request *r);	/* without the lock */
 struct baton_request *btn_guest_take_kept(void);
 bool btn_guest_keep(struct baton_request *r);
 void btn_request_done(struct baton_request *r, struct btn_wakes *wakes);
+/* The caller's memory is had for what follows; and it is not, and what was freed is the caller's to free. */
+void btn_stock_begin(struct baton_sched *s, struct btn_stock *mine);
+void btn_stock_end(struct baton_sched *s, struct btn_stock *mine);
 /* Two steps: without memory of a name nothing happens. Not shown to others yet: page.h. */
 int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,
 		   const char *name);
@@ -367,8 +371,8 @@ static inline bool btn_tenant_get(struct baton_tenant *t)
 void btn_tenant_put(struct baton_tenant *t);
 /* For btn_tenant_get()'s caller; NULL: there is none. */
 struct baton_tenant *btn_names_find(struct baton_sched *s, const char *name);
-/* Room for one more: -ENOMEM. It is a tenant from now on; "": without a name. It cannot be found any more. */
-int btn_names_room(struct baton_sched *s);
+/* Room for so many more: -ENOMEM. And it is a tenant from now on; "": without a name. It cannot be found any more. */
+int btn_names_room(struct baton_sched *s, size_t more);
 void btn_names_add(struct baton_tenant *t, const char *name);
 void btn_names_del(struct baton_tenant *t);
 void btn_names_free(struct baton_sched *s);

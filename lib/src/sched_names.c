@@ -176,17 +176,18 @@ static void place_in(struct btn_names *names, struct baton_tenant *t)
 	atomic_store_explicit(&names->at[i & (names->room - 1)], t, memory_order_release); /* [NAMES-1] */
 }
 
-int btn_names_room(struct baton_sched *s)
+int btn_names_room(struct baton_sched *s, size_t more)
 {
 	struct btn_names *old = table(s), *names, **at;
 	struct baton_tenant *t;
 	size_t room = 64;
 
-	if (old && 4 * (old->used + 1) <= 3 * old->room)
+	if (old && 4 * (old->used + more) <= 3 * old->room)
 		return 0;
-	while (room < 4 * (s->n_names + 1))
+	while (room < 4 * (s->n_names + more))
 		room *= 2;
-	names = BTN_FAIL("sched:names") ? NULL : calloc(1, sizeof(*names) + room * sizeof(names->at[0]));
+	names = BTN_FAIL("sched:names") ? NULL : btn_stock_take(s->core.stock, BTN_STOCK_NAMES,
+								sizeof(*names) + room * sizeof(names->at[0]));
 	if (!names)
 		return -ENOMEM;
 	names->room = room;
@@ -201,7 +202,7 @@ int btn_names_room(struct baton_sched *s)
 			at = &old->older;
 		} else {
 			*at = old->older;
-			free(old);
+			btn_stock_give(s->core.stock, old);
 		}
 	}
 	return 0;
@@ -248,6 +249,6 @@ void btn_names_free(struct baton_sched *s)
 
 	for (; names; names = older) {
 		older = names->older;
-		free(names);
+		btn_stock_give(s->core.stock, names);
 	}
 }

@@ -24,7 +24,7 @@ static struct baton_tenant *tenant_memory(struct baton_sched *s)
 	if (t) {
 		s->spare_tenants = t->next;
 	} else {
-		t = calloc(1, sizeof(*t));
+		t = btn_stock_take(s->core.stock, BTN_STOCK_TENANT, sizeof(*t));
 		if (!t)
 			return NULL;
 		t->s = s;
@@ -44,7 +44,7 @@ int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t lo
 
 	if (name && btn_tenant_named(s, name))
 		return -EEXIST;
-	if (name && btn_names_room(s))
+	if (name && btn_names_room(s, 1))
 		return -ENOMEM;
 	t = tenant_memory(s);
 	if (!t)
@@ -110,13 +110,37 @@ void btn_tenants_free(struct baton_sched *s)
 {
 	struct baton_tenant *t;
 
+	btn_stock_free(&s->junk);
+	s->core.stock = NULL;
 	while (s->tenants)
 		btn_tenant_leave(s->tenants);
 	btn_names_free(s);
 	while ((t = s->all_tenants)) {
 		s->all_tenants = t->next_all;
-		free(t);
+		btn_stock_give(NULL, t);
 	}
+}
+
+void btn_stock_begin(struct baton_sched *s, struct btn_stock *mine)
+{
+	unsigned i;
+
+	/* What is wanted from now on is what there was not enough of. */
+	for (i = 0; i < BTN_STOCK_KINDS; i++)
+		mine->kind[i].want = 0;
+	s->core.stock = mine;
+}
+
+void btn_stock_end(struct baton_sched *s, struct btn_stock *mine)
+{
+	struct btn_block **last;
+
+	s->core.stock = &s->junk;
+	/* Tenants' whose last request ended since somebody was here. */
+	for (last = &mine->junk; *last; last = &(*last)->next)
+		;
+	*last = s->junk.junk;
+	s->junk.junk = NULL;
 }
 
 void btn_tenant_gone(struct baton_tenant *t)
@@ -142,17 +166,27 @@ void btn_tenant_leave(struct baton_tenant *t)
 int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const struct baton_tenant_opts *opts)
 {
 	const char *name = opts->name;
+	struct btn_stock mine = { 0 };
 	int err;
 
 	*out = NULL;
 	if (opts->sz != sizeof(*opts) ||
 	    (name && (!*name || strlen(name) >= BATON_STATS_NAME || !btn_utf8_valid(name, strlen(name)))))
 		return -EINVAL;
-	btn_sched_lock(s);
-	err = btn_tenant_new(s, out, btn_sched_part(s, opts->low_ppm), btn_sched_part(s, opts->high_ppm), name);
-	if (!err)
-		btn_page_tenant_show((*out)->core->stats);
-	btn_sched_release(s);
+	/* What it takes but for what is rare. */
+	btn_stock_want(&mine, BTN_STOCK_TENANT, 1, sizeof(struct baton_tenant));
+	btn_stock_want(&mine, BTN_STOCK_CORE, 1, btn_core_tenant_size(&s->core));
+	btn_stock_want(&mine, BTN_STOCK_LOG, !!opts->low_ppm + !!opts->high_ppm, BTN_LOG_SIZE);
+	for (err = -ENOMEM; err == -ENOMEM && btn_stock_fill(&mine) > 0;) {
+		btn_sched_lock(s);
+		btn_stock_begin(s, &mine);
+		err = btn_tenant_new(s, out, btn_sched_part(s, opts->low_ppm), btn_sched_part(s, opts->high_ppm), name);
+		if (!err)
+			btn_page_tenant_show((*out)->core->stats);
+		btn_stock_end(s, &mine);
+		btn_sched_release(s);
+	}
+	btn_stock_free(&mine);
 	return err;
 }
 
@@ -171,26 +205,37 @@ void baton_tenant_put(struct baton_tenant *t)
 int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opts)
 {
 	struct baton_sched *s = t->s;
-	struct btn_wakes wakes = { 0 };
+	struct btn_wakes wakes;
+	struct btn_stock mine = { 0 };
 	int err;
 
 	if (opts->sz != sizeof(*opts))
 		return -EINVAL;
-	btn_sched_lock(s);
-	err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_sched_part(s, opts->low_ppm),
-					    btn_sched_part(s, opts->high_ppm), s->now) : -ESHUTDOWN;
-	btn_sched_unlock(s, &wakes);
+	do {
+		wakes = (struct btn_wakes){ 0 };
+		btn_sched_lock(s);
+		btn_stock_begin(s, &mine);
+		err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_sched_part(s, opts->low_ppm),
+						    btn_sched_part(s, opts->high_ppm), s->now) : -ESHUTDOWN;
+		btn_stock_end(s, &mine);
+		btn_sched_unlock(s, &wakes);
+	} while (err == -ENOMEM && btn_stock_fill(&mine) > 0);
+	btn_stock_free(&mine);
 	return err;
 }
 
 void baton_tenant_remove(struct baton_tenant *t)
 {
 	struct baton_sched *s = t->s;
+	struct btn_stock mine = { 0 };
 
 	btn_sched_lock(s);
+	btn_stock_begin(s, &mine);
 	if (t->core)
 		btn_tenant_leave(t);
+	btn_stock_end(s, &mine);
 	btn_sched_release(s);
+	btn_stock_free(&mine);
 }
 
 void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, size_t sz)

@@ -560,7 +560,7 @@ static void *reader(void *arg)
 
 static struct baton_stats_tenant *marked(struct btn_page *p, unsigned mark)
 {
-	struct baton_stats_tenant *t = btn_page_tenant(p);
+	struct baton_stats_tenant *t = btn_page_tenant(p, NULL);
 	char name[20];
 
 	CHECK(t);
@@ -592,7 +592,7 @@ TEST(never_torn)
 			btn_stat_add(&t->tier[0].admitted, 1);
 			btn_stat_add(&t->tier[1].finished, 1);
 		}
-		btn_page_tenant_free(&p, t);
+		btn_page_tenant_free(&p, NULL, t);
 	}
 	/* One that stays, and counts. */
 	t = marked(&p, i);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * stock.h - memory for what is made and freed with the scheduler's lock held, as
+ * tenants are. malloc() there would make others wait for it and for what it asks of
+ * the kernel; and its own lock may be had by a task that was stopped, and goes on
+ * only when the scheduler's lock is free. So:
+ *
+ *	without the lock			with it
+ *
+ *	btn_stock_add(), what will be needed
+ *						btn_stock_take(); NULL: there is none, and
+ *						    now it is known how much is wanted
+ *	btn_stock_fill() > 0: again
+ *						btn_stock_give(), what is needed no more
+ *	btn_stock_free(), all that is in it
+ *
+ * A NULL stock is malloc itself: for what has no lock.
+ */
+#ifndef BTN_STOCK_H
+#define BTN_STOCK_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum btn_kind { BTN_STOCK_TENANT, BTN_STOCK_CORE, BTN_STOCK_LOG, BTN_STOCK_STATS, BTN_STOCK_NAMES, BTN_STOCK_KINDS };
+
+struct btn_block {
+	struct btn_block *next;
+	size_t size;		/* of what follows */
+};
+
+struct btn_stock {
+	struct {
+		struct btn_block *first;
+		size_t n, want, size;
+	} kind[BTN_STOCK_KINDS];
+	struct btn_block *junk;
+};
+
+static inline void btn_stock_push(struct btn_stock *s, enum btn_kind kind, struct btn_block *b)
+{
+	b->next = s->kind[kind].first;
+	s->kind[kind].first = b;
+	s->kind[kind].n++;
+}
+
+/* One more block of zeroes; 0 or -ENOMEM. */
+static inline int btn_stock_add(struct btn_stock *s, enum btn_kind kind, size_t size)
+{
+	struct btn_block *b = calloc(1, sizeof(*b) + size);
+
+	if (!b)
+		return -ENOMEM;
+	b->size = size;
+	btn_stock_push(s, kind, b);
+	return 0;
+}
+
+static inline void btn_stock_want(struct btn_stock *s, enum btn_kind kind, size_t n, size_t size)
+{
+	s->kind[kind].want = n;
+	s->kind[kind].size = size;
+}
+
+/* Less is there than is wanted. */
+static inline bool btn_stock_lacks(const struct btn_stock *s)
+{
+	unsigned i;
+
+	for (i = 0; i < BTN_STOCK_KINDS; i++)
+		if (s->kind[i].n < s->kind[i].want)
+			return true;
+	return false;
+}
+
+/* What is wanted: 1; 0: there was enough, so it was not for want of it; -ENOMEM. */
+static inline int btn_stock_fill(struct btn_stock *s)
+{
+	unsigned i;
+
+	if (!btn_stock_lacks(s))
+		return 0;
+	for (i = 0; i < BTN_STOCK_KINDS; i++) {
+		while (s->kind[i].n < s->kind[i].want)
+			if (btn_stock_add(s, i, s->kind[i].size))
+				return -ENOMEM;
+		s->kind[i].want = 0;
+	}
+	return 1;
+}
+
+static inline void *btn_stock_take(struct btn_stock *s, enum btn_kind kind, size_t size)
+{
+	struct btn_block *b;
+
+	if (!s) {
+		b = calloc(1, sizeof(*b) + size);
+		return b ? b + 1 : NULL;
+	}
+	b = s->kind[kind].first;
+	if (!b || b->size < size) {
+		btn_stock_want(s, kind, s->kind[kind].n + 1, size);
+		return NULL;
+	}
+	s->kind[kind].first = b->next;
+	s->kind[kind].n--;
+	return b + 1;
+}
+
+/* It was taken, and is not used after all. */
+static inline void btn_stock_back(struct btn_stock *s, enum btn_kind kind, void *memory)
+{
+	struct btn_block *b = memory;
+
+	if (!memory)
+		return;
+	b--;
+	if (!s) {
+		free(b);
+		return;
+	}
+	memset(memory, 0, b->size);
+	btn_stock_push(s, kind, b);
+}
+
+static inline void btn_stock_give(struct btn_stock *s, void *memory)
+{
+	struct btn_block *b = memory;
+
+	if (!memory)
+		return;
+	b--;
+	if (!s) {
+		free(b);
+		return;
+	}
+	b->next = s->junk;
+	s->junk = b;
+}
+
+static inline void btn_stock_free_list(struct btn_block *b)
+{
+	struct btn_block *next;
+
+	for (; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+}
+
+static inline void btn_stock_free(struct btn_stock *s)
+{
+	unsigned i;
+
+	for (i = 0; i < BTN_STOCK_KINDS; i++)
+		btn_stock_free_list(s->kind[i].first);
+	btn_stock_free_list(s->junk);
+	memset(s, 0, sizeof(*s));
+}
+
+#endif
