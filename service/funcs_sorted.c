@@ -26,7 +26,7 @@ static void by_step(ctx *c, int n, val **v)
 
 	if (!s || s->failed)
 		return;
-	/* sql.c makes these calls; whoever makes one by hand, or has more keys than a function may have values, is told. */
+	/* sql_call.c makes these calls; whoever makes one by hand, or has more keys than a function may have values, is told. */
 	if (n < 4 || is_null(v[0]) || (size_t)sqlite3_value_bytes(v[0]) >= sizeof(s->how) || sqlite3_value_bytes(v[0]) != n - 1) {
 		funcs_error(c, "54011", "an aggregate's ORDER BY has from 1 to %d keys", (int)sizeof(s->how) - 3);
 		return;
