@@ -203,6 +203,10 @@ static void constraint(sqlite3 *db, int rc, const char *m, struct db_error *e)
 			say(e, "22P02", "invalid input for a column of type %s", what + 11);
 			return;
 		}
+		if (!strncmp(what, "baton_range ", 12)) {
+			say(e, "22003", strcmp(what + 12, "numeric") ? "%s out of range" : "%s field overflow", what + 12);
+			return;
+		}
 		if (!strncmp(what, "baton_length ", 13)) {
 			say(e, "22001", "value too long for type %s", what + 13);
 			return;

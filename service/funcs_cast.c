@@ -110,6 +110,11 @@ static void f_numeric(ctx *c, int n, val **v)
 	cast_float(c, v[0], T_NUMERIC, &d, &ok);
 	if (!ok)
 		return;
+	/* From here on there are whole numbers that it would not be. */
+	if (fabs(d) > 9007199254740992.0 && !isinf(d)) {
+		funcs_error(c, "0A000", "a numeric of more than 15 digits before the point is not supported");
+		return;
+	}
 	if (n > 1) {
 		mod = sqlite3_value_int(v[1]);
 		scale = mod & 0xffff;

@@ -20,6 +20,20 @@ struct table {
 	struct sql_error e;
 };
 
+/* As many digits before the point as it has; and no more than are kept. */
+static void numeric_check(struct buf *b, const char *col, struct coltype t)
+{
+	int digits = 15, scale = 0;
+
+	if (t.mod >= 4) {
+		scale = (t.mod - 4) & 0xffff;
+		digits = ((t.mod - 4) >> 16) - scale;
+	}
+	buf_fmt(b, " constraint \"baton_range numeric\" check (abs(");
+	buf_fmt(b, t.mod >= 4 ? "round(%s, %d)" : "%s", col, scale);
+	buf_fmt(b, ") < 1e%d)", digits < 15 ? digits : 15);
+}
+
 /* What a column of this type may hold. */
 static void type_check(struct buf *b, const char *col, struct coltype t)
 {
@@ -46,6 +60,8 @@ static void type_check(struct buf *b, const char *col, struct coltype t)
 	case T_NUMERIC:
 		buf_fmt(b, " constraint \"baton_type %s\" check (typeof(%s) <> 'text' and typeof(%s) <> 'blob')", type_of(t.oid)->sql,
 			buf_cstr(&q), buf_cstr(&q));
+		if (t.oid == T_NUMERIC)
+			numeric_check(b, buf_cstr(&q), t);
 		break;
 	case T_DATE:
 	case T_TIMESTAMP:
@@ -61,8 +77,10 @@ static void type_check(struct buf *b, const char *col, struct coltype t)
 		break;
 	}
 	if (min)
-		buf_fmt(b, " constraint \"baton_type %s\" check (%s is null or typeof(%s) = 'integer' and %s between %s and %s)",
-			type_of(t.oid)->sql, buf_cstr(&q), buf_cstr(&q), buf_cstr(&q), min, max);
+		buf_fmt(b, " constraint \"baton_type %s\" check (typeof(%s) in ('integer', 'null')) constraint \"%s %s\" "
+			"check (%s between %s and %s)",
+			type_of(t.oid)->sql, buf_cstr(&q), t.oid == T_BOOL ? "baton_type" : "baton_range", type_of(t.oid)->sql,
+			buf_cstr(&q), min, max);
 	buf_free(&q);
 }
 

@@ -475,6 +475,56 @@ void float_text(struct buf *b, double d, bool single)
 	buf_str(b, s);
 }
 
+/*
+ * With so many digits behind the point, as they were written: of what is there 15 are
+ * meant, and what they say is rounded. 1.005 is 1.01, though it is stored as less.
+ */
+static void scaled_text(struct buf *b, double d, int scale)
+{
+	int point, i, n = 15;
+	char e[40], digit[16];
+
+	snprintf(e, sizeof(e), "%.14e", fabs(d));
+	/* More are asked for, and there are some: as they are. */
+	if (!isfinite(d) || (1 + atoi(e + 17) + scale > n && strtod(e, NULL) != fabs(d))) {
+		buf_fmt(b, "%.*f", scale, d);
+		return;
+	}
+	digit[0] = e[0];
+	memcpy(digit + 1, e + 2, 14);
+	/* So many of them stand before the point; none, and zeros behind it. */
+	point = 1 + atoi(e + 17);
+	if (point + scale < n) {
+		n = point + scale;
+		if (n < 0 || (n == 0 && digit[0] < '5')) {
+			n = 0;
+		} else if (digit[n] >= '5') {
+			for (i = n; i && digit[i - 1] == '9'; i--)
+				digit[i - 1] = '0';
+			if (i) {
+				digit[i - 1]++;
+			} else {
+				memmove(digit + 1, digit, 14);
+				digit[0] = '1';
+				n++;
+				point++;
+			}
+		}
+	}
+	for (i = 0; i < n && digit[i] == '0'; i++)
+		;
+	if (d < 0 && i < n)
+		buf_ch(b, '-');
+	for (i = 0; i < point; i++)
+		buf_ch(b, i < n ? digit[i] : '0');
+	if (point <= 0)
+		buf_ch(b, '0');
+	if (scale)
+		buf_ch(b, '.');
+	for (i = point; i < point + scale; i++)
+		buf_ch(b, i < 0 || i >= n ? '0' : digit[i]);
+}
+
 static void numeric_text(struct buf *b, struct coltype t, sqlite3_value *v)
 {
 	int scale = t.mod >= 4 ? (t.mod - 4) & 0xffff : -1;
@@ -487,7 +537,7 @@ static void numeric_text(struct buf *b, struct coltype t, sqlite3_value *v)
 		return;
 	}
 	if (scale >= 0) {
-		buf_fmt(b, "%.*f", scale, sqlite3_value_double(v));
+		scaled_text(b, sqlite3_value_double(v), scale);
 		return;
 	}
 	/* The shortest, but never with an exponent. */
