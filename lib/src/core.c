@@ -16,9 +16,14 @@
 
 /* How many critical requests that came too late one pick rejects. */
 #define REJECT_BATCH	32
-/* A grant is no more than this part of a second's quota, where that is as long. */
-#define SLICES		768
-#define SLICE_MIN	40000
+/*
+ * A grant is no more than this part of a second's quota, where that is as long: small ones
+ * where others of its tier wait for their turn, as what they lack meanwhile is lost for a second.
+ */
+#define SLICES		256
+#define SLICE_MIN	100000
+#define TURNS		768
+#define TURN_MIN	40000
 /* Deadlines and releases that one tick handles; the next is due at once. */
 #define TICK_BATCH	64
 /* Among how many idle slots the one that is preferred is looked for. */
@@ -322,6 +327,16 @@ static bool feed(struct btn_core *c, uint64_t now)
 	return true;
 }
 
+/* turns: it is not the only one in its heap. */
+static uint64_t part_of(uint64_t quota, uint64_t slice, bool turns)
+{
+	uint64_t part = quota / (turns ? TURNS : SLICES), least = turns ? TURN_MIN : SLICE_MIN;
+
+	if (part < least)
+		part = least;
+	return part < slice ? part : slice;
+}
+
 struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 {
 	struct baton_stats_slot *figures = &c->page.slots[slot];
@@ -385,8 +400,8 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 
 	/* Of a small quota a small part each time: a second holds many, and none is much. */
 	slice = c->slice;
-	if (acct && acct->quota / SLICES < slice)
-		slice = acct->quota / SLICES > SLICE_MIN ? acct->quota / SLICES : SLICE_MIN;
+	if (acct)
+		slice = part_of(acct->quota, slice, g->node.left != NULL);
 	left = btn_tier_reserve_left(tier, now);
 	run->reserve = left;
 	if (!left)

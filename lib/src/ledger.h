@@ -80,7 +80,7 @@
  * percent. In the simulation nobody got less than 99%, alone or beside others that
  * want more as well, over five seconds and in each of them but for a grant. And
  * where nobody takes the CPUs from it, it gets so much in every sliding second, too,
- * but for its turn: there the worst of five tenants of 1 to 30% lacks 0.5 to 1.0%, of
+ * but for its turn: there the worst of five tenants of 1 to 30% lacks 0.5 to 1.2%, of
  * which the most is that in the worst case all the others have theirs first. (Entries that
  * left at once, and grants of what had left before, and slices twice as long, made that 1.2 to 2.2%.)
  *

@@ -123,11 +123,7 @@ void btn_tenants_free(struct baton_sched *s)
 
 void btn_stock_begin(struct baton_sched *s, struct btn_stock *mine)
 {
-	unsigned i;
-
-	/* What is wanted from now on is what there was not enough of. */
-	for (i = 0; i < BTN_STOCK_KINDS; i++)
-		mine->kind[i].want = 0;
+	btn_stock_open(mine);
 	s->core.stock = mine;
 }
 

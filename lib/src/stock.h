@@ -35,6 +35,7 @@ struct btn_stock {
 	struct {
 		struct btn_block *first;
 		size_t n, want, size;
+		size_t taken;	/* since btn_stock_open() */
 	} kind[BTN_STOCK_KINDS];
 	struct btn_block *junk;
 };
@@ -62,6 +63,15 @@ static inline void btn_stock_want(struct btn_stock *s, enum btn_kind kind, size_
 {
 	s->kind[kind].want = n;
 	s->kind[kind].size = size;
+}
+
+/* It is about to be used: what is wanted from now on is what there is not enough of. */
+static inline void btn_stock_open(struct btn_stock *s)
+{
+	unsigned i;
+
+	for (i = 0; i < BTN_STOCK_KINDS; i++)
+		s->kind[i].want = s->kind[i].taken = 0;
 }
 
 /* Less is there than is wanted. */
@@ -101,11 +111,13 @@ static inline void *btn_stock_take(struct btn_stock *s, enum btn_kind kind, size
 	}
 	b = s->kind[kind].first;
 	if (!b || b->size < size) {
-		btn_stock_want(s, kind, s->kind[kind].n + 1, size);
+		/* As all that was taken is given up, and taken again: more than that, or it never ends. */
+		btn_stock_want(s, kind, s->kind[kind].n + 2 * s->kind[kind].taken + 1, size);
 		return NULL;
 	}
 	s->kind[kind].first = b->next;
 	s->kind[kind].n--;
+	s->kind[kind].taken++;
 	return b + 1;
 }
 

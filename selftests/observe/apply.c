@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A configuration becomes tenants, again and again, and under load. */
+#include <limits.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 
 #include "inject.h"
 #include "sched_end.h"
+#include "sched_int.h"
 #include "tap.h"
 
 static struct baton_sched *s;
@@ -243,7 +245,50 @@ TEST(reshapes)
 		/* Without slots they stay as they are. */
 		CHECK_EQ(apply(""), 0);
 		CHECK_EQ(slots(), 1);
+		CHECK_EQ(apply("slots 2\n"), 0);
+		CHECK_EQ(apply("tenant b low=60%\n"), 0);
+		CHECK_EQ(slots(), 2);
+		CHECK_STR(all(), "own:200:400 b:1200:0");
 	}
+	end_sched(s);
+}
+
+/* One word that is another is enough. */
+TEST(one_thing_changes)
+{
+	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = 600000, .name = "own" };
+	struct baton_tenant *own;
+
+	open_sched();
+	CHECK_EQ(apply("tier low\ntier high policy=fifo rank=2\n"), 0);
+	CHECK_STR(tier(1), "fifo 2 1 0 0");
+	CHECK_EQ(apply("tier low\ntier high policy=lifo rank=2\n"), 0);
+	CHECK_STR(tier(1), "lifo 2 1 0 0");
+	CHECK_EQ(apply("tier low\ntier high policy=lifo rank=3\n"), 0);
+	CHECK_STR(tier(1), "lifo 3 1 0 0");
+	CHECK_EQ(apply("tier low\ntier high policy=lifo rank=3 share=5\n"), 0);
+	CHECK_STR(tier(1), "lifo 3 5 0 0");
+	CHECK_EQ(apply("tier low\ntier high policy=lifo rank=3 share=5 reserve=10%\n"), 0);
+	CHECK_STR(tier(1), "lifo 3 5 100 0");
+	CHECK_EQ(apply("tier low\ntier high policy=lifo rank=3 share=5 reserve=10% limit=20%\n"), 0);
+	CHECK_STR(tier(1), "lifo 3 5 100 200");
+	CHECK_EQ(apply("low_limit 50%\n"), 0);
+	CHECK_EQ(apply("low_limit 40%\n"), 0);
+	CHECK_EQ(baton_tenant_add(s, &own, &o), -ENOSPC);
+	CHECK_EQ(apply("low_limit 60%\n"), 0);
+	CHECK_EQ(baton_tenant_add(s, &own, &o), 0);
+	end_sched(s);
+}
+
+/* Configurations are counted, and 0 is nobody's. */
+TEST(count_wraps)
+{
+	open_sched();
+	CHECK_EQ(apply("tenant a low=10%\n"), 0);
+	s->epoch = UINT_MAX;
+	CHECK_EQ(apply("tenant b low=10%\n"), 0);
+	CHECK_EQ(apply("tenant b low=20%\n"), 0);
+	CHECK_STR(all(), "b:200:0");
 	end_sched(s);
 }
 
@@ -307,6 +352,54 @@ TEST(slots_under_load)
 		CHECK_EQ(baton_request_wait(r[i]), -ECANCELED);
 		baton_request_put(r[i]);
 	}
+	end_sched(s);
+}
+
+static void nothing(void *arg)
+{
+}
+
+static void ends_soon(struct baton_request *r, int result)
+{
+	int was = 1;
+
+	/* Nothing else happens that would help it on. */
+	CHECK_EQ(baton_request_wait_until(r, baton_clock_now() + 30000000000ULL, &was), 0);
+	CHECK_EQ(was, result);
+	baton_request_put(r);
+}
+
+/* Who waits for a slot, or for quota, when another configuration comes, has it from that. */
+TEST(waits_meanwhile)
+{
+	struct baton_request_opts runs = { .sz = sizeof(runs), .cls = BATON_BATCH, .fn = until_told };
+	struct baton_request_opts waits = { .sz = sizeof(waits), .cls = BATON_BATCH, .fn = nothing };
+	struct baton_tenant *a, *b;
+	struct baton_request *r, *w;
+
+	open_sched();
+	CHECK_EQ(apply("tenant a high=100%\ntenant b high=100%\n"), 0);
+	CHECK_EQ(baton_tenant_find(s, "a", &a), 0);
+	CHECK_EQ(baton_tenant_find(s, "b", &b), 0);
+	CHECK_EQ(apply("tier low\ntier high policy=fifo\ntenant a high=100%\ntenant b high=100%\n"), 0);
+	/* First come, first served: it does not get the slot before r ends. */
+	CHECK_EQ(baton_submit(a, &runs, &r), 0);
+	CHECK_EQ(baton_submit(b, &waits, &w), 0);
+	CHECK_EQ(apply("tier low\ntier high policy=arrival\ntenant a high=100%\ntenant b high=100%\n"), 0);
+	baton_request_cancel(r);
+	ends_soon(r, -ECANCELED);
+	ends_soon(w, 0);
+	/* Nothing to pay with until there is. */
+	CHECK_EQ(baton_submit(a, &runs, &r), 0);
+	CHECK_EQ(baton_submit(a, &waits, &w), 0);
+	CHECK_EQ(apply("tenant a low=1%\ntenant b low=1%\n"), 0);
+	usleep(100000);
+	CHECK_EQ(apply("tenant a high=100%\ntenant b low=1%\n"), 0);
+	baton_request_cancel(r);
+	ends_soon(r, -ECANCELED);
+	ends_soon(w, 0);
+	baton_tenant_put(a);
+	baton_tenant_put(b);
 	end_sched(s);
 }
 
