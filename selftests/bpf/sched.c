@@ -82,24 +82,29 @@ static void count(void *arg)
 /* A task comes when the one with the slot sleeps already. */
 static void sleeps_first(baton_task_fn *fn, bool hinted)
 {
-	struct baton_detect_stats st;
+	struct baton_detect_stats before, st;
 	struct baton_request *r;
 	_Atomic int n = 0;
+	int i;
 
 	begin(1);
-	reading = 0;
-	r = submit(fn, NULL);
-	CHECK(WITHIN(10, reading && stats().blocks >= 1));
-	CHECK_EQ(stats().taken, 0);
-	wait_for(submit(count, &n));
-	CHECK_EQ(n, 1);
-	st = stats();
-	CHECK_EQ(st.taken, 1);
-	CHECK_EQ(st.unannounced >= 1, !hinted);
-	CHECK_EQ(write(fds[1], "x", 1), 1);
-	wait_for(r);
-	CHECK(stats().blocked > 0);
-	CHECK(stats().unauthorised > 0);
+	/* The first time they may sleep for pages of their code, too. */
+	for (i = 0; i < 2; i++) {
+		before = stats();
+		reading = 0;
+		r = submit(fn, NULL);
+		CHECK(WITHIN(10, reading && stats().blocks > before.blocks));
+		wait_for(submit(count, &n));
+		CHECK_EQ(n, i + 1);
+		st = stats();
+		CHECK(st.taken > before.taken);
+		CHECK_EQ(write(fds[1], "x", 1), 1);
+		wait_for(r);
+	}
+	CHECK_EQ(st.taken, before.taken + 1);
+	CHECK_EQ(st.unannounced > before.unannounced, !hinted);
+	CHECK(stats().blocked > before.blocked);
+	CHECK(stats().unauthorised > before.unauthorised);
 	end();
 }
 
