@@ -611,7 +611,13 @@ static void finish(struct session *s, bool ok)
 		hist_add(&s->role->latency, baton_clock_now() - s->arrived);
 	s->skipping = false;
 	proto_ready(&s->out, s->tx == TX_NONE ? 'I' : s->tx == TX_OPEN ? 'T' : 'E');
-	/* The answer is sent while it still counts as work. */
+	/*
+	 * Who is critical is answered before anybody gets its slot. Others give it away first:
+	 * the client that an answer wakes often gets this CPU, and the slot would stand
+	 * still meanwhile. What the sending takes is charged with the next request.
+	 */
+	if (s->tx == TX_NONE && s->cls != BATON_CRITICAL)
+		work_end(s);
 	if (s->in_at == s->in.len)
 		net_flush(s);
 	if (s->tx == TX_NONE)
