@@ -8,6 +8,7 @@ lower ones are wide, for a machine that is busy.
 
     clauses [q1]...    only these
 """
+import select
 import statistics
 import struct
 import subprocess
@@ -366,6 +367,15 @@ def in_order(policy, late=True):
     superuser's work of high priority has the slot, and of z, which began a
     transaction before, and asks last.
     """
+    for _ in range(3):
+        order = asked_behind(policy, late)
+        if order:
+            return order
+    raise AssertionError("who has the slot lost it three times")
+
+
+def asked_behind(policy, late):
+    """None: on a busy machine who has the slot may sleep in the kernel for so long that it loses it, and one of them runs."""
     s = Database(f"high_latency_order={policy}", "internal_high_limit=0", users=[(u, 0, 30, "batch") for u in "xyz"])
     s.psql("create table started (id serial primary key, who text);"
            "create user h; alter user h superuser; alter user h set baton.class = internal_high")
@@ -374,16 +384,20 @@ def in_order(policy, late=True):
     h.send("Q", HOG.encode() + b"\0")
     until(lambda: s.running("h") == 1, "the slot is taken")
     asked = []
+    early = lambda: s.running("x") + s.running("y") > 0 or select.select([c.s for c in asked], [], [], 0)[0]
     for name in ("x1", "x2", "y1", "y2"):
         c = Raw(s, name[0])
         c.send("Q", f"insert into started (who) values ('{name}')".encode() + b"\0")
         asked.append(c)
         n = len(asked)
-        until(lambda: s.queued("x") + s.queued("y") == n, f"{name} is queued")
+        until(lambda: s.queued("x") + s.queued("y") == n or early(), f"{name} is queued")
     if late:
         # Its transaction's request, and so its arrival, is older than all of these.
         z.send("Q", b"insert into started (who) values ('z'); commit\0")
         until(lambda: s.queued("z") + s.running("z") == 1, "z is queued")
+    if early():
+        s.close()
+        return None
     s.cancel(h)
     same(code(h.until("Z")), "57014")
     for c in asked + [z] * late:
