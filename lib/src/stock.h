@@ -121,33 +121,37 @@ static inline void *btn_stock_take(struct btn_stock *s, enum btn_kind kind, size
 	return b + 1;
 }
 
-/* It was taken, and is not used after all. */
-static inline void btn_stock_back(struct btn_stock *s, enum btn_kind kind, void *memory)
+/* The block of what was taken; NULL: it was none, or malloc's, which has it again. */
+static inline struct btn_block *btn_stock_block(struct btn_stock *s, void *memory)
 {
 	struct btn_block *b = memory;
 
 	if (!memory)
-		return;
+		return NULL;
 	b--;
-	if (!s) {
-		free(b);
+	if (s)
+		return b;
+	free(b);
+	return NULL;
+}
+
+/* It was taken, and is not used after all. */
+static inline void btn_stock_back(struct btn_stock *s, enum btn_kind kind, void *memory)
+{
+	struct btn_block *b = btn_stock_block(s, memory);
+
+	if (!b)
 		return;
-	}
 	memset(memory, 0, b->size);
 	btn_stock_push(s, kind, b);
 }
 
 static inline void btn_stock_give(struct btn_stock *s, void *memory)
 {
-	struct btn_block *b = memory;
+	struct btn_block *b = btn_stock_block(s, memory);
 
-	if (!memory)
+	if (!b)
 		return;
-	b--;
-	if (!s) {
-		free(b);
-		return;
-	}
 	b->next = s->junk;
 	s->junk = b;
 }
