@@ -102,13 +102,14 @@ static bool create_index(struct session *s, tokp p, tokp end, const char *tag, c
 /* Views may be made of views, each of which takes some of the stack of who reads the last one. */
 #define MAX_VIEWS 2000
 
-static int views(struct session *s)
+/* The number that this query has; 0: it cannot be asked. */
+static long long number(struct session *s, const char *sql)
 {
 	sqlite3_stmt *st;
-	int n = 0;
+	long long n = 0;
 
-	if (!sqlite3_prepare_v2(s->db, "select count(*) from sqlite_schema where type = 'view'", -1, &st, NULL) && sqlite3_step(st) == SQLITE_ROW)
-		n = sqlite3_column_int(st, 0);
+	if (!sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) && sqlite3_step(st) == SQLITE_ROW)
+		n = sqlite3_column_int64(st, 0);
 	sqlite3_finalize(st);
 	return n;
 }
@@ -138,7 +139,7 @@ static bool create_as(struct session *s, tokp p, tokp end, bool view, const char
 		;
 	if (!p || as >= end)
 		return util_syntax(s, end, text);
-	if (view && views(s) >= MAX_VIEWS)
+	if (view && number(s, "select count(*) from sqlite_schema where type = 'view'") >= MAX_VIEWS)
 		return err(s, "54000", "a database has at most %d views", MAX_VIEWS);
 	buf_init(&b, 64 << 20);
 	if (replace && ddl_exists(s, name)) {
@@ -162,16 +163,10 @@ static bool create_as(struct session *s, tokp p, tokp end, bool view, const char
 		if (view) {
 			proto_complete(&s->out, "CREATE VIEW");
 		} else {
-			sqlite3_stmt *st;
-			long long n = 0;
-
 			buf_clear(&b, 1 << 16);
 			buf_str(&b, "select count(*) from ");
 			ddl_id(&b, name);
-			if (!sqlite3_prepare_v2(s->db, buf_cstr(&b), -1, &st, NULL) && sqlite3_step(st) == SQLITE_ROW)
-				n = sqlite3_column_int64(st, 0);
-			sqlite3_finalize(st);
-			snprintf(tag, sizeof(tag), "SELECT %lld", n);
+			snprintf(tag, sizeof(tag), "SELECT %lld", number(s, buf_cstr(&b)));
 			proto_complete(&s->out, tag);
 		}
 	}

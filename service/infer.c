@@ -248,10 +248,12 @@ static struct coltype derived(const struct sql *s, const char *name)
 			to = sql_comma(q, end);
 		if (q >= end)
 			continue;
+		/* What stands before the name, but for AS. */
+		q = p - (p > s->tok && lex_is(p - 1, "as"));
 		if (lex_is(end + 1, "as") && lex_is(end + 2, "("))
 			ty = column_nr(s, end + 2, nr);
-		else if (p > s->tok && lex_is(p - 1 - (p - 1 > s->tok && lex_is(p - 1, "as")), ")"))
-			ty = column_nr(s, opening(s, p - 1 - lex_is(p - 1, "as")), nr);
+		else if (q > s->tok && lex_is(q - 1, ")"))
+			ty = column_nr(s, opening(s, q - 1), nr);
 	}
 	return ty;
 }

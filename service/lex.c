@@ -37,7 +37,7 @@ static bool is_op(char c)
 	return c && strchr("+-*/<>=~!@#%^&|`?", c);
 }
 
-static int hex_of(char c)
+int lex_hex(char c)
 {
 	if (is_digit(c))
 		return c - '0';
@@ -149,7 +149,7 @@ static bool escape(struct scan *c)
 		if (e != 'x')
 			c->p--;
 		for (i = 0; i < (e == 'x' ? 2 : 3) && c->p < c->end; i++, c->p++) {
-			n = hex_of(*c->p);
+			n = lex_hex(*c->p);
 			if (n < 0 || (e != 'x' && n > 7))
 				break;
 			v = v * (e == 'x' ? 16 : 8) + n;
@@ -162,9 +162,9 @@ static bool escape(struct scan *c)
 	if (e == 'u' || e == 'U') {
 		n = e == 'u' ? 4 : 8;
 		for (i = 0; i < n; i++) {
-			if (c->p == c->end || hex_of(*c->p) < 0)
+			if (c->p == c->end || lex_hex(*c->p) < 0)
 				return fail(c, "invalid Unicode escape", at);
-			v = v << 4 | hex_of(*c->p++);
+			v = v << 4 | lex_hex(*c->p++);
 		}
 		if (!v || v > 0x10ffff || (v >= 0xd800 && v < 0xe000))
 			return fail(c, "invalid Unicode escape value", at);

@@ -52,6 +52,8 @@ static inline bool lex_name(const struct lex_tok *t)
 {
 	return t->kind == LEX_ID || t->kind == LEX_QUOTED;
 }
+/* What a hexadecimal digit is; -1: it is none. */
+int lex_hex(char c);
 /* t is (: its ). t otherwise: t. Within END. */
 const struct lex_tok *lex_close(const struct lex_tok *t);
 

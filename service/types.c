@@ -593,17 +593,12 @@ static void int_text(struct buf *b, int64_t v)
 	buf_add(b, p, s + sizeof(s) - p);
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 bool hex_bytes(uint8_t *to, const char *s, size_t n)
 {
 	size_t i;
 
-	for (i = 0; i + 1 < n && hex_digit(s[i]) >= 0 && hex_digit(s[i + 1]) >= 0; i += 2)
-		to[i / 2] = (uint8_t)(hex_digit(s[i]) << 4 | hex_digit(s[i + 1]));
+	for (i = 0; i + 1 < n && lex_hex(s[i]) >= 0 && lex_hex(s[i + 1]) >= 0; i += 2)
+		to[i / 2] = (uint8_t)(lex_hex(s[i]) << 4 | lex_hex(s[i + 1]));
 	return i == n;
 }
 
