@@ -1232,7 +1232,6 @@ static void many(void)
 	finish_all();
 }
 
-/* A slot is poked, its task stops, the next one is poked: one place is enough. */
 /* An idle slot is had again if it is preferred; one that has a task, or is none, changes nothing. */
 TEST(prefers_a_slot)
 {
@@ -1267,6 +1266,7 @@ TEST(prefers_a_slot)
 	btn_core_fini(&c);
 }
 
+/* A slot is poked, its task stops, the next one is poked: one place is enough. */
 TEST(pokes_fit)
 {
 	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
