@@ -341,6 +341,81 @@ static void f_typmod(sqlite3_context *c, int n, sqlite3_value **v)
 	sqlite3_result_int(c, type_from_decl((const char *)sqlite3_value_text(v[0])).mod);
 }
 
+/* Without the blanks that sql.c puts between tokens and PostgreSQL does not. */
+static void closed_up(struct buf *b, const char *s, size_t n)
+{
+	bool quoted = false;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		quoted ^= s[i] == '\'';
+		if (s[i] != ' ' || quoted || !((i + 1 < n && strchr("(),", s[i + 1])) || (i && s[i - 1] == '(')))
+			buf_ch(b, s[i]);
+	}
+}
+
+static const struct {
+	const char *call, *word;
+} written[] = {
+	{ "baton_date(now())", "CURRENT_DATE" }, { "baton_timestamp(now())", "LOCALTIMESTAMP" },
+	{ "baton_time(now())", "LOCALTIME" }, { "baton_user()", "CURRENT_USER" },
+};
+
+/* A default as it was written, which is in parentheses, and perhaps in a cast to the column's type. */
+static void f_default(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	const char *s = (const char *)sqlite3_value_text(v[0]), *decl = (const char *)sqlite3_value_text(v[1]), *end, *open;
+	struct coltype t = type_from_decl(decl);
+	struct buf b;
+	unsigned i;
+
+	if (!s)
+		return;
+	end = s + strlen(s);
+	if (*s == '(' && end[-1] == ')') {
+		s++;
+		end--;
+	}
+	for (; s < end && *s == ' '; s++)
+		;
+	for (; s < end && end[-1] == ' '; end--)
+		;
+	open = memchr(s, '(', (size_t)(end - s));
+	if (open > s && open[-1] == ' ' && end[-1] == ')' && (!strncmp(s, "baton_", 6) || !strncmp(s, "rtrim (", 7))) {
+		s = open + 1;
+		end--;
+		for (open = end; open > s && (t.oid == T_NUMERIC || t.oid == T_VARCHAR || t.oid == T_BPCHAR) && *open != ',' && *open != ')'; open--)
+			;
+		if (open > s && *open == ',')
+			end = open;
+		for (; s < end && *s == ' '; s++)
+			;
+		for (; s < end && end[-1] == ' '; end--)
+			;
+	}
+	buf_init(&b, 1 << 20);
+	closed_up(&b, s, (size_t)(end - s));
+	s = buf_cstr(&b);
+	if (t.oid == T_BOOL && (!strcmp(s, "1") || !strcmp(s, "0"))) {
+		sqlite3_result_text(c, *s == '1' ? "true" : "false", -1, SQLITE_STATIC);
+		buf_free(&b);
+		return;
+	}
+	for (i = 0; i < sizeof(written) / sizeof(*written); i++)
+		if (!strcmp(s, written[i].call)) {
+			sqlite3_result_text(c, written[i].word, -1, SQLITE_STATIC);
+			buf_free(&b);
+			return;
+		}
+	if (*s == '\'' && strspn(s + 1, "'") == 0 && strchr(s + 1, '\'') == s + b.len - 1) {
+		buf_str(&b, "::");
+		t.mod = -1;
+		type_format(&b, t);
+	}
+	sqlite3_result_text(c, buf_cstr(&b), -1, SQLITE_TRANSIENT);
+	buf_free(&b);
+}
+
 int cat_register(sqlite3 *db, cat_fill *fill, void *arg)
 {
 	unsigned i;
@@ -358,6 +433,8 @@ int cat_register(sqlite3 *db, cat_fill *fill, void *arg)
 		rc = sqlite3_create_function(db, "baton_typoid", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, f_typoid, NULL, NULL);
 	if (!rc)
 		rc = sqlite3_create_function(db, "baton_typmod", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, f_typmod, NULL, NULL);
+	if (!rc)
+		rc = sqlite3_create_function(db, "baton_default", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, f_default, NULL, NULL);
 	return rc;
 }
 
@@ -395,7 +472,7 @@ static const struct {
 	  "pragma_table_info(s.tbl_name) c where c.name = i.name), -1), 'p', '', 0, 0, 0, '', '', 0, 1, 0, 0, null, null, null "
 	  "from main.sqlite_schema s, pragma_index_info(s.name) i where s.type = 'index' and " USERS },
 	{ "pg_attrdef", "select " OID("s") " * 2000 + i.cid oid, " OID("s") " adrelid, i.cid + 1 adnum, "
-			"trim(case when i.dflt_value like '(%)' then substr(i.dflt_value, 2, length(i.dflt_value) - 2) else i.dflt_value end) adbin "
+			"baton_default(i.dflt_value, i.type) adbin "
 			"from main.sqlite_schema s, pragma_table_info(s.name) i "
 			"where s.type = 'table' and i.dflt_value is not null and " USERS },
 	{ "baton_indexes",
@@ -472,7 +549,7 @@ static const struct {
 	{ "information_schema_schemata", "select current_database() catalog_name, nspname schema_name from pg_namespace" },
 	{ "information_schema_columns",
 	  "select current_database() table_catalog, 'public' table_schema, s.name table_name, i.name column_name, i.cid + 1 ordinal_position, "
-	  "i.dflt_value column_default, case when i.\"notnull\" then 'NO' else 'YES' end is_nullable, "
+	  "baton_default(i.dflt_value, i.type) column_default, case when i.\"notnull\" then 'NO' else 'YES' end is_nullable, "
 	  "format_type(baton_typoid(i.type), -1) data_type, case when baton_typoid(i.type) in (1042, 1043) and baton_typmod(i.type) > 0 "
 	  "then baton_typmod(i.type) - 4 end character_maximum_length from main.sqlite_schema s, pragma_table_info(s.name) i "
 	  "where s.type in ('table', 'view') and " USERS },

@@ -249,6 +249,31 @@ static bool copy_out(struct copy *c, struct stmt *st)
 	return true;
 }
 
+/* What type_bind() does not do of what a column of this type is given. */
+static void parameter(struct buf *b, struct coltype t)
+{
+	switch (t.oid) {
+	case T_NUMERIC:
+	case T_VARCHAR:
+		if (t.mod >= 4)
+			buf_fmt(b, "%s(?, %d)", t.oid == T_VARCHAR ? "baton_fit" : "baton_numeric", t.mod - 4);
+		else
+			buf_ch(b, '?');
+		break;
+	case T_TIME:
+	case T_INTERVAL:
+	case T_UUID:
+		buf_fmt(b, "baton_%s(?)", type_of(t.oid)->name);
+		break;
+	case T_JSON:
+	case T_JSONB:
+		buf_str(b, "baton_json(?)");
+		break;
+	default:
+		buf_ch(b, '?');
+	}
+}
+
 /* An INSERT for the columns at t, all of the table if there are none. */
 static bool prepare_in(struct copy *c, const char *table, const struct lex_tok *cols)
 {
@@ -285,8 +310,10 @@ static bool prepare_in(struct copy *c, const char *table, const struct lex_tok *
 			buf_sql_id(&b, sqlite3_column_name(st, i), strlen(sqlite3_column_name(st, i)));
 		}
 		buf_str(&b, ") values ");
-		for (i = 0; i < c->n; i++)
-			buf_str(&b, i ? ",?" : "(?");
+		for (i = 0; i < c->n; i++) {
+			buf_ch(&b, i ? ',' : '(');
+			parameter(&b, c->cols[i]);
+		}
 		buf_ch(&b, ')');
 		sqlite3_finalize(st);
 		rc = sqlite3_prepare_v2(s->db, buf_cstr(&b), -1, &c->st, NULL);

@@ -297,7 +297,7 @@ static void plain_error(sqlite3 *db, const char *m, const struct sql *s, const c
 		say(e, "42P07", "relation \"%.*s\" already exists", (int)(has - near), near);
 		return;
 	}
-	if (strstr(m, "values for") && strstr(m, "columns")) {
+	if ((strstr(m, "values for") && strstr(m, "columns")) || (!strncmp(m, "table ", 6) && strstr(m, " values were supplied"))) {
 		say(e, "42601", "INSERT has more or fewer expressions than target columns");
 		return;
 	}

@@ -114,64 +114,130 @@ static long long number(struct session *s, const char *sql)
 	return n;
 }
 
-/* CREATE VIEW and CREATE TABLE AS: the query as it is rewritten. */
-static bool create_as(struct session *s, tokp p, tokp end, bool view, const char *text)
+struct as {
+	char name[128];
+	bool temp, unless, replace, view;
+	tokp names;		/* (a, b), or NULL */
+	tokp query, end;
+};
+
+/* [OR REPLACE] [TEMP] TABLE | VIEW [IF NOT EXISTS] name [(a, b)] AS query, behind CREATE. */
+static bool parse_as(struct session *s, struct as *a, tokp p, tokp end, const char *text)
 {
-	bool replace = false, temp = false, ok, unless = false;
-	struct sql_known known = { 0 };
-	struct sql q = { .kind = SQL_READ, .column = schema_column, .column_arg = s->db, .known = &known };
-	struct sql_error e;
-	char name[128], tag[40];
-	struct buf b;
-	tokp as, k;
+	tokp as;
 
 	for (p++; !lex_is(p, "view") && !lex_is(p, "table"); p++) {
-		replace |= lex_is(p, "replace");
-		temp |= lex_is(p, "temp") || lex_is(p, "temporary");
+		a->replace |= lex_is(p, "replace");
+		a->temp |= lex_is(p, "temp") || lex_is(p, "temporary");
 	}
-	p++;
+	a->view = lex_is(p++, "view");
 	if (lex_are(p, "if not exists")) {
-		unless = true;
+		a->unless = true;
 		p += 3;
 	}
-	p = ddl_name(p, name, sizeof(name));
+	p = ddl_name(p, a->name, sizeof(a->name));
 	for (as = p; as && as < end && !lex_is(as, "as"); as = lex_close(as) + 1)
 		;
 	if (!p || as >= end)
 		return util_syntax(s, end, text);
-	if (view && number(s, "select count(*) from sqlite_schema where type = 'view'") >= MAX_VIEWS)
+	a->names = lex_is(p, "(") ? p : NULL;
+	a->query = as + 1;
+	a->end = end;
+	return true;
+}
+
+static bool create_view(struct session *s, const struct as *a, const char *text)
+{
+	struct sql_known known = { 0 };
+	struct sql q = { .kind = SQL_READ, .schema = &schema, .schema_arg = s->db, .known = &known };
+	bool there = a->replace && ddl_exists(s, a->name), ok;
+	struct sql_error e;
+	struct buf b;
+
+	if (number(s, "select count(*) from sqlite_schema where type = 'view'") - there >= MAX_VIEWS)
 		return err(s, "54000", "a database has at most %d views", MAX_VIEWS);
 	buf_init(&b, 64 << 20);
-	if (replace && ddl_exists(s, name)) {
+	if (there) {
 		buf_str(&b, "drop view ");
-		ddl_id(&b, name);
+		ddl_id(&b, a->name);
 		buf_ch(&b, ';');
 	}
-	buf_fmt(&b, "create %s%s %s", temp ? "temp " : "", view ? "view" : "table", unless ? "if not exists " : "");
-	ddl_id(&b, name);
-	if (view && lex_is(p, "("))
-		ddl_columns(&b, p);
+	buf_fmt(&b, "create %sview %s", a->temp ? "temp " : "", a->unless ? "if not exists " : "");
+	ddl_id(&b, a->name);
+	if (a->names)
+		ddl_columns(&b, a->names);
 	buf_str(&b, " as ");
-	for (k = as + 1; k < end; k++)
-		if (lex_are(k, "with data") || lex_are(k, "with no data"))
-			end = k;
-	ok = sql_rewrite(&q, as + 1, end, &e);
+	ok = sql_rewrite(&q, a->query, a->end, &e) || err_at(s, &e, text);
 	buf_add(&b, q.text.p, q.text.len);
 	sql_free(&q);
-	ok = ok ? work_write(s) && work_exec(s, buf_cstr(&b)) : err_at(s, &e, text);
-	if (ok) {
-		if (view) {
-			proto_complete(&s->out, "CREATE VIEW");
-		} else {
-			buf_clear(&b, 1 << 16);
-			buf_str(&b, "select count(*) from ");
-			ddl_id(&b, name);
-			snprintf(tag, sizeof(tag), "SELECT %lld", number(s, buf_cstr(&b)));
-			proto_complete(&s->out, tag);
+	ok = ok && work_write(s) && work_exec(s, buf_cstr(&b));
+	buf_free(&b);
+	if (ok)
+		proto_complete(&s->out, "CREATE VIEW");
+	return ok;
+}
+
+/* Its columns are called, and are, what those of the query's result are. */
+static bool create_table_as(struct session *s, const struct as *a, const char *text)
+{
+	tokp end = a->end, k, name = a->names;
+	bool data = true, ok;
+	struct stmt *st;
+	char tag[40];
+	struct buf b;
+	int i;
+
+	for (k = a->query; k < end; k++)
+		if (lex_are(k, "with data") || lex_are(k, "with no data")) {
+			data = lex_is(k + 1, "data");
+			end = k;
 		}
+	if (a->unless && ddl_exists(s, a->name)) {
+		notice(s, "42P07", "relation \"%s\" already exists, skipping", a->name);
+		proto_complete(&s->out, "CREATE TABLE AS");
+		return true;
+	}
+	st = exec_make(s, "", text + a->query->at, end[-1].end - a->query->at, NULL, 0);
+	if (!st)
+		return false;
+	buf_init(&b, 64 << 20);
+	buf_fmt(&b, "create %stable ", a->temp ? "temp " : "");
+	ddl_id(&b, a->name);
+	for (i = 0; i < st->n_cols; i++) {
+		struct coltype t = st->cols[i];
+
+		/* What the digits of an expression are is not what its column may hold. */
+		if (t.oid == T_NUMERIC && t.mod >= 38 << 16)
+			t.mod = -1;
+		for (; name && name < lex_close(a->names) && !lex_name(name); name++)
+			;
+		buf_str(&b, i ? ", " : "(");
+		table_column(&b, name && lex_name(name) ? name->s : st->names[i], t);
+		if (name && lex_name(name))
+			name++;
+	}
+	buf_ch(&b, ')');
+	if (data) {
+		buf_str(&b, ";insert into ");
+		ddl_id(&b, a->name);
+		buf_ch(&b, ' ');
+		buf_add(&b, st->sql.text.p, st->sql.text.len);
+	}
+	ok = st->n_cols ? work_write(s) && work_exec(s, buf_cstr(&b)) : util_syntax(s, a->query, text);
+	exec_drop(st);
+	if (ok) {
+		snprintf(tag, sizeof(tag), data ? "SELECT %d" : "CREATE TABLE AS", data ? sqlite3_changes(s->db) : 0);
+		proto_complete(&s->out, tag);
 	}
 	buf_free(&b);
 	return ok;
+}
+
+static bool create_as(struct session *s, tokp p, tokp end, const char *text)
+{
+	struct as a = { 0 };
+
+	return parse_as(s, &a, p, end, text) && (a.view ? create_view(s, &a, text) : create_table_as(s, &a, text));
 }
 
 /* "a, b.c, ...": f for each; false after an error. */
@@ -341,9 +407,9 @@ bool ddl_run(struct session *s, enum sql_kind kind, const char *tag, tokp t, con
 	case SQL_CREATE_TABLE:
 		return table_create(s, t, tag, text);
 	case SQL_CREATE_TABLE_AS:
-		return create_as(s, t, end, false, text);
+		return create_as(s, t, end, text);
 	case SQL_CREATE_VIEW:
-		return create_as(s, t, end, true, text);
+		return create_as(s, t, end, text);
 	case SQL_CREATE_INDEX:
 		return create_index(s, t, end, tag, text);
 	case SQL_CREATE_SEQUENCE:

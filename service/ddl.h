@@ -13,6 +13,8 @@ void ddl_id(struct buf *b, const char *name);
 /* (a, b), as it stands at open. */
 void ddl_columns(struct buf *b, tokp open);
 bool ddl_exists(struct session *s, const char *name);
+/* A column's declaration: its name, its type and what that may hold. */
+void table_column(struct buf *b, const char *name, struct coltype t);
 /* table.c. p: CREATE, ALTER. */
 bool table_create(struct session *s, tokp p, const char *tag, const char *text);
 bool table_alter(struct session *s, tokp p, tokp end, const char *tag, const char *text);

@@ -90,6 +90,7 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 {
 	struct stmt *st = calloc(1, sizeof(*st));
 	struct sql_known known = { 0 };
+	uint32_t *given = NULL;
 	const char *instead;
 	struct sql_error e;
 	struct lex l = { 0 };
@@ -124,14 +125,28 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 		return st;
 	}
 	schema_booleans(s->db, l.tok);
-	st->sql.column = schema_column;
-	st->sql.column_arg = s->db;
+	st->sql.schema = &schema;
+	st->sql.schema_arg = s->db;
 	st->sql.known = &known;
+	st->sql.given = given = calloc(n_oids + 1, sizeof(*given));
+	if (!given)
+		goto nomem;
+	for (i = 0; i < n_oids; i++) {
+		struct proto_rd r = proto_rd(oids + 4 * i, 4);
+
+		given[i] = proto_u32(&r);
+		if (given[i] == T_UNKNOWN)
+			given[i] = 0;
+	}
+	st->sql.n_given = n_oids;
 	if (!sql_rewrite(&st->sql, l.tok, sql_end(l.tok), &e)) {
 		err_at(s, &e, st->source);
 		goto fail;
 	}
 	st->sql.known = NULL;
+	st->sql.given = NULL;
+	free(given);
+	given = NULL;
 	lex_free(&l);
 	if (!prepare(s, st, true, &st->st))
 		goto fail;
@@ -141,17 +156,13 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 	st->oids = calloc(st->n_params + 1, sizeof(*st->oids));
 	if (!st->oids)
 		goto nomem;
-	for (i = 0; i < st->n_params; i++) {
-		struct proto_rd r = proto_rd(oids + 4 * i, 4);
-
-		st->oids[i] = i < n_oids ? proto_u32(&r) : 0;
-		if (!st->oids[i])
-			st->oids[i] = st->sql.params[i].oid;
-	}
+	for (i = 0; i < st->n_params; i++)
+		st->oids[i] = st->sql.params[i].oid;
 	return st;
 nomem:
 	err(s, "53200", "out of memory");
 fail:
+	free(given);
 	lex_free(&l);
 	exec_drop(st);
 	return NULL;
@@ -245,13 +256,13 @@ static void add_stmt(struct session *s, struct stmt *st)
 	s->stmts = st;
 }
 
-bool exec_named(struct session *s, const char *name, const char *text, size_t n)
+bool exec_named(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids)
 {
 	struct stmt *st;
 
 	if (exec_find(s, name))
 		return err(s, "42P05", "prepared statement \"%s\" already exists", name);
-	st = exec_make(s, name, text, n, NULL, 0);
+	st = exec_make(s, name, text, n, oids, n_oids);
 	if (st)
 		add_stmt(s, st);
 	return st != NULL;

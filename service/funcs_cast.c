@@ -25,7 +25,7 @@ static void cast_int(ctx *c, val *v, uint32_t oid, int64_t min, int64_t max)
 		n = sqlite3_value_int64(v);
 		break;
 	case SQLITE_FLOAT:
-		d = rint(sqlite3_value_double(v));
+		d = round(sqlite3_value_double(v));
 		/* 2^63 is the next one that a double has. */
 		if (!(d >= (double)min && d < (double)max + 1)) {
 			funcs_error(c, "22003", "%s out of range", type_of(oid)->sql);
@@ -50,6 +50,12 @@ static void cast_int(ctx *c, val *v, uint32_t oid, int64_t min, int64_t max)
 		funcs_error(c, "22003", "%s out of range", type_of(oid)->sql);
 	else
 		sqlite3_result_int64(c, n);
+}
+
+static void f_rint(ctx *c, int n, val **v)
+{
+	if (!is_null(v[0]))
+		sqlite3_result_double(c, rint(sqlite3_value_double(v[0])));
 }
 
 static void f_int2(ctx *c, int n, val **v) { cast_int(c, v[0], T_INT2, INT16_MIN, INT16_MAX); }
@@ -95,7 +101,7 @@ double funcs_rounded(double d, int scale)
 	double p = pow(10, scale), x = d * p, r = round(x);
 
 	/* 2.675 is meant, where 2.67499999 is what is there. */
-	if (fabs(fabs(x - trunc(x)) - 0.5) < 1e-9 * fabs(x) + 1e-12)
+	if (fabs(fabs(x - trunc(x)) - 0.5) < fmin(4e-15 * fabs(x) + 1e-12, 1e-3))
 		r = trunc(x) + (x < 0 ? -1 : 1);
 	return r / p;
 }
@@ -147,6 +153,17 @@ static void f_bool_text(ctx *c, int n, val **v)
 		sqlite3_result_text(c, sqlite3_value_int(v[0]) ? "true" : "false", -1, SQLITE_STATIC);
 }
 
+static void f_numeric_text(ctx *c, int n, val **v)
+{
+	struct buf b;
+
+	if (is_null(v[0]))
+		return;
+	buf_init(&b, 1 << 16);
+	type_text(&b, (struct coltype){ T_NUMERIC, sqlite3_value_int(v[1]) }, v[0]);
+	result_buf(c, &b);
+}
+
 static void f_text(ctx *c, int n, val **v)
 {
 	struct coltype none = { 0, -1 };
@@ -179,7 +196,7 @@ bool funcs_time_of(ctx *c, val *v, uint32_t oid, int64_t *us)
 	}
 	s = text_of(v);
 	if (!time_parse(s, strlen(s), oid == T_TIMESTAMPTZ, us)) {
-		funcs_error(c, "22007", "invalid input syntax for type %s: \"%.60s\"", type_of(oid)->sql, s);
+		funcs_error(c, time_error(s), "invalid input syntax for type %s: \"%.60s\"", type_of(oid)->sql, s);
 		return false;
 	}
 	return true;
@@ -221,7 +238,7 @@ static void f_time(ctx *c, int n, val **v)
 		interval_format(&b, &iv);
 		result_buf(c, &b);
 	} else {
-		funcs_error(c, "22007", "invalid input syntax for type time: \"%.60s\"", s);
+		funcs_error(c, time_error(s), "invalid input syntax for type time: \"%.60s\"", s);
 	}
 }
 
@@ -253,6 +270,48 @@ static void f_bytea(ctx *c, int n, val **v)
 	}
 }
 
+static void f_uuid(ctx *c, int n, val **v)
+{
+	const char *s = text_of(v[0]);
+	char to[37];
+	int at = 0, digits = 0;
+	bool braced = s && *s == '{';
+
+	if (!s)
+		return;
+	/* A hyphen may stand behind any four digits. */
+	for (s += braced; *s && *s != '}' && digits < 32; s++) {
+		if (*s == '-' && digits && digits % 4 == 0 && s[-1] != '-')
+			continue;
+		if (lex_hex(*s) < 0)
+			break;
+		if (digits == 8 || digits == 12 || digits == 16 || digits == 20)
+			to[at++] = '-';
+		to[at++] = (char)tolower((unsigned char)*s);
+		digits++;
+	}
+	if (digits < 32 || strcmp(s, braced ? "}" : ""))
+		funcs_error(c, "22P02", "invalid input syntax for type uuid: \"%.60s\"", text_of(v[0]));
+	else
+		sqlite3_result_text(c, to, at, SQLITE_TRANSIENT);
+}
+
+/* Without the blanks at its end that are more than a varchar(n) has room for. */
+static void f_fit(ctx *c, int n, val **v)
+{
+	const char *s = text_of(v[0]), *p;
+	int left = sqlite3_value_int(v[1]);
+
+	if (!s)
+		return;
+	for (p = s; *p && ((*p & 0xc0) == 0x80 || left--); p++)
+		;
+	if (*p && !p[strspn(p, " ")])
+		sqlite3_result_text(c, s, (int)(p - s), SQLITE_TRANSIENT);
+	else
+		sqlite3_result_value(c, v[0]);
+}
+
 /* One value by a statement on the caller's own connection. */
 void funcs_lookup(ctx *c, const char *sql, val *v, const char *fail)
 {
@@ -270,6 +329,26 @@ void funcs_lookup(ctx *c, const char *sql, val *v, const char *fail)
 	else if (fail)
 		funcs_error(c, fail, "relation \"%.100s\" does not exist", text_of(v));
 	sqlite3_finalize(s);
+}
+
+static void f_json(ctx *c, int n, val **v)
+{
+	sqlite3_stmt *s;
+	bool ok;
+
+	if (is_null(v[0]))
+		return;
+	if (sqlite3_prepare_v2(sqlite3_context_db_handle(c), "select json_valid(?1)", -1, &s, NULL)) {
+		sqlite3_result_error(c, sqlite3_errmsg(sqlite3_context_db_handle(c)), -1);
+		return;
+	}
+	sqlite3_bind_value(s, 1, v[0]);
+	ok = sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	if (ok)
+		sqlite3_result_value(c, v[0]);
+	else
+		funcs_error(c, "22P02", "invalid input syntax for type json: \"%.60s\"", text_of(v[0]));
 }
 
 static void f_regclass(ctx *c, int n, val **v)
@@ -314,12 +393,13 @@ static void f_same(ctx *c, int n, val **v)
 }
 
 const struct func funcs_cast[] = {
-	{ "baton_bool_text", 1, PURE, f_bool_text },
-	{ "baton_int2", 1, PURE, f_int2 }, { "baton_int4", 1, PURE, f_int4 }, { "baton_int8", 1, PURE, f_int8 },
+	{ "baton_bool_text", 1, PURE, f_bool_text }, { "baton_numeric_text", 2, PURE, f_numeric_text },
+	{ "baton_rint", 1, PURE, f_rint }, { "baton_int2", 1, PURE, f_int2 }, { "baton_int4", 1, PURE, f_int4 }, { "baton_int8", 1, PURE, f_int8 },
 	{ "baton_oid", 1, PURE, f_oid }, { "baton_float", 1, PURE, f_float }, { "baton_numeric", 1, PURE, f_numeric },
 	{ "baton_numeric", 2, PURE, f_numeric },
 	{ "baton_bool", 1, PURE, f_bool }, { "baton_text", 1, PURE, f_text }, { "baton_text", 2, PURE, f_text }, { "baton_date", 1, PURE, f_date },
 	{ "baton_time", 1, PURE, f_time }, { "baton_timestamp", 1, PURE, f_timestamp },
+	{ "baton_uuid", 1, PURE, f_uuid }, { "baton_fit", 2, PURE, f_fit }, { "baton_json", 1, PURE, f_json },
 	{ "baton_timestamptz", 1, PURE, f_timestamptz }, { "baton_bytea", 1, PURE, f_bytea },
 	{ "baton_regclass", 1, WORLD, f_regclass }, { "to_regclass", 1, WORLD, f_to_regclass },
 	{ "baton_regtype", 1, WORLD, f_regtype }, { "baton_reg", 1, WORLD, f_same }, { "pg_get_expr", 2, PURE, f_same },

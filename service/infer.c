@@ -269,13 +269,13 @@ static struct coltype name(const struct sql *s, tokp t, tokp end, int depth, boo
 		t += 2;
 	if (t + 1 < end && lex_is(t + 1, "("))
 		return function(s, t, lex_close(t + 1), depth);
-	if (!ask || !s->column || t + 1 != end || !lex_name(t))
+	if (!ask || !s->schema || t + 1 != end || !lex_name(t))
 		return of(0);
 	/* Looking it up reads the statement: once for a name. */
 	for (i = 0; m && i < SQL_KNOWN && m->name[i]; i++)
 		if (!strcmp(m->name[i], t->s))
 			return m->type[i];
-	ty = s->column(s->column_arg, s->tok, t->s);
+	ty = s->schema->column(s->schema_arg, s->tok, t->s);
 	if (!ty.oid && depth < DERIVED)
 		ty = derived(s, t->s);
 	if (m && depth < DERIVED) {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What the schema says of names in a statement: the types of columns, where infer.c
- * asks for one; and booleans.
+ * or sql_assign.c asks for one; and booleans.
  *
  * 't' beside a column of type boolean is a boolean, and not a text. SQLite would
- * compare and store it as text; so, where a string that may be one stands beside a
- * name, or in the VALUES of an INSERT, the schema is asked, and the token becomes
- * TRUE or FALSE. No other statement pays for it.
+ * compare it as text; so, where a string that may be one stands beside a name, the
+ * schema is asked, and the token becomes TRUE or FALSE. No other statement pays
+ * for it.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "session.h"
@@ -31,80 +32,20 @@ struct asked {
 	struct buf names;	/* all of the statement, each between blanks */
 };
 
-/* One value of one row; sql has ?1, and perhaps ?2 for the statement's names. */
-static bool answer(struct asked *a, const char *sql, const char *arg, int nth)
+/* In each of the statement's tables that has a column of this name? */
+static bool is_boolean(struct asked *a, const char *column)
 {
 	sqlite3_stmt *st;
 	bool is;
 
-	if (sqlite3_prepare_v2(a->db, sql, -1, &st, NULL))
+	if (sqlite3_prepare_v2(a->db, "select min(c.type like 'bool%') from sqlite_schema m, pragma_table_info(m.name) c "
+				      "where m.type = 'table' and c.name = ?1 and instr(?2, ' ' || m.name || ' ')", -1, &st, NULL))
 		return false;
-	sqlite3_bind_text(st, 1, arg, -1, SQLITE_STATIC);
-	if (nth < 0)
-		sqlite3_bind_text(st, 2, a->names.p, (int)a->names.len, SQLITE_STATIC);
-	else
-		sqlite3_bind_int(st, 2, nth);
+	sqlite3_bind_text(st, 1, column, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, a->names.p, (int)a->names.len, SQLITE_STATIC);
 	is = sqlite3_step(st) == SQLITE_ROW && sqlite3_column_int(st, 0);
 	sqlite3_finalize(st);
 	return is;
-}
-
-/* In each of the statement's tables that has a column of this name? */
-static bool is_boolean(struct asked *a, const char *column)
-{
-	return answer(a, "select min(c.type like 'bool%') from sqlite_schema m, pragma_table_info(m.name) c "
-			 "where m.type = 'table' and c.name = ?1 and instr(?2, ' ' || m.name || ' ')", column, -1);
-}
-
-static bool nth_is_boolean(struct asked *a, const char *table, int n)
-{
-	return answer(a, "select type like 'bool%' from pragma_table_info(?1) where cid = ?2", table, n);
-}
-
-static void insert(struct asked *a, struct lex_tok *t)
-{
-	const struct lex_tok *cols = NULL, *end, *p;
-	const char *table;
-	struct lex_tok *v;
-	bool is, wanted;
-	int n;
-
-	t += 2;
-	if (lex_name(t) && lex_is(t + 1, "."))
-		t += 2;
-	if (!lex_name(t))
-		return;
-	table = t->s;
-	for (t++; t->kind != LEX_END && !lex_is(t, "values") && !lex_is(t, "select"); t++)
-		if (lex_is(t, "(") && !cols) {
-			cols = t;
-			t += lex_close(t) - t;
-		}
-	if (!lex_is(t, "values"))
-		return;
-	for (t++; lex_is(t, "("); t += lex_is(t, ",")) {
-		end = lex_close(t);
-		n = 0;
-		for (v = t + 1, wanted = true; v < end; v++) {
-			if (lex_is(v, ",")) {
-				n++;
-				wanted = true;
-				continue;
-			}
-			if (wanted && may_be(v) && (v + 1 == end || lex_is(v + 1, ","))) {
-				for (p = cols ? cols + 1 + 2 * n : NULL; p && p > lex_close(cols); p = NULL)
-					;
-				is = p ? lex_name(p) && is_boolean(a, p->s) : !cols && nth_is_boolean(a, table, n);
-				if (is)
-					become(v);
-			}
-			wanted = false;
-			v += lex_close(v) - v;
-		}
-		t += end - t;
-		if (t->kind != LEX_END)
-			t++;
-	}
 }
 
 static bool compares(const struct lex_tok *t)
@@ -124,22 +65,69 @@ static void names_of(struct asked *a, const struct lex_tok *t)
 	buf_cstr(&a->names);
 }
 
-struct coltype schema_column(void *db, const struct lex_tok *tok, const char *name)
+static struct coltype field(void *db, const char *table, const char *name)
+{
+	const char *type;
+
+	if (sqlite3_table_column_metadata(db, NULL, table, name, &type, NULL, NULL, NULL, NULL))
+		return (struct coltype){ 0, -1 };
+	return type_from_decl(type);
+}
+
+static struct coltype column(void *db, const struct lex_tok *tok, const char *name)
 {
 	struct coltype t = { 0, -1 }, other;
-	const char *type;
 
 	/* Of all tables that are named and have such a column, if they agree. */
 	for (; tok->kind != LEX_END; tok++) {
-		if (!lex_name(tok) || sqlite3_table_column_metadata(db, NULL, tok->s, name, &type, NULL, NULL, NULL, NULL))
+		other = lex_name(tok) ? field(db, tok->s, name) : (struct coltype){ 0, -1 };
+		if (!other.oid)
 			continue;
-		other = type_from_decl(type);
 		if (t.oid && (t.oid != other.oid || t.mod != other.mod))
 			return (struct coltype){ 0, -1 };
 		t = other;
 	}
 	return t;
 }
+
+/* The strings of all rows, one after the other, are behind the fields. */
+static struct sql_fields *fields(void *db, const char *table)
+{
+	struct sql_fields *f = NULL;
+	size_t bytes = 0;
+	unsigned n = 0, i;
+	sqlite3_stmt *st;
+	char *to, *end;
+
+	if (sqlite3_prepare_v2(db, "select name, type, dflt_value from pragma_table_info(?1)", -1, &st, NULL))
+		return NULL;
+	sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
+	for (; sqlite3_step(st) == SQLITE_ROW; n++)
+		bytes += sqlite3_column_bytes(st, 0) + sqlite3_column_bytes(st, 2) + 2;
+	sqlite3_reset(st);
+	if (n)
+		f = malloc(sizeof(*f) + n * sizeof(f->f[0]) + bytes);
+	for (i = 0, to = f ? (char *)&f->f[n] : NULL, end = to + bytes; f && i < n && sqlite3_step(st) == SQLITE_ROW; i++) {
+		const char *def = (const char *)sqlite3_column_text(st, 2);
+
+		/* Somebody altered it meanwhile. */
+		if (end - to < sqlite3_column_bytes(st, 0) + sqlite3_column_bytes(st, 2) + 2)
+			break;
+
+		f->f[i].name = to;
+		to = stpcpy(to, (const char *)sqlite3_column_text(st, 0)) + 1;
+		f->f[i].type = type_from_decl((const char *)sqlite3_column_text(st, 1));
+		f->f[i].def = def ? to : NULL;
+		if (def)
+			to = stpcpy(to, def) + 1;
+	}
+	if (f)
+		f->n = i;
+	sqlite3_finalize(st);
+	return f;
+}
+
+const struct sql_schema schema = { column, field, fields };
 
 void schema_booleans(sqlite3 *db, struct lex_tok *tok)
 {
@@ -153,8 +141,6 @@ void schema_booleans(sqlite3 *db, struct lex_tok *tok)
 		return;
 	names_of(&a, tok);
 	if (!a.names.failed) {
-		if (lex_are(tok, "insert into"))
-			insert(&a, tok);
 		for (t = tok; t->kind != LEX_END; t++) {
 			const struct lex_tok *name = t;
 

@@ -166,7 +166,7 @@ void exec_close(struct session *s, char kind, const char *name);
 void exec_close_portals(struct session *s);
 void exec_forget(struct session *s, bool all);	/* cached, and with all named, statements */
 struct stmt *exec_find(struct session *s, const char *name);
-bool exec_named(struct session *s, const char *name, const char *text, size_t n);
+bool exec_named(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids);
 /* Rewrites and prepares; NULL after an error. */
 struct stmt *exec_make(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids);
 void exec_drop(struct stmt *st);
@@ -176,8 +176,8 @@ void row_text(struct session *s, const char *value);
 
 /* schema.c */
 void schema_booleans(sqlite3 *db, struct lex_tok *tok);
-/* struct sql's column(). */
-struct coltype schema_column(void *db, const struct lex_tok *tok, const char *name);
+/* What struct sql asks; its arg is the sqlite3 *. */
+extern const struct sql_schema schema;
 
 /* util.c: what is no query. l: the tokens of the statement from t on. */
 bool util_run(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t, const char *text);

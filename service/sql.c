@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The rewriting, token by token. What takes more than one has files of its own:
- * sql_call.c, sql_calc.c, sql_clause.c; what is written is sql_out.c's.
+ * sql_call.c, sql_calc.c, sql_clause.c, sql_assign.c; what is written is sql_out.c's.
  */
 #include "sql_out.h"
 
@@ -214,6 +214,8 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 			return to;
 		}
 	}
+	if (lex_are(t, "overriding system value") || lex_are(t, "overriding user value"))
+		return t + 3;
 	if (lex_is(t, "lateral"))
 		out_stop(o, "0A000", t, "LATERAL is not supported");
 	if (lex_are(t, "distinct on"))
@@ -243,8 +245,12 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 
 void sql_range(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
 {
-	while (t < end && !o->failed)
-		t = one(o, t, end);
+	const struct lex_tok *next;
+
+	while (t < end && !o->failed) {
+		next = assign_at(o, t);
+		t = next ? next : one(o, t, end);
+	}
 }
 
 bool sql_expr(struct buf *to, const struct lex_tok *t, const struct lex_tok *end, struct sql_error *e)
@@ -269,6 +275,8 @@ static bool params(struct sql *s, const struct lex_tok *t, const struct lex_tok 
 			s->n_params = k;
 	}
 	s->params = calloc(s->n_params + 1, sizeof(*s->params));
+	for (k = 0; s->params && k < s->n_params && k < s->n_given; k++)
+		s->params[k] = (struct coltype){ s->given[k], -1 };
 	return s->params || sql_fail(e, "53200", NULL, "out of memory");
 }
 
@@ -288,7 +296,9 @@ bool sql_rewrite(struct sql *s, const struct lex_tok *t, const struct lex_tok *e
 		out_id(&o, "select * from", t);
 		t++;
 	}
+	assign_find(&o, t, end);
 	sql_range(&o, t, end);
+	assign_free(&o);
 	return out_finish(&o, &s->text, s) && (sql_columns(s, t, end) || sql_fail(e, "53200", NULL, "out of memory"));
 }
 

@@ -37,7 +37,25 @@ struct sql_map {
 	unsigned out, src;	/* bytes */
 };
 
-/* One statement, rewritten. */
+struct sql_fields {
+	unsigned n;
+	struct sql_field {
+		const char *name;
+		struct coltype type;
+		const char *def;	/* the default, as SQLite has it; NULL: none */
+	} f[];
+};
+
+/* What is asked of the schema. oid 0: there is no such column. */
+struct sql_schema {
+	/* A column of one of the tables that the statement names. */
+	struct coltype (*column)(void *arg, const struct lex_tok *tok, const char *name);
+	/* Of this table. */
+	struct coltype (*field)(void *arg, const char *table, const char *name);
+	/* All of a table's columns, in one piece of memory that the caller frees; NULL: there are none. */
+	struct sql_fields *(*fields)(void *arg, const char *table);
+};
+
 /* Columns' types that were asked for. */
 #define SQL_KNOWN 64
 struct sql_known {
@@ -46,6 +64,7 @@ struct sql_known {
 	unsigned next;
 };
 
+/* One statement, rewritten. */
 struct sql {
 	enum sql_kind kind;
 	const char *tag;	/* of CommandComplete; a count is put behind some */
@@ -55,11 +74,12 @@ struct sql {
 	struct sql_col *cols;
 	unsigned n_cols;
 	bool writes;		/* needs the database's write lock */
-	struct coltype *params;	/* n_params; as casts say, else oid 0 */
+	const uint32_t *given;	/* types of the first n_given parameters, as the client said; 0: it did not */
+	unsigned n_given;
+	struct coltype *params;	/* n_params; as was given, as casts and columns say, else oid 0 */
 	const struct lex_tok *tok;	/* while it is rewritten */
-	/* Or NULL: the type of a column of one of the tables that the statement names; oid 0: there is no such. */
-	struct coltype (*column)(void *arg, const struct lex_tok *tok, const char *name);
-	void *column_arg;
+	const struct sql_schema *schema;	/* or NULL */
+	void *schema_arg;
 	struct sql_known *known;	/* the caller's, begun as zeros, or NULL; while it is rewritten */
 };
 
@@ -72,6 +92,8 @@ void sql_free(struct sql *s);
 size_t sql_source(const struct sql *s, size_t out);
 /* A part of a statement, as an expression is written in another. */
 bool sql_expr(struct buf *to, const struct lex_tok *t, const struct lex_tok *end, struct sql_error *e);
+/* The same, as what is put into a column of this type. */
+bool sql_assigned(struct buf *to, const struct lex_tok *t, const struct lex_tok *end, struct coltype type, struct sql_error *e);
 /* The end of the statement that begins at t: its ; or the end. */
 const struct lex_tok *sql_end(const struct lex_tok *t);
 /* The type of an expression; oid 0: who knows. */

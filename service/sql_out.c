@@ -167,6 +167,8 @@ static const char *cast_of(struct coltype t)
 	case T_TIMESTAMPTZ: return "baton_timestamptz";
 	case T_INTERVAL: return "baton_interval";
 	case T_BYTEA: return "baton_bytea";
+	case T_UUID: return "baton_uuid";
+	case T_JSON: case T_JSONB: return "baton_json";
 	case T_REGCLASS: return "baton_regclass";
 	case T_REGTYPE: return "baton_regtype";
 	case T_REGNAMESPACE: case T_REGROLE: case T_REGPROC: return "baton_reg";
@@ -179,6 +181,12 @@ static bool whole_number(uint32_t oid)
 	return oid == T_INT2 || oid == T_INT4 || oid == T_INT8;
 }
 
+void out_call(struct out *o, unsigned begin, const char *f, const struct lex_tok *src)
+{
+	out_put_at(o, begin, LEX_OP, "(", 1, src->at);
+	out_put_at(o, begin, LEX_ID, f, strlen(f), src->at);
+}
+
 /* The last operand, which is a from, as a value of this type. */
 void out_cast_from(struct out *o, unsigned begin, struct coltype from, struct coltype t, const struct lex_tok *src)
 {
@@ -186,19 +194,21 @@ void out_cast_from(struct out *o, unsigned begin, struct coltype from, struct co
 	struct buf b;
 
 	/* 2.5 is 3, though as a float8 it is 2. */
-	if (from.oid == T_NUMERIC && whole_number(t.oid)) {
-		out_put_at(o, begin, LEX_OP, "(", 1, src->at);
-		out_put_at(o, begin, LEX_ID, "round", 5, src->at);
+	if ((from.oid == T_FLOAT8 || from.oid == T_FLOAT4 || from.oid == T_NUMERIC) && whole_number(t.oid)) {
+		out_call(o, begin, from.oid == T_NUMERIC ? "round" : "baton_rint", src);
 		out_op(o, ")", src);
 	}
 	if (from.oid == T_BOOL && (t.oid == T_TEXT || t.oid == T_VARCHAR)) {
-		out_put_at(o, begin, LEX_OP, "(", 1, src->at);
-		out_put_at(o, begin, LEX_ID, "baton_bool_text", 15, src->at);
+		out_call(o, begin, "baton_bool_text", src);
 		out_op(o, ")", src);
 	}
-
-	out_put_at(o, begin, LEX_OP, "(", 1, src->at);
-	out_put_at(o, begin, LEX_ID, f, strlen(f), src->at);
+	if (from.oid == T_NUMERIC && from.mod >= 4 && (t.oid == T_TEXT || t.oid == T_VARCHAR)) {
+		out_call(o, begin, "baton_numeric_text", src);
+		buf_init(&b, 100);
+		buf_fmt(&b, ", %d)", from.mod);
+		out_own(o, LEX_OP, &b, src);
+	}
+	out_call(o, begin, f, src);
 	if (t.mod >= 4 && (t.oid == T_BPCHAR || t.oid == T_VARCHAR || t.oid == T_NUMERIC)) {
 		buf_init(&b, 100);
 		buf_fmt(&b, ", %d", t.mod - 4);

@@ -22,6 +22,7 @@ struct out {
 	unsigned n, cap;
 	struct sql *sql;
 	struct sql_error *e;
+	struct assign *assign;	/* sql_assign.c's */
 	bool failed;
 	bool alone;		/* the token at hand stands in no statement: OPERATOR(x) */
 };
@@ -42,6 +43,8 @@ unsigned out_operand(const struct out *o);
 /* That operand, as it was written before t; NULL: there is none. */
 const struct lex_tok *out_left_of(const struct out *o, const struct lex_tok *t, unsigned *begin);
 struct coltype out_type_at(const struct out *o, const struct lex_tok *t, const struct lex_tok *end);
+/* f( in front of what begins there; the ) is the caller's. */
+void out_call(struct out *o, unsigned begin, const char *f, const struct lex_tok *src);
 /* The operand that begins there and ends with the last piece, which is a from, as a value of type t. */
 void out_cast_from(struct out *o, unsigned begin, struct coltype from, struct coltype t, const struct lex_tok *src);
 void out_cast(struct out *o, unsigned begin, struct coltype t, const struct lex_tok *src);
@@ -68,6 +71,12 @@ const struct lex_tok *calc_call(struct out *o, unsigned begin, const char *f, co
 				const struct lex_tok *next);
 /* An operator; NULL: SQLite's is the same. */
 const struct lex_tok *calc_operator(struct out *o, const struct lex_tok *t, const struct lex_tok *end);
+
+/* Finds what the statement of these tokens puts into columns. */
+void assign_find(struct out *o, const struct lex_tok *t, const struct lex_tok *end);
+/* NULL: nothing such is at t. */
+const struct lex_tok *assign_at(struct out *o, const struct lex_tok *t);
+void assign_free(struct out *o);
 
 /* NULL: it is no function of these. */
 const struct lex_tok *call_special(struct out *o, const struct lex_tok *t, const struct lex_tok *end);

@@ -84,6 +84,16 @@ static void type_check(struct buf *b, const char *col, struct coltype t)
 	buf_free(&q);
 }
 
+void table_column(struct buf *b, const char *name, struct coltype t)
+{
+	ddl_id(b, name);
+	if (!t.oid)
+		return;
+	buf_ch(b, ' ');
+	type_decl(b, t);
+	type_check(b, name, t);
+}
+
 /* A unique index: columns in parentheses at open, or the one column. */
 static void unique(struct table *t, const char *name, bool primary, tokp open, const char *col)
 {
@@ -157,6 +167,32 @@ static bool expression(struct table *t, struct buf *to, tokp from, tokp end)
 	return sql_expr(to, from, end, &t->e) || err_at(t->s, &t->e, t->text);
 }
 
+/* A literal is made the column's once and for all: nothing else may be added to a table that has rows. */
+static bool default_value(struct table *t, tokp p, tokp end, struct coltype type)
+{
+	bool literal = end - p == 1 + (lex_is(p, "-") || lex_is(p, "+")) &&
+		       (end[-1].kind == LEX_STRING || end[-1].kind == LEX_INT || end[-1].kind == LEX_NUMBER), ok;
+	sqlite3_stmt *st = NULL;
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	buf_str(&b, literal ? "select quote(" : " default (");
+	ok = sql_assigned(&b, p, end, type, &t->e) || err_at(t->s, &t->e, t->text);
+	buf_ch(&b, ')');
+	if (ok && literal) {
+		ok = !sqlite3_prepare_v2(t->s->db, buf_cstr(&b), -1, &st, NULL) && sqlite3_step(st) == SQLITE_ROW;
+		if (ok)
+			buf_fmt(&t->body, " default (%s)", sqlite3_column_text(st, 0));
+		else
+			err_db(t->s, sqlite3_errcode(t->s->db), NULL);
+		sqlite3_finalize(st);
+	} else if (ok) {
+		buf_add(&t->body, b.p, b.len);
+	}
+	buf_free(&b);
+	return ok;
+}
+
 static bool column(struct table *t, tokp p, tokp end)
 {
 	const char *name = p->s, *constraint = NULL;
@@ -171,10 +207,7 @@ static bool column(struct table *t, tokp p, tokp end)
 	if (!n)
 		return err(t->s, "42704", "type \"%s\" does not exist", p < end ? p->s : "");
 	p += n;
-	ddl_id(&t->body, name);
-	buf_ch(&t->body, ' ');
-	type_decl(&t->body, type);
-	type_check(&t->body, name, type);
+	table_column(&t->body, name, type);
 	while (p < end) {
 		if (lex_is(p, "constraint") && lex_name(p + 1)) {
 			constraint = p[1].s;
@@ -198,12 +231,8 @@ static bool column(struct table *t, tokp p, tokp end)
 				      !lex_is(q, "unique") && !lex_is(q, "check") && !lex_is(q, "references") && !lex_is(q, "constraint");
 			     q = lex_close(q) + 1)
 				;
-			buf_str(&t->body, " default (");
-			if (type.oid == T_BOOL && q == p + 1 && p->kind == LEX_STRING && bool_parse(p->s, p->n) >= 0)
-				buf_str(&t->body, bool_parse(p->s, p->n) ? "true" : "false");
-			else if (!expression(t, &t->body, p, q))
+			if (!default_value(t, p, q, type))
 				return false;
-			buf_ch(&t->body, ')');
 			p = q;
 		} else if (lex_is(p, "check") && lex_is(p + 1, "(")) {
 			char made_name[200];

@@ -312,72 +312,168 @@ static int digits(const char **p, const char *end, int min, int max, int64_t *ou
 	return n >= min ? n : 0;
 }
 
+static void blanks(const char **p, const char *end)
+{
+	while (*p < end && isspace((unsigned char)**p))
+		++*p;
+}
+
+/* This word, in letters of either case, of which the first min will do. */
+static bool word(const char **p, const char *end, const char *w, size_t min)
+{
+	size_t n = 0;
+
+	while (*p + n < end && isalpha((unsigned char)(*p)[n]))
+		n++;
+	if (n < min || n > strlen(w) || strncasecmp(*p, w, n))
+		return false;
+	*p += n;
+	return true;
+}
+
+/* 7:03, 07:03:04.5 and 070304; perhaps PM. */
 static bool parse_clock(const char **pp, const char *end, int64_t *us)
 {
-	int64_t h, m, s = 0, f;
+	int64_t h, m, s = 0, f = 0;
 	const char *p = *pp;
 	int n;
 
-	if (!digits(&p, end, 1, 2, &h) || p == end || *p++ != ':' || !digits(&p, end, 2, 2, &m))
-		return false;
-	*us = 0;
-	if (p < end && *p == ':') {
-		p++;
-		if (!digits(&p, end, 2, 2, &s))
+	if (digits(&p, end, 6, 6, &s)) {
+		h = s / 10000;
+		m = s / 100 % 100;
+		s %= 100;
+	} else {
+		p = *pp;
+		s = 0;
+		if (!digits(&p, end, 1, 2, &h) || p == end || *p++ != ':' || !digits(&p, end, 2, 2, &m))
 			return false;
-		if (p < end && *p == '.') {
+		if (p < end && *p == ':') {
 			p++;
-			n = digits(&p, end, 1, 6, &f);
-			if (!n)
+			if (!digits(&p, end, 2, 2, &s))
 				return false;
-			for (; n < 6; n++)
-				f *= 10;
-			while (p < end && isdigit((unsigned char)*p))
-				p++;
-			*us = f;
 		}
+	}
+	if (p < end && *p == '.') {
+		p++;
+		n = digits(&p, end, 1, 6, &f);
+		if (!n)
+			return false;
+		for (; n < 6; n++)
+			f *= 10;
+		while (p < end && isdigit((unsigned char)*p))
+			p++;
 	}
 	if (h > 24 || m > 59 || s > 60)
 		return false;
-	*us += ((h * 60 + m) * 60 + s) * USEC;
+	*pp = p;
+	blanks(&p, end);
+	if (h && h <= 12 && word(&p, end, "pm", 2))
+		h = h % 12 + 12;
+	else if (h && h <= 12 && word(&p, end, "am", 2))
+		h %= 12;
+	else
+		p = *pp;
+	*us = f + ((h * 60 + m) * 60 + s) * USEC;
+	*pp = p;
+	return true;
+}
+
+static bool month_name(const char **p, const char *end, int64_t *m)
+{
+	static const char *const names[] = { "january", "february", "march", "april", "may", "june", "july",
+					     "august", "september", "october", "november", "december" };
+
+	for (*m = 1; *m <= 12; ++*m)
+		if (word(p, end, names[*m - 1], 3))
+			return true;
+	return false;
+}
+
+/* 2024-1-5, 20240105, 1/5/2024, 5 Jan 2024, Jan 5, 2024, 2024-Jan-05. */
+static bool parse_date(const char **pp, const char *end, int64_t *y, int64_t *m, int64_t *d)
+{
+	const char *p = *pp;
+	int64_t first;
+	int n;
+
+	if (month_name(&p, end, m)) {
+		blanks(&p, end);
+		if (!digits(&p, end, 1, 2, d))
+			return false;
+		p += p < end && *p == ',';
+		blanks(&p, end);
+		if (!digits(&p, end, 4, 6, y))
+			return false;
+	} else {
+		n = digits(&p, end, 1, 8, &first);
+		if (n == 8) {
+			*y = first / 10000;
+			*m = first / 100 % 100;
+			*d = first % 100;
+		} else {
+			char sep = p < end ? *p++ : 0;
+
+			if (!n || !sep || !strchr(n > 3 ? "-/." : "-/ ", sep))
+				return false;
+			if (n > 3) {
+				*y = first;
+				if (!month_name(&p, end, m) && !digits(&p, end, 1, 2, m))
+					return false;
+			} else if (month_name(&p, end, m)) {
+				*d = first;
+			} else {
+				*m = first;
+				if (sep == ' ' || n > 2 || !digits(&p, end, 1, 2, d))
+					return false;
+			}
+			if (p == end || *p++ != sep)
+				return false;
+			if (n > 3 ? !digits(&p, end, 1, 2, d) : !digits(&p, end, 4, 6, y))
+				return false;
+		}
+	}
 	*pp = p;
 	return true;
 }
 
 bool time_parse(const char *p, size_t n, bool zone, int64_t *us)
 {
-	const char *end = p + n;
-	int64_t y, m, d, clock = 0, zh, zm = 0;
+	static const char *const days[] = { "yesterday", "today", "tomorrow" };
 	static const char len[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	int sign;
+	int64_t y = 0, m = 0, d = 0, clock = 0, zh, zm = 0;
+	const char *end = p + n;
+	int sign, i;
 
-	while (p < end && isspace((unsigned char)*p))
-		p++;
+	blanks(&p, end);
 	while (p < end && isspace((unsigned char)end[-1]))
 		end--;
-	if (end - p == 3 && !strncasecmp(p, "now", 3)) {
+	if (word(&p, end, "now", 3)) {
 		*us = time_now();
-		return true;
+		return p == end;
 	}
-	if (!digits(&p, end, 4, 6, &y) || p == end || *p++ != '-' || !digits(&p, end, 1, 2, &m) ||
-	    p == end || *p++ != '-' || !digits(&p, end, 1, 2, &d))
-		return false;
-	if (m < 1 || m > 12 || d < 1 || d > len[m - 1] ||
+	if (word(&p, end, "epoch", 5)) {
+		*us = day_of_date(1970, 1, 1) * DAY;
+		return p == end;
+	}
+	for (i = 0; i < 3; i++)
+		if (word(&p, end, days[i], strlen(days[i]))) {
+			*us = (time_day(time_now()) + i - 1) * DAY;
+			return p == end;
+		}
+	if (!parse_date(&p, end, &y, &m, &d) || m < 1 || m > 12 || d < 1 || d > len[m - 1] ||
 	    (m == 2 && d == 29 && (y % 4 || (y % 100 == 0 && y % 400))))
 		return false;
 	if (p < end && (*p == ' ' || *p == 'T')) {
 		p++;
+		blanks(&p, end);
 		if (!parse_clock(&p, end, &clock))
 			return false;
 	}
-	while (p < end && *p == ' ')
-		p++;
+	blanks(&p, end);
 	*us = day_of_date(y, (int)m, (int)d) * DAY + clock;
-	if (p < end && (*p == 'Z' || *p == 'z')) {
-		p++;
-	} else if (end - p == 3 && !strncasecmp(p, "utc", 3)) {
-		p = end;
-	} else if (p < end && (*p == '+' || *p == '-')) {
+	if (word(&p, end, "z", 1) || word(&p, end, "utc", 3) || word(&p, end, "gmt", 3))
+		return p == end;
+	if (p < end && (*p == '+' || *p == '-')) {
 		sign = *p++ == '-' ? -1 : 1;
 		if (!digits(&p, end, 1, 2, &zh))
 			return false;
@@ -389,6 +485,17 @@ bool time_parse(const char *p, size_t n, bool zone, int64_t *us)
 			*us -= sign * (zh * 60 + zm) * 60 * USEC;
 	}
 	return p == end;
+}
+
+const char *time_error(const char *s)
+{
+	const char *p;
+
+	/* It reads like one: between numbers there is one sign each. */
+	for (p = s; *p; p++)
+		if (!strchr("0123456789-/:.+ T", *p) || (p[1] && strchr("-/:.", *p) && strchr("-/:.", p[1])))
+			return "22007";
+	return "22008";
 }
 
 void time_format(struct buf *b, int64_t us, uint32_t oid)

@@ -62,6 +62,8 @@ bool type_bind(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int32_t n, b
 
 /* Microseconds since 2000-01-01. */
 bool time_parse(const char *p, size_t n, bool zone, int64_t *us);
+/* The SQLSTATE of what could not be parsed: out of range, or no time at all. */
+const char *time_error(const char *s);
 void time_format(struct buf *b, int64_t us, uint32_t oid);
 int64_t time_now(void);
 /* Days since 2000-01-01: the one that a time is in, that of a date, and back. */

@@ -220,14 +220,31 @@ static struct stmt *inner(struct session *s, const char *name, const struct lex_
 
 static bool prepare(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
 {
-	const struct lex_tok *name = t + 1, *as = t + 2;
+	const struct lex_tok *name = t + 1, *as = t + 2, *p;
+	struct coltype type;
+	struct buf oids;
+	bool serial, ok;
+	unsigned n;
+
+	buf_init(&oids, 1 << 16);
 
 	if (!lex_name(name))
 		return util_syntax(s, name, text);
 	as = lex_is(as, "(") ? lex_close(as) + 1 : as;
 	if (as >= end || !lex_is(as, "as") || as + 1 >= end)
 		return util_syntax(s, as, text);
-	return exec_named(s, name->s, text + as[1].at, end[-1].end - as[1].at) && util_complete(s, "PREPARE");
+	for (p = lex_is(t + 2, "(") ? t + 3 : as; p < as - 1; p += n + 1) {
+		n = type_parse(p, &type, &serial);
+		if (!n || !(lex_is(p + n, ",") || lex_is(p + n, ")")))
+			return n ? util_syntax(s, p + n, text) : err(s, "42704", "type \"%s\" does not exist", p->s);
+		proto_put32(&oids, type.oid);
+	}
+	if (oids.failed)
+		return err(s, "53200", "out of memory");
+	ok = exec_named(s, name->s, text + as[1].at, end[-1].end - as[1].at, (const uint8_t *)oids.p, (unsigned)(oids.len / 4)) &&
+	     util_complete(s, "PREPARE");
+	buf_free(&oids);
+	return ok;
 }
 
 static bool execute(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
@@ -246,9 +263,17 @@ static bool execute(struct session *s, const struct lex_tok *t, const struct lex
 	buf_init(&values, 1 << 26);
 	buf_str(&q, "select ");
 	if (lex_is(t + 2, "(")) {
-		if (!sql_expr(&q, t + 3, lex_close(t + 2), &e)) {
-			buf_free(&q);
-			return err_at(s, &e, text);
+		const struct lex_tok *p, *comma, *close = lex_close(t + 2);
+		unsigned k = 0;
+
+		for (p = t + 3; p < close; p = comma + 1, k++) {
+			comma = sql_comma(p, close);
+			if (k)
+				buf_ch(&q, ',');
+			if (!sql_assigned(&q, p, comma, k < st->n_params ? (struct coltype){ st->oids[k], -1 } : (struct coltype){ 0, -1 }, &e)) {
+				buf_free(&q);
+				return err_at(s, &e, text);
+			}
 		}
 		rc = sqlite3_prepare_v2(s->db, buf_cstr(&q), (int)q.len, &args, NULL);
 		if (rc || sqlite3_step(args) != SQLITE_ROW) {
@@ -295,7 +320,7 @@ static bool declare(struct session *s, const struct lex_tok *t, const struct lex
 		return util_syntax(s, q, text);
 	snprintf(name, sizeof(name), "cursor %.60s", t[1].s);
 	exec_close(s, 'S', name);
-	if (!exec_named(s, name, text + q[1].at, end[-1].end - q[1].at))
+	if (!exec_named(s, name, text + q[1].at, end[-1].end - q[1].at, NULL, 0))
 		return false;
 	b.portal = t[1].s;
 	b.stmt = name;

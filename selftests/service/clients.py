@@ -82,7 +82,7 @@ def as_postgresql_answers():
     s = Server()
     with PostgreSQL() as pg:
         env = dict(os.environ, PGHOST="127.0.0.1", PGUSER="postgres", PGDATABASE="postgres", PGOPTIONS="-c client_min_messages=error")
-        text = "".join(open(os.path.join(HERE, name)).read() for name in ("reference.sql", "ordinary.sql"))
+        text = "".join(open(os.path.join(HERE, name)).read() for name in ("reference.sql", "ordinary.sql", "assigned.sql"))
         statements = [l for l in text.split("\n") if l.strip() and not l.startswith("--")]
         # Marks between the answers; of an error its SQLSTATE counts.
         script = "\\set VERBOSITY sqlstate\n" + "".join(f"\\echo =====\n{l}\n" for l in statements)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 seeds DIR: the inputs that fuzz_client.c begins with, in DIR/seeds, and the words that
-inputs are made of, in DIR/words. From reference.sql and ordinary.sql, and some by hand; below are
+inputs are made of, in DIR/words. From reference.sql, ordinary.sql and assigned.sql, and some by hand; below are
 those that found something once.
 """
 import os
@@ -63,7 +63,7 @@ FOUND = [
 
 def main():
     out = sys.argv[1]
-    lines = [l for name in ("reference.sql", "ordinary.sql") for l in open(os.path.join(HERE, name)).read().split("\n")
+    lines = [l for name in ("reference.sql", "ordinary.sql", "assigned.sql") for l in open(os.path.join(HERE, name)).read().split("\n")
              if l.strip() and l[0] not in "-\\"]
     inputs = [b"Q" + s.encode() for s in lines + BY_HAND] + FOUND
     inputs += [b"P" + s.encode() for s in BY_HAND[::3] + lines[::5]]
