@@ -5,8 +5,9 @@
  * Each consumer has a word, its hand: NULL (it does not wait), WAITING, or an
  * item. Who turns WAITING into something else decides: the sender, by a CAS to
  * an item, or the consumer, by a CAS to NULL when it gives up. So an item is
- * never given to somebody who has stopped waiting, and whoever finds one in its
- * hand takes it.
+ * never given to somebody who has stopped waiting. Who turns an item into
+ * something else has it: its consumer, by a CAS to NULL, or another one, by a
+ * CAS to WAITING (below).
  *
  * All sleep on one futex, `wakes`, each with a bit of its own, so one
  * FUTEX_WAKE_BITSET wakes any set of them and nobody else. The broken order is
@@ -28,13 +29,24 @@
  *	(e) wakes += 2	[BURST-2]	(c) hand is WAITING?
  *	(f) wakes the bits		(g) sleeps while wakes == w
  *
- * If (d) reads from (b), then (a) is before (b), (b) before (d), (d) before
- * (e): wakes has changed since (a), and (g) does not sleep, or the sleeper is in
- * the queue before (e) and (f) finds it there, which is what the futex promises.
- * If (d) comes before (b) it fails. One word and happens-before are enough; it
- * needs no order between the two words but this.
+ * If (d) gave an item and (a) reads what (e) wrote, then (d) is before (c), which
+ * sees the item. If (a) reads an older one then wakes has changed since, and (g)
+ * does not sleep, or the sleeper is in the queue before (e) and (f) finds it
+ * there, which is what the futex promises. It matters only that (a) comes before
+ * (c), not who made the hand WAITING nor when; and if (d) comes before (b) it
+ * fails. One word and happens-before are enough; it needs no order between the
+ * two words but this.
  *
  * The bit 0 of `wakes` says that the burst is closed.
+ *
+ * A sleeper may need long until it runs: on a CPU that must wake up itself, or
+ * behind others on a busy one. Who comes to wait in the meantime does not look
+ * on: it takes the item out of that hand, by a CAS from the item to WAITING
+ * [BURST-1], and lists the other one again, as in (i). That one is on its way
+ * then, finds its hand WAITING, and sleeps again: for each wake-up there is one
+ * sleep, whoever has the item. `untaken` says, once the burst is complete, in
+ * which groups to look [BURST-6]; it is a hint, and if it is lost or wrong the
+ * item's own consumer takes it.
  *
  * Which consumers wait is also in 32 bitmaps, so that an offer need not look at
  * every one. They are hints; this keeps one from being lost:
@@ -180,6 +192,48 @@ static bool give_up(struct baton_burst_consumer *c)
 	return true;
 }
 
+/* Takes an item that its own consumer has not come to take yet, if there is one. */
+static bool take_another(struct baton_burst *b, void **item)
+{
+	uint32_t groups = atomic_load_explicit(&b->untaken, memory_order_acquire); /* [BURST-6] */
+
+	for (; groups; groups &= groups - 1) {
+		const unsigned int group = (unsigned int)__builtin_ctz(groups);
+		const uint32_t bit = UINT32_C(1) << group;
+		uint64_t left;
+
+		BTN_POINT("burst:take:untaken");
+		/* One looks there, not all who come. */
+		if (!(atomic_fetch_and_explicit(&b->untaken, ~bit, memory_order_acq_rel) & bit)) /* [BURST-6] */
+			continue;
+		left = atomic_load_explicit(&b->used[group], memory_order_acquire); /* [BURST-4] */
+		for (; left; left &= left - 1) {
+			const unsigned int row = (unsigned int)__builtin_ctzll(left);
+			struct baton_burst_consumer *c = atomic_load_explicit(&b->rows[row], memory_order_acquire); /* [BURST-5] */
+			uintptr_t x;
+
+			if (!c)
+				continue;	/* it is just joining */
+			c += group;
+			BTN_POINT("burst:take:look");
+			x = atomic_load_explicit(&c->hand, memory_order_relaxed); /* [BURST-1] only the CAS decides */
+			BTN_POINT("burst:take:hand");
+			if (!x || x == BTN_BURST_WAITING ||
+			    !atomic_compare_exchange_strong_explicit(&c->hand, &x, BTN_BURST_WAITING,
+					memory_order_acq_rel, memory_order_relaxed)) /* [BURST-1] */
+				continue;
+			BTN_POINT("burst:take:list");
+			atomic_fetch_or_explicit(&b->waiting[group], UINT64_C(1) << row, memory_order_acq_rel); /* [BURST-3] (i) */
+			BTN_POINT("burst:take:more");
+			if (left & (left - 1))
+				atomic_fetch_or_explicit(&b->untaken, bit, memory_order_release); /* [BURST-6] */
+			*item = (void *)x;
+			return true;
+		}
+	}
+	return false;
+}
+
 int baton_burst_wait(struct baton_burst_consumer *c, void **item, uint64_t deadline)
 {
 	struct baton_burst *b = c->burst;
@@ -191,6 +245,9 @@ int baton_burst_wait(struct baton_burst_consumer *c, void **item, uint64_t deadl
 	w = atomic_load_explicit(&b->wakes, memory_order_acquire); /* [BURST-2] (a) */
 	if (w & BTN_BURST_CLOSED)
 		return -EPIPE;
+	BTN_POINT("burst:wait:take");
+	if (take_another(b, item))
+		return 0;
 	BTN_POINT("burst:wait:hand");
 	atomic_store_explicit(&c->hand, BTN_BURST_WAITING, memory_order_release); /* [BURST-1] (b) */
 	BTN_POINT("burst:wait:list");
@@ -199,17 +256,23 @@ int baton_burst_wait(struct baton_burst_consumer *c, void **item, uint64_t deadl
 	for (;;) {
 		BTN_POINT("burst:wait:look");
 		x = atomic_load_explicit(&c->hand, memory_order_acquire); /* [BURST-1] (c) */
-		if (x != BTN_BURST_WAITING)
-			break;
-		if ((late || (w & BTN_BURST_CLOSED)) && give_up(c))
-			return late ? -ETIMEDOUT : -EPIPE;
+		if (x != BTN_BURST_WAITING) {
+			BTN_POINT("burst:wait:have");
+			if (atomic_compare_exchange_strong_explicit(&c->hand, &x, 0,
+					memory_order_acq_rel, memory_order_relaxed)) /* [BURST-1] */
+				break;
+			continue;
+		}
+		if (late || (w & BTN_BURST_CLOSED)) {
+			if (give_up(c))
+				return late ? -ETIMEDOUT : -EPIPE;
+			continue;
+		}
 		BTN_POINT("burst:wait:sleep");
 		late = btn_futex_wait_bits(&b->wakes, w, deadline, UINT32_C(1) << c->group) == -ETIMEDOUT; /* (g) */
 		BTN_POINT("burst:wait:woken");
 		w = atomic_load_explicit(&b->wakes, memory_order_acquire); /* [BURST-2] (a) */
 	}
-	/* [BURST-1] the sender leaves a hand alone that is not WAITING. */
-	atomic_store_explicit(&c->hand, 0, memory_order_relaxed); /* [BURST-1] */
 	*item = (void *)x;
 	return 0;
 }
@@ -254,6 +317,8 @@ unsigned int baton_burst_wake_all(struct baton_burst *b)
 
 	if (!given)
 		return 0;
+	BTN_POINT("burst:wake_all:untaken");
+	atomic_fetch_or_explicit(&b->untaken, b->given_to, memory_order_release); /* [BURST-6] */
 	BTN_POINT("burst:wake_all:wakes");
 	atomic_fetch_add_explicit(&b->wakes, 2, memory_order_acq_rel); /* [BURST-2] (e) */
 	BTN_POINT("burst:wake_all:wake");

@@ -16,7 +16,7 @@
 #define BTN_BURST_WAITING 1
 
 struct baton_burst_consumer {
-	/* The sender and the consumer. */
+	/* The sender and the consumers. */
 	BTN_ALIGNED _Atomic uintptr_t hand;
 
 	/* Nobody, after join. */
@@ -27,6 +27,8 @@ struct baton_burst_consumer {
 struct baton_burst {
 	/* The sender writes, consumers sleep. */
 	BTN_ALIGNED _Atomic uint32_t wakes;
+	/* Groups that may have an item which its consumer is slow to take. */
+	_Atomic uint32_t untaken;
 
 	/* The sender. */
 	BTN_ALIGNED uint32_t given_to;	/* groups */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * lib/src/burst.c: a sender of two items, a consumer that waits for ever and one
- * that gives up now and then; then the sender closes.
+ * that gives up now and then; then the sender closes. Each takes what the other
+ * is slow to take.
  *
  * Wrong: a consumer that sleeps for ever (an invalid end state); an item that
  * was given and not got, or got twice; a consumer that waits and that the sender
@@ -13,6 +14,7 @@
 
 byte hand[2];
 bool listed[2];
+bool untaken[2];
 byte wakes;		/* counts by 2 */
 bool asleep[2];
 bool given[4], got[4];
@@ -34,7 +36,7 @@ inline wake(mask0, mask1)
 
 proctype consumer(byte me; bool patient)
 {
-	byte w, x, timeouts = 0;
+	byte w, x, y, timeouts = 0;
 	bool late;
 
 	do
@@ -46,6 +48,42 @@ proctype consumer(byte me; bool patient)
 		:: (wakes & CLOSED) && hand[me] == BUSY -> break
 		:: else
 		fi;
+		/* Its own hand is empty: only the other one's can have something. */
+		x = BUSY;
+		if
+		:: untaken[1 - me] ->
+			atomic { y = untaken[1 - me]; untaken[1 - me] = false };
+			if
+			:: y ->
+				y = hand[1 - me];
+				if
+				:: y > WAITING ->
+#ifdef BROKEN_TAKES_WITHOUT_CAS
+					x = y; hand[1 - me] = WAITING
+#else
+					atomic {
+						if
+						:: hand[1 - me] == y -> x = y; hand[1 - me] = WAITING
+						:: else
+						fi
+					}
+#endif
+				:: else
+				fi
+			:: else
+			fi
+		:: else
+		fi;
+		if
+		:: x > WAITING ->
+#ifndef BROKEN_TAKES_WITHOUT_LISTING
+			listed[1 - me] = true;
+#endif
+			assert(given[x] && !got[x]);
+			got[x] = true;
+			goto next
+		:: else
+		fi;
 		hand[me] = WAITING;
 		listed[me] = true;
 		late = false;
@@ -53,7 +91,21 @@ proctype consumer(byte me; bool patient)
 		::
 			x = hand[me];
 			if
-			:: x != WAITING -> break
+			:: x != WAITING ->
+#ifdef BROKEN_OWN_WITHOUT_CAS
+				hand[me] = BUSY; break
+#else
+				atomic {
+					if
+					:: hand[me] == x -> hand[me] = BUSY
+					:: else -> x = WAITING
+					fi
+				};
+				if
+				:: x != WAITING -> break
+				:: else -> goto again
+				fi
+#endif
 			:: else
 			fi;
 #ifdef BROKEN_LOOKS_AT_WAKES_LATE
@@ -67,12 +119,12 @@ proctype consumer(byte me; bool patient)
 				atomic {
 					if
 					:: hand[me] == WAITING -> hand[me] = BUSY; x = BUSY
-					:: else -> x = hand[me]
+					:: else
 					fi
 				};
 				if
 				:: x == BUSY -> listed[me] = false; break
-				:: else -> break
+				:: else -> goto again
 				fi
 #endif
 			:: else
@@ -88,15 +140,16 @@ proctype consumer(byte me; bool patient)
 			:: !asleep[me]
 			:: !patient && timeouts == 0 -> asleep[me] = false; timeouts++; late = true
 			fi;
-			w = wakes
+			w = wakes;
+again:			skip
 		od;
 		if
 		:: x > WAITING ->
 			assert(given[x] && !got[x]);
-			got[x] = true;
-			hand[me] = BUSY
+			got[x] = true
 		:: else
-		fi
+		fi;
+next:		skip
 	od;
 	gone[me] = true
 }
@@ -139,6 +192,10 @@ proctype sender()
 		fi;
 		if
 		:: m[0] || m[1] ->
+			d_step {
+				untaken[0] = untaken[0] || m[0];
+				untaken[1] = untaken[1] || m[1]
+			};
 #ifndef BROKEN_WAKES_ONLY
 			wakes = wakes + 2;
 #endif

@@ -438,7 +438,8 @@ TEST(deque_with_one_thread_stopped)
 /* --- burst --------------------------------------------------------------- */
 
 static struct baton_burst *burst;
-static struct baton_burst_consumer *consumer[3];
+static struct baton_burst_consumer *consumer[BTN_BURST_GROUPS + 1];
+static unsigned int burst_joined;	/* those that do not run are the first to leave */
 static unsigned int burst_given[8], burst_got[8];
 
 static void burst_setup(void)
@@ -449,8 +450,23 @@ static void burst_setup(void)
 	CHECK_ANY(!baton_burst_create(&burst));
 	for (i = 0; i < 3; i++)
 		CHECK_ANY(!baton_burst_join(burst, &consumer[i]));
+	burst_joined = 3;
 	memset(burst_given, 0, sizeof(burst_given));
 	memset(burst_got, 0, sizeof(burst_got));
+}
+
+/* The second consumer that runs shares its group with the first. */
+static void burst_setup_shared(void)
+{
+	struct baton_burst_consumer *c;
+
+	burst_setup();
+	while (burst_joined <= BTN_BURST_GROUPS)
+		CHECK_ANY(!baton_burst_join(burst, &consumer[burst_joined++]));
+	c = consumer[1];
+	consumer[1] = consumer[BTN_BURST_GROUPS];
+	consumer[BTN_BURST_GROUPS] = c;
+	CHECK_ANY(consumer[0]->group == consumer[1]->group && consumer[0]->row != consumer[1]->row);
 }
 
 static void burst_sender(int me)
@@ -489,6 +505,49 @@ static void burst_poller(int me)
 	baton_burst_leave(consumer[me - 1]);
 }
 
+/*
+ * Once all who got something sleep again, however they came to it, each of them
+ * can be seen and woken. (The sender sleeps for that without a futex.)
+ */
+static bool burst_awake(int me)
+{
+	unsigned int i;
+
+	for (i = 1; i < (unsigned int)steps_now->threads; i++)
+		if (!steps_t[i].asleep || !steps_t[i].asleep((int)i))
+			return true;
+	return false;
+}
+
+static unsigned int burst_took;		/* out of another one's hand */
+
+static void burst_point(int me, const char *point)
+{
+	if (!strcmp(point, "burst:take:list"))
+		burst_took++;
+}
+
+static void burst_sender_of_two(int me)
+{
+	const unsigned int n = (unsigned int)steps_now->threads - 1;
+	unsigned int burst_nr, i;
+
+	for (burst_nr = 0; burst_nr < 2; burst_nr++) {
+		steps_t[me].asleep = burst_awake;
+		steps_point("all asleep");
+		for (i = 1; i <= n; i++) {
+			if (baton_burst_offer(burst, item(burst_nr * n + i)))
+				steps_fail("burst %u: nobody for item %u of %u sleepers", burst_nr, i, n);
+			else
+				burst_given[burst_nr * n + i]++;
+		}
+		if (!baton_burst_offer(burst, item(7)))
+			steps_fail("burst %u: %u sleepers take %u items", burst_nr, n, n + 1);
+		baton_burst_wake_all(burst);
+	}
+	baton_burst_close(burst);
+}
+
 static void burst_check(void)
 {
 	unsigned int i;
@@ -496,7 +555,7 @@ static void burst_check(void)
 	for (i = 0; i < 8; i++)
 		if (burst_given[i] != burst_got[i])
 			steps_fail("item %u was given %u times and got %u times", i, burst_given[i], burst_got[i]);
-	for (i = (unsigned int)steps_now->threads - 1; i < 3; i++)
+	for (i = (unsigned int)steps_now->threads - 1; i < burst_joined; i++)
 		baton_burst_leave(consumer[i]);
 	if (!steps_now->failed)
 		baton_burst_destroy(burst);
@@ -510,6 +569,21 @@ TEST(burst_every_order)
 	STEPS_CHECK(s);
 	s.thread[2] = burst_poller;
 	STEPS_CHECK(s);
+}
+
+TEST(burst_who_is_quick_takes_more)
+{
+	struct steps s = { .setup = burst_setup, .check = burst_check, .point = burst_point, .threads = 3,
+			   .preemptions = 1 + MORE, .thread = { burst_sender_of_two, burst_consumer, burst_consumer },
+			   .stopper = -1 };
+
+	for (; s.setup; s.setup = s.setup == burst_setup ? burst_setup_shared : NULL) {
+		burst_took = 0;
+		STEPS_CHECK(s);
+		/* Some did, or nothing was tested. */
+		CHECK(burst_took > 0);
+		printf("# %u items were taken out of another one's hand\n", burst_took);
+	}
 }
 
 TEST(burst_every_order_of_two)

@@ -12,27 +12,31 @@
  *	... keep what nobody took ...
  *
  * Nothing is queued. An offer either gives the item to one consumer that waits,
- * or the sender keeps it; so work never sits behind a busy consumer.
+ * or the sender keeps it; so work never sits behind a busy consumer. Nor does it
+ * lie before one that sleeps: a consumer that comes to wait while another one
+ * was given an item and woken, but does not run yet, gets that item at once, and
+ * the other one goes on waiting.
  *
  * Roles: one sender at a time calls offer, wake_all and close. Consumers come
  * and go at any time; each has an object of its own, for one thread at a time.
  *
- * Order: none among consumers; those that joined first are preferred.
+ * Order: none, not even of what one consumer gets. Those that joined first are
+ * preferred.
  *
  * Progress: offer is wait-free, at most one step for each waiting consumer.
  * wake_all is at most one system call, whatever the number of offers, and none
- * if nothing was offered. A wait that sleeps is one system call. Only consumers
- * that have an item are woken, as long as at most 32 consumers have joined.
- * With more, each shares its wake-up with every 32nd other; offers are given out
- * so that at most one such group, less one, wakes for nothing in each burst and
- * sleeps again. A wait that begins just while wake_all runs may need a second
- * call too.
+ * if nothing was offered. A wait that sleeps is one system call, and one more for
+ * each time that a quicker consumer took its item: never more sleeps than
+ * wake-ups. Only consumers that were given an item are woken, as long as at most
+ * 32 consumers have joined. With more, each shares its wake-up with every 32nd
+ * other; offers are given out so that at most one such group, less one, wakes for
+ * nothing in each burst and sleeps again. A wait that begins just while wake_all
+ * runs may need a second call too.
  *
  * When to wake: one wake_all for many offers is one system call, in which the
  * kernel spreads the consumers over CPUs that sleep; those on the sender's own
  * CPU run after it. Where the interrupt to a sleeping CPU is dear (20 us in some
- * virtual machines) and items are short, a wake_all after each offer has them
- * run sooner, one after the other.
+ * virtual machines) a wake_all after each offer has the first item run sooner.
  *
  * What an item points to is seen as it was when offer was called.
  *
@@ -101,7 +105,7 @@ BATON_API void baton_burst_leave(struct baton_burst_consumer *c);
  * An item that was offered is always got, also after a deadline or close.
  *
  * Returns 0: *@item is the caller's;
- * -ETIMEDOUT: none was offered until @deadline;
+ * -ETIMEDOUT: there was none for it until @deadline;
  * -EPIPE: the sender closed the burst and offers no more.
  */
 BATON_API int baton_burst_wait(struct baton_burst_consumer *c, void **item, uint64_t deadline);
