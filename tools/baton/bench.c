@@ -130,6 +130,9 @@ void bench_put(const struct bench *b, const struct bench_result *r)
 			if (r->baseline)
 				fprintf(b->json, ",\"baseline\":\"%s\",\"ratio\":%.4f", r->baseline,
 					r->ratio);
+			if (r->baseline && r->ratio_high > 0)
+				fprintf(b->json, ",\"ratio_low\":%.4f,\"ratio_high\":%.4f", r->ratio_low,
+					r->ratio_high);
 		}
 		fprintf(b->json, "}\n");
 		fflush(b->json);
@@ -138,6 +141,9 @@ void bench_put(const struct bench *b, const struct bench_result *r)
 		return;
 	if (r->skipped)
 		printf("%-26s %12s %s\n", r->name, "skipped:", r->skipped);
+	else if (r->baseline && r->ratio_high > 0)
+		printf("%-26s %12.1f %-7s %8.3f  %s  (%.3f to %.3f)\n", r->name, r->value, r->unit, r->ratio,
+		       r->baseline, r->ratio_low, r->ratio_high);
 	else if (r->baseline)
 		printf("%-26s %12.1f %-7s %8.3f  %s\n", r->name, r->value, r->unit, r->ratio,
 		       r->baseline);

@@ -32,6 +32,7 @@ struct bench_result {
 	unsigned long n;
 	const char *baseline;	/* NULL: none */
 	double ratio;
+	double ratio_low, ratio_high;	/* the middle half of its rounds; 0: not known */
 	bool has_quantiles;
 	double p50, p99, p999;
 	const char *skipped;	/* the reason; then nothing else counts */

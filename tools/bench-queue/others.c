@@ -19,7 +19,6 @@
 
 #define MAX_CONSUMERS 6
 #define MAX_BURST 6
-#define BURSTS 3000
 
 /* --- bursts -------------------------------------------------------------- */
 
@@ -198,36 +197,73 @@ static const struct way ways[] = {
 };
 #define WAYS (sizeof(ways) / sizeof(*ways))
 
-static const struct way *way;
 static uint64_t received[MAX_BURST + 1];
 static _Atomic unsigned int received_nr;
+static uint64_t burst_work;	/* ns that a consumer works for an item */
+
+struct burst_thread {
+	pthread_t t;
+	const struct way *way;
+	unsigned int me;
+};
+static struct burst_thread burst_thread[WAYS][MAX_CONSUMERS];
 
 static void *burst_consumer(void *arg)
 {
-	unsigned int me = (unsigned int)(uintptr_t)arg;
+	const struct burst_thread *self = arg;
+	uint64_t until;
 	void *x;
 
-	while (way->wait(me, &x)) {
+	while (self->way->wait(self->me, &x)) {
+		until = peer_now() + burst_work;
+		while (burst_work && peer_now() < until)
+			;
 		received[(uintptr_t)x / 16] = peer_now();
 		atomic_fetch_add(&received_nr, 1);
 	}
-	if (way->open == burst_open)
-		baton_burst_leave(consumer[me]);
+	if (self->way->open == burst_open)
+		baton_burst_leave(consumer[self->me]);
 	return NULL;
 }
 
-/* The latencies of some bursts of n items to m consumers, appended to ns. */
-static size_t bursts(const struct way *w, unsigned int n, unsigned int m, size_t count, uint32_t *ns)
+static void burst_start(size_t w, unsigned int m)
 {
-	pthread_t t[MAX_CONSUMERS];
+	unsigned int k;
+
+	ways[w].open(m);
+	for (k = 0; k < m; k++) {
+		burst_thread[w][k].way = &ways[w];
+		burst_thread[w][k].me = k;
+		pthread_create(&burst_thread[w][k].t, NULL, burst_consumer, &burst_thread[w][k]);
+	}
+}
+
+static void burst_stop(size_t w, unsigned int m)
+{
+	unsigned int k;
+
+	ways[w].close();
+	for (k = 0; k < m; k++)
+		pthread_join(burst_thread[w][k].t, NULL);
+	ways[w].destroy();
+}
+
+static uint64_t cpu_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* The latencies of some bursts of n items, appended to ns. Returns CPU ns. */
+static uint64_t bursts(const struct way *w, unsigned int n, size_t count, uint32_t *ns)
+{
+	const uint64_t cpu = cpu_now();
 	size_t i, at = 0;
 	unsigned int k;
 	uint64_t t0;
 
-	way = w;
-	w->open(m);
-	for (k = 0; k < m; k++)
-		pthread_create(&t[k], NULL, burst_consumer, (void *)(uintptr_t)k);
 	for (i = 0; i < count; i++) {
 		/* They all sleep by then. */
 		usleep(200);
@@ -248,11 +284,7 @@ static size_t bursts(const struct way *w, unsigned int n, unsigned int m, size_t
 		for (k = 1; k <= n; k++)
 			ns[at++] = (uint32_t)(received[k] - t0);
 	}
-	w->close();
-	for (k = 0; k < m; k++)
-		pthread_join(t[k], NULL);
-	w->destroy();
-	return at;
+	return cpu_now() - cpu;
 }
 
 static int by_u32(const void *a, const void *b)
@@ -273,52 +305,93 @@ static struct bench_result quantiles(const char *name, uint32_t *ns, size_t n)
 	return r;
 }
 
-#define BURST_ROUNDS 10
+/*
+ * Where the kernel puts a consumer matters more than what wakes it, and it stays
+ * there for long: so each round has new threads. In a round the two that are
+ * compared take turns, a few bursts each, and each is the first one as often.
+ */
+#define BURST_ROUNDS 30
+#define BURST_BLOCKS 10
+#define BURST_BLOCK 14
+#define BURST_N (BURST_ROUNDS * BURST_BLOCKS * BURST_BLOCK * MAX_BURST)
+
+static void put_spread(const struct bench *b, struct bench_result *x, double *ratio, int rounds)
+{
+	x->ratio = bench_median(ratio, (size_t)rounds);
+	x->ratio_low = ratio[rounds / 4];
+	x->ratio_high = ratio[rounds - 1 - rounds / 4];
+	bench_put(b, x);
+}
+
+/* ways[at] against ways[at + 1]: bursts of n items to m consumers. */
+static void burst_pair(const struct bench *b, size_t at, unsigned int n, unsigned int m, int rounds)
+{
+	static uint32_t ns[2][BURST_N];
+	static double p50[BURST_ROUNDS], p99[BURST_ROUNDS], cpu[2][BURST_ROUNDS], cpu_ratio[BURST_ROUNDS];
+	const size_t block = (size_t)BURST_BLOCK * n, round = BURST_BLOCKS * block;
+	char name[2][64], p99_name[80], cpu_name[2][80];
+	struct bench_result x;
+	int r, i, h;
+
+	for (r = 0; r < rounds; r++) {
+		uint64_t used[2] = { 0, 0 };
+		struct bench_result q[2];
+
+		for (h = 0; h < 2; h++)
+			burst_start(at + (size_t)h, m);
+		for (i = 0; i < 2 * BURST_BLOCKS; i++) {
+			h = (i ^ i >> 1) & 1;	/* 0 1 1 0 0 1 1 0 */
+			used[h] += bursts(&ways[at + (size_t)h], n, BURST_BLOCK,
+					  ns[h] + (size_t)r * round + (size_t)(i / 2) * block);
+		}
+		for (h = 0; h < 2; h++) {
+			burst_stop(at + (size_t)h, m);
+			q[h] = quantiles("", ns[h] + (size_t)r * round, round);
+			cpu[h][r] = (double)used[h] / 1e3 / (double)round;
+		}
+		p50[r] = q[1].p50 / q[0].p50;
+		p99[r] = q[1].p99 / q[0].p99;
+		cpu_ratio[r] = cpu[1][r] / cpu[0][r];
+	}
+	for (h = 0; h < 2; h++) {
+		snprintf(name[h], sizeof(name[h]), "%s_%u_%u%s", ways[at + (size_t)h].name, n, m,
+			 burst_work ? "_work20" : "");
+		snprintf(cpu_name[h], sizeof(cpu_name[h]), "%s_cpu", name[h]);
+		x = quantiles(name[h], ns[h], (size_t)rounds * round);
+		if (h) {
+			x.baseline = name[0];
+			put_spread(b, &x, p50, rounds);
+			snprintf(p99_name, sizeof(p99_name), "%s_p99", name[h]);
+			x = (struct bench_result){ .name = p99_name, .unit = "ns", .n = x.n, .value = x.p99,
+						   .baseline = name[0] };
+			put_spread(b, &x, p99, rounds);
+		} else {
+			bench_put(b, &x);
+		}
+		x = (struct bench_result){ .name = cpu_name[h], .unit = "s/M", .n = x.n,
+					   .value = bench_median(cpu[h], (size_t)rounds) };
+		if (h) {
+			x.baseline = cpu_name[0];
+			put_spread(b, &x, cpu_ratio, rounds);
+		} else {
+			bench_put(b, &x);
+		}
+	}
+}
 
 static void bench_bursts(const struct bench *b)
 {
-	static const unsigned int nm[][2] = { { 1, 3 }, { 2, 3 }, { 3, 3 }, { 4, 3 }, { 5, 3 }, { 6, 6 } };
-	size_t count = (b->quick ? BURSTS / 5 : BURSTS) / BURST_ROUNDS, i, w, r, n[WAYS];
-	static uint32_t ns[WAYS][BURSTS * MAX_BURST];
-	double p50[WAYS][BURST_ROUNDS], p99[WAYS][BURST_ROUNDS];
-	char name[WAYS][64], also[64];
+	static const unsigned int nm[][3] = { { 1, 3 }, { 2, 3 }, { 3, 3 }, { 4, 3 }, { 5, 3 }, { 6, 6 },
+					      { 3, 3, 20000 }, { 6, 6, 20000 } };
+	int rounds = b->rounds && b->rounds < BURST_ROUNDS ? b->rounds : b->quick ? BURST_ROUNDS / 5 : BURST_ROUNDS;
+	size_t i, at;
 
 	if (!bench_wants(b, "burst"))
 		return;
 	for (i = 0; i < sizeof(nm) / sizeof(*nm); i++) {
-		memset(n, 0, sizeof(n));
-		for (r = 0; r < BURST_ROUNDS; r++) {
-			for (w = 0; w < WAYS; w++) {
-				size_t got = bursts(&ways[w], nm[i][0], nm[i][1], count, ns[w] + n[w]);
-				struct bench_result x = quantiles("", ns[w] + n[w], got);
-
-				n[w] += got;
-				p50[w][r] = x.p50;
-				p99[w][r] = x.p99;
-				/* Against the same with eventfds, which came just before. */
-				if (w % 2) {
-					p50[w][r] /= p50[w - 1][r];
-					p99[w][r] /= p99[w - 1][r];
-				}
-			}
-		}
-		for (w = 0; w < WAYS; w++) {
-			struct bench_result x;
-
-			snprintf(name[w], sizeof(name[w]), "%s_%u_%u", ways[w].name, nm[i][0], nm[i][1]);
-			x = quantiles(name[w], ns[w], n[w]);
-			if (w % 2) {
-				x.baseline = name[w - 1];
-				x.ratio = bench_median(p50[w], BURST_ROUNDS);
-			}
-			bench_put(b, &x);
-			if (w % 2 == 0)
-				continue;
-			snprintf(also, sizeof(also), "%s_p99", name[w]);
-			x = (struct bench_result){ .name = also, .unit = "ns", .n = n[w], .value = x.p99,
-						   .baseline = name[w - 1], .ratio = bench_median(p99[w], BURST_ROUNDS) };
-			bench_put(b, &x);
-		}
+		burst_work = nm[i][2];
+		for (at = 0; at < WAYS; at += 2)
+			burst_pair(b, at, nm[i][0], nm[i][1], rounds);
 	}
 }
 
