@@ -92,8 +92,8 @@ void sql_free(struct sql *s);
 size_t sql_source(const struct sql *s, size_t out);
 /* A part of a statement, as an expression is written in another. */
 bool sql_expr(struct buf *to, const struct lex_tok *t, const struct lex_tok *end, struct sql_error *e);
-/* The same, as what is put into a column of this type. */
-bool sql_assigned(struct buf *to, const struct lex_tok *t, const struct lex_tok *end, struct coltype type, struct sql_error *e);
+/* The same, as what is put into a column of this type. s: of the statement, if something is known of it, or NULL. */
+bool sql_assigned(struct buf *to, struct sql *s, const struct lex_tok *t, const struct lex_tok *end, struct coltype type, struct sql_error *e);
 /* The end of the statement that begins at t: its ; or the end. */
 const struct lex_tok *sql_end(const struct lex_tok *t);
 /* The type of an expression; oid 0: who knows. */

@@ -2,8 +2,9 @@
 /*
  * What INSERT and UPDATE put into a column becomes a value of the column's type:
  * PostgreSQL casts where SQLite would store what it is given, or refuse it. And
- * what of INSERT and UPDATE SQLite does not have: DEFAULT as a value, fewer values
- * than the table has columns, a query in parentheses.
+ * what of INSERT, UPDATE and DELETE SQLite does not have: DEFAULT as a value, fewer
+ * values than the table has columns, a query in parentheses, USING, an alias
+ * behind RETURNING.
  *
  * The values are looked for before the statement is written; sql_range() asks
  * here when it comes to one. The rows of a query go through another one:
@@ -26,6 +27,7 @@ enum what {
 	QUERY,			/* [from, to) is, column by column */
 	COLUMNS,		/* in front of from stands no list of columns, and these n are meant */
 	NOTHING,		/* is written for [from, to) */
+	USING,			/* the other tables of a DELETE, and its WHERE */
 };
 
 struct assigned {
@@ -395,6 +397,8 @@ void assign_find(struct out *o, tokp t, tokp end)
 		t = insert_into(o, t, end);
 	else if (update && lex_is(t, "set"))
 		t = set_list(o, t + 1, end);
+	else if (!update && lex_is(t, "using"))
+		add(o, (struct assigned){ USING, t, sql_word(t, end, returning), { 0, -1 }, alias ? alias->s : NULL, 0 });
 	/* There SQLite knows the table by its name alone. */
 	for (t = sql_word(t, end, returning); alias && t < end; t++)
 		if (lex_name(t) && !strcmp(t->s, alias->s) && lex_is(t + 1, "."))
@@ -476,6 +480,25 @@ static void rows(struct out *o, const struct assigned *a)
 	out_id(o, "from baton_rows where true", to - 1);
 }
 
+/* DELETE FROM t AS x USING y WHERE ... is DELETE FROM t AS x WHERE rowid IN (SELECT x.rowid FROM t AS x, y WHERE ...). */
+static void other_tables(struct out *o, const struct assigned *a)
+{
+	const char *as = a->def ? a->def : o->assign->table;
+	struct buf b;
+
+	buf_init(&b, 1 << 16);
+	buf_str(&b, "where rowid in (select ");
+	buf_sql_id(&b, as, strlen(as));
+	buf_str(&b, ".rowid from ");
+	buf_sql_id(&b, o->assign->table, strlen(o->assign->table));
+	buf_str(&b, " as ");
+	buf_sql_id(&b, as, strlen(as));
+	buf_ch(&b, ',');
+	out_own(o, LEX_OP, &b, a->from);
+	sql_range(o, a->from + 1, a->to);
+	out_op(o, ")", a->to - 1);
+}
+
 const struct lex_tok *assign_at(struct out *o, tokp t)
 {
 	struct assign *as = o->assign;
@@ -509,6 +532,9 @@ const struct lex_tok *assign_at(struct out *o, tokp t)
 		break;
 	case NOTHING:
 		break;
+	case USING:
+		other_tables(o, a);
+		break;
 	}
 	return a->to;
 }
@@ -524,9 +550,9 @@ void assign_free(struct out *o)
 	o->assign = NULL;
 }
 
-bool sql_assigned(struct buf *to, tokp t, tokp end, struct coltype type, struct sql_error *e)
+bool sql_assigned(struct buf *to, struct sql *s, tokp t, tokp end, struct coltype type, struct sql_error *e)
 {
-	struct out o = { .first = t, .e = e };
+	struct out o = { .first = t, .e = e, .sql = s };
 
 	put(&o, t, end, type);
 	return out_finish(&o, to, NULL);

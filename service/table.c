@@ -167,27 +167,29 @@ static bool expression(struct table *t, struct buf *to, tokp from, tokp end)
 	return sql_expr(to, from, end, &t->e) || err_at(t->s, &t->e, t->text);
 }
 
-/* A literal is made the column's once and for all: nothing else may be added to a table that has rows. */
-static bool default_value(struct table *t, tokp p, tokp end, struct coltype type)
+bool table_default(struct session *s, struct buf *to, tokp p, tokp end, struct coltype type, const char *text)
 {
 	bool literal = end - p == 1 + (lex_is(p, "-") || lex_is(p, "+")) &&
 		       (end[-1].kind == LEX_STRING || end[-1].kind == LEX_INT || end[-1].kind == LEX_NUMBER), ok;
 	sqlite3_stmt *st = NULL;
+	struct sql_error e;
 	struct buf b;
 
+	if (p >= end)
+		return util_syntax(s, end, text);
 	buf_init(&b, 1 << 20);
 	buf_str(&b, literal ? "select quote(" : " default (");
-	ok = sql_assigned(&b, p, end, type, &t->e) || err_at(t->s, &t->e, t->text);
+	ok = sql_assigned(&b, NULL, p, end, type, &e) || err_at(s, &e, text);
 	buf_ch(&b, ')');
 	if (ok && literal) {
-		ok = !sqlite3_prepare_v2(t->s->db, buf_cstr(&b), -1, &st, NULL) && sqlite3_step(st) == SQLITE_ROW;
+		ok = !sqlite3_prepare_v2(s->db, buf_cstr(&b), -1, &st, NULL) && sqlite3_step(st) == SQLITE_ROW;
 		if (ok)
-			buf_fmt(&t->body, " default (%s)", sqlite3_column_text(st, 0));
+			buf_fmt(to, " default (%s)", sqlite3_column_text(st, 0));
 		else
-			err_db(t->s, sqlite3_errcode(t->s->db), NULL);
+			err_db(s, sqlite3_errcode(s->db), NULL);
 		sqlite3_finalize(st);
 	} else if (ok) {
-		buf_add(&t->body, b.p, b.len);
+		buf_add(to, b.p, b.len);
 	}
 	buf_free(&b);
 	return ok;
@@ -231,7 +233,7 @@ static bool column(struct table *t, tokp p, tokp end)
 				      !lex_is(q, "unique") && !lex_is(q, "check") && !lex_is(q, "references") && !lex_is(q, "constraint");
 			     q = lex_close(q) + 1)
 				;
-			if (!default_value(t, p, q, type))
+			if (!table_default(t->s, &t->body, p, q, type, t->text))
 				return false;
 			p = q;
 		} else if (lex_is(p, "check") && lex_is(p + 1, "(")) {
@@ -409,46 +411,6 @@ bool table_create(struct session *s, tokp p, const char *tag, const char *text)
 	return ok;
 }
 
-/* A table's declaration is edited in SQLite's schema: its own way for constraints. */
-static bool edit_schema(struct session *s, const char *table, const char *constraints)
-{
-	sqlite3_stmt *st = NULL;
-	int rc, on;
-	bool ok;
-	char version[80];
-
-	if (!work_write(s))
-		return false;
-	sqlite3_db_config(s->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, &on);
-	rc = sqlite3_prepare_v2(s->db, "update sqlite_schema set sql = substr(rtrim(sql), 1, length(rtrim(sql)) - 1) || ', ' || ?2 || ')' "
-				       "where type = 'table' and name = ?1", -1, &st, NULL);
-	if (!rc) {
-		sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
-		sqlite3_bind_text(st, 2, constraints, -1, SQLITE_STATIC);
-		rc = sqlite3_step(st);
-		rc = rc == SQLITE_DONE ? 0 : rc;
-	}
-	sqlite3_finalize(st);
-	sqlite3_db_config(s->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, &on);
-	if (rc)
-		return err_db(s, rc, NULL);
-	if (!sqlite3_prepare_v2(s->db, "pragma schema_version", -1, &st, NULL) && sqlite3_step(st) == SQLITE_ROW)
-		snprintf(version, sizeof(version), "pragma schema_version = %d", sqlite3_column_int(st, 0) + 1);
-	else
-		version[0] = 0;
-	sqlite3_finalize(st);
-	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, &on);
-	ok = work_exec(s, version);
-	/* Rows that are there are looked at once. */
-	if (ok && !sqlite3_prepare_v2(s->db, "select 1 from pragma_foreign_key_check(?1)", -1, &st, NULL)) {
-		sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
-		if (sqlite3_step(st) == SQLITE_ROW)
-			ok = err(s, "23503", "insert or update on table \"%s\" violates the foreign key constraint", table);
-		sqlite3_finalize(st);
-	}
-	return ok;
-}
-
 static bool alter_one(struct table *t, tokp p, tokp end)
 {
 	struct session *s = t->s;
@@ -466,7 +428,7 @@ static bool alter_one(struct table *t, tokp p, tokp end)
 			if (t->after.len)
 				ok = work_write(s) && work_exec(s, buf_cstr(&t->after) + 1);
 			else
-				ok = edit_schema(s, t->name, buf_cstr(&t->body));
+				ok = decl_add(s, t->name, buf_cstr(&t->body));
 			buf_free(&b);
 			return ok;
 		}
@@ -486,12 +448,13 @@ static bool alter_one(struct table *t, tokp p, tokp end)
 		buf_str(&b, " drop column ");
 		ddl_id(&b, p->s);
 	} else if (lex_are(p, "drop constraint")) {
-		p += 2;
-		if (lex_are(p, "if exists"))
-			p += 2;
-		buf_clear(&b, 1 << 16);
-		buf_str(&b, "drop index ");
-		ddl_id(&b, p->s);
+		was = lex_are(p + 2, "if exists");
+		p += was ? 4 : 2;
+		buf_free(&b);
+		return lex_name(p) ? decl_drop_constraint(s, t->name, p->s, was) : util_syntax(s, p, t->text);
+	} else if (lex_is(p, "alter")) {
+		buf_free(&b);
+		return decl_alter(s, t->name, p + 1 + lex_is(p + 1, "column"), end, t->text);
 	} else if (lex_are(p, "rename to")) {
 		buf_str(&b, " rename to ");
 		ddl_id(&b, p[2].s);

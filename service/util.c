@@ -218,30 +218,38 @@ static struct stmt *inner(struct session *s, const char *name, const struct lex_
 	return exec_make(s, name, text + t->at, end[-1].end - t->at, NULL, 0);
 }
 
-static bool prepare(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+/* The types of parameters that PREPARE names at open, as Parse has them. */
+static bool parameter_types(struct session *s, struct buf *oids, const struct lex_tok *open, const char *text)
 {
-	const struct lex_tok *name = t + 1, *as = t + 2, *p;
+	const struct lex_tok *p, *close = lex_close(open);
 	struct coltype type;
-	struct buf oids;
-	bool serial, ok;
+	bool serial;
 	unsigned n;
 
-	buf_init(&oids, 1 << 16);
+	for (p = open + 1; p < close; p += n + 1) {
+		n = type_parse(p, &type, &serial);
+		if (!n)
+			return err(s, "42704", "type \"%s\" does not exist", p->s);
+		if (p + n != close && !lex_is(p + n, ","))
+			return util_syntax(s, p + n, text);
+		proto_put32(oids, type.oid);
+	}
+	return !oids->failed || err(s, "53200", "out of memory");
+}
+
+static bool prepare(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+{
+	const struct lex_tok *name = t + 1, *open = lex_is(t + 2, "(") ? t + 2 : NULL, *as = open ? lex_close(open) + 1 : t + 2;
+	struct buf oids;
+	bool ok;
 
 	if (!lex_name(name))
 		return util_syntax(s, name, text);
-	as = lex_is(as, "(") ? lex_close(as) + 1 : as;
 	if (as >= end || !lex_is(as, "as") || as + 1 >= end)
 		return util_syntax(s, as, text);
-	for (p = lex_is(t + 2, "(") ? t + 3 : as; p < as - 1; p += n + 1) {
-		n = type_parse(p, &type, &serial);
-		if (!n || !(lex_is(p + n, ",") || lex_is(p + n, ")")))
-			return n ? util_syntax(s, p + n, text) : err(s, "42704", "type \"%s\" does not exist", p->s);
-		proto_put32(&oids, type.oid);
-	}
-	if (oids.failed)
-		return err(s, "53200", "out of memory");
-	ok = exec_named(s, name->s, text + as[1].at, end[-1].end - as[1].at, (const uint8_t *)oids.p, (unsigned)(oids.len / 4)) &&
+	buf_init(&oids, 1 << 18);
+	ok = (!open || parameter_types(s, &oids, open, text)) &&
+	     exec_named(s, name->s, text + as[1].at, end[-1].end - as[1].at, (const uint8_t *)oids.p, (unsigned)(oids.len / 4)) &&
 	     util_complete(s, "PREPARE");
 	buf_free(&oids);
 	return ok;
@@ -270,7 +278,7 @@ static bool execute(struct session *s, const struct lex_tok *t, const struct lex
 			comma = sql_comma(p, close);
 			if (k)
 				buf_ch(&q, ',');
-			if (!sql_assigned(&q, p, comma, k < st->n_params ? (struct coltype){ st->oids[k], -1 } : (struct coltype){ 0, -1 }, &e)) {
+			if (!sql_assigned(&q, NULL, p, comma, k < st->n_params ? (struct coltype){ st->oids[k], -1 } : (struct coltype){ 0, -1 }, &e)) {
 				buf_free(&q);
 				return err_at(s, &e, text);
 			}

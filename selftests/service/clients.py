@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 
-from harness import HERE, PG, Raw, Server, Skip, code, free_port, has, main, need, same
+from harness import HERE, PG, SQL, Raw, Server, Skip, code, free_port, has, main, need, same
 
 
 # ---------------------------------------------------------------- what works
@@ -82,7 +82,7 @@ def as_postgresql_answers():
     s = Server()
     with PostgreSQL() as pg:
         env = dict(os.environ, PGHOST="127.0.0.1", PGUSER="postgres", PGDATABASE="postgres", PGOPTIONS="-c client_min_messages=error")
-        text = "".join(open(os.path.join(HERE, name)).read() for name in ("reference.sql", "ordinary.sql", "assigned.sql"))
+        text = "".join(open(os.path.join(HERE, name)).read() for name in SQL)
         statements = [l for l in text.split("\n") if l.strip() and not l.startswith("--")]
         # Marks between the answers; of an error its SQLSTATE counts.
         script = "\\set VERBOSITY sqlstate\n" + "".join(f"\\echo =====\n{l}\n" for l in statements)

@@ -20,6 +20,10 @@ PG = "/usr/lib/postgresql/15/bin"
 servers = []
 
 
+# Statements that are asked of PostgreSQL too.
+SQL = ("reference.sql", "ordinary.sql", "assigned.sql", "altered.sql")
+
+
 class Skip(Exception):
     pass
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 seeds DIR: the inputs that fuzz_client.c begins with, in DIR/seeds, and the words that
-inputs are made of, in DIR/words. From reference.sql, ordinary.sql and assigned.sql, and some by hand; below are
+inputs are made of, in DIR/words. From what is asked of PostgreSQL too, and some by hand; below are
 those that found something once.
 """
 import os
@@ -10,7 +10,8 @@ import re
 import struct
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from harness import HERE, SQL
+
 
 BY_HAND = [
     "create user u password 'x' nologin; alter user u set baton.low_latency = '10%'; drop user u",
@@ -63,7 +64,7 @@ FOUND = [
 
 def main():
     out = sys.argv[1]
-    lines = [l for name in ("reference.sql", "ordinary.sql", "assigned.sql") for l in open(os.path.join(HERE, name)).read().split("\n")
+    lines = [l for name in SQL for l in open(os.path.join(HERE, name)).read().split("\n")
              if l.strip() and l[0] not in "-\\"]
     inputs = [b"Q" + s.encode() for s in lines + BY_HAND] + FOUND
     inputs += [b"P" + s.encode() for s in BY_HAND[::3] + lines[::5]]
