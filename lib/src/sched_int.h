@@ -75,7 +75,7 @@ struct btn_worker {
 	bool in_futex;			/* it sleeps there */
 	uint64_t ask_at, ask_in;	/* whether it still does */
 	uint64_t stopped_at;		/* its CPU when it was sent the signal */
-	bool demoted;
+	_Atomic bool demoted;		/* [RESCUE-4] */
 	bool retired;
 	bool guest;			/* a thread of somebody else's: baton_request_enter() */
 	int refused;			/* why that did not get a slot */
@@ -386,6 +386,20 @@ void btn_tenant_gone(struct baton_tenant *t);
 uint64_t btn_sched_part(const struct baton_sched *s, unsigned ppm);
 /* Of a capacity: how many tiers; -EINVAL. */
 int btn_sched_tiers(const struct baton_sched_opts *o, struct btn_tier_setup *to, uint64_t capacity);
+
+/*
+ * [RESCUE-4] With the lock, but that a worker ends it as it takes its permit. That may be
+ * just when it is demoted (sched_rescue.c): then it sees it the next time.
+ */
+static inline bool btn_worker_demoted(const struct btn_worker *w)
+{
+	return atomic_load_explicit(&w->demoted, memory_order_relaxed); /* [RESCUE-4] */
+}
+
+static inline void btn_worker_set_demoted(struct btn_worker *w, bool is)
+{
+	atomic_store_explicit(&w->demoted, is, memory_order_relaxed); /* [RESCUE-4] */
+}
 
 /* The worker of the task that was picked for this slot; NULL: none to be had. */
 struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsigned slot);

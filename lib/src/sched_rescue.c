@@ -124,11 +124,11 @@ static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t dead
 	atomic_store_explicit(&w->parked, false, memory_order_relaxed); /* [RESCUE-1] */
 	if (err)
 		return err;
-	if (btn_unlikely(w->demoted)) {
+	if (btn_unlikely(btn_worker_demoted(w))) {
 		struct sched_param p = { 0 };
 
 		/* Where it may. Else it stays what it is until its task ends. */
-		w->demoted = sched_setscheduler(0, SCHED_OTHER, &p) != 0;
+		btn_worker_set_demoted(w, sched_setscheduler(0, SCHED_OTHER, &p) != 0);
 	}
 	atomic_store_explicit(&w->waits, false, memory_order_release); /* [RESCUE-2] */
 	btn_worker_arm(w, BTN_CELL_ARMED);
@@ -366,8 +366,8 @@ static void demote(struct btn_worker *w)
 	struct sched_param p = { 0 };
 
 	/* A guest's thread may never get out of it again. */
-	if (!w->demoted && !w->guest)
-		w->demoted = sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0;
+	if (!btn_worker_demoted(w) && !w->guest)
+		btn_worker_set_demoted(w, sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0);
 }
 
 static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes, bool *jam)

@@ -431,7 +431,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	btn_wait_end_first(&t->joiner);
 	btn_core_stop(&s->core, now, slot, cpu, BTN_STOP_END);
 	s->on[slot] = NULL;
-	if (w->demoted || (s->n_idle >= s->keep && !s->core.starved.top))
+	if (btn_worker_demoted(w) || (s->n_idle >= s->keep && !s->core.starved.top))
 		leaves = true;
 	if (w->guest) {
 		leaves = true;
@@ -466,7 +466,7 @@ static void *worker_main(void *arg)
 
 	btn_self = w;
 	/* One that has to stay SCHED_IDLE ends with its task, as if demoted itself. */
-	w->demoted = !btn_birth_become(&w->s->birth);
+	btn_worker_set_demoted(w, !btn_birth_become(&w->s->birth));
 	if (!w->s->cpus)
 		btn_birth_cpus(w->s->monitor);
 	btn_rescue_thread(w->s);
