@@ -46,8 +46,10 @@
  * The bell is not rung if the CPU goes on with a worker of the same scheduler
  * that has no slot: one that slept, whose slot was taken, and that woke. It gets no
  * further than its next call of the library, where it looks at the cells itself,
- * as it has to wait for a slot there. If it comes to leave the CPU before, the
- * bell is rung then: `owes`. So what is most common where many tasks
+ * as it has to wait for a slot there. Or one that waits for a slot in a call of the
+ * library and was woken, most often with one: before it is out of there it looks
+ * whether it `owes`, and at the cells if it does. If either comes to leave the CPU before, the
+ * bell is rung then. So what is most common where many tasks
  * sleep and wake costs no bell at all; on a virtual machine, where the interrupt that
  * the CPU sends itself to ring it is emulated, a bell is 12 us.
  *
@@ -55,10 +57,11 @@
  *	cell = BLOCKED
  *	barrier
  *	want? next->slotless? owes = 1
- *					slotless = 0, and, whatever want says,
+ *					slotless = 0
+ *					it owes? owes = 0 and, whatever want says,
  *					cell BLOCKED? take its slot
  *
- * Only the worker itself ends being without a slot, with the scheduler's lock,
+ * Only the worker itself ends being without a slot, before it looks whether it owes,
  * and it is not running when it is looked at here: it will still look.
  *
  * Why sched_wakeup and not sched_waking: a waker is in sched_waking as soon as
@@ -135,9 +138,12 @@ int BPF_PROG(baton_switch, bool preempt, struct task_struct *prev, struct task_s
 		return 0;
 	armed = *(volatile __u32 *)&cell->armed;
 	if (!sleeps || armed == BATON_CELL_NOT) {
-		/* In the library it looks, if it sleeps there or not. */
-		if (armed != BATON_CELL_NOT && wanted(cells) && !goes_to_look(next, worker, cells))
-			ring(worker, cells, cell);
+		/* It goes on, or sleeps where its slot is not taken, and did not look yet. */
+		if (cell->owes && wanted(cells)) {
+			if (!goes_to_look(next, worker, cells))
+				ring(worker, cells, cell);
+			cell->owes = 0;
+		}
 		return 0;
 	}
 	if (falls_asleep(cells, cell, armed, prev->se.sum_exec_runtime) && !goes_to_look(next, worker, cells))

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Changes whenever something below does. */
-#define BATON_DETECT_VERSION	4
+#define BATON_DETECT_VERSION	5
 
 /* Schedulers that can be served at once; and the workers of one. */
 #define BATON_SESSIONS		64
@@ -45,7 +45,10 @@ struct baton_cell {
 	__u64 blocked;		/* ns, sum */
 	/* The worker. */
 	__u32 armed;
-	/* The scheduler: its slot was taken, and it has not come to the library since. */
+	/*
+	 * The scheduler: its slot was taken, and it has not come to the library since. The
+	 * worker: it waits there for a slot.
+	 */
 	__u32 slotless;
 	/* The programs, and 0 by the worker: whoever blocked before it ran was not rung for. */
 	__u32 owes;

@@ -118,6 +118,11 @@ static __always_inline int wanted(void *cells)
 	return head && *(volatile __u32 *)&head->want;
 }
 
+/*
+ * Without BPF_RB_FORCE_WAKEUP: who has been woken and did not come yet is not woken
+ * once more. It says first that it heard and looks then, and we wrote the cell first, so
+ * either it sees that or the ring buffer has something new when it comes to sleep.
+ */
 static __always_inline void ring(__u64 worker, void *cells, struct baton_cell *cell)
 {
 	__u32 session = BATON_WORKER_SESSION(worker);
@@ -128,9 +133,8 @@ static __always_inline void ring(__u64 worker, void *cells, struct baton_cell *c
 	if (!bell || !counts)
 		return;
 	cell->rung++;
-	cell->owes = 0;
 	__sync_fetch_and_add(&counts->rung, 1);
-	bpf_ringbuf_output(bell, &word, sizeof(word), BPF_RB_FORCE_WAKEUP);
+	bpf_ringbuf_output(bell, &word, sizeof(word), 0);
 }
 
 /* It is about to sleep, or does, with its slot. Not 0: which somebody wants. */

@@ -88,16 +88,28 @@ static inline void btn_cell_arm(struct btn_cell *cell, uint32_t how)
 
 /*
  * With the scheduler's lock: the slot of this worker, which is blocked, is taken; and,
- * by the worker itself, it has come to the library. In between nobody rings for
- * those that block where it runs next: it has to look at all cells when it comes
- * [DETECT-3]. Set when the slot is taken and not before that is certain: a bell
+ * by the worker itself, it has come to the library. Or by the worker: it is about to wait
+ * for a slot; and it does not any more. In between nobody rings for those that block
+ * where it runs next: if btn_cell_owes() it has to look at all cells [DETECT-3]. Set
+ * when the slot is taken and not before that is certain: a bell
  * too many is nothing, one too few is a task that waits.
  */
 static inline void btn_cell_slotless(struct btn_cell *cell, bool is)
 {
-	if (!is)
-		atomic_store_explicit(&cell->owes, 0, memory_order_relaxed); /* [DETECT-3] */
 	atomic_store_explicit(&cell->slotless, is, memory_order_relaxed); /* [DETECT-3] */
+	/* The kernel writes it on this thread's own way back to the CPU, and not from here on. */
+	atomic_signal_fence(memory_order_seq_cst); /* [DETECT-3] */
+}
+
+static inline bool btn_cell_owes(struct btn_cell *cell)
+{
+	return atomic_load_explicit(&cell->owes, memory_order_relaxed); /* [DETECT-3] */
+}
+
+/* With the scheduler's lock: the cells are about to be looked at. */
+static inline void btn_cell_pays(struct btn_cell *cell)
+{
+	atomic_store_explicit(&cell->owes, 0, memory_order_relaxed); /* [DETECT-3] */
 }
 
 /*

@@ -12,7 +12,7 @@
 
 #include "atomic.h"
 
-#define BTN_DETECT_VERSION	4
+#define BTN_DETECT_VERSION	5
 #define BTN_DETECT_SOCKET	"/run/baton/detect.sock"
 
 /* Which cell is what, of 64 bytes each. */

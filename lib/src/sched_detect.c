@@ -21,7 +21,9 @@
  *
  * A worker that woke without its slot looks too, when it comes to the library,
  * since the kernel does not ring for those that block where such a one runs next
- * (`look`); and so does the monitor, for one that does not come.
+ * (`look`); and so does one that waits for a slot in the library, and is woken just when
+ * another blocks (btn_worker_pay()). Nobody relies on the monitor, but it looks too, for
+ * one that does not come.
  *
  * The worker may wake between (d) and its slot being taken: then the exchange
  * that takes it fails, and it keeps its slot. One that wakes later runs on without
@@ -137,21 +139,34 @@ void btn_worker_stand_down(struct btn_worker *w)
 		w->s->hear = true;
 }
 
-void btn_worker_answer(struct btn_worker *w)
+/* Not btn_sched_lock(): the caller, w, waits and is to go on waiting, or has a slot. */
+static void look_at_once(struct btn_worker *w, bool *why)
 {
 	struct baton_sched *s = w->s;
 	struct btn_wakes wakes = { 0 };
 
-	atomic_exchange_explicit(&w->cell->called, 0, memory_order_seq_cst); /* [CALL-1] */
-	/* Not btn_sched_lock(): it waits, and is to go on waiting. */
 	btn_lock_acquire(&s->lock);
 	s->now = btn_clock_read(&s->clock);
-	s->hear = true;
+	*why = true;
 	if (w->standby)
 		btn_worker_stand_down(w);
+	btn_cell_pays(w->cell);
 	btn_sched_settle_down(s, s->now, &wakes);
 	btn_lock_release(&s->lock);
 	btn_sched_wake_all(s, &wakes);
+}
+
+void btn_worker_answer(struct btn_worker *w)
+{
+	atomic_exchange_explicit(&w->cell->called, 0, memory_order_seq_cst); /* [CALL-1] */
+	look_at_once(w, &w->s->hear);
+}
+
+void btn_worker_pay(struct btn_worker *w)
+{
+	btn_worker_arm(w, BTN_CELL_NOT);
+	look_at_once(w, &w->s->look);
+	btn_worker_arm(w, BTN_CELL_ARMED);
 }
 
 bool btn_sched_detect_look(struct baton_sched *s, uint64_t now)
@@ -242,6 +257,8 @@ void btn_worker_join(struct btn_worker *w)
 		return;
 	/* [CALL-1] before anybody can name it. */
 	atomic_store_explicit(&cell->called, 0, memory_order_relaxed); /* [CALL-1] */
+	btn_cell_slotless(cell, false);
+	btn_cell_pays(cell);
 	atomic_store_explicit(&cell->parker, (uintptr_t)btn_park_word(w->parker), memory_order_relaxed); /* [CALL-1] */
 	btn_lock_acquire(&w->s->lock);
 	w->session = d->id;

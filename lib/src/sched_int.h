@@ -455,6 +455,8 @@ bool btn_sched_detect_look(struct baton_sched *s, uint64_t now);
 /* w was to be woken when one blocks, and cannot be asked any more, with the lock; w, the caller, was, without it. */
 void btn_worker_stand_down(struct btn_worker *w);
 void btn_worker_answer(struct btn_worker *w);
+/* Without the lock: w, the caller, was given a slot, and is to look at the cells first. */
+void btn_worker_pay(struct btn_worker *w);
 
 /* Whoever the kernel has parked, because they woke without a slot, is ready again. */
 void btn_sched_detect_woken(struct baton_sched *s, uint64_t now);

@@ -120,7 +120,12 @@ static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t dead
 
 	btn_worker_arm(w, BTN_CELL_NOT);
 	atomic_store_explicit(&w->parked, true, memory_order_relaxed); /* [RESCUE-1] */
+	/* One that was stopped goes on where it was, and does not look. */
+	if (called)
+		btn_cell_slotless(w->cell, true);
 	err = btn_parker_wait(w->parker, to ? to->parker : NULL, deadline, called);
+	if (called)
+		btn_cell_slotless(w->cell, false);
 	atomic_store_explicit(&w->parked, false, memory_order_relaxed); /* [RESCUE-1] */
 	if (err)
 		return err;
@@ -141,6 +146,8 @@ void btn_worker_park(struct btn_worker *w, struct btn_worker *to)
 		btn_worker_answer(w);
 		to = NULL;
 	}
+	if (w->cell && btn_cell_owes(w->cell))
+		btn_worker_pay(w);
 }
 
 /* The monitor does not come, or says so. */

@@ -365,6 +365,7 @@ void btn_worker_end_away(struct btn_worker *w, uint64_t now)
 	if (w->taken) {
 		w->taken = false;
 		btn_cell_slotless(w->cell, false);
+		btn_cell_pays(w->cell);
 		w->s->look = true;
 		/* The mark is of just now. */
 		w->s->unauthorised += w->meter.mark - w->taken_cpu;

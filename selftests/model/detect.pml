@@ -10,8 +10,10 @@
  * with the run queue's lock: block and wakeup of one task exclude each other.
  *
  * Where the worker blocks, the CPU may go on with another worker that has no
- * slot: then the bell is not rung, and that one looks when it comes to the library.
- * It may be put off the CPU before, and then rings.
+ * slot: then the bell is not rung, and that one looks when it comes to the library, or
+ * before it leaves it. It may be put off the CPU before, or sleep, and then rings.
+ *
+ * The bell is that the ring buffer's two positions differ.
  *
  * Wrong: a task that waits for ever while the worker sleeps with the slot (an
  * invalid end state); a cell that says BLOCKED of a worker that runs, or RUNS of
@@ -30,7 +32,8 @@ byte at[2], value[2];
 #define SCHED 1
 
 bool bell, lock, rq;
-bool owes;			/* the one without a slot goes on, and will look */
+bool slotless;			/* there is one without a slot, and it will look whether it owes */
+bool owes;			/* it goes on where the worker blocked, and will look at the cells */
 bool asleep;			/* the worker, truly */
 byte tasks;			/* that have run */
 bool ready;			/* one waits for a slot */
@@ -109,7 +112,7 @@ active proctype worker()
 #endif
 			if
 			:: w -> bell = true
-			:: w && !owes -> owes = true
+			:: atomic { w && slotless -> owes = true }
 			:: else
 			fi;
 			/* Its condition came true meanwhile, or it sleeps. */
@@ -174,26 +177,46 @@ active proctype submitter()
 	od
 }
 
-active proctype slotless()
+/* It waits, or runs on, and comes to look as often as that; then it has a slot. */
+active proctype without()
 {
-	byte v;
+	byte times = 0, v;
 
-end:	do
-	:: owes ->
-		if
-		:: atomic { owes = false; bell = true }
-		:: acquire();
-		   owes = false;
-#ifdef BROKEN_TRUSTS_WANT
-		   load(SCHED, WANT, v);
-		   if
-		   :: v
-		   :: else -> look(v)
-		   fi;
+	slotless = true;
+	do
+	/* Put off the CPU, or asleep. */
+#ifdef BROKEN_SLEEPS_OWING
+	:: owes -> owes = false
 #else
-		   look(v);
+	:: atomic { owes -> owes = false; bell = true }
 #endif
-		   release()
+	:: times++;
+#ifdef BROKEN_LOOKS_BEFORE
+		v = owes;
+		slotless = false;
+#else
+		slotless = false;
+		v = owes;
+#endif
+		if
+		:: v ->
+			acquire();
+			owes = false;
+#ifdef BROKEN_TRUSTS_WANT
+			load(SCHED, WANT, v);
+			if
+			:: v
+			:: else -> look(v)
+			fi;
+#else
+			look(v);
+#endif
+			release()
+		:: else
+		fi;
+		if
+		:: times == 3 -> break
+		:: else -> slotless = true
 		fi
 	od
 }
