@@ -293,10 +293,19 @@ static int v_eof(sqlite3_vtab_cursor *vc)
 	return c->series ? c->end : c->at >= c->rows.cells.len;
 }
 
+static void put_value(sqlite3_context *out, const struct cell *cell)
+{
+	if (cell->kind == SQLITE_INTEGER)
+		sqlite3_result_int64(out, cell->i);
+	else if (cell->kind == SQLITE_FLOAT)
+		sqlite3_result_double(out, cell->d);
+	else if (cell->kind == SQLITE_TEXT)
+		sqlite3_result_text(out, (const char *)(cell + 1), (int)cell->len, SQLITE_TRANSIENT);
+}
+
 static int v_column(sqlite3_vtab_cursor *vc, sqlite3_context *out, int col)
 {
 	struct cursor *c = (struct cursor *)vc;
-	const struct cell *cell;
 	size_t at = c->at;
 
 	if (c->series) {
@@ -308,13 +317,7 @@ static int v_column(sqlite3_vtab_cursor *vc, sqlite3_context *out, int col)
 		return 0;
 	while (col--)
 		at = skip_cell(c, at);
-	cell = cell_at(c, at);
-	if (cell->kind == SQLITE_INTEGER)
-		sqlite3_result_int64(out, cell->i);
-	else if (cell->kind == SQLITE_FLOAT)
-		sqlite3_result_double(out, cell->d);
-	else if (cell->kind == SQLITE_TEXT)
-		sqlite3_result_text(out, (const char *)(cell + 1), (int)cell->len, SQLITE_TRANSIENT);
+	put_value(out, cell_at(c, at));
 	return 0;
 }
 
@@ -416,6 +419,26 @@ static void f_default(sqlite3_context *c, int n, sqlite3_value **v)
 	buf_free(&b);
 }
 
+/* baton_item(array, n): counted from 1; NULL where there is none. */
+static void f_item(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	const char *s = (const char *)sqlite3_value_text(v[0]);
+	sqlite3_int64 nr = sqlite3_value_int64(v[1]);
+	struct cursor k = { 0 };
+
+	if (!s || nr < 1)
+		return;
+	buf_init(&k.rows.cells, 1 << 30);
+	unnest(&k.rows, s);
+	while (k.at < k.rows.cells.len && --nr)
+		k.at = skip_cell(&k, k.at);
+	if (k.rows.cells.failed)
+		sqlite3_result_error_nomem(c);
+	else if (k.at < k.rows.cells.len)
+		put_value(c, cell_at(&k, k.at));
+	buf_free(&k.rows.cells);
+}
+
 int cat_register(sqlite3 *db, cat_fill *fill, void *arg)
 {
 	unsigned i;
@@ -435,10 +458,17 @@ int cat_register(sqlite3 *db, cat_fill *fill, void *arg)
 		rc = sqlite3_create_function(db, "baton_typmod", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, f_typmod, NULL, NULL);
 	if (!rc)
 		rc = sqlite3_create_function(db, "baton_default", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, f_default, NULL, NULL);
+	if (!rc)
+		rc = sqlite3_create_function(db, "baton_item", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, f_item, NULL, NULL);
 	return rc;
 }
 
 /* ------------------------------------------------------------------- views */
+
+/* The numbers of columns "a, b" of a table, as an array. */
+#define NUMBERS(table, columns) \
+	"'{' || (select group_concat(n.cid + 1) from pragma_table_info(" table ") n " \
+	"where instr(', ' || " columns " || ', ', ', ' || n.name || ', ')) || '}'"
 
 #define USERS "s.name not like 'sqlite!_%' escape '!' and s.name not like 'baton!_%' escape '!'"
 /* Of integer affinity: clients compare it with strings. */
@@ -500,7 +530,8 @@ static const struct {
 	  "null confkey, case when isprimary then 'PRIMARY KEY (' else 'UNIQUE (' end || columns || ')' condef "
 	  "from baton_indexes where isunique union all "
 	  "select oid, tbl || '_' || replace(cols, ', ', '_') || '_fkey', 2200, 'f', 0, 0, 1, relid, 0, 0, 0, refid, 'a', "
-	  "case del when 'CASCADE' then 'c' when 'SET NULL' then 'n' else 'a' end, 's', 1, 0, 1, null, null, "
+	  "case del when 'CASCADE' then 'c' when 'SET NULL' then 'n' else 'a' end, 's', 1, 0, 1, "
+	  NUMBERS("tbl", "cols") ", " NUMBERS("ref", "refcols") ", "
 	  "'FOREIGN KEY (' || cols || ') REFERENCES ' || ref || '(' || coalesce(refcols, '') || ')' || "
 	  "case when del = 'NO ACTION' then '' else ' ON DELETE ' || del end from baton_fkeys" },
 	{ "pg_type", "select oid, typname, 11 typnamespace, 10 typowner, typlen, 0 typbyval, 'b' typtype, typcategory, 0 typispreferred, "
@@ -600,8 +631,9 @@ bool cat_knows(const char *table)
 	return false;
 }
 
-bool cat_is_bool(const char *column)
+uint32_t cat_type(const char *column)
 {
+	static const char *const arrays[] = { "conkey", "confkey" };
 	static const char *const names[] = {
 		"rolsuper", "rolinherit", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolreplication", "rolbypassrls",
 		"usecreatedb", "usesuper", "userepl", "usebypassrls", "datistemplate", "datallowconn", "relhasindex", "relisshared",
@@ -616,8 +648,11 @@ bool cat_is_bool(const char *column)
 
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (!strcmp(column, names[i]))
-			return true;
-	return false;
+			return T_BOOL;
+	for (i = 0; i < sizeof(arrays) / sizeof(*arrays); i++)
+		if (!strcmp(column, arrays[i]))
+			return T_INT4_ARRAY;
+	return 0;
 }
 
 int cat_create(sqlite3 *db)

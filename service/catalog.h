@@ -31,7 +31,7 @@ int cat_create(sqlite3 *db);
 /* Does it name something of the catalog? */
 bool cat_knows(const char *table);
 /* Is a column of the catalog that is called so a boolean? */
-bool cat_is_bool(const char *column);
+uint32_t cat_type(const char *column);
 /* A query that clients send word for word and SQLite cannot take: another one, or NULL. */
 const char *cat_instead(const char *query);
 

@@ -43,6 +43,31 @@ bool ddl_exists(struct session *s, const char *name)
 	return is;
 }
 
+/* (a, lower(b) text_pattern_ops DESC NULLS LAST) at open: SQLite takes no operator class, nor where NULLs are to be. */
+static bool index_columns(struct buf *b, tokp open, struct sql_error *e)
+{
+	tokp p, comma, end, close = lex_close(open);
+	bool desc;
+
+	for (p = open + 1; p < close; p = comma + 1) {
+		comma = end = sql_comma(p, close);
+		if (end - p > 2 && lex_is(end - 2, "nulls"))
+			end -= 2;
+		desc = end - p > 1 && lex_is(end - 1, "desc");
+		if (desc || (end - p > 1 && lex_is(end - 1, "asc")))
+			end--;
+		if (end - p > 1 && end[-1].kind == LEX_ID && end[-1].n > 4 && !strcmp(end[-1].s + end[-1].n - 4, "_ops"))
+			end--;
+		buf_str(b, p == open + 1 ? "(" : ", ");
+		if (!sql_expr(b, p, end, e))
+			return false;
+		if (desc)
+			buf_str(b, " desc");
+	}
+	buf_ch(b, ')');
+	return true;
+}
+
 static bool create_index(struct session *s, tokp p, tokp end, const char *tag, const char *text)
 {
 	char table[128], name[200] = "";
@@ -85,7 +110,7 @@ static bool create_index(struct session *s, tokp p, tokp end, const char *tag, c
 	ddl_id(&b, table);
 	buf_ch(&b, ' ');
 	q = lex_close(p) + 1;
-	ok = sql_expr(&b, p, q, &e);
+	ok = index_columns(&b, p, &e);
 	for (; ok && q < end; q++)
 		if (lex_is(q, "where")) {
 			buf_ch(&b, ' ');

@@ -55,8 +55,8 @@ static bool columns(struct stmt *st)
 		st->names[i] = strdup(c && c->name && !c->star ? c->name : sqlite3_column_name(st->st, i));
 		if (!st->names[i])
 			return false;
-		if (!st->cols[i].oid && !sqlite3_column_decltype(st->st, i) && cat_is_bool(sqlite3_column_name(st->st, i)))
-			st->cols[i].oid = T_BOOL;
+		if (!st->cols[i].oid && !sqlite3_column_decltype(st->st, i))
+			st->cols[i].oid = cat_type(sqlite3_column_name(st->st, i));
 		if (c && (!c->star || ++at == wide)) {
 			k++;
 			at = 0;

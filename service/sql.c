@@ -81,6 +81,26 @@ static const struct {
 	{ "~~", "like" }, { "!~~", "not like" }, { "~~*", "glob" }, { "!~~*", "not glob" },
 };
 
+static bool joins_queries(const struct lex_tok *t)
+{
+	return lex_is(t, "union") || lex_is(t, "intersect") || lex_is(t, "except");
+}
+
+/* (SELECT ...) as one of those of a UNION and the like, or as all of a statement: SQLite does not take it. */
+static bool in_braces(const struct out *o, const struct lex_tok *t, const struct lex_tok *end)
+{
+	const struct lex_tok *close = lex_close(t), *before;
+
+	if (o->alone || !lex_is(t, "(") || close >= end)
+		return false;
+	if (!lex_is(t + 1, "select") && !lex_is(t + 1, "values") && !lex_is(t + 1, "with") && !lex_is(t + 1, "("))
+		return false;
+	if (t == o->first)
+		return o->sql != NULL;
+	before = t - 1 - (lex_is(t - 1, "all") || lex_is(t - 1, "distinct"));
+	return (before >= o->first && joins_queries(before)) || (lex_is(t - 1, "(") && close + 1 < end && joins_queries(close + 1));
+}
+
 /* One token, or a few that belong together. Where to go on. */
 static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const struct lex_tok *end)
 {
@@ -136,6 +156,20 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 			}
 			return t + 1 + n;
 		}
+		if (lex_is(t, "[") && out_left_of(o, t, &i)) {
+			out_call(o, i, "baton_item", t);
+			out_op(o, ",", t);
+			sql_range(o, t + 1, lex_close(t));
+			out_op(o, ")", lex_close(t));
+			return lex_close(t) + 1;
+		}
+		if (in_braces(o, t, end)) {
+			out_id(o, "select * from", t);
+			out_op(o, "(", t);
+			sql_range(o, t + 1, lex_close(t));
+			out_op(o, ")", lex_close(t));
+			return lex_close(t) + 1;
+		}
 		if (!o->alone && (lex_is(t, "+") || lex_is(t, "-") || lex_is(t, "#") || lex_is(t, "^") || calc_factor(t))) {
 			next = calc_operator(o, t, end);
 			if (next)
@@ -162,6 +196,15 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 		break;
 	default:
 		out_put(o, t->kind, t->s, t->n, t);
+		return t + 1;
+	}
+	/* Names for PostgreSQL, and words for SQLite: any behind AS, and these anywhere in a query. */
+	if ((o->n && piece_is(&o->p[o->n - 1], "as") && sqlite3_keyword_check(t->s, (int)t->n) && !lex_is(t + 1, "(") &&
+	     !lex_is(t, "materialized") && !lex_is(t, "not") && !lex_is(t, "select") && !lex_is(t, "values") && !lex_is(t, "with")) ||
+	    lex_is(t, "index") || lex_is(t, "transaction") || lex_is(t, "autoincrement") || lex_is(t, "commit")) {
+		buf_init(&b, 1000);
+		buf_sql_id(&b, t->s, t->n);
+		out_own(o, LEX_QUOTED, &b, t);
 		return t + 1;
 	}
 	if (t + 1 < end && lex_is(t + 1, ".")) {
@@ -220,8 +263,6 @@ static const struct lex_tok *one(struct out *o, const struct lex_tok *t, const s
 		out_stop(o, "0A000", t, "LATERAL is not supported");
 	if (lex_are(t, "distinct on"))
 		out_stop(o, "0A000", t, "SELECT DISTINCT ON is not supported");
-	if (lex_are(t, "with ordinality"))
-		out_stop(o, "0A000", t, "WITH ORDINALITY is not supported");
 	if (lex_are(t, "as materialized") || lex_are(t, "as not")) {
 		out_id(o, "as", t);
 		return t + (lex_are(t, "as not materialized") ? 3 : lex_are(t, "as materialized") ? 2 : 1);

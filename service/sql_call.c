@@ -30,8 +30,11 @@ const struct lex_tok *call_table(struct out *o, const struct lex_tok *t, const s
 		"where", "order", "group", "limit", "join", "cross", "left", "right", "inner", "full", "natural", "union", "on",
 		"offset", "having", "returning", "with", NULL,
 	};
-	const struct lex_tok *w = close + 1, *col = t, *alias = t;
+	const struct lex_tok *w = close + 1, *col = t, *alias = t, *nr = NULL, *after;
+	bool counted = close + 2 < end && lex_are(close + 1, "with ordinality");
 
+	w += counted ? 2 : 0;
+	after = w;
 	if (w < end && lex_is(w, "as"))
 		w++;
 	if (w < end && lex_name(w) && sql_word(w, w + 1, no_alias) != w) {
@@ -39,12 +42,20 @@ const struct lex_tok *call_table(struct out *o, const struct lex_tok *t, const s
 		if (w + 2 < end && lex_is(w, "(") && lex_name(w + 1) && lex_is(w + 2, ")")) {
 			col = w + 1;
 			w += 3;
+		} else if (counted && w + 4 < end && lex_is(w, "(") && lex_name(w + 3) && lex_is(w + 4, ")")) {
+			col = w + 1;
+			nr = w + 3;
+			w += 5;
 		}
 	} else {
-		w = close + 1;
+		w = after;
 	}
 	out_op(o, "(select value as", t);
 	out_put(o, col->kind, col->s, col->n, col);
+	if (counted) {
+		out_op(o, ", rowid + 1 as", t);
+		out_put(o, nr ? nr->kind : LEX_ID, nr ? nr->s : "ordinality", nr ? nr->n : 10, nr ? nr : t);
+	}
 	if (lex_is(t, "generate_series")) {
 		out_op(o, "from generate_series", t);
 		sql_range(o, t + 1, close + 1);
