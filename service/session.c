@@ -744,6 +744,7 @@ static void end(struct session *s)
 	if (s->db)
 		sqlite3_progress_handler(s->db, 0, NULL, NULL);
 	work_rollback(s);
+	cursor_drop_all(s);
 	exec_forget(s, true);
 	sqlite3_finalize(s->begin);
 	sqlite3_finalize(s->commit);

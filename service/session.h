@@ -88,6 +88,8 @@ struct session {
 	struct stmt *stmts, *cache;
 	unsigned n_cache;
 	struct portal *portals;
+	struct held *held;		/* cursors WITH HOLD */
+	unsigned helds;			/* ever */
 	sqlite3_stmt *begin, *commit, *relation;
 	bool catalog;			/* its views are there */
 
@@ -187,6 +189,10 @@ bool util_lasting(enum sql_kind kind);	/* allowed in a failed transaction */
 bool ddl_run(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t, const char *text);
 /* copy.c */
 bool copy_run(struct session *s, const struct lex_tok *t);
+
+/* cursor.c */
+void cursor_drop_all(struct session *s);
+void cursor_ended(struct session *s, bool committed);	/* a transaction is */
 
 /* settings.c */
 const char *setting_get(struct session *s, const char *name);	/* NULL: no such */

@@ -311,62 +311,6 @@ static bool execute(struct session *s, const struct lex_tok *t, const struct lex
 	return ok;
 }
 
-static bool declare(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
-{
-	struct proto_bind b = { 0 };
-	const struct lex_tok *q;
-	char name[80];
-	size_t at;
-	bool ok;
-
-	if (s->tx == TX_NONE)
-		return err(s, "25P01", "DECLARE CURSOR can only be used in transaction blocks");
-	for (q = t + 2; q < end && !lex_is(q, "for"); q++)
-		if (lex_are(q, "with hold"))
-			return err(s, "0A000", "cursors WITH HOLD are not supported");
-	if (!lex_name(t + 1) || q + 1 >= end)
-		return util_syntax(s, q, text);
-	snprintf(name, sizeof(name), "cursor %.60s", t[1].s);
-	exec_close(s, 'S', name);
-	if (!exec_named(s, name, text + q[1].at, end[-1].end - q[1].at, NULL, 0))
-		return false;
-	b.portal = t[1].s;
-	b.stmt = name;
-	at = s->out.len;
-	ok = exec_bind(s, &b);
-	if (ok)
-		s->out.len = at;
-	return ok && util_complete(s, "DECLARE CURSOR");
-}
-
-static bool fetch(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
-{
-	uint32_t n = 1;
-	uint64_t count = 0;
-	char tag[40];
-
-	t++;
-	if (lex_is(t, "next") || lex_is(t, "forward"))
-		t++;
-	if (lex_is(t, "all")) {
-		n = 0;
-		t++;
-	} else if (t->kind == LEX_INT) {
-		n = (uint32_t)atoi(t->s);
-		t++;
-	} else if (lex_is(t, "backward") || lex_is(t, "prior") || lex_is(t, "first") || lex_is(t, "last") || lex_is(t, "absolute")) {
-		return err(s, "55000", "cursors only go forward");
-	}
-	if (lex_is(t, "from") || lex_is(t, "in"))
-		t++;
-	if (!lex_name(t))
-		return util_syntax(s, t, text);
-	if (!exec_fetch(s, t->s, n, &count))
-		return false;
-	snprintf(tag, sizeof(tag), "FETCH %llu", (unsigned long long)count);
-	return util_complete(s, tag);
-}
-
 static bool explain(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
 {
 	sqlite3_stmt *plan;
@@ -442,6 +386,7 @@ static bool discard(struct session *s, const struct lex_tok *t, const char *tag)
 		if (s->tx != TX_NONE)
 			return err(s, "25001", "DISCARD ALL cannot run inside a transaction block");
 		exec_close_portals(s);
+		cursor_drop_all(s);
 		exec_forget(s, true);
 		settings_reset(s);
 	} else if (lex_is(t + 1, "plans")) {
@@ -510,15 +455,12 @@ bool util_run(struct session *s, enum sql_kind kind, const char *tag, const stru
 		exec_close(s, 'S', t->s);
 		return util_complete(s, tag);
 	case SQL_DECLARE:
-		return declare(s, t, end, text);
+		return cursor_declare(s, t, end, text);
 	case SQL_FETCH:
-		return fetch(s, t, end, text);
+		return cursor_fetch(s, t, end, text);
 	case SQL_CLOSE:
-		if (lex_is(t + 1, "all"))
-			exec_close_portals(s);
-		else
-			exec_close(s, 'P', t[1].s);
-		return util_complete(s, tag);
+		cursor_close(s, t + 1);
+		return util_complete(s, lex_is(t + 1, "all") ? "CLOSE CURSOR ALL" : tag);
 	case SQL_EXPLAIN:
 		return explain(s, t, end, text);
 	case SQL_VACUUM:

@@ -331,6 +331,7 @@ void work_rollback(struct session *s)
 	unlock(s);
 	s->tx = TX_NONE;
 	s->read_only = s->snapshot = false;
+	cursor_ended(s, false);
 	settings_end(s, false);
 }
 
@@ -353,6 +354,7 @@ bool work_commit(struct session *s)
 	unlock(s);
 	s->tx = TX_NONE;
 	s->read_only = s->snapshot = false;
+	cursor_ended(s, ok);
 	settings_end(s, ok);
 	return ok;
 }
