@@ -274,19 +274,19 @@ static const char *block_to_next(bool detect)
 
 #define FLIGHT 32
 /* A round has each kind so often, to and fro: a machine that slows down meanwhile does for all of them. */
-#define MIXED_TIMES 4
+#define MIXED_TIMES 8
 #define MIXED_US 150000
 static _Atomic bool stop;
 static _Atomic unsigned long work_done;
 static unsigned long spins = 1;
 
-/* About 10 us. */
+/* About 10 us. In a register: how long a loop takes that stores to its stack depends on where that is. */
 static void compute(void)
 {
-	volatile unsigned long i;
+	unsigned long i;
 
 	for (i = 0; i < spins; i++)
-		;
+		__asm__ volatile("" : "+r"(i));
 }
 
 static void calibrate(void)
