@@ -151,8 +151,16 @@ static bool may_be(struct out *o, const char *column, struct coltype t, struct c
 	return false;
 }
 
-/* What [from, to) is; oid 0: who knows. *text: it is this string, or NULL. */
-static struct coltype type_at(struct out *o, tokp from, tokp to, tokp *text)
+/* 1.1 * 3 has one digit behind the point, and as a double many. */
+static struct coltype calculated(struct coltype t, struct coltype is)
+{
+	if (t.oid == T_NUMERIC && is.oid == T_NUMERIC)
+		is.mod = -1;
+	return is;
+}
+
+/* What [from, to) is, which is to be a t; oid 0: who knows. *text: it is this string, or NULL. */
+static struct coltype type_at(struct out *o, struct coltype t, tokp from, tokp to, tokp *text)
 {
 	struct coltype is = { 0, -1 };
 	bool one = to == from + 1;
@@ -163,7 +171,7 @@ static struct coltype type_at(struct out *o, tokp from, tokp to, tokp *text)
 	/* What a client sends as one of these is taken as it comes. */
 	if (one && from->kind == LEX_PARAM && (is.oid == T_TIME || is.oid == T_INTERVAL || is.oid == T_UUID || is.oid == T_JSON || is.oid == T_JSONB))
 		is.oid = 0;
-	return is;
+	return one ? is : calculated(t, is);
 }
 
 static void value(struct out *o, const char *column, struct coltype t, tokp from, tokp to)
@@ -184,7 +192,7 @@ static void value(struct out *o, const char *column, struct coltype t, tokp from
 	}
 	if (!t.oid || (to == from + 1 && lex_is(from, "null")))
 		return;
-	is = type_at(o, from, to, &text);
+	is = type_at(o, t, from, to, &text);
 	if (!may_be(o, column, t, is, from, to))
 		return;
 	if (!as_it_is(t, is, text)) {
@@ -258,7 +266,7 @@ static void query(struct out *o, tokp at, tokp from, tokp to, bool named)
 			if (stop - p > 2 && lex_is(stop - 2, "as"))
 				stop -= 2;
 			if (n < as->n_target && !open)
-				as->target[n].is = sql_type(o->sql, p, stop);
+				as->target[n].is = calculated(as->target[n].type, sql_type(o->sql, p, stop));
 		}
 		if (!open && !named && n < as->n_target) {
 			add(o, (struct assigned){ COLUMNS, at, at, { 0, -1 }, NULL, n });
@@ -435,7 +443,7 @@ static void cast(struct out *o, unsigned begin, struct coltype is, struct coltyp
 static void put(struct out *o, tokp t, tokp end, struct coltype type)
 {
 	tokp text;
-	struct coltype is = type_at(o, t, end, &text);
+	struct coltype is = type_at(o, type, t, end, &text);
 	int as_bool = text && type.oid == T_BOOL ? bool_parse(t->s, t->n) : -1;
 	unsigned begin = o->n;
 
