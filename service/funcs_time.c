@@ -2,6 +2,7 @@
 /* Functions of times. */
 #include "funcs_int.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,17 +141,89 @@ static void f_date_trunc(ctx *c, int n, val **v)
 	result_buf(c, &b);
 }
 
+/* A day's or a month's name, in the case that the pattern f has, of the width of the longest unless it is 0. */
+static void put_name(struct buf *b, const char *f, const char *name, int width)
+{
+	char s[12];
+	size_t i;
+
+	for (i = 0; name[i] && i < sizeof(s) - 1; i++)
+		s[i] = (char)(isupper((unsigned char)f[0]) && (!i || isupper((unsigned char)f[1])) ? toupper((unsigned char)name[i]) :
+												 tolower((unsigned char)name[i]));
+	s[i] = 0;
+	buf_fmt(b, "%-*s", width, s);
+}
+
+enum { C_YEAR4, C_YEAR3, C_YEAR2, C_YEAR1, C_ISO_YEAR, C_MONTH, C_MON, C_MM, C_DAY, C_DDD, C_DD, C_DY, C_D, C_HH24, C_HH12, C_MI, C_SSSS, C_SS,
+       C_MS, C_US, C_AM, C_Q, C_IW, C_WW, C_CC, C_J, C_TZ };
+
+/* One of a longer name stands before those that it begins with. */
+static const struct {
+	const char *name;
+	int what, width;
+} char_fields[] = {
+	{ "YYYY", C_YEAR4, 4 }, { "YYY", C_YEAR3, 3 }, { "YY", C_YEAR2, 2 }, { "Y", C_YEAR1, 1 }, { "IYYY", C_ISO_YEAR, 4 },
+	{ "MONTH", C_MONTH, 9 }, { "MON", C_MON, 0 }, { "MM", C_MM, 2 }, { "DAY", C_DAY, 9 }, { "DDD", C_DDD, 3 }, { "DD", C_DD, 2 },
+	{ "DY", C_DY, 0 }, { "D", C_D, 1 }, { "HH24", C_HH24, 2 }, { "HH12", C_HH12, 2 }, { "HH", C_HH12, 2 }, { "MI", C_MI, 2 },
+	{ "SSSSS", C_SSSS, 0 }, { "SSSS", C_SSSS, 0 }, { "SS", C_SS, 2 }, { "MS", C_MS, 3 }, { "US", C_US, 6 }, { "AM", C_AM, 0 },
+	{ "PM", C_AM, 0 }, { "Q", C_Q, 1 }, { "IW", C_IW, 2 }, { "WW", C_WW, 2 }, { "CC", C_CC, 2 }, { "J", C_J, 0 }, { "TZ", C_TZ, 0 },
+};
+
+static void put_field(struct buf *b, int what, int width, const char *f, const struct tm *tm, int64_t us, int64_t clock)
+{
+	static const char *const months[] = { "january", "february", "march", "april", "may", "june", "july", "august",
+					      "september", "october", "november", "december" };
+	static const char *const days[] = { "sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday" };
+	int64_t year = tm->tm_year + 1900LL, n = 0;
+	char s[12];
+
+	switch (what) {
+	case C_YEAR4: n = year; break;
+	case C_YEAR3: n = year % 1000; break;
+	case C_YEAR2: n = year % 100; break;
+	case C_YEAR1: n = year % 10; break;
+	case C_MM: n = tm->tm_mon + 1; break;
+	case C_DDD: n = tm->tm_yday + 1; break;
+	case C_DD: n = tm->tm_mday; break;
+	case C_D: n = tm->tm_wday + 1; break;
+	case C_HH24: n = tm->tm_hour; break;
+	case C_HH12: n = (tm->tm_hour + 11) % 12 + 1; break;
+	case C_MI: n = tm->tm_min; break;
+	case C_SS: n = tm->tm_sec; break;
+	case C_SSSS: n = clock / 1000000; break;
+	case C_MS: n = clock % 1000000 / 1000; break;
+	case C_US: n = clock % 1000000; break;
+	case C_Q: n = tm->tm_mon / 3 + 1; break;
+	case C_WW: n = tm->tm_yday / 7 + 1; break;
+	case C_CC: n = (year + 99) / 100; break;
+	case C_J: n = time_day(us) + 2451545; break;
+	case C_ISO_YEAR:
+	case C_IW:
+		strftime(s, sizeof(s), what == C_IW ? "%V" : "%G", tm);
+		n = atoll(s);
+		break;
+	case C_MONTH: put_name(b, f, months[tm->tm_mon], width); return;
+	case C_DAY: put_name(b, f, days[tm->tm_wday], width); return;
+	case C_MON:
+	case C_DY:
+		snprintf(s, sizeof(s), "%.3s", what == C_MON ? months[tm->tm_mon] : days[tm->tm_wday]);
+		put_name(b, f, s, 0);
+		return;
+	case C_AM: put_name(b, f, tm->tm_hour < 12 ? "am" : "pm", 0); return;
+	case C_TZ: put_name(b, f, "utc", 0); return;
+	}
+	buf_fmt(b, "%0*lld", width, (long long)n);
+}
+
 static void f_to_char(ctx *c, int n, val **v)
 {
-	static const struct { const char *from, *to; } pat[] = {
-		{ "YYYY", "%Y" }, { "MM", "%m" }, { "DD", "%d" }, { "HH24", "%H" }, { "HH12", "%I" }, { "HH", "%I" },
-		{ "MI", "%M" }, { "SS", "%S" }, { "Month", "%B" }, { "Mon", "%b" }, { "Day", "%A" }, { "Dy", "%a" },
-	};
+	const size_t fields = sizeof(char_fields) / sizeof(*char_fields);
 	const char *f = text_of(v[1]);
-	char fmt[200], out[300];
 	int64_t us, clock;
-	size_t at = 0, i;
+	struct buf b;
 	struct tm tm;
+	bool bare;
+	size_t i;
 
 	if (!f || is_null(v[0]))
 		return;
@@ -161,22 +234,27 @@ static void f_to_char(ctx *c, int n, val **v)
 	if (!funcs_time_of(c, v[0], T_TIMESTAMPTZ, &us))
 		return;
 	parts_of(us, &tm, &clock);
-	while (*f && at < sizeof(fmt) - 4) {
-		for (i = 0; i < sizeof(pat) / sizeof(*pat) && strncmp(f, pat[i].from, strlen(pat[i].from)); i++)
+	buf_init(&b, 1 << 24);
+	while (*f) {
+		if (*f == '"') {
+			for (f++; *f && *f != '"'; f++)
+				buf_ch(&b, *f);
+			f += *f == '"';
+			continue;
+		}
+		/* FM: neither blanks nor zeros to fill it. */
+		bare = !strncasecmp(f, "FM", 2);
+		f += bare ? 2 : 0;
+		for (i = 0; i < fields && strncasecmp(f, char_fields[i].name, strlen(char_fields[i].name)); i++)
 			;
-		if (i < sizeof(pat) / sizeof(*pat)) {
-			at += sprintf(fmt + at, "%s", pat[i].to);
-			f += strlen(pat[i].from);
-		} else if (*f != '"') {
-			if (*f == '%')
-				fmt[at++] = '%';
-			fmt[at++] = *f++;
-		} else {
-			f++;
+		if (i < fields) {
+			put_field(&b, char_fields[i].what, bare ? 0 : char_fields[i].width, f, &tm, us, clock);
+			f += strlen(char_fields[i].name);
+		} else if (*f) {
+			buf_ch(&b, *f++);
 		}
 	}
-	fmt[at] = 0;
-	sqlite3_result_text(c, out, (int)strftime(out, sizeof(out), fmt, &tm), SQLITE_TRANSIENT);
+	result_buf(c, &b);
 }
 
 static void f_to_timestamp(ctx *c, int n, val **v)

@@ -468,70 +468,88 @@ struct coltype sql_type(const struct sql *s, tokp t, tokp end)
 	return expr(s, t, end, 1);
 }
 
-static char *name_of(tokp t, tokp end)
+/* *weak: a type's name, or CASE, or none: a name of something around it is better. */
+static char *named(tokp t, tokp end, bool *weak)
 {
+	static const char *const words[] = { "and", "or", "not", "like", "ilike", "in", "is", "between", "isnull", "notnull", NULL };
 	struct coltype ty;
-	bool serial;
 	tokp p, cast = NULL, to;
+	char *inner = NULL;
+	bool serial;
 
+	*weak = false;
 	for (p = t; p < end; p = step(p, end)) {
 		if (lex_are(p, "at time zone"))
 			return strdup("timezone");
 		if (lex_is(p, "::"))
 			cast = p;
-		else if (p->kind == LEX_OP && !lex_is(p, ".") && !lex_is(p, "(") && !lex_is(p, "["))
-			return strdup("?column?");
+		else if (is_any(p, words) || (p->kind == LEX_OP && !lex_is(p, ".") && !lex_is(p, "(") && !lex_is(p, "[")))
+			goto none;
 	}
 	if (cast) {
-		char *inner = name_of(t, cast);
-
-		if (inner && strcmp(inner, "?column?"))
+		inner = named(t, cast, weak);
+		if (inner && !*weak)
 			return inner;
 		free(inner);
-		if (type_parse(cast + 1, &ty, &serial))
-			return strdup(type_of(ty.oid)->name);
-		return strdup("?column?");
+		*weak = true;
+		return strdup(type_parse(cast + 1, &ty, &serial) ? type_of(ty.oid)->name : "?column?");
 	}
 	if (lex_is(t, "(")) {
 		if (!lex_is(t + 1, "select"))
-			return name_of(t + 1, lex_close(t));
+			return named(t + 1, lex_close(t), weak);
 		p = select_list(t + 1, lex_close(t), &to);
 		end = sql_comma(p, to);
 		for (to = p; to < end; to++)
 			if (lex_is(to, "as") && lex_name(to + 1))
 				return strdup(to[1].s);
-		return name_of(p, end);
+		return named(p, end, weak);
 	}
 	if (t->kind == LEX_QUOTED && t + 1 == end)
 		return strdup(t->s);
-	if (!lex_name(t))
-		return strdup("?column?");
-	if (t + 1 == end && (lex_is(t, "true") || lex_is(t, "false")))
-		return strdup("?column?");
-	if (lex_is(t, "null"))
-		return strdup("?column?");
-	if (lex_is(t, "case"))
+	if (!lex_name(t) || lex_is(t, "null") || (t + 1 == end && (lex_is(t, "true") || lex_is(t, "false"))))
+		goto none;
+	if (lex_is(t, "case")) {
+		for (p = t + 1; p < end && !lex_is(p, "else") && !lex_is(p, "end"); p = step(p, end))
+			;
+		for (to = p + 1; lex_is(p, "else") && to < end && !lex_is(to, "end"); to = step(to, end))
+			;
+		if (lex_is(p, "else"))
+			inner = named(p + 1, to, weak);
+		if (inner && !*weak)
+			return inner;
+		free(inner);
+		*weak = true;
 		return strdup("case");
+	}
 	if (lex_is(t, "cast")) {
 		for (p = t + 2; p < end && !lex_is(p, "as"); p = step(p, end))
 			;
-		if (lex_name(t + 2) && p == t + 3)
-			return strdup(t[2].s);
-		if (p < end && type_parse(p + 1, &ty, &serial))
-			return strdup(type_of(ty.oid)->name);
+		inner = named(t + 2, p, weak);
+		if (inner && !*weak)
+			return inner;
+		free(inner);
+		*weak = true;
+		return strdup(p < end && type_parse(p + 1, &ty, &serial) ? type_of(ty.oid)->name : "cast");
 	}
-	if (t + 1 < end && t[1].kind == LEX_STRING && type_parse(t, &ty, &serial) == 1)
+	if (t + 1 < end && t[1].kind == LEX_STRING && type_parse(t, &ty, &serial) == 1) {
+		*weak = true;
 		return strdup(type_of(ty.oid)->name);
+	}
 	while (t + 2 < end && lex_is(t + 1, "."))
 		t += 2;
-	for (p = t; p < end; p = step(p, end))
-		if (is_any(p, (const char *const[]){ "and", "or", "not", "like", "ilike", "in", "is", "between", NULL }))
-			return strdup("?column?");
-	if (lex_is(t, "position"))
-		return strdup("position");
 	if (lex_is(t, "trim"))
 		return strdup(lex_is(t + 2, "leading") ? "ltrim" : lex_is(t + 2, "trailing") ? "rtrim" : "btrim");
 	return strdup(t->s);
+none:
+	*weak = true;
+	return strdup("?column?");
+}
+
+static char *name_of(tokp t, tokp end)
+{
+	bool weak;
+
+	return named(t, end, &weak);
 }
 
 static bool column(struct sql *s, tokp t, tokp end)
@@ -554,7 +572,7 @@ static bool column(struct sql *s, tokp t, tokp end)
 	} else if (end - t >= 2 && lex_name(end - 1) && !is_any(end - 1, no_alias) && !lex_is(end - 2, ".") &&
 		   !lex_is(end - 2, "::") && (end[-2].kind != LEX_OP || lex_is(end - 2, ")") || lex_is(end - 2, "]")) &&
 		   !is_any(end - 2, (const char *const[]){ "is", "not", "and", "or", "precision", "time", "from", "double",
-							 "character", "distinct", NULL }) &&
+							 "character", "distinct", "over", NULL }) &&
 		   !(end - t >= 3 && end[-2].kind == LEX_STRING && lex_is(end - 3, "interval")) && !lex_is(end - 1, "zone") && !lex_is(end - 1, "precision") && !lex_is(end - 1, "varying")) {
 		c->name = strdup(end[-1].s);
 		end -= 1;
