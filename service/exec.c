@@ -52,6 +52,8 @@ static bool columns(struct stmt *st)
 		const struct sql_col *c = k < q->n_cols ? &q->cols[k] : NULL;
 
 		st->cols[i] = c && c->type.oid ? c->type : type_from_decl(sqlite3_column_decltype(st->st, i));
+		if (c && !st->cols[i].oid && !sqlite3_column_decltype(st->st, i))
+			st->cols[i] = c->derived;
 		st->names[i] = strdup(c && c->name && !c->star ? c->name : sqlite3_column_name(st->st, i));
 		if (!st->names[i])
 			return false;

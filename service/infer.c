@@ -236,8 +236,12 @@ static struct coltype derived(const struct sql *s, const char *name)
 		if (lex_is(p, "(") && lex_is(p + 1, "select")) {
 			for (q = select_list(p + 1, lex_close(p), &end); q < end && !ty.oid; q = to + 1) {
 				to = sql_comma(q, end);
-				if (to - q > 2 && lex_is(to - 2, "as") && lex_name(to - 1) && !strcmp(to[-1].s, name))
+				if (to - q < 2 || !lex_name(to - 1) || strcmp(to[-1].s, name))
+					continue;
+				if (lex_is(to - 2, "as"))
 					ty = expr(s, q, to - 2, DERIVED);
+				else if (to[-2].kind != LEX_OP || lex_is(to - 2, ")") || lex_is(to - 2, "]"))
+					ty = expr(s, q, to - 1, DERIVED);
 			}
 			continue;
 		}
@@ -556,6 +560,7 @@ static bool column(struct sql *s, tokp t, tokp end)
 {
 	struct sql_col *c = realloc(s->cols, (s->n_cols + 1) * sizeof(*c));
 	static const char *const no_alias[] = { "end", "null", "true", "false", "desc", "asc", "isnull", "notnull", NULL };
+	tokp p;
 
 	if (!c)
 		return false;
@@ -581,6 +586,10 @@ static bool column(struct sql *s, tokp t, tokp end)
 	}
 	if (t < end)
 		c->type = expr(s, t, end, 0);
+	for (p = t; p + 2 < end && lex_name(p) && lex_is(p + 1, "."); p += 2)
+		;
+	if (p + 1 == end && lex_name(p) && !c->type.oid)
+		c->derived = derived(s, p->s);
 	return c->name || t == end;
 }
 

@@ -23,7 +23,8 @@ enum sql_kind {
 
 struct sql_col {
 	char *name;		/* NULL: as SQLite has it */
-	struct coltype type;	/* oid 0: as declared, or as the value is */
+	struct coltype type;	/* oid 0: as declared */
+	struct coltype derived;	/* where nothing is declared: of the subquery's column; oid 0: as the value is */
 	bool star;		/* stands for any number of columns */
 };
 

@@ -548,3 +548,10 @@ select (date '2024-01-01')::text, (timestamp '2024-01-01')::date, cast(timestamp
 select case when true then 1 else length('x') end, case when true then 1 end, case when true then 1 else 2 end is null, case when true then 1 else a end, case a when 1 then 2 end::text, cast(upper('x') as text) from (select 1 as a) t;
 select (case when true then 1 end), (a + 1), (a), -a, not true, a is null, coalesce(a, 1), (select a), (select max(a) from (values (1)) v (a)), exists (select 1), array[1], (array[1])[1] from (select 1 as a) t;
 select sum(a) over w, row_number() over (order by a), count(*) over () c from (values (1), (2)) v (a) window w as (order by a) order by 1;
+create table de_t (a int, c numeric(8,2), d date);
+insert into de_t values (1, 1.5, '2024-01-01'), (2, 3, null);
+with q as (select a > 1 as x, c * 2 as y, d + 1 as z, sum(c) as s from de_t group by a, c, d) select x, y, z, s from q order by y;
+with q (x, y) as (select a is null, c + 1 from de_t) select q.x, y from q order by 2;
+select v.b, t from (select c = 3 as b, upper('x' || a) as t from de_t) v order by 1;
+select b from (select exists (select 1 from de_t k where k.a = o.a + 1) b from de_t o) x order by 1;
+with q as (select not (a = 1) as x from de_t), r as (select x, count(*) as n from q group by x) select x, n from r order by x;
