@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# selftests/run: tests that run beside another one. (What it does in a VM: vm/runner.)
+set -u
+. "$TOP/selftests/tap.sh"
+w=$tap_dir
+unset BATON_VM BATON_GROUP
+export O=$w/build BATON_LOGS=$w/log
+mkdir -p "$O/selftests/t"
+
+# a_test NAME COMMANDS; a_line NAME [HOW]: its line in a list.
+a_test() {
+	printf '#!/bin/sh\necho 1..1\n%s\n' "$2" >"$O/selftests/t/$1"
+	chmod 755 "$O/selftests/t/$1"
+}
+a_line() {
+	echo "$O/selftests/t/$1 100 ${2:-}"
+}
+# Each ends only once the other one has begun.
+meets() {
+	printf '>%s/%s; until [ -e %s/%s ]; do sleep 0.1; done; echo ok 1' "$w" "$1" "$w" "$2"
+}
+a_test one 'echo ok 1'
+a_test bad 'echo not ok 1; exit 1'
+a_test left "$(meets left right)"
+a_test right "$(meets right left)"
+
+runs_beside() {
+	{ a_line bad beside; a_line left beside; a_line one; a_line right single; a_line one; } >"$w/list"
+	expect_rc 1 "$TOP/selftests/run" --list "$w/list"
+	expect_says '^FAIL  t/bad'
+	expect_says '^ok    t/left'
+	expect_says '^ok    t/right'
+	expect_says '^4 passed, 1 failed, 0 skipped'
+}
+runs_at_the_end() {
+	{ a_line bad beside; a_line one; } >"$w/list"
+	expect_rc 1 "$TOP/selftests/run" --list "$w/list"
+	expect_says '^FAIL  t/bad'
+	expect_says '^1 passed, 1 failed, 0 skipped'
+}
+# Nor does one alone that the pattern leaves of them.
+takes_the_pattern() {
+	{ a_line bad beside; a_line one beside; a_line right single; } >"$w/list"
+	expect_rc 0 "$TOP/selftests/run" -k t/one --list "$w/list"
+	expect_says '^1 passed, 0 failed, 0 skipped'
+}
+# Who is told to end takes what runs beside with it.
+ends_with_it() {
+	local pid rc=0
+	a_test long "echo \$\$ >$w/new; mv $w/new $w/long; exec sleep 200"
+	a_test last "until [ -e $w/long ] && [ -e $w/pid ]; do sleep 0.1; done; kill \$(cat $w/pid); echo ok 1"
+	{ a_line long beside; a_line last single; } >"$w/list"
+	"$TOP/selftests/run" --list "$w/list" & pid=$!
+	echo $pid >"$w/new.pid"
+	mv "$w/new.pid" "$w/pid"
+	wait $pid || rc=$?
+	expect [ "$rc" -eq 143 ]
+	for _ in $(seq 300); do
+		kill -0 "$(cat "$w/long")" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	exit 1
+}
+# Whatever becomes of those that run there.
+misses_none() {
+	a_test kills "kill -9 \$(ps -o ppid= \$(ps -o ppid= \$\$)); echo ok 1"
+	{ a_line kills beside; a_line one beside; a_line one single; } >"$w/list"
+	expect_rc 1 "$TOP/selftests/run" --list "$w/list"
+	expect_says '^FAIL  2 tests'
+	expect_says '^1 passed, 2 failed, 0 skipped'
+}
+check runs_at_the_end runs_at_the_end
+check takes_the_pattern takes_the_pattern
+# With one CPU nothing runs beside another one.
+if [ "$(nproc)" -gt 1 ]; then
+	check runs_beside runs_beside
+	check ends_with_it ends_with_it
+	check misses_none misses_none
+fi
+finish
