@@ -55,7 +55,7 @@ again:
 		}
 		btn_wakes_add(wakes, btn_worker_assign(s, now, slot));
 	}
-	if (s->detecting && btn_sched_detect_look(s, now))
+	if (btn_hold_look(s, now) || (s->detecting && btn_sched_detect_look(s, now)))
 		goto again;
 	/* While slots are in use it comes by itself, often. */
 	due = btn_heap_first(&c->releases, btn_heap_first(&c->deadlines, btn_heap_first(&s->timers, BTN_NEVER)));
@@ -340,6 +340,7 @@ int baton_sched_destroy(struct baton_sched *s)
 
 	if (!s)
 		return 0;
+	btn_hold_settle(s);
 	btn_sched_lock(s);
 	if (s->requests || atomic_load_explicit(&s->handles, memory_order_acquire) || /* [REQUEST-2] */
 	    btn_tenants_busy(s)) {

@@ -265,6 +265,7 @@ int baton_config_apply(const struct baton_config *c, struct baton_sched *s, char
 		}
 		refuse(0, (struct saying){ why, room }, "%s", "");
 		btn_stock_begin(s, &mine);
+		btn_hold_close(s, &wakes);
 		err = apply_locked(c, s, (struct saying){ why, room });
 		btn_stock_end(s, &mine);
 		btn_sched_unlock(s, &wakes);

@@ -5,6 +5,10 @@
  * counted among them, and when its task ends its thread goes back to what it was
  * doing. It sleeps on its worker's parker until it is given a slot, or until
  * the request is done without having started (btn_request_done).
+ *
+ * One that leaves may keep its slot, and have it for its next request: [HOLD-2],
+ * sched_hold.c. Its task, its request and its worker are anybody's with the
+ * lock from then on, until it has its word back.
  */
 #include "sched_int.h"
 
@@ -17,11 +21,14 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_exit;
 static int at_exit_err;
 
+static void end_left(struct btn_worker *w);
+
 static void thread_ends(void *arg)
 {
 	struct btn_worker *w = arg;
 
 	baton_request_leave();
+	end_left(w);
 	btn_worker_part(w);
 	/* Whoever comes after this, another thread-local's end, keeps none any more. */
 	mine = NULL;
@@ -49,6 +56,70 @@ bool btn_guest_keep(struct baton_request *r)
 static void prepare(void)
 {
 	at_exit_err = pthread_key_create(&at_exit, thread_ends);
+}
+
+/* It left with its slot, and is to be as any other: its last request has ended. */
+static void end_left(struct btn_worker *w)
+{
+	if (!w->left)
+		return;
+	w->left = false;
+	btn_sched_enter(w);
+	if (btn_hold_resume(w)) {
+		btn_self = w;
+		btn_worker_task_end(w, true);
+		btn_self = NULL;
+	}
+	btn_hold_out(w);
+}
+
+/* Its last request, which nobody has a handle of, is this one; or else it is ended. */
+static bool again(struct btn_worker *w, const struct baton_tenant *t, const struct baton_request_opts *opts,
+		  struct baton_request **out)
+{
+	struct baton_sched *s = t->s;
+	struct baton_request *r;
+	uint64_t now;
+	bool same;
+
+	same = w->s == s && w->hold_tenant == t->serial && w->hold_class == opts->cls && !opts->deadline &&
+	       opts->sz == sizeof(*opts);
+	if (!same) {
+		end_left(w);
+		return false;
+	}
+	w->left = false;
+	btn_sched_enter(w);
+	if (!btn_hold_resume(w)) {
+		btn_hold_out(w);
+		return false;
+	}
+	btn_self = w;
+	r = w->task->req;
+	now = BTN_OWN_GET(w->looked);
+	if (atomic_load_explicit(&r->refs, memory_order_acquire) != 1 || /* [REQUEST-1] */
+	    atomic_load_explicit(&w->flag, memory_order_relaxed) || /* [SCHED-1] */
+	    atomic_load_explicit(&w->waits, memory_order_relaxed) || /* [RESCUE-2] */
+	    atomic_load_explicit(&s->wanted, memory_order_relaxed) || /* [HOLD-2] */
+	    now >= atomic_load_explicit(&w->until, memory_order_relaxed)) { /* [SCHED-1] */
+		btn_worker_task_end(w, true);
+		btn_self = NULL;
+		btn_hold_out(w);
+		return false;
+	}
+	r->began = now;
+	r->core.info.arrival = opts->arrival && opts->arrival < now ? opts->arrival : now;
+	r->core.cpu = r->core.waited = r->core.held = 0;
+	BTN_OWN_SET(w->again, BTN_OWN_GET(w->again) + 1);
+	if (out) {
+		atomic_store_explicit(&r->refs, 2, memory_order_relaxed); /* [REQUEST-1] */
+		atomic_fetch_add_explicit(&s->handles, 1, memory_order_relaxed); /* [REQUEST-2] */
+		*out = r;
+	}
+	btn_hold_out(w);
+	btn_sched_enter(w);
+	btn_sched_exit(w);
+	return true;
 }
 
 static struct btn_worker *guest(struct baton_sched *s)
@@ -83,6 +154,7 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 	struct btn_wakes wakes = { 0 };
 	struct baton_request *r;
 	struct btn_worker *w;
+	bool runs;
 	int err;
 
 	if (out)
@@ -91,6 +163,8 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 		return -EBUSY;
 	if (opts->fn)
 		return -EINVAL;
+	if (mine && mine->left && again(mine, t, opts, out))
+		return 0;
 	w = guest(s);
 	if (!w)
 		return -ENOMEM;
@@ -122,7 +196,16 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 	if (out)
 		*out = r;
 	btn_worker_set_waits(w);
-	btn_sched_unlock(s, &wakes);
+	btn_sched_settle_down(s, s->now, &wakes);
+	runs = w->slot >= 0 && btn_wakes_del(&wakes, w);
+	/* Nobody else gives it a permit. */
+	if (runs)
+		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [RESCUE-2] */
+	btn_lock_release(&s->lock);
+	btn_sched_wake_all(s, &wakes);
+	if (runs)
+		btn_worker_arm(w, BTN_CELL_ARMED);
+	btn_sched_exit(w);
 	if (w->refused)
 		btn_self = NULL;
 	return w->refused;
@@ -134,7 +217,11 @@ void baton_request_leave(void)
 
 	if (!w || !w->guest)
 		return;
-	btn_worker_task_end(w, true);
+	btn_sched_enter(w);
+	w->left = !w->away && !w->task->held && btn_hold_idle(w, BTN_HOLD_LEFT);
+	if (!w->left)
+		btn_worker_task_end(w, true);
+	w->away = false;
 	btn_self = NULL;
 	atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [RESCUE-1] */
 }

@@ -42,6 +42,8 @@ struct btn_worker {
 	/* The owner: calls of the library that it is in; and it is about to take it. */
 	_Atomic bool parked;
 	_Atomic uint32_t inside;
+	/* What it does with its slot without the lock: sched_hold.c. */
+	_Atomic uint64_t hold;
 
 	/* The owner; and whoever gives it a slot, with the lock held: [SCHED-2]. */
 	BTN_ALIGNED _Atomic int quiet;	/* checkpoints until the clock is read */
@@ -50,6 +52,8 @@ struct btn_worker {
 	_Atomic uint64_t looked;	/* when the clock was read */
 	_Atomic uint64_t gap;		/* the longest between two checkpoints, since it has its slot */
 	_Atomic uint64_t until;		/* the end of the grant */
+	_Atomic uint64_t idled;		/* of its run, time in which the slot was held idly */
+	_Atomic uint64_t again;		/* and requests that ended in it but were not counted */
 	struct baton_parker *parker;
 	struct baton_sched *s;
 
@@ -82,6 +86,9 @@ struct btn_worker {
 	uint64_t charged_to;		/* of a guest: the tenant's serial that the meter is for */
 	int home;			/* of a guest: the slot that it had last; the lock */
 	struct baton_request *kept;	/* of a guest: for its next request; the owner */
+	bool left, away;		/* of a guest: so it went, with its slot; the owner */
+	uint64_t hold_tenant;		/* the run is of this serial's; written while the word is NONE */
+	enum baton_class hold_class;
 
 	/* Who blocks in the kernel (sched_detect.c). The owner. */
 	struct btn_cell *cell;		/* NULL: not seen; written with the lock */
@@ -159,6 +166,7 @@ struct baton_request {
 	bool done;
 	int result;
 	uint64_t ended;
+	uint64_t began;			/* in the run of the guest's last one; 0: in its own */
 };
 
 struct baton_sched {
@@ -172,6 +180,7 @@ struct baton_sched {
 	/* Without a slot, but not by their own choice: may be running; parked. */
 	struct btn_away away, parked;
 	unsigned n_idle, keep, born, max, requests;
+	unsigned holds;			/* workers whose word is not NONE */
 	struct btn_heap timers;		/* of tasks that wait */
 	struct baton_tenant *tenants;
 	struct baton_tenant *all_tenants, *spare_tenants;
@@ -184,6 +193,7 @@ struct baton_sched {
 	uint64_t retry_at;
 	_Atomic uint64_t monitor_due;	/* written with the lock */
 	_Atomic bool jam, loose;	/* sched_rescue.c */
+	_Atomic bool wanted;		/* a task waits, and no slot is idle: sched_hold.c */
 	uint64_t now;			/* when the lock was taken */
 	size_t stack_size;
 	struct btn_birth birth;		/* of each worker */
@@ -310,6 +320,19 @@ static inline void btn_wakes_add(struct btn_wakes *wakes, struct btn_worker *w)
 	}
 }
 
+/* Out of it again; it may be the caller's, who need not be woken. */
+static inline bool btn_wakes_del(struct btn_wakes *wakes, const struct btn_worker *w)
+{
+	struct btn_worker **p;
+
+	for (p = &wakes->first; *p; p = &(*p)->next)
+		if (*p == w) {
+			*p = w->next;
+			return true;
+		}
+	return false;
+}
+
 /* When the monitor is to come; the lock is held, and only there it is asked. [RESCUE-3] others only look whether it is late. */
 static inline uint64_t btn_monitor_due(const struct baton_sched *s)
 {
@@ -346,6 +369,13 @@ int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 /* The lock is held. As baton_submit(); r is the caller's on an error. */
 int btn_request_submit(struct baton_request *r, uint64_t arrival);
 void btn_request_free(struct baton_request *r);	/* without the lock */
+/* What it used until now; if its run was others' as well, before it, then no more than since. */
+static inline uint64_t btn_request_cpu(const struct baton_request *r, uint64_t now)
+{
+	uint64_t most = r->began && now > r->began ? now - r->began : BTN_NEVER;
+
+	return r->core.cpu < most ? r->core.cpu : most;
+}
 /* Without the lock. A guest keeps one request's memory for its next one; NULL, false: it does not. */
 struct baton_request *btn_guest_take_kept(void);
 bool btn_guest_keep(struct baton_request *r);
@@ -433,6 +463,42 @@ struct btn_worker *btn_worker_new(struct baton_sched *s, bool guest);
 void btn_worker_free(struct btn_worker *w);
 /* The memory of all but guests. */
 void btn_workers_free(struct baton_sched *s);
+
+/* A worker's word `hold`: sched_hold.c. */
+#define BTN_HOLD_NONE	0u
+#define BTN_HOLD_RUNS	1u
+#define BTN_HOLD_TAKING	2u
+#define BTN_HOLD_IDLE	4u	/* or more: since when, and why */
+#define BTN_HOLD_LEFT	0u
+#define BTN_HOLD_BLOCKED 1u
+#define BTN_HOLD_SHIFT	2
+
+/*
+ * With the lock. A guest was given this slot: it may hold it idly, if it may. Its run is
+ * to be touched by another: false: not now, it holds it idly or is in the library. The run
+ * is about to stop: what it did without the lock is counted, and its word is NONE: by the
+ * owner, or after the former.
+ */
+void btn_hold_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot);
+bool btn_hold_off(struct baton_sched *s, struct btn_worker *w);
+void btn_hold_end(struct baton_sched *s, struct btn_worker *w);
+void btn_hold_fold(struct btn_worker *w, unsigned slot);
+/* Nothing is idle: if a task waits, a slot that is held idly. True: one is idle. */
+bool btn_hold_look(struct baton_sched *s, uint64_t now);
+/* Those that were for long; all, and nobody has one until his next slot. */
+void btn_hold_take_old(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
+void btn_hold_close(struct baton_sched *s, struct btn_wakes *wakes);
+/* A hint. */
+bool btn_hold_is_idle(const struct btn_worker *w);
+/* Without the lock, all of them: what left has ended, for who looks. */
+void btn_hold_settle(struct baton_sched *s);
+/* The owner, without the lock, inside the library. False: it is to go the long way. */
+bool btn_hold_idle(struct btn_worker *w, unsigned why);
+bool btn_hold_resume(struct btn_worker *w);
+/* It is out of the library, and whoever sees that has what it wrote there. */
+void btn_hold_out(struct btn_worker *w);
+/* w's slot was taken, which was held idly since: as if it had left or blocked then. */
+void btn_worker_taken_idle(struct btn_worker *w, bool left, uint64_t since);
 
 /* Its cell says that it has no slot from now on. False: there is none, or it does not sleep. */
 bool btn_worker_take_cell(struct btn_worker *w);

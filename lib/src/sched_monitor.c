@@ -51,6 +51,7 @@ void *btn_monitor_main(void *arg)
 			if (!s->core.workers && s->born < s->max)
 				btn_core_worker(&s->core, now);
 		}
+		btn_hold_take_old(s, now, &wakes);
 		btn_rescue_look(s, now, &wakes);
 		btn_monitor_set_due(s, now);
 		s->look = true;

@@ -213,6 +213,8 @@ static int wait_for(struct baton_request *r, uint64_t deadline, bool alert, int 
 	bool task = btn_self && btn_self->s == s;
 	int err = 0;
 
+	if (r->first.core.guest)
+		btn_hold_settle(s);
 	if (!task)
 		err = baton_parker_create(&parker);
 	if (err)
@@ -254,6 +256,8 @@ void baton_request_cancel(struct baton_request *r)
 	struct btn_wakes wakes = { 0 };
 
 	btn_sched_lock(s);
+	if (r->first.core.guest)
+		btn_hold_close(s, &wakes);
 	if (!r->done)
 		btn_core_cancel(&s->core, s->now, &r->core, -ECANCELED);
 	if (!r->done)
@@ -265,6 +269,8 @@ void baton_request_charge(struct baton_request *r, uint64_t cpu)
 {
 	struct baton_sched *s = r->s;
 
+	if (r->first.core.guest)
+		btn_hold_settle(s);
 	btn_sched_lock(s);
 	if (!r->done)
 		btn_core_charge(&s->core, s->now, &r->core, cpu);
@@ -277,9 +283,11 @@ void baton_request_times(struct baton_request *r, struct baton_request_times *ou
 	struct baton_request_times t = { 0 };
 	uint64_t now;
 
+	if (r->first.core.guest)
+		btn_hold_settle(s);
 	btn_sched_lock(s);
 	now = s->now;
-	t.cpu = r->core.cpu;
+	t.cpu = btn_request_cpu(r, r->done ? r->ended : now);
 	t.waited = r->core.waited;
 	t.throttled = r->core.held;
 	t.arrival = r->core.info.arrival;

@@ -302,6 +302,7 @@ static void stop(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_
 
 	show_rescue(s, now, slot);
 	btn_worker_unurge(w);
+	btn_hold_fold(w, slot);
 	btn_core_stop(c, now, slot, btn_worker_account(w, now, 0), BTN_STOP_YIELD);
 	next = btn_core_pick(c, now, slot);
 	if (next == &w->task->core) {
@@ -352,6 +353,7 @@ void btn_worker_take_slot(struct baton_sched *s, uint64_t now, unsigned slot)
 	/* Unless whoever calls has. */
 	btn_worker_take_cell(w);
 	atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+	btn_hold_fold(w, slot);
 	btn_core_stop(&s->core, now, slot, btn_worker_account(w, now, 0), BTN_STOP_BLOCK);
 	lose_slot(s, w, slot);
 }
@@ -383,6 +385,9 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 	uint64_t until = atomic_load_explicit(&w->until, memory_order_relaxed), cpu; /* [SCHED-1] */
 	bool futex = false;
 
+	/* It is not late, it is away; and may be taken by whoever waits. */
+	if (btn_hold_is_idle(w))
+		return;
 	if (!s->poked_at[slot] && now >= until + GRACE_NS) {
 		s->poked_at[slot] = until + GRACE_NS;
 		atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
@@ -396,6 +401,8 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 			*jam = true;
 		return;
 	}
+	if (!btn_hold_off(s, w))
+		return;
 	cpu = btn_worker_cpu(w);
 	if (!s->cpu_at[slot]) {
 		s->cpu_at[slot] = cpu;
@@ -548,7 +555,9 @@ uint64_t btn_rescue_next(struct baton_sched *s, uint64_t now)
 	for (i = 0; i < s->core.span; i++) {
 		if (!s->core.run[i].task)
 			continue;
-		if (s->poked_at[i])
+		if (btn_hold_is_idle(s->on[i]))
+			when = BTN_NEVER;
+		else if (s->poked_at[i])
 			when = s->poked_at[i] + BTN_LOOK_NS > now ? s->poked_at[i] + BTN_LOOK_NS : now + BTN_LOOK_NS;
 		else
 			when = atomic_load_explicit(&s->on[i]->until, memory_order_relaxed) + GRACE_NS; /* [SCHED-1] */

@@ -33,6 +33,8 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 	if (out)
 		*out = t;
 	btn_sched_lock(s);
+	/* Its first task's end is not the request's any more. */
+	btn_hold_end(s, btn_self);
 	btn_core_spawn(&s->core, s->now, &t->req->core, &t->core);
 	btn_sched_trace_wake(t);
 	btn_sched_unlock(s, &wakes);
@@ -124,6 +126,11 @@ void baton_blocking_begin(void)
 		btn_worker_arm(w, BTN_CELL_ANNOUNCED);
 		return;
 	}
+	btn_sched_enter(w);
+	w->away = btn_hold_idle(w, BTN_HOLD_BLOCKED);
+	btn_sched_exit(w);
+	if (w->away)
+		return;
 	btn_sched_lock(w->s);
 	if (w->slot >= 0)
 		btn_worker_drop_slot(w, BTN_STOP_BLOCK);
@@ -143,6 +150,16 @@ void baton_blocking_end(void)
 		btn_worker_arm(w, BTN_CELL_ARMED);
 		/* A slot that was taken has the flag set; if not yet, then the next checkpoint's. */
 		if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_STOP)) /* [SCHED-1] */
+			return;
+	}
+	if (w->away) {
+		bool again;
+
+		w->away = false;
+		btn_sched_enter(w);
+		again = btn_hold_resume(w);
+		btn_sched_exit(w);
+		if (again)
 			return;
 	}
 	btn_sched_lock(w->s);

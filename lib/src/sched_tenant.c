@@ -211,6 +211,7 @@ int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opt
 		wakes = (struct btn_wakes){ 0 };
 		btn_sched_lock(s);
 		btn_stock_begin(s, &mine);
+		btn_hold_close(s, &wakes);
 		err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_sched_part(s, opts->low_ppm),
 						    btn_sched_part(s, opts->high_ppm), s->now) : -ESHUTDOWN;
 		btn_stock_end(s, &mine);
@@ -224,13 +225,15 @@ void baton_tenant_remove(struct baton_tenant *t)
 {
 	struct baton_sched *s = t->s;
 	struct btn_stock mine = { 0 };
+	struct btn_wakes wakes = { 0 };
 
 	btn_sched_lock(s);
 	btn_stock_begin(s, &mine);
+	btn_hold_close(s, &wakes);
 	if (t->core)
 		btn_tenant_leave(t);
 	btn_stock_end(s, &mine);
-	btn_sched_release(s);
+	btn_sched_unlock(s, &wakes);
 	btn_stock_free(&mine);
 }
 
@@ -246,6 +249,7 @@ void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, 
 	uint64_t now;
 	unsigned i, k;
 
+	btn_hold_settle(s);
 	btn_sched_lock(s);
 	now = s->now;
 	for (i = 0; t->core && i < s->core.tiers; i++) {
@@ -270,6 +274,11 @@ void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, 
 		w = s->on[i];
 		if (run->task && run->task->req->tenant == t->core && w->tid)
 			open[run->tier->index] += btn_meter_open(&w->meter, btn_worker_cpu(w));
+		/* What it ended and began anew in this run is counted with that. */
+		if (run->task && run->task->req->tenant == t->core) {
+			st.admitted += BTN_OWN_GET(w->again);
+			st.finished += BTN_OWN_GET(w->again);
+		}
 	}
 	for (i = 0; t->core && i < s->core.tiers; i++)
 		if (open[i] > t->core->owed[i])

@@ -61,6 +61,8 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	bool starved = false;
 	uint64_t now;
 
+	if (r->first.core.guest)
+		btn_hold_settle(s);
 	btn_sched_lock(s);
 	now = r->done ? r->ended : s->now;
 	w.result = r->done ? r->result : r->core.told;
@@ -68,7 +70,7 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	w.elapsed = now > r->core.info.arrival ? now - r->core.info.arrival : 0;
 	w.waited = r->core.waited;
 	w.throttled = r->core.held;
-	w.cpu = r->core.cpu;
+	w.cpu = btn_request_cpu(r, now);
 	w.quota = r->core.quota;
 	w.used = r->core.used;
 	if (!r->done && !r->core.started) {
@@ -80,7 +82,7 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	if (w.throttled > w.waited)
 		w.throttled = w.waited;
 	w.reason = w.result ? refused(w.result) : late(&w, starved);
-	btn_lock_release(&s->lock);
+	btn_sched_release(s);
 	memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
 }
 
@@ -105,7 +107,7 @@ void baton_tenant_why(struct baton_tenant *t, const struct baton_request_opts *o
 		else
 			w.free_at = btn_account_when(a, s->now);
 	}
-	btn_lock_release(&s->lock);
+	btn_sched_release(s);
 	memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
 }
 

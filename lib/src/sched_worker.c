@@ -209,6 +209,8 @@ struct btn_worker *btn_worker_assign(struct baton_sched *s, uint64_t now, unsign
 	s->poked_at[slot] = s->cpu_at[slot] = 0;
 	/* Nobody sets it but with the lock. */
 	atomic_store_explicit(&w->flag, run->task->req->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
+	if (w->guest)
+		btn_hold_arm(s, w, slot);
 	if (!w->held)
 		return w;
 	/*
@@ -337,9 +339,12 @@ static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
 
 unsigned btn_worker_drop_slot(struct btn_worker *w, enum btn_stop why)
 {
-	uint64_t now = w->s->now, cpu = btn_worker_account(w, now, SETTLE_NS);
+	uint64_t now = w->s->now, cpu;
 	unsigned slot = w->slot;
 
+	btn_hold_end(w->s, w);
+	btn_hold_fold(w, slot);
+	cpu = btn_worker_account(w, now, SETTLE_NS);
 	w->slot = -1;
 	show_gap(w, now, slot);
 	btn_worker_unurge(w);
@@ -403,13 +408,54 @@ void btn_sched_wait(struct baton_task *t)
 	btn_sched_unlock(w->s, &wakes);
 }
 
+/* Its task ended at this time; returns the slot, which is idle. */
+static unsigned end_task(struct btn_worker *w, uint64_t ended)
+{
+	struct baton_sched *s = w->s;
+	struct baton_task *t = w->task;
+	unsigned slot = w->slot;
+	uint64_t cpu;
+
+	btn_hold_fold(w, slot);
+	cpu = btn_worker_account(w, s->now, SETTLE_END_NS);
+	w->slot = -1;
+	w->leaving = w->home = slot;
+	btn_worker_unurge(w);
+	w->task = NULL;
+	t->ended = true;
+	show_gap(w, ended, slot);
+	btn_wait_end_first(&t->joiner);
+	btn_core_stop(&s->core, s->now, slot, cpu, BTN_STOP_END);
+	s->on[slot] = NULL;
+	return slot;
+}
+
+void btn_worker_taken_idle(struct btn_worker *w, bool left, uint64_t since)
+{
+	struct baton_sched *s = w->s;
+	unsigned slot = w->slot;
+	uint64_t cpu;
+
+	if (left) {
+		end_task(w, since);
+		return;
+	}
+	btn_hold_fold(w, slot);
+	cpu = btn_worker_account(w, s->now, SETTLE_NS);
+	w->slot = -1;
+	show_gap(w, since, slot);
+	btn_worker_unurge(w);
+	btn_core_stop(&s->core, s->now, slot, cpu, BTN_STOP_BLOCK);
+	s->on[slot] = NULL;
+}
+
 bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 {
 	struct baton_sched *s = w->s;
 	struct baton_task *t = w->task;
 	bool heap = t->heap && !t->joinable;
 	unsigned slot;
-	uint64_t now, cpu;
+	uint64_t now;
 
 	/* Nobody else can unlock it, and what it guards is half changed, for all we know. */
 	if (btn_unlikely(t->held))
@@ -421,17 +467,8 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 		btn_sched_lock(s);
 	}
 	now = s->now;
-	cpu = btn_worker_account(w, now, SETTLE_END_NS);
-	slot = w->slot;
-	w->slot = -1;
-	w->leaving = w->home = slot;
-	btn_worker_unurge(w);
-	w->task = NULL;
-	t->ended = true;
-	show_gap(w, now, slot);
-	btn_wait_end_first(&t->joiner);
-	btn_core_stop(&s->core, now, slot, cpu, BTN_STOP_END);
-	s->on[slot] = NULL;
+	btn_hold_end(s, w);
+	slot = end_task(w, now);
 	if (btn_worker_demoted(w) || (s->n_idle >= s->keep && !s->core.starved.top))
 		leaves = true;
 	if (w->guest) {
