@@ -174,6 +174,11 @@ bool btn_hold_is_idle(const struct btn_worker *w)
 	return atomic_load_explicit(&w->hold, memory_order_relaxed) >= BTN_HOLD_IDLE; /* [HOLD-1] */
 }
 
+bool btn_hold_is_on(const struct btn_worker *w)
+{
+	return atomic_load_explicit(&w->hold, memory_order_relaxed) != BTN_HOLD_NONE; /* [HOLD-1] */
+}
+
 bool btn_hold_look(struct baton_sched *s, uint64_t now)
 {
 	struct btn_core *c = &s->core;

@@ -488,8 +488,9 @@ bool btn_hold_look(struct baton_sched *s, uint64_t now);
 /* Those that were for long; all, and nobody has one until his next slot. */
 void btn_hold_take_old(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
 void btn_hold_close(struct baton_sched *s, struct btn_wakes *wakes);
-/* A hint. */
+/* Hints: it holds its slot idly; or may. */
 bool btn_hold_is_idle(const struct btn_worker *w);
+bool btn_hold_is_on(const struct btn_worker *w);
 /* Without the lock, all of them: what left has ended, for who looks. */
 void btn_hold_settle(struct baton_sched *s);
 /* The owner, without the lock, inside the library. False: it is to go the long way. */
