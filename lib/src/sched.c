@@ -40,8 +40,8 @@ void btn_sched_settle_down(struct baton_sched *s, uint64_t now, struct btn_wakes
 {
 	struct btn_core *c = &s->core;
 	struct btn_request *r;
-	bool wanted = atomic_load_explicit(&s->wanted, memory_order_relaxed); /* [HOLD-2] */
-	uint64_t due;
+	bool wanted = atomic_load_explicit(&s->wanted, memory_order_relaxed), calm; /* [HOLD-2] */
+	uint64_t due, tick;
 	int slot;
 
 again:
@@ -60,8 +60,10 @@ again:
 		goto again;
 	/* While slots are in use it comes by itself, often. */
 	due = btn_heap_first(&c->releases, btn_heap_first(&c->deadlines, btn_heap_first(&s->timers, BTN_NEVER)));
-	if ((c->n_idle < c->slots || c->span > c->slots) && now + BTN_TICK_QUIET_NS < due)
-		due = now + BTN_TICK_QUIET_NS;
+	calm = c->span == c->slots && s->holds == c->slots - c->n_idle && !s->was_wanted;
+	tick = calm ? BTN_TICK_HELD_NS : BTN_TICK_QUIET_NS;
+	if ((c->n_idle < c->slots || c->span > c->slots) && now + tick < due)
+		due = now + tick;
 	/* Somebody waits from now on. */
 	if (!wanted && atomic_load_explicit(&s->wanted, memory_order_relaxed)) { /* [HOLD-2] */
 		uint64_t end = btn_rescue_next(s, now);

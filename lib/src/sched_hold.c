@@ -48,7 +48,8 @@
  * that. So no run uses more than its grant or more than the time since it began, which is
  * all that ledger.h's proof asks; and what was used is recorded when the run stops,
  * which is later than it was used. Only who is far from the end of its quota holds a slot:
- * the grants that lie idle are never what others of its tenant lack.
+ * the grants that lie idle are never what others of its tenant lack, and if one reaches no
+ * checkpoint then the monitor, which comes less often, is there before that end.
  *
  * Requests that were begun so are in the figures when the run stops: HOLD_NS after it became
  * idle, RUN_NS after it began, at the latest. The request is the same one with a new life,
@@ -87,7 +88,7 @@ void btn_hold_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 	if (w->cell || btn_worker_demoted(w) || s->core.page.rings)
 		return;
 	left = a->used + a->reserved < a->quota ? a->quota - a->used - a->reserved : 0;
-	if (left < a->quota / 8 || left < run->grant * s->core.span)
+	if (left < a->quota / 8 || left < (run->grant + BTN_TICK_HELD_NS) * s->core.span)
 		return;
 	w->hold_tenant = btn_request_of(run->task->req)->tenant->serial;
 	w->hold_class = r->class;
@@ -190,6 +191,7 @@ bool btn_hold_look(struct baton_sched *s, uint64_t now)
 		atomic_store_explicit(&s->wanted, wanted, memory_order_seq_cst); /* [HOLD-2] */
 	if (!wanted)
 		return false;
+	s->was_wanted = true;
 	BTN_POINT("sched_hold:look:words");
 	for (i = 0; i < c->span; i++) {
 		held = idle_in(s, i);

@@ -181,6 +181,7 @@ struct baton_sched {
 	struct btn_away away, parked;
 	unsigned n_idle, keep, born, max, requests;
 	unsigned holds;			/* workers whose word is not NONE */
+	bool was_wanted;		/* since the monitor came */
 	struct btn_heap timers;		/* of tasks that wait */
 	struct baton_tenant *tenants;
 	struct baton_tenant *all_tenants, *spare_tenants;
@@ -347,6 +348,8 @@ static inline void btn_monitor_set_due(struct baton_sched *s, uint64_t due)
 /* The monitor, while somebody runs without a slot, and while tasks run at all. */
 #define BTN_TICK_NS		500000
 #define BTN_TICK_QUIET_NS	2000000
+/* And where nobody waited since the last one, and only guests run that may hold their slots. */
+#define BTN_TICK_HELD_NS	10000000
 /* And after a task was told to stop. */
 #define BTN_LOOK_NS		120000
 void *btn_monitor_main(void *sched);

@@ -550,24 +550,25 @@ void btn_rescue_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wake
 uint64_t btn_rescue_next(struct baton_sched *s, uint64_t now)
 {
 	uint64_t due = s->away.first ? now + BTN_TICK_NS : BTN_NEVER, when;
-	bool wanted = atomic_load_explicit(&s->wanted, memory_order_relaxed); /* [HOLD-2] */
 	unsigned i;
 
 	for (i = 0; i < s->core.span; i++) {
 		if (!s->core.run[i].task)
 			continue;
-		if (btn_hold_is_idle(s->on[i]))
-			when = BTN_NEVER;
-		else if (s->poked_at[i])
-			when = s->poked_at[i] + BTN_LOOK_NS > now ? s->poked_at[i] + BTN_LOOK_NS : now + BTN_LOOK_NS;
-		else
-			when = atomic_load_explicit(&s->on[i]->until, memory_order_relaxed) + GRACE_NS; /* [SCHED-1] */
-		/* Its quota is far from its end; and who comes to wait says when (settle_down). */
-		if (!wanted && when < now + BTN_TICK_QUIET_NS && !s->poked_at[i] && btn_hold_is_on(s->on[i]))
+		if (!s->was_wanted && !s->poked_at[i] && btn_hold_is_on(s->on[i])) {
+			/* Its quota is far from its end; and who comes to wait says when (settle_down). */
+			when = now + BTN_TICK_HELD_NS;
+		} else if (btn_hold_is_idle(s->on[i])) {
 			when = now + BTN_TICK_QUIET_NS;
-		if (when < due)
-			due = when;
-		when = now + BTN_TICK_QUIET_NS;
+		} else {
+			if (s->poked_at[i])
+				when = s->poked_at[i] + BTN_LOOK_NS > now ? s->poked_at[i] + BTN_LOOK_NS :
+									    now + BTN_LOOK_NS;
+			else
+				when = atomic_load_explicit(&s->on[i]->until, memory_order_relaxed) + GRACE_NS; /* [SCHED-1] */
+			if (now + BTN_TICK_QUIET_NS < when)
+				when = now + BTN_TICK_QUIET_NS;
+		}
 		if (when < due)
 			due = when;
 	}
