@@ -21,7 +21,7 @@
  * [SCHED-1] flag: whoever wants a worker to stop sets a bit; the worker reads
  * it at each checkpoint. What it does then it does with the lock, so the bit
  * orders nothing; and as little does `until`, which says when the worker should
- * look by itself. [RESCUE-1], [RESCUE-2]: sched_rescue.c. [HOLD-2]: sched_hold.c.
+ * look by itself. [RESCUE-1], [RESCUE-2]: sched_rescue.c.
  */
 #include "sched_int.h"
 
@@ -40,8 +40,8 @@ void btn_sched_settle_down(struct baton_sched *s, uint64_t now, struct btn_wakes
 {
 	struct btn_core *c = &s->core;
 	struct btn_request *r;
-	bool wanted = atomic_load_explicit(&s->wanted, memory_order_relaxed), calm; /* [HOLD-2] */
 	uint64_t due, tick;
+	bool calm;
 	int slot;
 
 again:
@@ -64,12 +64,6 @@ again:
 	tick = calm ? BTN_TICK_HELD_NS : BTN_TICK_QUIET_NS;
 	if ((c->n_idle < c->slots || c->span > c->slots) && now + tick < due)
 		due = now + tick;
-	/* Somebody waits from now on. */
-	if (!wanted && atomic_load_explicit(&s->wanted, memory_order_relaxed)) { /* [HOLD-2] */
-		uint64_t end = btn_rescue_next(s, now);
-
-		due = end < due ? end : due;
-	}
 	while ((slot = btn_core_poke(c)) >= 0) {
 		if (!c->run[slot].task)
 			continue;

@@ -51,6 +51,9 @@
  * the grants that lie idle are never what others of its tenant lack, and if one reaches no
  * checkpoint then the monitor, which comes less often, is there before that end.
  *
+ * Where tasks wait all the time, what is held is taken at once, which costs more than to
+ * give it back: nobody holds a slot until the monitor came and nobody had waited.
+ *
  * Requests that were begun so are in the figures when the run stops: HOLD_NS after it became
  * idle, RUN_NS after it began, at the latest. The request is the same one with a new life,
  * where nobody has a handle of the last one.
@@ -84,8 +87,8 @@ void btn_hold_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 		home = BTN_HIGH;
 	if (!a || run->tier->index != home || run->metered || run->reserve)
 		return;
-	/* Whoever blocks is seen; or all is to be seen. */
-	if (w->cell || btn_worker_demoted(w) || s->core.page.rings)
+	/* Whoever blocks is seen; or all is to be seen; or what is held would be taken at once. */
+	if (s->was_wanted || w->cell || btn_worker_demoted(w) || s->core.page.rings)
 		return;
 	left = a->used + a->reserved < a->quota ? a->quota - a->used - a->reserved : 0;
 	if (left < a->quota / 8 || left < (run->grant + BTN_TICK_HELD_NS) * s->core.span)
@@ -183,15 +186,18 @@ bool btn_hold_is_on(const struct btn_worker *w)
 bool btn_hold_look(struct baton_sched *s, uint64_t now)
 {
 	struct btn_core *c = &s->core;
-	bool wanted = !c->n_idle && s->holds && btn_core_waits(c, now);
+	bool wanted = !c->n_idle && btn_core_waits(c, now);
 	uint64_t held;
 	unsigned i;
 
+	s->was_wanted |= wanted;
+	/* As it was: it is set right before anybody who holds one can look. */
+	if (!s->holds)
+		return false;
 	if (wanted != atomic_load_explicit(&s->wanted, memory_order_relaxed)) /* [HOLD-2] */
 		atomic_store_explicit(&s->wanted, wanted, memory_order_seq_cst); /* [HOLD-2] */
 	if (!wanted)
 		return false;
-	s->was_wanted = true;
 	BTN_POINT("sched_hold:look:words");
 	for (i = 0; i < c->span; i++) {
 		held = idle_in(s, i);

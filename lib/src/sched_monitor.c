@@ -2,7 +2,6 @@
 /*
  * The monitor: one thread for what nobody else is there to do. Ticks,
  * deadlines, sleepers, threads that ended, and tasks that do not let go.
- * [HOLD-2]: sched_hold.c.
  */
 #include "sched_int.h"
 
@@ -58,7 +57,7 @@ void *btn_monitor_main(void *arg)
 		s->look = true;
 		btn_sched_settle_down(s, now, &wakes);
 		due = next_due(s, now);
-		s->was_wanted = atomic_load_explicit(&s->wanted, memory_order_relaxed); /* [HOLD-2] */
+		s->was_wanted = !s->core.n_idle && btn_core_waits(&s->core, now);
 		if (due < now + BTN_TICK_NS / 8)
 			due = now + BTN_TICK_NS / 8;
 		if (s->stopping)

@@ -556,7 +556,7 @@ uint64_t btn_rescue_next(struct baton_sched *s, uint64_t now)
 		if (!s->core.run[i].task)
 			continue;
 		if (!s->was_wanted && !s->poked_at[i] && btn_hold_is_on(s->on[i])) {
-			/* Its quota is far from its end; and who comes to wait says when (settle_down). */
+			/* Its quota is far from its end; and for who comes to wait it is soon enough then (settle_down). */
 			when = now + BTN_TICK_HELD_NS;
 		} else if (btn_hold_is_idle(s->on[i])) {
 			when = now + BTN_TICK_QUIET_NS;
