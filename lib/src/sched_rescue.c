@@ -350,8 +350,12 @@ void btn_worker_take_slot(struct baton_sched *s, uint64_t now, unsigned slot)
 	struct btn_worker *w = s->on[slot];
 
 	btn_worker_unurge(w);
-	/* Unless whoever calls has. */
-	btn_worker_take_cell(w);
+	/*
+	 * Unless whoever calls has. Nor of one that has its permit to take: the kernel's hook
+	 * would park it, and who waits is not let go there (btn_sched_detect_woken()).
+	 */
+	if (!atomic_load_explicit(&w->waits, memory_order_acquire)) /* [RESCUE-2] */
+		btn_worker_take_cell(w);
 	atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
 	btn_hold_fold(w, slot);
 	btn_core_stop(&s->core, now, slot, btn_worker_account(w, now, 0), BTN_STOP_BLOCK);
