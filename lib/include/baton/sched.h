@@ -290,6 +290,11 @@ BATON_API int baton_request_enter(struct baton_tenant *t, const struct baton_req
  * The thread that entered; it is no task any more. Waits for a slot only where
  * it has none, because it was taken away. Elsewhere nothing happens. A thread
  * that ends leaves by itself.
+ *
+ * Where nobody waits for a slot the thread keeps its own, unused, and has it
+ * again for its next request of that tenant without a lock. It is taken away as
+ * soon as somebody wants one, and after a millisecond in any case; likewise where
+ * such a task calls baton_blocking_begin().
  */
 BATON_API void baton_request_leave(void);
 

@@ -17,6 +17,8 @@
  *  - counters only grow. What the functions here copy is read from the last word
  *    to the first, so a counter that follows from another one (finished from
  *    admitted) is never ahead of it;
+ *  - requests that one thread enters one after the other, where nobody waits
+ *    for its slot, are counted when that is taken or their run ends: within 10 ms;
  *  - a tenant's record is somebody else's after the tenant was removed. Its
  *    `generation` is odd while that happens: what was copied between two equal
  *    even values is of one tenant.
