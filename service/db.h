@@ -26,6 +26,7 @@ struct database {
 	struct baton_mutex *fair;
 	pthread_mutex_t plain;
 	_Atomic int waiting;		/* for either; a hint */
+	_Atomic unsigned alters;	/* how often what was rewritten for a table had to be so anew */
 	unsigned sessions;		/* the list's lock */
 };
 

@@ -424,7 +424,7 @@ static bool create_sequence(struct session *s, tokp p, tokp end, const char *tag
 	return ok;
 }
 
-bool ddl_run(struct session *s, enum sql_kind kind, const char *tag, tokp t, const char *text)
+static bool run(struct session *s, enum sql_kind kind, const char *tag, tokp t, const char *text)
 {
 	tokp end = sql_end(t);
 
@@ -450,4 +450,11 @@ bool ddl_run(struct session *s, enum sql_kind kind, const char *tag, tokp t, con
 	default:
 		return err(s, "0A000", "this statement is not supported");
 	}
+}
+
+bool ddl_run(struct session *s, enum sql_kind kind, const char *tag, tokp t, const char *text)
+{
+	s->altered |= kind == SQL_ALTER_TABLE || kind == SQL_DROP || kind == SQL_CREATE_VIEW;
+	s->ddls++;
+	return run(s, kind, tag, t, text);
 }

@@ -100,6 +100,8 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 
 	if (!st)
 		goto nomem;
+	st->alters = atomic_load(&s->database->alters);
+	st->ddls = s->ddls;
 	/* What clients send word for word and SQLite could not take is another query here. */
 	instead = cat_instead(text);
 	st->source = instead ? strdup(instead) : strndup(text, n);
@@ -168,6 +170,12 @@ fail:
 	lex_free(&l);
 	exec_drop(st);
 	return NULL;
+}
+
+/* It was rewritten for columns that may be of another type now. */
+static bool is_stale(const struct session *s, const struct stmt *st)
+{
+	return st->st && (st->alters != atomic_load(&s->database->alters) || st->ddls != s->ddls);
 }
 
 struct stmt *exec_find(struct session *s, const char *name)
@@ -288,6 +296,12 @@ static struct stmt *cached(struct session *s, const char *text, size_t n)
 	for (at = &s->cache; (st = *at); at = &st->next) {
 		if (st->hash == hash && !strncmp(st->source, text, n) && !st->source[n]) {
 			*at = st->next;
+			if (is_stale(s, st)) {
+				exec_drop(st);
+				s->n_cache--;
+				last = NULL;
+				break;
+			}
 			st->next = s->cache;
 			s->cache = st;
 			return st;
@@ -437,6 +451,11 @@ static bool ready(struct session *s, const struct stmt *st)
 	return work_read(s);
 }
 
+static bool ready_portal(struct session *s, const struct portal *p)
+{
+	return ready(s, p->stmt) && (!is_stale(s, p->stmt) || err(s, "40001", "a table of the statement was altered while it waited"));
+}
+
 static void tag(struct session *s, const struct stmt *st, uint64_t sent)
 {
 	char text[64];
@@ -493,6 +512,11 @@ static bool simple(struct session *s, const char *text, size_t n)
 	bool done, ok;
 
 	if (!st || !ready(s, st))
+		return false;
+	/* It may have waited for who altered it. */
+	if (is_stale(s, st))
+		st = cached(s, text, n);
+	if (!st)
 		return false;
 	if (st->n_params)
 		return err(s, "42P02", "there is no parameter $1");
@@ -561,6 +585,34 @@ bool exec_parse(struct session *s, const struct proto_parse *p)
 	return true;
 }
 
+/* A named statement whose tables were altered, rewritten anew. */
+static bool renew(struct session *s, struct stmt *st)
+{
+	struct stmt *fresh, old;
+	struct buf oids;
+	unsigned i;
+	bool same;
+
+	buf_init(&oids, 1 << 18);
+	for (i = 0; i < st->n_params; i++)
+		proto_put32(&oids, st->oids[i]);
+	fresh = oids.failed ? NULL : exec_make(s, st->name, st->source, strlen(st->source), (const uint8_t *)oids.p, st->n_params);
+	buf_free(&oids);
+	if (!fresh)
+		return false;
+	same = fresh->n_cols == st->n_cols && fresh->n_params == st->n_params;
+	for (i = 0; same && i < (unsigned)st->n_cols; i++)
+		same = !fresh->cols[i].oid || !st->cols[i].oid || fresh->cols[i].oid == st->cols[i].oid;
+	if (same) {
+		old = *st;
+		*st = *fresh;
+		st->next = old.next;
+		*fresh = old;
+	}
+	exec_drop(fresh);
+	return same || err(s, "0A000", "cached plan must not change result type");
+}
+
 static bool bind_values(struct session *s, struct portal *p, const struct proto_bind *b)
 {
 	struct proto_rd values = b->values;
@@ -594,6 +646,8 @@ bool exec_bind(struct session *s, const struct proto_bind *b)
 		return err(s, "08P01", "bind message supplies %u parameters, but prepared statement \"%s\" requires %u", b->n,
 			   b->stmt, st->n_params);
 	if (!util_lasting(st->sql.kind) && failed(s))
+		return false;
+	if (is_stale(s, st) && !st->busy && !renew(s, st))
 		return false;
 	p = calloc(1, sizeof(*p));
 	if (p) {
@@ -669,7 +723,7 @@ bool exec_describe(struct session *s, char kind, const char *name)
 	for (i = 0; i < (unsigned)st->n_cols && st->cols[i].oid; i++)
 		;
 	if (p && i < (unsigned)st->n_cols && st->sql.kind == SQL_READ && !st->sql.writes && !p->row && !p->sent) {
-		if (failed(s) || !ready(s, st))
+		if (failed(s) || !ready_portal(s, p))
 			return false;
 		rc = sqlite3_step(p->st);
 		if (rc != SQLITE_ROW && rc != SQLITE_DONE)
@@ -707,7 +761,7 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 		return ok;
 	}
 	if (!p->done) {
-		if (!p->row && !p->sent && !ready(s, st))
+		if (!p->row && !p->sent && !ready_portal(s, p))
 			return false;
 		guess(st, NULL);
 		ok = rows(s, st, p->st, p->formats, p->n_formats, max, p->row, false, &p->sent, &done);
@@ -736,7 +790,7 @@ bool exec_fetch(struct session *s, const char *name, uint32_t max, uint64_t *cou
 	if (failed(s) || !exec_describe(s, 'P', name))
 		return false;
 	if (!p->done) {
-		if (!p->row && !p->sent && !ready(s, p->stmt))
+		if (!p->row && !p->sent && !ready_portal(s, p))
 			return false;
 		guess(p->stmt, NULL);
 		if (!rows(s, p->stmt, p->st, NULL, 0, max, p->row, false, &p->sent, &done))

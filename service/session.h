@@ -34,6 +34,7 @@ struct stmt {
 	char **names;
 	int n_cols;
 	bool busy;			/* a portal runs st */
+	unsigned alters, ddls;		/* the database's and the session's when it was made */
 	struct stmt *next;
 };
 
@@ -92,6 +93,8 @@ struct session {
 	unsigned helds;			/* ever */
 	sqlite3_stmt *begin, *commit, *relation;
 	bool catalog;			/* its views are there */
+	unsigned ddls;			/* statements that changed the schema, done and undone */
+	bool altered;			/* so did one of this transaction, for others too */
 
 	/* Work. */
 	bool working, away, task;

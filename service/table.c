@@ -499,7 +499,6 @@ bool table_alter(struct session *s, tokp p, tokp end, const char *tag, const cha
 		ok = alter_one(&t, p, comma);
 	}
 	table_free(&t);
-	exec_forget(s, false);
 	if (ok)
 		proto_complete(&s->out, tag);
 	return ok;

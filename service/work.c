@@ -331,6 +331,8 @@ void work_rollback(struct session *s)
 	unlock(s);
 	s->tx = TX_NONE;
 	s->read_only = s->snapshot = false;
+	s->ddls += s->altered;
+	s->altered = false;
 	cursor_ended(s, false);
 	settings_end(s, false);
 }
@@ -354,6 +356,9 @@ bool work_commit(struct session *s)
 	unlock(s);
 	s->tx = TX_NONE;
 	s->read_only = s->snapshot = false;
+	if (s->altered && ok)
+		atomic_fetch_add(&s->database->alters, 1);
+	s->altered = false;
 	cursor_ended(s, ok);
 	settings_end(s, ok);
 	return ok;

@@ -149,7 +149,10 @@ def lock_waits(s, waiting):
     return got
 
 
-def locks_are_not_waited_for_in_vain():
+def until_it_waits(s):
+    """A function that returns once the connection with this pid waits for a lock."""
+    ask = Raw(s)
+
     def waiting(pid):
         for _ in range(1000):
             if "Lock" in str(ask.query(f"select wait_event_type from pg_stat_activity where pid = {pid}")):
@@ -157,13 +160,15 @@ def locks_are_not_waited_for_in_vain():
             time.sleep(0.02)
         raise AssertionError("it does not wait")
 
+    return waiting
+
+
+def locks_are_not_waited_for_in_vain():
     with PostgreSQL() as pg:
-        ask = Raw(pg)
-        want = lock_waits(pg, waiting)
+        want = lock_waits(pg, until_it_waits(pg))
     for quotas in ("on", "off"):
         s = Server("slots=1", "lock_idle_timeout=60", f"quotas={quotas}")
-        ask = Raw(s)
-        have = lock_waits(s, waiting)
+        have = lock_waits(s, until_it_waits(s))
         same([x for x, y in zip(have, want) if x != y], [y for x, y in zip(have, want) if x != y], f"quotas {quotas}")
         s.close()
 
@@ -193,6 +198,41 @@ def savepoints_lock_when_something_is_written():
     same(code(c.query("rollback to a")), None)
     same(code(c.query("insert into t values (5); commit")), None)
     same(s.psql("select string_agg(id::text, ',' order by id) from t"), "1,5")
+    s.close()
+
+
+def statements_follow_their_tables():
+    """What was prepared is rewritten for columns as they were: others may alter them."""
+    s = Server("lock_idle_timeout=60")
+    a, b = Raw(s), Raw(s)
+
+    def told(c, sql):
+        return code(c.query(sql))
+
+    def rows():
+        return s.psql("select string_agg(n::text, ' ' order by n) from f")
+
+    for sql in ("create table f (n int)", "prepare p as insert into f values ($1)", "prepare q as select n from f where n < 0",
+                "insert into f values (1.25)", "execute p (2.25)", "execute q"):
+        same(told(a, sql), None, sql)
+    same(rows(), "1 2")
+    same(told(b, "alter table f alter n type numeric(5,2)"), None)
+    same(told(a, "insert into f values (1.25)"), None)
+    same(told(a, "execute p (3)"), None)
+    same(told(a, "execute q"), "0A000")
+    same(rows(), "1.00 1.25 2.00 3.00")
+    # It waits for who alters it.
+    same(told(b, "begin; alter table f alter n type numeric(5,1)"), None)
+    a.send("Q", b"insert into f values (1.25)\0")
+    until_it_waits(s)(struct.unpack("!I", a.key[:4])[0])
+    same(told(b, "commit"), None)
+    same(code(a.until("Z")), None)
+    same(rows(), "1.0 1.3 1.3 2.0 3.0")
+    # What was altered and undone.
+    same(told(a, "begin; alter table f alter n type int; insert into f values (7.5); rollback"), None)
+    same(told(a, "insert into f values (7.5)"), None)
+    same(told(a, "insert into f values (1.25)"), None)
+    same(rows(), "1.0 1.3 1.3 1.3 2.0 3.0 7.5")
     s.close()
 
 
@@ -647,7 +687,7 @@ def tells_prometheus():
 
 
 TESTS = [pgbench_as_it_is, psql_describes, as_postgresql_answers, locks_are_not_waited_for_in_vain,
-         savepoints_lock_when_something_is_written, grants_are_honest, psycopg2_works, jdbc_works, quotas_are_sql, critical_is_rejected,
+         savepoints_lock_when_something_is_written, statements_follow_their_tables, grants_are_honest, psycopg2_works, jdbc_works, quotas_are_sql, critical_is_rejected,
          batch_gets_what_it_bought, deadlines, cancels, neighbours_do_not_convoy, queued_are_seen, off_is_off, garbage, too_much_is_refused, slow_and_many,
          a_thousand_idle, passwords_and_tls, killed_any_time, the_disk_is_full, sigterm_drains, tells_prometheus]
 
