@@ -357,6 +357,14 @@ static void closed_up(struct buf *b, const char *s, size_t n)
 	}
 }
 
+static void trim(const char **s, const char **end)
+{
+	for (; *s < *end && **s == ' '; ++*s)
+		;
+	for (; *s < *end && (*end)[-1] == ' '; --*end)
+		;
+}
+
 static const struct {
 	const char *call, *word;
 } written[] = {
@@ -367,7 +375,7 @@ static const struct {
 /* A default as it was written, which is in parentheses, and perhaps in a cast to the column's type. */
 static void f_default(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	const char *s = (const char *)sqlite3_value_text(v[0]), *decl = (const char *)sqlite3_value_text(v[1]), *end, *open;
+	const char *s = (const char *)sqlite3_value_text(v[0]), *decl = (const char *)sqlite3_value_text(v[1]), *end, *open, *word = NULL;
 	struct coltype t = type_from_decl(decl);
 	struct buf b;
 	unsigned i;
@@ -379,10 +387,7 @@ static void f_default(sqlite3_context *c, int n, sqlite3_value **v)
 		s++;
 		end--;
 	}
-	for (; s < end && *s == ' '; s++)
-		;
-	for (; s < end && end[-1] == ' '; end--)
-		;
+	trim(&s, &end);
 	open = memchr(s, '(', (size_t)(end - s));
 	if (open > s && open[-1] == ' ' && end[-1] == ')' && (!strncmp(s, "baton_", 6) || !strncmp(s, "rtrim (", 7))) {
 		s = open + 1;
@@ -391,31 +396,22 @@ static void f_default(sqlite3_context *c, int n, sqlite3_value **v)
 			;
 		if (open > s && *open == ',')
 			end = open;
-		for (; s < end && *s == ' '; s++)
-			;
-		for (; s < end && end[-1] == ' '; end--)
-			;
+		trim(&s, &end);
 	}
 	buf_init(&b, 1 << 20);
 	closed_up(&b, s, (size_t)(end - s));
 	s = buf_cstr(&b);
-	if (t.oid == T_BOOL && (!strcmp(s, "1") || !strcmp(s, "0"))) {
-		sqlite3_result_text(c, *s == '1' ? "true" : "false", -1, SQLITE_STATIC);
-		buf_free(&b);
-		return;
-	}
+	if (t.oid == T_BOOL && (!strcmp(s, "1") || !strcmp(s, "0")))
+		word = *s == '1' ? "true" : "false";
 	for (i = 0; i < sizeof(written) / sizeof(*written); i++)
-		if (!strcmp(s, written[i].call)) {
-			sqlite3_result_text(c, written[i].word, -1, SQLITE_STATIC);
-			buf_free(&b);
-			return;
-		}
-	if (*s == '\'' && strspn(s + 1, "'") == 0 && strchr(s + 1, '\'') == s + b.len - 1) {
+		if (!strcmp(s, written[i].call))
+			word = written[i].word;
+	if (!word && *s == '\'' && s[1] != '\'' && strchr(s + 1, '\'') == s + b.len - 1) {
 		buf_str(&b, "::");
 		t.mod = -1;
 		type_format(&b, t);
 	}
-	sqlite3_result_text(c, buf_cstr(&b), -1, SQLITE_TRANSIENT);
+	sqlite3_result_text(c, word ? word : buf_cstr(&b), -1, SQLITE_TRANSIENT);
 	buf_free(&b);
 }
 

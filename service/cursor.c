@@ -113,9 +113,8 @@ bool cursor_declare(struct session *s, const struct lex_tok *t, const struct lex
 {
 	struct proto_bind b = { 0 };
 	const struct lex_tok *q;
-	bool held = false, ok;
+	bool held = false;
 	char name[80];
-	size_t at;
 
 	for (q = t + 2; q < end && !lex_is(q, "for"); q++)
 		held |= lex_are(q, "with hold") != 0;
@@ -133,11 +132,7 @@ bool cursor_declare(struct session *s, const struct lex_tok *t, const struct lex
 		return false;
 	b.portal = t[1].s;
 	b.stmt = name;
-	at = s->out.len;
-	ok = exec_bind(s, &b);
-	if (ok)
-		s->out.len = at;
-	return ok && util_complete(s, "DECLARE CURSOR");
+	return exec_bind_only(s, &b) && util_complete(s, "DECLARE CURSOR");
 }
 
 /* Through a portal of the table's rows that were not read yet. */
@@ -145,7 +140,6 @@ static bool fetch_held(struct session *s, struct held *h, uint32_t n, uint64_t *
 {
 	struct proto_bind b = { .portal = "baton held", .stmt = "baton held" };
 	struct buf q;
-	size_t at;
 	bool ok;
 	int i;
 
@@ -158,10 +152,8 @@ static bool fetch_held(struct session *s, struct held *h, uint32_t n, uint64_t *
 	exec_close(s, 'S', b.stmt);
 	ok = exec_named(s, b.stmt, buf_cstr(&q), q.len, NULL, 0);
 	buf_free(&q);
-	at = s->out.len;
-	ok = ok && exec_bind(s, &b);
+	ok = ok && exec_bind_only(s, &b);
 	if (ok) {
-		s->out.len = at;
 		ok = exec_fetch(s, b.portal, n, count);
 		h->at += *count;
 	}

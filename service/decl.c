@@ -248,12 +248,11 @@ static bool is_text(uint32_t oid)
 /* What PostgreSQL casts on assignment, in the main. */
 static bool by_itself(uint32_t from, uint32_t to)
 {
-	bool number = from == T_INT2 || from == T_INT4 || from == T_INT8 || from == T_FLOAT4 || from == T_FLOAT8 || from == T_NUMERIC;
-	bool to_number = to == T_INT2 || to == T_INT4 || to == T_INT8 || to == T_FLOAT4 || to == T_FLOAT8 || to == T_NUMERIC;
+	bool numbers = type_is_number(from) && type_is_number(to);
 	bool time = from == T_DATE || from == T_TIMESTAMP || from == T_TIMESTAMPTZ;
 	bool to_time = to == T_DATE || to == T_TIMESTAMP || to == T_TIMESTAMPTZ || to == T_TIME;
 
-	return !from || from == to || is_text(to) || (number && to_number) || (time && to_time);
+	return !from || from == to || is_text(to) || numbers || (time && to_time);
 }
 
 /* TYPE t [USING e], at t. */
@@ -295,7 +294,7 @@ static bool retype(struct decl *d, const struct col *c, tokp p, tokp end, const 
 
 bool decl_alter(struct session *s, const char *table, tokp p, tokp end, const char *text)
 {
-	const char *name = p->s;
+	const char *name = p->s, *kept = NULL;
 	struct buf def, b;
 	struct decl d;
 	struct col c;
@@ -308,11 +307,12 @@ bool decl_alter(struct session *s, const char *table, tokp p, tokp end, const ch
 	if (ok && c.def) {
 		buf_ch(&def, ' ');
 		buf_add(&def, d.sql + c.def->at, c.def_end[-1].end - c.def->at);
+		kept = buf_cstr(&def);
 	}
 	if (!ok) {
 		;
 	} else if (lex_is(p, "type") || lex_are(p, "set data type")) {
-		ok = retype(&d, &c, p + (lex_is(p, "type") ? 1 : 3), end, text, c.def ? buf_cstr(&def) : NULL);
+		ok = retype(&d, &c, p + (lex_is(p, "type") ? 1 : 3), end, text, kept);
 	} else if (lex_are(p, "set default")) {
 		buf_clear(&def, 1 << 20);
 		ok = table_default(s, &def, p + 2, end, c.type, text) && put_column(&d, &c, c.type, c.not_null, buf_cstr(&def));
@@ -328,12 +328,12 @@ bool decl_alter(struct session *s, const char *table, tokp p, tokp end, const ch
 		ok = !is_there(s, buf_cstr(&b), NULL, NULL) ||
 		     err(s, "23502", "column \"%s\" of relation \"%s\" contains null values", name, table);
 		buf_free(&b);
-		ok = ok && put_column(&d, &c, c.type, true, c.def ? buf_cstr(&def) : NULL);
+		ok = ok && put_column(&d, &c, c.type, true, kept);
 	} else if (lex_are(p, "drop not null")) {
 		ok = !is_there(s, "select 1 from sqlite_schema s, pragma_index_info(s.name) i where s.tbl_name = ?1 and s.type = 'index' "
 				  "and s.sql like '%/* primary key */%' and i.name = ?2", table, name) ||
 		     err(s, "42P16", "column \"%s\" is in a primary key", name);
-		ok = ok && put_column(&d, &c, c.type, false, c.def ? buf_cstr(&def) : NULL);
+		ok = ok && put_column(&d, &c, c.type, false, kept);
 	} else if (lex_are(p, "set statistics") || lex_are(p, "set storage")) {
 		;
 	} else {

@@ -689,6 +689,16 @@ bool exec_bind(struct session *s, const struct proto_bind *b)
 	return true;
 }
 
+bool exec_bind_only(struct session *s, const struct proto_bind *b)
+{
+	size_t at = s->out.len;
+	bool ok = exec_bind(s, b);
+
+	if (ok)
+		s->out.len = at;
+	return ok;
+}
+
 bool exec_describe(struct session *s, char kind, const char *name)
 {
 	struct portal *p = kind == 'P' ? find_portal(s, name) : NULL;

@@ -171,8 +171,6 @@ static const struct {
 
 static void put_field(struct buf *b, int what, int width, const char *f, const struct tm *tm, int64_t us, int64_t clock)
 {
-	static const char *const months[] = { "january", "february", "march", "april", "may", "june", "july", "august",
-					      "september", "october", "november", "december" };
 	static const char *const days[] = { "sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday" };
 	int64_t year = tm->tm_year + 1900LL, n = 0;
 	char s[12];
@@ -202,11 +200,11 @@ static void put_field(struct buf *b, int what, int width, const char *f, const s
 		strftime(s, sizeof(s), what == C_IW ? "%V" : "%G", tm);
 		n = atoll(s);
 		break;
-	case C_MONTH: put_name(b, f, months[tm->tm_mon], width); return;
+	case C_MONTH: put_name(b, f, month_names[tm->tm_mon], width); return;
 	case C_DAY: put_name(b, f, days[tm->tm_wday], width); return;
 	case C_MON:
 	case C_DY:
-		snprintf(s, sizeof(s), "%.3s", what == C_MON ? months[tm->tm_mon] : days[tm->tm_wday]);
+		snprintf(s, sizeof(s), "%.3s", what == C_MON ? month_names[tm->tm_mon] : days[tm->tm_wday]);
 		put_name(b, f, s, 0);
 		return;
 	case C_AM: put_name(b, f, tm->tm_hour < 12 ? "am" : "pm", 0); return;

@@ -163,6 +163,8 @@ bool work_exec(struct session *s, const char *sql);
 bool exec_simple(struct session *s, const char *text);
 bool exec_parse(struct session *s, const struct proto_parse *p);
 bool exec_bind(struct session *s, const struct proto_bind *b);
+/* Without the answer to Bind. */
+bool exec_bind_only(struct session *s, const struct proto_bind *b);
 bool exec_describe(struct session *s, char kind, const char *name);
 bool exec_execute(struct session *s, const char *portal, uint32_t rows);
 /* Rows of a cursor, described, without CommandComplete. */

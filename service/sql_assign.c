@@ -82,11 +82,6 @@ static bool is_whole(uint32_t oid)
 	return oid == T_INT2 || oid == T_INT4 || oid == T_INT8 || oid == T_OID;
 }
 
-static bool is_number(uint32_t oid)
-{
-	return is_whole(oid) || oid == T_NUMERIC || oid == T_FLOAT4 || oid == T_FLOAT8;
-}
-
 static size_t characters(tokp t)
 {
 	size_t i, n = 0;
@@ -142,7 +137,7 @@ static bool may_be(struct out *o, const char *column, struct coltype t, struct c
 {
 	char said[200];
 
-	if (to != from + 1 || !(is_number(t.oid) ? lex_is(from, "true") || lex_is(from, "false") :
+	if (to != from + 1 || !(type_is_number(t.oid) || t.oid == T_OID ? lex_is(from, "true") || lex_is(from, "false") :
 						   takes_no_number(t.oid) && (from->kind == LEX_INT || from->kind == LEX_NUMBER)))
 		return true;
 	snprintf(said, sizeof(said), "column \"%.60s\" is of type %s but expression is of type %s", column, type_of(t.oid)->sql,

@@ -72,6 +72,11 @@ const struct type *type_of(uint32_t oid)
 	return text;
 }
 
+bool type_is_number(uint32_t oid)
+{
+	return oid == T_INT2 || oid == T_INT4 || oid == T_INT8 || oid == T_FLOAT4 || oid == T_FLOAT8 || oid == T_NUMERIC;
+}
+
 /* Names of one word that are not in the table, and those of serial columns. */
 static const struct {
 	const char *name;
@@ -378,13 +383,13 @@ static bool parse_clock(const char **pp, const char *end, int64_t *us)
 	return true;
 }
 
+const char *const month_names[12] = { "january", "february", "march", "april", "may", "june", "july",
+				      "august", "september", "october", "november", "december" };
+
 static bool month_name(const char **p, const char *end, int64_t *m)
 {
-	static const char *const names[] = { "january", "february", "march", "april", "may", "june", "july",
-					     "august", "september", "october", "november", "december" };
-
 	for (*m = 1; *m <= 12; ++*m)
-		if (word(p, end, names[*m - 1], 3))
+		if (word(p, end, month_names[*m - 1], 3))
 			return true;
 	return false;
 }

@@ -40,6 +40,9 @@ extern const struct type types[];
 extern const unsigned n_types;
 const struct type *type_of(uint32_t oid);	/* never NULL: text */
 
+/* It counts: an integer, a float or a numeric. */
+bool type_is_number(uint32_t oid);
+
 /* A type's name in SQL; *serial: it was serial or the like. Tokens taken, or 0. */
 unsigned type_parse(const struct lex_tok *t, struct coltype *out, bool *serial);
 /* What was declared for a column of SQLite; oid 0: nothing we know. */
@@ -70,6 +73,8 @@ int64_t time_now(void);
 int64_t time_day(int64_t us);
 int64_t day_of_date(int64_t y, int m, int d);
 void day_to_date(int64_t days, int64_t *y, int *m, int *d);
+/* In small letters, January first. */
+extern const char *const month_names[12];
 /* "t", "yes", "0" ... 1, 0, or -1. */
 int bool_parse(const char *p, size_t n);
 /* Shortest text that reads back as the same number. */

@@ -297,11 +297,9 @@ static bool execute(struct session *s, const struct lex_tok *t, const struct lex
 	}
 	buf_free(&q);
 	b.values = proto_rd(buf_cstr(&values), values.len);
-	/* What the extended protocol does, without its answers to Bind. */
-	i = (int)s->out.len;
-	ok = exec_bind(s, &b);
+	/* What the extended protocol does. */
+	ok = exec_bind_only(s, &b);
 	if (ok) {
-		s->out.len = i;
 		if (st->st && st->n_cols)
 			ok = exec_describe(s, 'P', "");
 		ok = ok && exec_execute(s, "", 0);
