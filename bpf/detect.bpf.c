@@ -49,7 +49,8 @@
  * as it has to wait for a slot there. Or one that waits for a slot in a call of the
  * library and was woken, most often with one: before it is out of there it looks
  * whether it `owes`, and at the cells if it does. If either comes to leave the CPU before, the
- * bell is rung then. So what is most common where many tasks
+ * bell is rung then. Or an idler, which runs where nothing else does and tells of them
+ * (lib/src/sched_idler.c). So what is most common where many tasks
  * sleep and wake costs no bell at all; on a virtual machine, where the interrupt that
  * the CPU sends itself to ring it is emulated, a bell is 12 us.
  *
@@ -113,6 +114,15 @@ static __always_inline int goes_to_look(struct task_struct *next, __u64 worker, 
 	return 1;
 }
 
+/* Before the bell, and so heard with it. */
+static __always_inline void says_idle(void *cells)
+{
+	struct baton_head *head = cell_of(cells, BATON_CELL_HEAD);
+
+	if (head)
+		*(volatile __u32 *)&head->idle = bpf_get_smp_processor_id() + 1;
+}
+
 static __always_inline int blocks(struct task_struct *t)
 {
 	if (!t->on_rq)
@@ -146,8 +156,11 @@ int BPF_PROG(baton_switch, bool preempt, struct task_struct *prev, struct task_s
 		}
 		return 0;
 	}
-	if (falls_asleep(cells, cell, armed, prev->se.sum_exec_runtime) && !goes_to_look(next, worker, cells))
-		ring(worker, cells, cell);
+	if (!falls_asleep(cells, cell, armed, prev->se.sum_exec_runtime) || goes_to_look(next, worker, cells))
+		return 0;
+	if (!next->pid)
+		says_idle(cells);
+	ring(worker, cells, cell);
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Changes whenever something below does. */
-#define BATON_DETECT_VERSION	5
+#define BATON_DETECT_VERSION	6
 
 /* Schedulers that can be served at once; and the workers of one. */
 #define BATON_SESSIONS		64
@@ -63,7 +63,9 @@ struct baton_head {
 	__u32 want;
 	/* The scheduler; 0 also by the hook's programs: whom to wake, by its cell, so that it looks. */
 	__u32 standby;
-	__u32 unused[14];
+	/* The programs, and 0 by the scheduler: the bell was rung where nothing else ran, on this CPU less 1. */
+	__u32 idle;
+	__u32 unused[13];
 };
 
 struct baton_counts {

@@ -40,7 +40,7 @@ struct sched_entity {
 struct task_struct {
 	int on_rq;
 	struct sched_entity se;
-	int tgid;
+	int pid, tgid;
 	struct task_struct *group_leader;
 	__u64 start_boottime;
 	struct bpf_local_storage *bpf_storage;

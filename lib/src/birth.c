@@ -59,6 +59,15 @@ bool btn_birth_become(const struct btn_birth *b)
 	return well;
 }
 
+void btn_birth_own(const char *name)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	prctl(PR_SET_NAME, name);
+}
+
 void btn_birth_cpus(pthread_t like)
 {
 	cpu_set_t is, to;

@@ -161,7 +161,8 @@ int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return no(how, ENOMEM, "calloc");
-	d->bell = d->join = d->stop = d->poll = -1;
+	d->bell = d->join = d->stop = d->told = d->poll = -1;
+	atomic_init(&d->refs, 1);
 	d->sock = err = meet(how);
 	if (err < 0)
 		goto out;
@@ -188,10 +189,11 @@ int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
 	if (err)
 		goto out;
 	d->stop = eventfd(0, EFD_CLOEXEC);
+	d->told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d->poll = epoll_create1(EPOLL_CLOEXEC);
 	d->free = calloc(d->n_cells, sizeof(*d->free));
-	if (d->stop < 0 || d->poll < 0 || !d->free || watch(d, d->bell, EPOLLIN) || watch(d, d->stop, EPOLLIN) ||
-	    watch(d, d->sock, EPOLLRDHUP))
+	if (d->stop < 0 || d->told < 0 || d->poll < 0 || !d->free || watch(d, d->bell, EPOLLIN) ||
+	    watch(d, d->stop, EPOLLIN) || watch(d, d->told, EPOLLIN) || watch(d, d->sock, EPOLLRDHUP))
 		err = no(how, ENOMEM, "epoll");
 out:
 	if (fd[0] >= 0)
@@ -230,8 +232,6 @@ void btn_detect_close(struct btn_detect *d)
 	if (*p)
 		*p = d->next;
 	pthread_mutex_unlock(&lock);
-	if (d->cells)
-		munmap(d->cells, d->n_cells * sizeof(struct btn_cell));
 	if (d->consumer)
 		munmap(d->consumer, PAGE);
 	if (d->producer)
@@ -242,6 +242,22 @@ void btn_detect_close(struct btn_detect *d)
 	let_go(d->poll);
 	let_go(d->sock);
 	free(d->free);
+	btn_detect_put(d);
+}
+
+struct btn_detect *btn_detect_get(struct btn_detect *d)
+{
+	atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed); /* [IDLER-2] */
+	return d;
+}
+
+void btn_detect_put(struct btn_detect *d)
+{
+	if (atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) != 1) /* [IDLER-2] */
+		return;
+	if (d->cells)
+		munmap(d->cells, d->n_cells * sizeof(struct btn_cell));
+	let_go(d->told);
 	free(d);
 }
 
@@ -318,6 +334,13 @@ void btn_cell_let_go(struct btn_cell *cell)
 		btn_futex_wake_bits(&cell->state, 1, FUTEX_BITSET_MATCH_ANY);
 }
 
+int btn_cell_wake(struct btn_cell *cell)
+{
+	uintptr_t word = atomic_load_explicit(&cell->parker, memory_order_relaxed); /* [CALL-1] */
+
+	return btn_futex->wake((_Atomic uint32_t *)word, 1);
+}
+
 static bool hear(struct btn_detect *d)
 {
 	uint64_t at = atomic_load_explicit(d->producer, memory_order_acquire); /* [BELL-1] */
@@ -332,6 +355,7 @@ static bool hear(struct btn_detect *d)
 bool btn_detect_wait(struct btn_detect *d)
 {
 	struct epoll_event e;
+	uint64_t n;
 
 	for (;;) {
 		if (hear(d))
@@ -341,11 +365,25 @@ bool btn_detect_wait(struct btn_detect *d)
 			continue;
 		if (e.data.fd == d->stop)
 			return false;
+		if (e.data.fd == d->told) {
+			if (read(d->told, &n, sizeof(n)) == sizeof(n))
+				return true;
+			continue;
+		}
 		/* It died, and the programs go on; or it ended the session. */
 		epoll_ctl(d->poll, EPOLL_CTL_DEL, d->sock, NULL);
 		if (btn_detect_join(d, NULL) == -EPERM)
 			return false;
 	}
+}
+
+void btn_detect_tell(struct btn_detect *d)
+{
+	uint64_t one = 1;
+
+	/* EAGAIN: it was told 2^64 times and did not come yet. */
+	if (write(d->told, &one, sizeof(one)) != sizeof(one) && errno != EAGAIN)
+		abort();
 }
 
 void btn_detect_stop(struct btn_detect *d)

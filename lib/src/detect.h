@@ -25,7 +25,8 @@ struct btn_detect {
 	bool calls;			/* the kernel wakes whom btn_detect_stand_by() names */
 	struct btn_detect *next;
 	uint32_t session;
-	int sock, bell, join, stop, poll;
+	int sock, bell, join, stop, told, poll;
+	_Atomic unsigned refs;		/* who has the cells and `told`; the rest goes with btn_detect_close() */
 	char how[96];
 };
 
@@ -35,8 +36,13 @@ struct btn_detect {
  * May wait for `baton load` for a few seconds.
  */
 int btn_detect_open(struct btn_detect **out, unsigned workers, char *how);
-/* No thread is in it any more. NULL: nothing. */
+/*
+ * No thread is in it any more, but those that have a hold of it: to them the cells and
+ * btn_detect_tell() are left. NULL: nothing.
+ */
 void btn_detect_close(struct btn_detect *d);
+struct btn_detect *btn_detect_get(struct btn_detect *d);
+void btn_detect_put(struct btn_detect *d);
 
 /* A cell for a worker, or NULL: all are taken. */
 struct btn_cell *btn_detect_cell(struct btn_detect *d);
@@ -59,6 +65,8 @@ int btn_detect_join(struct btn_detect *d, struct btn_cell *cell);
  */
 bool btn_detect_wait(struct btn_detect *d);
 void btn_detect_stop(struct btn_detect *d);
+/* As if the bell had rung. Any thread. */
+void btn_detect_tell(struct btn_detect *d);
 
 static inline struct btn_detect_head *btn_detect_head(struct btn_detect *d)
 {
@@ -173,6 +181,26 @@ static inline bool btn_detect_stands_by(struct btn_detect *d)
 	return atomic_load_explicit(&btn_detect_head(d)->standby, memory_order_relaxed); /* [CALL-1] */
 }
 
+/* As the kernel does where it can: whom to wake, who is not named any more; or NULL. */
+static inline struct btn_cell *btn_detect_call(struct btn_detect *d)
+{
+	uint32_t who = atomic_load_explicit(&btn_detect_head(d)->standby, memory_order_relaxed); /* [CALL-1] */
+
+	if (who < BTN_CELL_FIRST || who >= d->n_cells)
+		return NULL;
+	/* [CALL-1] */
+	if (!atomic_compare_exchange_strong_explicit(&btn_detect_head(d)->standby, &who, 0, memory_order_seq_cst, /* [CALL-1] */
+						     memory_order_seq_cst)) /* [CALL-1] */
+		return NULL;
+	return &d->cells[who];
+}
+
+/* The CPU from which the bell was rung because it had nothing else to run, since this was asked last; or -1. */
+static inline unsigned btn_detect_idle_cpu(struct btn_detect *d)
+{
+	return atomic_exchange_explicit(&btn_detect_head(d)->idle, 0, memory_order_relaxed) - 1; /* [DETECT-2] a hint */
+}
+
 /* Not this one any more. False: the kernel was first, and has told it, and nobody else. */
 static inline bool btn_detect_stand_down(struct btn_detect *d, struct btn_cell *cell)
 {
@@ -190,5 +218,7 @@ static inline bool btn_cell_parked(struct btn_cell *cell)
 }
 
 void btn_cell_let_go(struct btn_cell *cell);
+/* Who waits for a slot on its parker, called, looks. How many were asleep there: 0, 1. */
+int btn_cell_wake(struct btn_cell *cell);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "atomic.h"
 
-#define BTN_DETECT_VERSION	5
+#define BTN_DETECT_VERSION	6
 #define BTN_DETECT_SOCKET	"/run/baton/detect.sock"
 
 /* Which cell is what, of 64 bytes each. */
@@ -38,7 +38,8 @@ struct btn_cell {
 struct btn_detect_head {
 	_Atomic uint32_t want;
 	_Atomic uint32_t standby;
-	uint32_t unused[14];
+	_Atomic uint32_t idle;
+	uint32_t unused[13];
 };
 
 struct btn_detect_counts {

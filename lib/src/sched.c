@@ -35,6 +35,8 @@
 #include "hazard.h"
 
 #define SLOTS_MAX 4096
+#define IDLE_POLL_US 200
+#define IDLE_POLL_US_MAX 10000
 
 void btn_sched_settle_down(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
 {
@@ -270,6 +272,12 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 		o.low_limit_ppm = 700000;
 	if (o.low_limit_ppm > 700000 || slots > SLOTS_MAX)
 		return -EINVAL;
+	if (o.idle_poll_us > IDLE_POLL_US_MAX && o.idle_poll_us != BATON_IDLE_POLL_NONE)
+		return -EINVAL;
+	if (!o.idle_poll_us)
+		o.idle_poll_us = IDLE_POLL_US;
+	if (o.idle_poll_us == BATON_IDLE_POLL_NONE)
+		o.idle_poll_us = 0;
 	n = btn_sched_tiers(&o, tiers, capacity);
 	if (n < 0)
 		return n;
@@ -315,7 +323,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	s->away.last = &s->away.first;
 	s->parked.last = &s->parked.first;
 	s->stop_signal = stop_signal;
-	btn_sched_detect_begin(s, s->max < 4096 ? s->max : 4096);
+	btn_sched_detect_begin(s, s->max < 4096 ? s->max : 4096, o.idle_poll_us * 1000ull);
 	err = -pthread_create(&s->monitor, NULL, btn_monitor_main, s);
 	if (err)
 		goto no_thread;

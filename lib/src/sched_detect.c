@@ -203,6 +203,7 @@ static void *notifier_main(void *arg)
 {
 	struct baton_sched *s = arg;
 
+	btn_birth_own("baton-notifier");
 	while (btn_detect_wait(s->detect)) {
 		struct btn_wakes wakes = { 0 };
 
@@ -211,6 +212,7 @@ static void *notifier_main(void *arg)
 		if (btn_core_waits(&s->core, s->now))
 			take_those_that_block(s, s->now);
 		btn_sched_unlock(s, &wakes);
+		btn_idlers_rung(s);
 	}
 	btn_sched_lock(s);
 	s->detecting = false;
@@ -218,13 +220,15 @@ static void *notifier_main(void *arg)
 	return NULL;
 }
 
-void btn_sched_detect_begin(struct baton_sched *s, unsigned workers)
+void btn_sched_detect_begin(struct baton_sched *s, unsigned workers, uint64_t idle_ns)
 {
-	if (btn_detect_open(&s->detect, workers, s->how))
+	if (btn_detect_open(&s->detect, workers + btn_idlers_max(), s->how))
 		return;
 	s->detecting = true;
+	btn_idlers_begin(s, idle_ns);
 	if (pthread_create(&s->notifier, NULL, notifier_main, s)) {
 		strcpy(s->how, "no thread for it");
+		btn_idlers_end(s);
 		btn_detect_close(s->detect);
 		s->detect = NULL;
 		s->detecting = false;
@@ -237,6 +241,7 @@ void btn_sched_detect_end(struct baton_sched *s)
 		return;
 	btn_detect_stop(s->detect);
 	pthread_join(s->notifier, NULL);
+	btn_idlers_end(s);
 }
 
 void btn_worker_join(struct btn_worker *w)

@@ -203,6 +203,7 @@ struct baton_sched {
 	bool stopping;
 
 	struct btn_detect *detect;	/* NULL: nobody says who blocks */
+	struct btn_idlers *idlers;	/* or NULL */
 	bool detecting;			/* and the session lasts */
 	bool look;			/* at the cells, though the bell is set: one came back without its slot */
 	bool hear;			/* as if the bell had rung */
@@ -514,13 +515,19 @@ void btn_worker_take_slot(struct baton_sched *s, uint64_t now, unsigned slot);
  * thread that is w, without the lock, and no more than looks where it joined; so is
  * part, before the thread ends, or quit, which gives the cell to others.
  */
-void btn_sched_detect_begin(struct baton_sched *s, unsigned workers);
+void btn_sched_detect_begin(struct baton_sched *s, unsigned workers, uint64_t idle_ns);
 void btn_sched_detect_end(struct baton_sched *s);
 void btn_worker_join(struct btn_worker *w);
 void btn_worker_part(struct btn_worker *w);
 void btn_worker_quit(struct btn_worker *w);
 /* Nothing is idle: if a task waits, slots of workers that block are. True: one is. */
 bool btn_sched_detect_look(struct baton_sched *s, uint64_t now);
+
+/* Who is woken where a CPU has nothing else to do, sched_idler.c. rung: by the notifier, it heard the bell. */
+unsigned btn_idlers_max(void);
+void btn_idlers_begin(struct baton_sched *s, uint64_t idle_ns);
+void btn_idlers_rung(struct baton_sched *s);
+void btn_idlers_end(struct baton_sched *s);
 
 /* w was to be woken when one blocks, and cannot be asked any more, with the lock; w, the caller, was, without it. */
 void btn_worker_stand_down(struct btn_worker *w);

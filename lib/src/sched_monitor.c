@@ -31,11 +31,8 @@ void *btn_monitor_main(void *arg)
 	struct btn_worker *dead, *next, *late = NULL, **last;
 	struct btn_wakes wakes;
 	uint64_t now, due;
-	sigset_t set;
 
-	/* The service's signals are for its own threads. */
-	sigfillset(&set);
-	pthread_sigmask(SIG_SETMASK, &set, NULL);
+	btn_birth_own("baton-monitor");
 	/* It runs for a few microseconds, and is late if it has to wait for a task's slice. */
 	baton_thread_hurry();
 	prctl(PR_SET_TIMERSLACK, 1);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The scheduler with `baton load`: slots of tasks that block are used by others. */
 #include <baton/baton.h>
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,9 +19,11 @@ static struct baton_tenant *tenant;
 static int fds[2];
 static char byte;
 
+static unsigned idle_poll_us;
+
 static void begin(unsigned slots)
 {
-	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots };
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots, .idle_poll_us = idle_poll_us };
 	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
 
 	if (!load_pid)
@@ -189,6 +194,65 @@ TEST(with_the_hook_the_next_one_is_woken)
 	CHECK(stats().called <= stats().rung);
 	end();
 }
+
+/*
+ * Without the hook: one CPU, which is idle each time, so that somebody of its own looks
+ * there. That one ends, too.
+ */
+static int idlers(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *e;
+	char path[300], name[32];
+	int n = 0;
+	FILE *f;
+
+	CHECK(dir);
+	while ((e = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", e->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		n += fgets(name, sizeof(name), f) && !strcmp(name, "baton-idler\n");
+		fclose(f);
+	}
+	closedir(dir);
+	return n;
+}
+
+static int calls_on_one_cpu(unsigned poll_us)
+{
+	cpu_set_t old, one;
+	uint64_t end_at;
+	_Atomic int n = 0;
+	int calls;
+
+	CHECK(!sched_getaffinity(0, sizeof(old), &old));
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	CHECK(!sched_setaffinity(0, sizeof(one), &one));
+	idle_poll_us = poll_us;
+	begin(1);
+	idle_poll_us = 0;
+	CHECK(!sched_setaffinity(0, sizeof(old), &old));
+	if (strstr(stats().how, "hook")) {
+		end();
+		SKIP("the kernel has the hook");
+	}
+	end_at = now_ns() + (poll_us == BATON_IDLE_POLL_NONE ? 1 : 30) * 1000000000ull;
+	do {
+		wait_for(submit(waits_for_its_children, &n));
+	} while (!stats().called && now_ns() < end_at);
+	calls = stats().called;
+	printf("# called %d times, rung for %lu, %d idlers\n", calls, (unsigned long)stats().rung, idlers());
+	CHECK_EQ(idlers() > 0, poll_us != BATON_IDLE_POLL_NONE);
+	end();
+	CHECK(WITHIN(30, !idlers()));
+	return calls;
+}
+
+TEST(an_idle_cpu_looks) { CHECK(calls_on_one_cpu(1000) > 0); }
+TEST(or_does_not) { CHECK_EQ(calls_on_one_cpu(BATON_IDLE_POLL_NONE), 0); }
 
 /* Woken, it runs until it calls; from then on never beside the one with the slot. */
 static _Atomic int inside, both, rounds[2];

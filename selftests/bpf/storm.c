@@ -191,7 +191,7 @@ static void storm(unsigned slots, bool die)
 	       (long)ended, (unsigned long)st.blocks, (unsigned long)st.unannounced, (unsigned long)st.rung, (unsigned long)st.called,
 	       (unsigned long)st.taken, (unsigned long)st.unauthorised / 1000);
 	CHECK(st.taken > 0);
-	CHECK_EQ(st.called > 0, !!strstr(st.how, "hook"));
+	CHECK(st.called > 0 || !strstr(st.how, "hook"));
 	CHECK(WITHIN(10, !baton_sched_destroy(s)));
 	close(pipes[0]);
 	close(pipes[1]);

@@ -733,6 +733,9 @@ TEST(bad_options)
 	o.sz = 1;
 	CHECK_EQ(baton_sched_create(&s, &o), -EINVAL);
 	o.sz = sizeof(o);
+	o.idle_poll_us = 10001;
+	CHECK_EQ(baton_sched_create(&s, &o), -EINVAL);
+	o.idle_poll_us = BATON_IDLE_POLL_NONE;
 	o.tiers = 2;
 	o.tier = tiers;
 	CHECK_EQ(baton_sched_create(&s, &o), -EINVAL);

@@ -9,8 +9,8 @@
  * blocks until the next one runs in its slot, against a futex wake to a thread that
  * sleeps on another CPU, and where the kernel has the hook against saying so.
  * mixed_*: tasks that compute and sleep in turn, as many as there are by far more
- * than CPUs: sleeping announced, seen by the programs, not seen at all, and not
- * seen with one slot in ten, at least one, too many.
+ * than CPUs: sleeping announced, seen by the programs, the same without idle_poll_us,
+ * not seen at all, and not seen with one slot in ten, at least one, too many.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -220,9 +220,11 @@ static void blocker(void *arg)
 static struct baton_sched *s;
 static struct baton_tenant *tenant;
 
+static unsigned idle_poll_us;
+
 static const char *sched_begin(unsigned slots, bool detect)
 {
-	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots };
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots, .idle_poll_us = idle_poll_us };
 	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
 	struct baton_detect_stats st;
 
@@ -368,7 +370,8 @@ static const char *mixed(double *value, double *before_park, unsigned more, bool
 /* -------------------------------------------------------------------- all */
 
 enum {
-	BARE, TRACING, STOCK, HOOK, SLEEPER, EXPLICIT, NEXT, NEXT_HOOK, ANNOTATED, DETECT, NONE, OVER, PARK, CASES
+	BARE, TRACING, STOCK, HOOK, SLEEPER, EXPLICIT, NEXT, NEXT_HOOK, ANNOTATED, DETECT, NO_POLL, NONE, OVER, PARK,
+	CASES
 };
 
 static struct {
@@ -386,6 +389,7 @@ static struct {
 	[NEXT_HOOK] = { "block_to_next_patched", "ns", EXPLICIT, false },
 	[ANNOTATED] = { "mixed_annotated", "ops/s", -1, true },
 	[DETECT] = { "mixed_detect", "ops/s", ANNOTATED, true },
+	[NO_POLL] = { "mixed_detect_no_poll", "ops/s", ANNOTATED, true },
 	[NONE] = { "mixed_unseen", "ops/s", ANNOTATED, true },
 	[OVER] = { "mixed_overschedule10", "ops/s", ANNOTATED, true },
 	[PARK] = { "run_before_park", "ns", -1, true },
@@ -473,6 +477,11 @@ static void mix(const struct bench *b, int c, int round, const char *no)
 	if (c == DETECT && (needed(b, c) || needed(b, PARK))) {
 		why_not[c] = no ? no : mixed(&value[c][round], &value[PARK][round], 0, false, true);
 		why_not[PARK] = why_not[c];
+	}
+	if (c == NO_POLL && needed(b, c)) {
+		idle_poll_us = BATON_IDLE_POLL_NONE;
+		why_not[c] = no ? no : mixed(&value[c][round], NULL, 0, false, true);
+		idle_poll_us = 0;
 	}
 	if (c == NONE && needed(b, c))
 		why_not[c] = mixed(&value[c][round], NULL, 0, false, false);

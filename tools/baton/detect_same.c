@@ -41,6 +41,7 @@ FIELD(baton_cell, btn_cell, called);
 FIELD(baton_cell, btn_cell, parker);
 FIELD(baton_head, btn_detect_head, want);
 FIELD(baton_head, btn_detect_head, standby);
+FIELD(baton_head, btn_detect_head, idle);
 FIELD(baton_counts, btn_detect_counts, rung);
 FIELD(baton_counts, btn_detect_counts, called);
 FIELD(baton_join, btn_detect_join, token);

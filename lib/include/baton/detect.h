@@ -14,6 +14,11 @@
  * checkpoint above all; what it uses until then is charged to its tenant, and
  * counted as unauthorised here.
  *
+ * On a kernel without the hook a CPU that has nothing to run, while tasks block often
+ * and others wait for a slot, is kept awake for opts->idle_poll_us, by a thread of the
+ * scheduling class SCHED_IDLE and of that CPU ("baton-idler"), so that the next task
+ * comes sooner. It sleeps otherwise. A scheduler that ends does not wait for these threads.
+ *
  * The environment variable BATON_DETECT=off, read by baton_sched_create(), does
  * without; BATON_DETECT_SOCKET names another socket than /run/baton/detect.sock.
  * Both are ignored in setuid programs.
@@ -39,7 +44,7 @@ struct baton_detect_stats {
 	uint64_t rung;		/* of those, the kernel told the scheduler because a task waited */
 	uint64_t taken;		/* slots that were given to somebody else for it */
 	uint64_t unauthorised;	/* CPU used between waking without a slot and the next call */
-	uint64_t called;	/* of those rung, by waking a worker that waits, which looks; the kernel's hook only */
+	uint64_t called;	/* of those rung, by waking a worker that waits, which looks */
 };
 
 /**

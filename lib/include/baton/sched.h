@@ -123,7 +123,10 @@ struct baton_sched_opts {
 	enum baton_rescue rescue;
 	int rescue_signal;	/* for BATON_RESCUE_STOP; 0: SIGURG */
 	bool bind;		/* each slot is one CPU, and tasks run on their slot's */
+	unsigned idle_poll_us;	/* <baton/detect.h>, us of CPU, up to 10000; 0: 200; BATON_IDLE_POLL_NONE */
 };
+
+#define BATON_IDLE_POLL_NONE (~0u)
 
 /**
  * baton_sched_create - make a scheduler
@@ -136,8 +139,8 @@ struct baton_sched_opts {
  *
  * Returns 0; -EINVAL: opts->sz is not this header's, a policy that there is
  * not, fewer than two tiers or more than 8, more than 700000 ppm of
- * low-latency quota, more reserved than the rest, more than 4096 slots, a
- * rescue, or a signal for it, that there is not, or bind and fewer CPUs than
+ * low-latency quota, more reserved than the rest, more than 4096 slots,
+ * more than 10000 of idle_poll_us, a rescue, or a signal for it, that there is not, or bind and fewer CPUs than
  * slots;
  * -ENOMEM, -EAGAIN: no memory or no thread; or an error of baton_backend().
  */
@@ -147,7 +150,8 @@ BATON_API int baton_sched_create(struct baton_sched **out, const struct baton_sc
  * baton_sched_destroy - end a scheduler
  * @s: the scheduler, or NULL
  *
- * Not from a task of @s. Waits until its threads have ended; frees its tenants.
+ * Not from a task of @s. Waits until its threads have ended, but for those that
+ * <baton/detect.h> calls idlers; frees its tenants.
  *
  * Returns 0; -EBUSY: requests are in flight or handles of tenants not put;
  * then nothing happened.
