@@ -31,7 +31,7 @@ struct btn_detect {
 };
 
 /*
- * Opens a session for so many workers, as BATON_DETECT and BATON_DETECT_SOCKET
+ * Opens a session for so many threads, as BATON_DETECT and BATON_DETECT_SOCKET
  * say. 0; or -errno, and `how` (at least 96 bytes) says in words why not.
  * May wait for `baton load` for a few seconds.
  */

@@ -10,12 +10,15 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common.h"
+#include "inject.h"
 #include "stuck.h"
 #include "tap.h"
 
@@ -198,8 +201,24 @@ static void storm(unsigned slots, bool die)
 	close(file);
 }
 
+#ifdef BTN_INJECT
+/* An idler may stand still anywhere for long, and the others go on. */
+static int idlers_stand_still(const char *point)
+{
+	static _Atomic unsigned n;
+
+	if (!strncmp(point, "idler:", 6) && ++n % 4 == 0)
+		pause_us(n % 64 ? 500 : 20000);
+	return 0;
+}
+#endif
+
 TEST(two_slots)
 {
+#ifdef BTN_INJECT
+	/* [INJECT-1] before there are other threads. */
+	atomic_store_explicit(&btn_inject_hook, idlers_stand_still, memory_order_relaxed); /* [INJECT-1] */
+#endif
 	load_begin(NULL);
 	storm(2, false);
 }
