@@ -377,19 +377,21 @@ bool btn_detect_wait(struct btn_detect *d)
 	}
 }
 
-void btn_detect_tell(struct btn_detect *d)
+static void signal_to(int fd)
 {
 	uint64_t one = 1;
 
-	/* EAGAIN: it was told 2^64 times and did not come yet. */
-	if (write(d->told, &one, sizeof(one)) != sizeof(one) && errno != EAGAIN)
+	/* EAGAIN: so often already that no more can be counted, and it did not come yet. */
+	if (write(fd, &one, sizeof(one)) != sizeof(one) && errno != EAGAIN)
 		abort();
+}
+
+void btn_detect_tell(struct btn_detect *d)
+{
+	signal_to(d->told);
 }
 
 void btn_detect_stop(struct btn_detect *d)
 {
-	uint64_t one = 1;
-
-	if (write(d->stop, &one, sizeof(one)) != sizeof(one))
-		abort();
+	signal_to(d->stop);
 }

@@ -209,14 +209,18 @@ static struct btn_idler *bear(struct btn_detect *d, int cpu, uint64_t idle_ns)
 
 void btn_idlers_rung(struct baton_sched *s)
 {
-	unsigned cpu = btn_detect_idle_cpu(s->detect);
-	uint64_t now = btn_clock_now(), before;
-	uint32_t asleep = ASLEEP;
 	struct btn_idlers *all = s->idlers;
+	uint32_t asleep = ASLEEP;
+	uint64_t now, before;
 	struct btn_idler *i;
+	unsigned cpu;
 
-	if (!all || cpu >= all->n)
+	if (!all)
 		return;
+	cpu = btn_detect_idle_cpu(s->detect);
+	if (cpu >= all->n)
+		return;
+	now = btn_clock_now();
 	before = all->on[cpu].rung_at;
 	all->on[cpu].rung_at = now;
 	if (now - before > NEAR_NS)
