@@ -133,7 +133,8 @@ struct baton_sched_opts {
  * @out: where it is put; set to NULL on an error
  * @opts: or NULL for all defaults; copied
  *
- * Any thread. Starts one thread, the monitor. Workers, whichever thread makes them,
+ * Any thread. Starts one thread, the monitor, and where <baton/detect.h> says who blocks
+ * another, the notifier. Workers, whichever thread makes them,
  * have the caller's scheduling policy, nice value, CPUs, timer slack and blocked
  * signals (but for @opts->rescue_signal, which they take).
  *
