@@ -29,18 +29,27 @@ static inline void btn_cpu_relax(void)
 }
 
 /*
- * Somebody else was first. Keeps off the cache line for a while, 8 pauses and
- * up to 32 if it happens again: meanwhile the others do dozens of operations in
- * their own cache, where each in turn would do one and wait for the line. A
- * pause is 10 to 140 cycles, so this is 2 us at most.
+ * Somebody else was first. Keeps off the cache line for 0.5 to 1 us, and for
+ * twice that when it happens again: meanwhile the others do a hundred operations
+ * in their own cache, where each in turn would do one and wait for the line. By
+ * the CPU's counter, of 2 to 4 GHz, where there is such a one: a pause takes 10
+ * to 140 cycles, depending on who made the CPU.
  */
 static inline void btn_back_off(unsigned int *times)
 {
-	unsigned int i, n = 8u << *times;
+#if defined(__x86_64__)
+	const uint64_t from = __builtin_ia32_rdtsc();
+
+	do
+		btn_cpu_relax();
+	while (__builtin_ia32_rdtsc() - from < UINT64_C(2048) << *times);
+#else
+	unsigned int i, n = 32u << *times;
 
 	for (i = 0; i < n; i++)
 		btn_cpu_relax();
-	*times += *times < 2;
+#endif
+	*times = 1;
 }
 
 #endif
