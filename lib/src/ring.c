@@ -72,8 +72,8 @@
  *
  * If the slot is not ready and the index is still the same, it was full (or
  * empty) at that moment, or some thread is between its claim and its store:
- * see the header. If the index moved, the look was at an old slot: try again.
- * Somebody else's operation succeeded then.
+ * see the header. If the index moved, the look was at an old slot: try again,
+ * after a while (atomic.h). Somebody else's operation succeeded then.
  *
  * 4. Several at once
  *
@@ -90,8 +90,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "atomic.h"
 #include "die.h"
-#include "inject.h"
 
 #define CAPACITY_MAX (UINT64_C(1) << 40)
 
@@ -125,20 +125,9 @@ void baton_ring_destroy(struct baton_ring *r)
 		munmap(r, mapped(r->mask));
 }
 
-/* The colour of that index's lap: 1 in lap 0. */
-static inline uintptr_t colour_of(const struct baton_ring *r, uint64_t index)
-{
-	return !(index & r->capacity);
-}
-
-static inline _Atomic uintptr_t *slot_of(struct baton_ring *r, uint64_t index)
-{
-	return &r->slots[index & r->mask];
-}
-
 static inline uintptr_t checked(const void *item)
 {
-	if (btn_unlikely(!item || (uintptr_t)item & 1))
+	if (btn_unlikely(!baton_ring_item_ok(item)))
 		btn_die("baton_ring_push: an item must not be NULL nor odd", (long)(uintptr_t)item);
 	return (uintptr_t)item;
 }
@@ -149,75 +138,44 @@ void btn_ring_start_at(struct baton_ring *r, uint64_t index)
 
 	/* [RING-6] before any other thread knows the ring. */
 	for (i = index; i - index <= r->mask; i++)
-		atomic_store_explicit(slot_of(r, i), colour_of(r, i) ^ 1, memory_order_relaxed); /* [RING-6] */
+		atomic_store_explicit(baton_ring_slot(r, i), baton_ring_colour(r, i) ^ 1, memory_order_relaxed); /* [RING-6] */
 	atomic_store_explicit(&r->tail, index, memory_order_relaxed); /* [RING-6] */
 	atomic_store_explicit(&r->head, index, memory_order_relaxed); /* [RING-6] */
 }
 
 bool baton_ring_push(struct baton_ring *r, void *item)
 {
-	const uintptr_t x = checked(item);
+	return baton_ring_push_inline(r, item);
+}
+
+bool baton_ring_push_again_v1(struct baton_ring *r, void *item)
+{
 	unsigned int lost = 0;
-	uint64_t t, now;
+	int done;
 
-	BTN_POINT("ring:push:tail");
-	t = atomic_load_explicit(&r->tail, memory_order_acquire); /* [RING-1] (a) */
-	for (;;) {
-		_Atomic uintptr_t *slot = slot_of(r, t);
-		const uintptr_t used = colour_of(r, t) ^ 1;
-
-		BTN_POINT("ring:push:look");
-		if (btn_likely(atomic_load_explicit(slot, memory_order_acquire) == used)) { /* [RING-4] (b) */
-			BTN_POINT("ring:push:claim");
-			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->tail, &t, t + 1,
-					memory_order_acq_rel, memory_order_acquire))) { /* [RING-1] (c) */
-				BTN_POINT("ring:push:fill");
-				atomic_store_explicit(slot, x | (used ^ 1), memory_order_release); /* [RING-3] (d) */
-				return true;
-			}
-			btn_back_off(&lost);
-			continue;
-		}
-		BTN_POINT("ring:push:full");
-		now = atomic_load_explicit(&r->tail, memory_order_acquire); /* [RING-1] */
-		if (now == t)
-			return false;
-		t = now;
-	}
+	checked(item);
+	do {
+		btn_back_off(&lost);
+		done = baton_ring_push_once(r, item);
+	} while (done < 0);
+	return done;
 }
 
 bool baton_ring_pop(struct baton_ring *r, void **item)
 {
+	return baton_ring_pop_inline(r, item);
+}
+
+bool baton_ring_pop_again_v1(struct baton_ring *r, void **item)
+{
 	unsigned int lost = 0;
-	uint64_t h, now;
+	int done;
 
-	BTN_POINT("ring:pop:head");
-	h = atomic_load_explicit(&r->head, memory_order_acquire); /* [RING-2] (e) */
-	for (;;) {
-		_Atomic uintptr_t *slot = slot_of(r, h);
-		const uintptr_t colour = colour_of(r, h);
-		uintptr_t x;
-
-		BTN_POINT("ring:pop:look");
-		x = atomic_load_explicit(slot, memory_order_acquire) ^ colour; /* [RING-3] (f) */
-		if (btn_likely(!(x & 1))) {
-			BTN_POINT("ring:pop:claim");
-			if (btn_likely(atomic_compare_exchange_weak_explicit(&r->head, &h, h + 1,
-					memory_order_acq_rel, memory_order_acquire))) { /* [RING-2] (g) */
-				BTN_POINT("ring:pop:clear");
-				atomic_store_explicit(slot, colour, memory_order_release); /* [RING-4] (h) */
-				*item = (void *)x;
-				return true;
-			}
-			btn_back_off(&lost);
-			continue;
-		}
-		BTN_POINT("ring:pop:empty");
-		now = atomic_load_explicit(&r->head, memory_order_acquire); /* [RING-2] */
-		if (now == h)
-			return false;
-		h = now;
-	}
+	do {
+		btn_back_off(&lost);
+		done = baton_ring_pop_once(r, item);
+	} while (done < 0);
+	return done;
 }
 
 /*
@@ -234,8 +192,8 @@ static inline size_t run_of(const struct baton_ring *r, uint64_t index, size_t n
 /* How many of n slots, from that index on, are ready to be pushed into. */
 static inline size_t look_empty(struct baton_ring *r, uint64_t index, size_t n)
 {
-	const uintptr_t used = colour_of(r, index) ^ 1;
-	_Atomic uintptr_t *slot = slot_of(r, index);
+	const uintptr_t used = baton_ring_colour(r, index) ^ 1;
+	_Atomic uintptr_t *slot = baton_ring_slot(r, index);
 	size_t k;
 
 #pragma GCC unroll 4
@@ -249,8 +207,8 @@ static inline size_t look_empty(struct baton_ring *r, uint64_t index, size_t n)
 
 static inline void fill(struct baton_ring *r, uint64_t index, void *const *items, size_t n)
 {
-	const uintptr_t colour = colour_of(r, index);
-	_Atomic uintptr_t *slot = slot_of(r, index);
+	const uintptr_t colour = baton_ring_colour(r, index);
+	_Atomic uintptr_t *slot = baton_ring_slot(r, index);
 	size_t k;
 
 #pragma GCC unroll 4
@@ -263,8 +221,8 @@ static inline void fill(struct baton_ring *r, uint64_t index, void *const *items
 /* How many of n slots, from that index on, are ready to be popped, and what is inside. */
 static inline size_t look_full(struct baton_ring *r, uint64_t index, void **items, size_t n)
 {
-	const uintptr_t colour = colour_of(r, index);
-	_Atomic uintptr_t *slot = slot_of(r, index);
+	const uintptr_t colour = baton_ring_colour(r, index);
+	_Atomic uintptr_t *slot = baton_ring_slot(r, index);
 	size_t k;
 
 #pragma GCC unroll 4
@@ -282,8 +240,8 @@ static inline size_t look_full(struct baton_ring *r, uint64_t index, void **item
 
 static inline void clear(struct baton_ring *r, uint64_t index, size_t n)
 {
-	const uintptr_t used = colour_of(r, index);
-	_Atomic uintptr_t *slot = slot_of(r, index);
+	const uintptr_t used = baton_ring_colour(r, index);
+	_Atomic uintptr_t *slot = baton_ring_slot(r, index);
 	size_t k;
 
 #pragma GCC unroll 4

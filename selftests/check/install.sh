@@ -29,7 +29,8 @@ soname_is_major() {
 }
 example() {
 	local name=$1 cc=$2 how=$3 flags
-	flags=$(pkg-config --cflags --libs $how baton) || exit 1
+	shift 3
+	flags="$(pkg-config --cflags --libs $how baton) $*" || exit 1
 	case $how in --static) flags="-static $flags" ;; esac
 	# shellcheck disable=SC2086
 	case $cc in
@@ -68,6 +69,8 @@ for e in "$TOP"/lib/examples/*.c; do
 done
 check "example as C++" example baton_parker_switch_to c++ ''
 check "example static" example baton_parker_switch_to cc --static
+check "example inline" example baton_ring_push cc '' -DBATON_INLINE
+check "example inline as C++" example baton_ring_push c++ '' -DBATON_INLINE
 check readme_example readme_example
 check uninstalls uninstalls
 finish

@@ -185,14 +185,15 @@ def words(root):
     return bad
 
 
-# abi: map, headers, man pages and examples know the same functions.
+# abi: map, headers, man pages and examples know the same functions. Those that
+# only the library's inline code calls (BATON_INLINE_API) are nobody else's matter.
 
-def declared(root):
+def declared(root, macro="BATON_API"):
     names = set()
     for name in files(root):
         if name.startswith("lib/include/") and name.endswith(".h"):
             code = "\n".join(code_and_comments(read(root, name))[0])
-            for m in re.finditer(r"^\s*BATON_API\b([^;{]*)[;{]", code, re.M):
+            for m in re.finditer(rf"^\s*{macro}\b([^;{{]*)[;{{]", code, re.M):
                 f = re.search(r"\b(\w+)\s*(?=\()", re.sub(r"__attribute__\s*\(\(.*?\)\)", "", m.group(1)))
                 if f:
                     names.add(f.group(1))
@@ -223,9 +224,14 @@ def man_names(root):
 
 def abi(root):
     bad = []
-    d, m, man = declared(root), mapped(root), man_names(root)
+    d, inner, man = declared(root), declared(root, "BATON_INLINE_API"), man_names(root)
+    m = mapped(root)
+    for f in sorted(inner - m):
+        bad.append(f"{f}: declared BATON_INLINE_API, not in lib/baton.map")
+    for f in sorted(f for f in inner if not re.search(r"_v[0-9]+$", f)):
+        bad.append(f"{f}: BATON_INLINE_API, and its name has no version")
     used = "".join(read(root, f) for f in files(root) if fnmatch.fnmatch(f, "lib/examples/*.c"))
-    for f in sorted(d | m):
+    for f in sorted((d | m) - inner):
         if not f.startswith("baton_"):
             bad.append(f"{f}: exported, and does not begin with baton_")
         if f not in m:
@@ -239,7 +245,7 @@ def abi(root):
     umbrella = "lib/include/baton/baton.h"
     whole = read(root, umbrella) if umbrella in files(root) else ""
     for f in files(root):
-        if os.path.dirname(f) == "lib/include/baton" and f != umbrella:
+        if os.path.dirname(f) == "lib/include/baton" and f != umbrella and not f.endswith("_inline.h"):
             if f"#include <baton/{os.path.basename(f)}>" not in whole:
                 bad.append(f"{f}: baton.h does not include it")
     # (Names of objects may head a page: baton_parker(3).)
@@ -286,20 +292,21 @@ def shell(root):
     return bad
 
 
-# headers: each public one compiles alone, as C11 and as C++17.
+# headers: each public one compiles alone, as C11 and as C++17, with inline code and without.
 
 def headers(root):
     bad = []
     for name in files(root):
         if not (name.startswith("lib/include/baton/") and name.endswith(".h")):
             continue
-        for cc in (["cc", "-x", "c", "-std=c11"], ["c++", "-x", "c++", "-std=c++17"]):
+        for cc in (cc + define for define in ([], ["-DBATON_INLINE"])
+                   for cc in (["cc", "-x", "c", "-std=c11"], ["c++", "-x", "c++", "-std=c++17"])):
             r = subprocess.run(cc + ["-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
                                      "-I" + os.path.join(root, "lib/include"), "-"],
                                input=f"#include <{name[len('lib/include/'):]}>\n",
                                capture_output=True, text=True)
             if r.returncode:
-                bad += [f"{name} as {cc[-1]}: {l}" for l in r.stderr.splitlines()[:3]]
+                bad += [f"{name} as {' '.join(cc[3:])}: {l}" for l in r.stderr.splitlines()[:3]]
     return bad
 
 
@@ -340,12 +347,17 @@ BROKEN = {
         for want in ("baton_a_get: declared BATON_API, not in", "baton_b_get: in lib/baton.map, declared",
                      "baton_a_get: in the NAME section of no", "baton_a_get: called by no",
                      "baton_c_get: in a man page", "a.h: baton.h does not include it")
+    ] + [
+        ({"lib/include/baton/a_inline.h": "BATON_INLINE_API int baton_a_rest(int x);\n",
+          "lib/baton.map": "V { global: baton_b_get; local: *; };\n"}, want)
+        for want in ("baton_a_rest: declared BATON_INLINE_API, not in", "baton_a_rest: BATON_INLINE_API, and its name")
     ],
     naming: [({"lib/x.c": "int helper(void) { return 0; }\n"}, "helper is neither")],
     shell: [({"a.sh": "#!/bin/sh\nif true; then\n"}, "a.sh")],
     headers: [
         ({"lib/include/baton/a.h": "size_t x;\n"}, "as -std=c11"),
         ({"lib/include/baton/a.h": "struct a { int class; };\n"}, "as -std=c++17"),
+        ({"lib/include/baton/a.h": "#ifdef BATON_INLINE\nsize_t x;\n#endif\n"}, "as -std=c11 -DBATON_INLINE"),
     ],
 }
 

@@ -85,7 +85,7 @@ TEST(ring_create_touches_no_slot)
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at;
 
 	CHECK_EQ(baton_ring_create(&ring, 1 << 20), 0);
-	at = ((uintptr_t)&ring->slots[1 << 19] + page - 1) & -page;
+	at = ((uintptr_t)baton_ring_slot(ring, 1 << 19) + page - 1) & -page;
 	CHECK_EQ(mincore((void *)at, sizeof(in) * page, in), 0);
 	for (size_t i = 0; i < sizeof(in); i++)
 		CHECK_MSG(!(in[i] & 1), "page %zu of the slots was touched", i);

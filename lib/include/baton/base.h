@@ -31,6 +31,9 @@
 /* Marks what the shared library exports. */
 #define BATON_API __attribute__((visibility("default")))
 
+/* What only code of the library that was compiled into its caller calls. */
+#define BATON_INLINE_API BATON_API
+
 /* A deadline that never comes. */
 #define BATON_FOREVER UINT64_MAX
 

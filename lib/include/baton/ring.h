@@ -8,8 +8,8 @@
  * Order: first in, first out, over all threads. An item whose push returned
  * before another push was called is popped first.
  *
- * Progress: no call ever waits, but for at most 32 pause instructions after
- * another thread was first. An operation is non-blocking but not
+ * Progress: no call ever waits, but for at most 2 us after another thread was
+ * first. An operation is non-blocking but not
  * lock-free: between claiming a slot and filling or emptying it (three
  * instructions) a thread can be preempted, and until it goes on that one slot
  * cannot be used. Then pop says "empty" though later items are inside, and
@@ -29,6 +29,9 @@
  *
  * Signals: a handler may push and pop if it can bear the false above; it never
  * deadlocks. fork: the child may go on with what was inside.
+ *
+ * Inline: with BATON_INLINE defined before this is included, baton_ring_push()
+ * and baton_ring_pop() are compiled into the caller: <baton/ring_inline.h>.
  */
 #ifndef BATON_RING_H
 #define BATON_RING_H
@@ -125,5 +128,11 @@ BATON_API size_t baton_ring_pop_n(struct baton_ring *r, void **items, size_t n);
 BATON_API size_t baton_ring_count(const struct baton_ring *r);
 
 BATON_END_DECLS
+
+#ifdef BATON_INLINE
+#include <baton/ring_inline.h>
+#define baton_ring_push(R, ITEM) baton_ring_push_inline(R, ITEM)
+#define baton_ring_pop(R, ITEM) baton_ring_pop_inline(R, ITEM)
+#endif
 
 #endif
