@@ -14,6 +14,7 @@
  * a thief. All queues have the same loops and wait in the same way (loops.h).
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -137,7 +139,7 @@ static void measure_here(const struct peer *p, const struct kase *k, size_t n)
 		job[i] = (struct job){ .p = p, .q = q, .start = &start, .bulk = k->how == BULK,
 				       .role = k->how == PAIR ? 2 : !pushes,
 				       .n = n / (size_t)(pushes ? k->producers : k->consumers),
-				       .cpu = threads == 2 ? i : -1 };
+				       .cpu = i % (int)sysconf(_SC_NPROCESSORS_ONLN) };
 		if (pushes)
 			want += 16 * job[i].n * (job[i].n + 1) / 2;
 		if (pthread_create(&t[i], NULL, run_job, &job[i]))
@@ -164,21 +166,23 @@ static void measure_here(const struct peer *p, const struct kase *k, size_t n)
 	_exit(0);
 }
 
-/* True: the child did what it should, in time. */
+/* True: the child did what it should, in time. We sleep meanwhile: who looks now and then takes a CPU from it. */
 static bool wait_child(pid_t pid)
 {
-	uint64_t give_up = peer_now() + UINT64_C(1000000000) * TOO_LONG;
-	int status;
+	struct pollfd end = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	int status, ended;
 
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (peer_now() > give_up) {
-			kill(pid, SIGKILL);
-			waitpid(pid, &status, 0);
-			return false;
-		}
-		usleep(500);
+	if (end.fd < 0) {
+		perror("pidfd_open");
+		exit(1);
 	}
-	return WIFEXITED(status) && !WEXITSTATUS(status);
+	do
+		ended = poll(&end, 1, TOO_LONG * 1000);
+	while (ended < 0 && errno == EINTR);
+	close(end.fd);
+	if (ended != 1)
+		kill(pid, SIGKILL);
+	return waitpid(pid, &status, 0) == pid && ended == 1 && WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
 static bool measure(const struct peer *p, const struct kase *k, size_t n, struct outcome *o)
@@ -252,7 +256,7 @@ static int best_of(size_t k, int p)
 	int i, at = -1;
 
 	for (i = 0; i < nr_peers; i++) {
-		if (!have[k][i] || i == p || list[i]->tokens || list[i]->kind != list[p]->kind)
+		if (!have[k][i] || i == p || list[i]->apart || list[i]->kind != list[p]->kind)
 			continue;
 		v = median_of(rates[k][i], rounds);
 		if (v > best) {
@@ -295,10 +299,32 @@ static void drop(const struct bench *b, size_t k, int i, bool lost)
 	bench_put(b, &r);
 }
 
+/*
+ * How many items take that long: a short one first, also to warm up and to see
+ * who is very slow, then longer ones, since threads that have just begun are slow.
+ */
+static bool length(const struct peer *p, const struct kase *k, double seconds, size_t *n, struct outcome *o)
+{
+	double part;
+
+	*n = 1 << 14;
+	for (part = 64; part >= 1; part /= 4) {
+		if (!measure(p, k, *n, o))
+			return false;
+		*n = (size_t)(o->rate * seconds / part) / 1024 * 1024;
+		if (*n < 1 << 14)
+			*n = 1 << 14;
+	}
+	return true;
+}
+
 static void throughput(const struct bench *b, size_t k)
 {
 	static double cpu[MAX_PEERS][MAX_ROUNDS];
-	const size_t least = b->quick ? 1 << 14 : 1 << 16;
+	const int threads = cases[k].producers + cases[k].consumers;
+	/* Threads that share CPUs: ten turns each, of some 3 ms, or how they begin is all that is seen. */
+	const double turns = 0.03 * threads / (double)sysconf(_SC_NPROCESSORS_ONLN);
+	const double seconds = turns > 0.1 ? turns : b->quick ? 0.03 : 0.1;
 	size_t n[MAX_PEERS];
 	struct outcome o = { 0 };
 	char name[64], base[64];
@@ -306,13 +332,8 @@ static void throughput(const struct bench *b, size_t k)
 
 	for (i = 0; i < nr_peers; i++) {
 		have[k][i] = wants(b, list[i]->name, cases[k].name) && fits(list[i], &cases[k]);
-		/* A short one first: to warm up, and to see who is very slow. */
-		if (have[k][i] && !measure(list[i], &cases[k], least, &o)) {
+		if (have[k][i] && !length(list[i], &cases[k], seconds, &n[i], &o))
 			drop(b, k, i, o.lost);
-			continue;
-		}
-		/* About a tenth of a second each. */
-		n[i] = o.rate / 10 < least ? least : o.rate / 10 > 64 * least ? 64 * least : (size_t)o.rate / 160 * 16;
 	}
 	for (r = 0; r < rounds; r++) {
 		for (i = 0; i < nr_peers; i++) {

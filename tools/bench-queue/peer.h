@@ -30,7 +30,7 @@ enum peer_kind { PEER_BOUNDED, PEER_UNBOUNDED, PEER_DEQUE };
 struct peer {
 	const char *name;
 	enum peer_kind kind;
-	bool tokens;		/* not compared with those that need none */
+	bool apart;		/* its producers have tokens, or it is a form of another one */
 	const char *missing;	/* the package to install, if it is not built in */
 
 	void *(*create)(size_t capacity, unsigned threads);

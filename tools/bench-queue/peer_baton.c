@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* peer_baton.c - the library's own queues. */
+/*
+ * peer_baton.c - the library's own queues; the ring compiled into the loops, as
+ * the other headers are, and called.
+ */
+#define BATON_INLINE
 #include <baton/deque.h>
 #include <baton/queue.h>
 #include <baton/ring.h>
@@ -31,6 +35,17 @@ CREATE(deque)
 #define PEER_POP(q, x) baton_ring_pop(q, &x)
 #define PEER_PUSH_N(q, v, n) baton_ring_push_n(q, v, n)
 #define PEER_POP_N(q, v, n) baton_ring_pop_n(q, v, n)
+#include "loops.h"
+
+#define peer_create_baton_ring_called peer_create_baton_ring
+#define peer_destroy_baton_ring_called peer_destroy_baton_ring
+#define PEER baton_ring_called
+#define PEER_NAME "ring_called"
+#define PEER_KIND PEER_BOUNDED
+#define PEER_APART 1
+#define PEER_T struct baton_ring
+#define PEER_PUSH(q, x) (baton_ring_push)(q, x)
+#define PEER_POP(q, x) (baton_ring_pop)(q, &x)
 #include "loops.h"
 
 #define PEER baton_queue

@@ -25,7 +25,7 @@ static void peer_destroy_moody_tokens(void *q) { delete static_cast<moody_t *>(q
 #define PEER moody_tokens
 #define PEER_NAME "moodycamel_tokens"
 #define PEER_KIND PEER_UNBOUNDED
-#define PEER_TOKENS 1
+#define PEER_APART 1
 #define PEER_T moody_t
 #define PEER_CTX moodycamel::ProducerToken pt(*q); moodycamel::ConsumerToken ct(*q);
 #define PEER_PUSH(q, x) (q)->enqueue(pt, x)
