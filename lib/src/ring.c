@@ -125,10 +125,15 @@ void baton_ring_destroy(struct baton_ring *r)
 		munmap(r, mapped(r->mask));
 }
 
+void baton_ring_refuse_v1(const void *item)
+{
+	btn_die("baton_ring_push: an item must not be NULL nor odd", (long)(uintptr_t)item);
+}
+
 static inline uintptr_t checked(const void *item)
 {
 	if (btn_unlikely(!baton_ring_item_ok(item)))
-		btn_die("baton_ring_push: an item must not be NULL nor odd", (long)(uintptr_t)item);
+		baton_ring_refuse_v1(item);
 	return (uintptr_t)item;
 }
 
@@ -153,7 +158,6 @@ bool baton_ring_push_again_v1(struct baton_ring *r, void *item)
 	unsigned int lost = 0;
 	int done;
 
-	checked(item);
 	do {
 		btn_back_off(&lost);
 		done = baton_ring_push_once(r, item);

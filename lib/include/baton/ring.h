@@ -21,7 +21,7 @@
  *
  * Items: any pointer that is not NULL and whose lowest bit is clear, as every
  * pointer from malloc() and to any type but char is. Others abort the process
- * with a message. What a popped item points to is seen as it was when push was
+ * with a message, as soon as there is room for them. What a popped item points to is seen as it was when push was
  * called: push releases, the pop that takes the item acquires.
  *
  * Memory: 8 bytes a slot and 512 bytes, from mmap(); slots cost nothing until

@@ -69,21 +69,29 @@ static inline uintptr_t baton_ring_colour(const struct baton_ring *r, uint64_t i
 	return !(index & r->capacity);
 }
 
+/* Not NULL, lowest bit clear: rotated, so that this is one comparison. */
+static inline int baton_ring_item_ok(const void *item)
+{
+	return (intptr_t)((uintptr_t)item >> 1 | (uintptr_t)item << (8 * sizeof(item) - 1)) > 0;
+}
+
+/* Ends the process. */
+BATON_INLINE_API void baton_ring_refuse_v1(const void *item) __attribute__((noreturn, cold));
+
 /* 1: it is in; 0: full; -1: another thread was first. */
 static inline int baton_ring_push_once(struct baton_ring *r, void *item)
 {
 	BATON_ATOMIC_NAMES;
 	BATON_ATOMIC(uintptr_t) *slot;
-	uintptr_t used, full;
+	uintptr_t colour;
 	uint64_t t;
 
 	BATON_POINT("ring:push:tail");
 	t = atomic_load_explicit(&r->tail, memory_order_acquire); /* [RING-1] (a) */
 	slot = baton_ring_slot(r, t);
-	used = baton_ring_colour(r, t) ^ 1;
-	full = ((uintptr_t)item | 1) ^ used;
+	colour = baton_ring_colour(r, t);
 	BATON_POINT("ring:push:look");
-	if (__builtin_expect(atomic_load_explicit(slot, memory_order_acquire) != used, 0)) { /* [RING-4] (b) */
+	if (__builtin_expect(atomic_load_explicit(slot, memory_order_acquire) != (colour ^ 1), 0)) { /* [RING-4] (b) */
 		BATON_POINT("ring:push:full");
 		return atomic_load_explicit(&r->tail, memory_order_acquire) == t ? 0 : -1; /* [RING-1] */
 	}
@@ -91,8 +99,11 @@ static inline int baton_ring_push_once(struct baton_ring *r, void *item)
 	if (__builtin_expect(!atomic_compare_exchange_strong_explicit(&r->tail, &t, t + 1,
 			memory_order_acq_rel, memory_order_acquire), 0)) /* [RING-1] (c) */
 		return -1;
+	/* As late as this costs least: the CAS takes longer, and afterwards nobody else asks. */
+	if (__builtin_expect(!baton_ring_item_ok(item), 0))
+		baton_ring_refuse_v1(item);
 	BATON_POINT("ring:push:fill");
-	atomic_store_explicit(slot, full, memory_order_release); /* [RING-3] (d) */
+	atomic_store_explicit(slot, (uintptr_t)item | colour, memory_order_release); /* [RING-3] (d) */
 	return 1;
 }
 
@@ -124,22 +135,12 @@ static inline int baton_ring_pop_once(struct baton_ring *r, void **item)
 	return 1;
 }
 
-/* Not NULL, lowest bit clear: rotated, so that this is one comparison. */
-static inline int baton_ring_item_ok(const void *item)
-{
-	return (intptr_t)((uintptr_t)item >> 1 | (uintptr_t)item << (8 * sizeof(item) - 1)) > 0;
-}
-
-/* baton_ring_push(): an item that must not be is refused by the other one. */
+/* baton_ring_push() */
 static inline bool baton_ring_push_inline(struct baton_ring *r, void *item)
 {
-	if (__builtin_expect(baton_ring_item_ok(item), 1)) {
-		int done = baton_ring_push_once(r, item);
+	int done = baton_ring_push_once(r, item);
 
-		if (__builtin_expect(done >= 0, 1))
-			return done;
-	}
-	return baton_ring_push_again_v1(r, item);
+	return __builtin_expect(done >= 0, 1) ? done : baton_ring_push_again_v1(r, item);
 }
 
 /* baton_ring_pop() */
