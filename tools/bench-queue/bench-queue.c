@@ -3,10 +3,12 @@
  * bench-queue - the queues against what a C or C++ programmer would pick.
  *
  * Every queue runs in every case, each time in a process of its own, one after
- * the other, and then all of them again: a round. An item counts when it is
- * popped. A value is the median of the rounds; a ratio is the median of the
- * ratios within each round, so that what disturbs the machine for longer than a
- * round disturbs both sides.
+ * the other in some order, and then all of them again in another: a round. An
+ * item counts when it is popped. A value is the median of the rounds.
+ *
+ * A ratio is not one of two such values: what disturbs the machine for longer
+ * than a measurement would decide it. The two take turns, A B B A, as many times
+ * as there are rounds, and the ratio is the median of those.
  *
  * What a case is: NpMc, N threads that push and M that pop; pair, two threads
  * that each push one and pop one; bulk32, 32 at a time; hop, the way of one item
@@ -215,19 +217,22 @@ static bool fits(const struct peer *p, const struct kase *k)
 	return !p->missing && (p->kind == PEER_DEQUE) == k->deque && (k->how != BULK || p->produce_bulk);
 }
 
-static double median_of(double *v, int n)
+/* What peer i does in case k. */
+static struct {
+	bool have;
+	size_t n;			/* items of one measurement */
+	double rate[MAX_ROUNDS], cpu[MAX_ROUNDS];
+} of[CASES][MAX_PEERS];
+static struct peer *list[MAX_PEERS];
+static int nr_peers, rounds;
+
+static double median_of(const double *v)
 {
 	double w[MAX_ROUNDS];
 
-	memcpy(w, v, (size_t)n * sizeof(*v));
-	return bench_median(w, (size_t)n);
+	memcpy(w, v, (size_t)rounds * sizeof(*v));
+	return bench_median(w, (size_t)rounds);
 }
-
-/* Rates of the last run of each case, for ratios between cases. */
-static double rates[CASES][MAX_PEERS][MAX_ROUNDS];
-static bool have[CASES][MAX_PEERS];
-static struct peer *list[MAX_PEERS];
-static int nr_peers, rounds;
 
 static int find(const char *name)
 {
@@ -239,16 +244,6 @@ static int find(const char *name)
 	return -1;
 }
 
-static double ratio_of(size_t k, int a, size_t l, int b)
-{
-	double v[MAX_ROUNDS];
-	int i;
-
-	for (i = 0; i < rounds; i++)
-		v[i] = rates[k][a][i] / rates[l][b][i];
-	return bench_median(v, (size_t)rounds);
-}
-
 /* The best one that p is compared with in case k, or -1. */
 static int best_of(size_t k, int p)
 {
@@ -256,26 +251,15 @@ static int best_of(size_t k, int p)
 	int i, at = -1;
 
 	for (i = 0; i < nr_peers; i++) {
-		if (!have[k][i] || i == p || list[i]->apart || list[i]->kind != list[p]->kind)
+		if (!of[k][i].have || i == p || list[i]->apart || list[i]->kind != list[p]->kind)
 			continue;
-		v = median_of(rates[k][i], rounds);
+		v = median_of(of[k][i].rate);
 		if (v > best) {
 			best = v;
 			at = i;
 		}
 	}
 	return at;
-}
-
-static void put_ratio(const struct bench *b, const char *name, size_t k, int a, size_t l, int c)
-{
-	char base[64];
-	struct bench_result r = { .name = name, .unit = "ops/s", .n = (unsigned long)rounds,
-				  .baseline = base, .value = median_of(rates[k][a], rounds),
-				  .ratio = ratio_of(k, a, l, c) };
-
-	snprintf(base, sizeof(base), "%s_%s", list[c]->name, cases[l].name);
-	bench_put(b, &r);
 }
 
 static size_t case_of(const char *name)
@@ -294,7 +278,7 @@ static void drop(const struct bench *b, size_t k, int i, bool lost)
 	struct bench_result r = { .name = name, .skipped = lost ?
 		"no result: what came out is not what went in" : NO_END };
 
-	have[k][i] = false;
+	of[k][i].have = false;
 	snprintf(name, sizeof(name), "%s_%s", list[i]->name, cases[k].name);
 	bench_put(b, &r);
 }
@@ -318,61 +302,115 @@ static bool length(const struct peer *p, const struct kase *k, double seconds, s
 	return true;
 }
 
+/* Measures once. False: its items are not those that went in, and it is dropped. */
+static bool run_once(const struct bench *b, size_t k, int i, struct outcome *o)
+{
+	size_t n = of[k][i].n;
+
+	if (measure(list[i], &cases[k], n, o))
+		return true;
+	if (o->lost) {
+		drop(b, k, i, true);
+		return false;
+	}
+	/* It did not end in time: that fast at most. */
+	*o = (struct outcome){ .rate = (double)n / TOO_LONG, .cpu = TOO_LONG * 1e6 / (double)n };
+	return true;
+}
+
+/* The ratio of peer a in case k to peer c in case l, into x. */
+static bool compare(const struct bench *b, struct bench_result *x, size_t k, int a, size_t l, int c)
+{
+	double v[MAX_ROUNDS];
+	struct outcome o[4];
+	int r;
+
+	for (r = 0; r < rounds; r++) {
+		if (!run_once(b, k, a, &o[0]) || !run_once(b, l, c, &o[1]) ||
+		    !run_once(b, l, c, &o[2]) || !run_once(b, k, a, &o[3]))
+			return false;
+		v[r] = (o[0].rate + o[3].rate) / (o[1].rate + o[2].rate);
+	}
+	x->ratio = bench_median(v, (size_t)rounds);	/* (sorts v) */
+	x->ratio_low = v[rounds / 4];
+	x->ratio_high = v[rounds - 1 - rounds / 4];
+	return true;
+}
+
+/* A line with a ratio. */
+static void put_ratio(const struct bench *b, const char *name, size_t k, int a, size_t l, int c)
+{
+	char base[64];
+	struct bench_result r = { .name = name, .unit = "ops/s", .n = (unsigned long)rounds,
+				  .baseline = base, .value = median_of(of[k][a].rate) };
+
+	snprintf(base, sizeof(base), "%s_%s", list[c]->name, cases[l].name);
+	if (compare(b, &r, k, a, l, c))
+		bench_put(b, &r);
+}
+
+/* 0 to nr_peers - 1 in another order each round: who comes before one should not always be the same. */
+static void shuffle(int *order, unsigned int round)
+{
+	int i, k, x;
+
+	for (i = 0; i < nr_peers; i++)
+		order[i] = i;
+	for (i = nr_peers - 1; i > 0; i--) {
+		k = rand_r(&round) % (i + 1);
+		x = order[i];
+		order[i] = order[k];
+		order[k] = x;
+	}
+}
+
+static bool is_ours(int i)
+{
+	return !strcmp(list[i]->name, "ring") || !strcmp(list[i]->name, "queue") || !strcmp(list[i]->name, "deque");
+}
+
 static void throughput(const struct bench *b, size_t k)
 {
-	static double cpu[MAX_PEERS][MAX_ROUNDS];
 	const int threads = cases[k].producers + cases[k].consumers;
 	/* Threads that share CPUs: ten turns each, of some 3 ms, or how they begin is all that is seen. */
 	const double turns = 0.03 * threads / (double)sysconf(_SC_NPROCESSORS_ONLN);
 	const double seconds = turns > 0.1 ? turns : b->quick ? 0.03 : 0.1;
-	size_t n[MAX_PEERS];
 	struct outcome o = { 0 };
-	char name[64], base[64];
-	int i, r;
+	int i, r, order[MAX_PEERS];
+	char name[64];
 
 	for (i = 0; i < nr_peers; i++) {
-		have[k][i] = wants(b, list[i]->name, cases[k].name) && fits(list[i], &cases[k]);
-		if (have[k][i] && !length(list[i], &cases[k], seconds, &n[i], &o))
+		of[k][i].have = wants(b, list[i]->name, cases[k].name) && fits(list[i], &cases[k]);
+		if (of[k][i].have && !length(list[i], &cases[k], seconds, &of[k][i].n, &o))
 			drop(b, k, i, o.lost);
 	}
 	for (r = 0; r < rounds; r++) {
+		shuffle(order, (unsigned int)r);
 		for (i = 0; i < nr_peers; i++) {
-			int at = (i + r) % nr_peers;
+			int at = order[i];
 
-			if (!have[k][at])
+			if (!of[k][at].have || !run_once(b, k, at, &o))
 				continue;
-			measure(list[at], &cases[k], n[at], &o);
-			if (o.lost) {
-				drop(b, k, at, true);
-				continue;
-			}
-			/* It did not end in time: that fast at most. */
-			if (!o.ok)
-				o = (struct outcome){ .rate = (double)n[at] / TOO_LONG,
-						      .cpu = TOO_LONG * 1e6 / (double)n[at] };
-			rates[k][at][r] = o.rate;
-			cpu[at][r] = o.cpu;
+			of[k][at].rate[r] = o.rate;
+			of[k][at].cpu[r] = o.cpu;
 		}
 	}
 	for (i = 0; i < nr_peers; i++) {
 		struct bench_result x = { .name = name, .unit = "ops/s", .n = (unsigned long)rounds };
 		int best;
 
-		if (!have[k][i])
+		if (!of[k][i].have)
 			continue;
 		snprintf(name, sizeof(name), "%s_%s", list[i]->name, cases[k].name);
-		x.value = median_of(rates[k][i], rounds);
 		best = list[i]->kind == PEER_BOUNDED && cases[k].how == BULK ? find("rte_ring") : best_of(k, i);
-		if (best >= 0 && best != i && have[k][best] &&
-		    (!strcmp(list[i]->name, "ring") || !strcmp(list[i]->name, "queue") || !strcmp(list[i]->name, "deque"))) {
-			snprintf(base, sizeof(base), "%s_%s", list[best]->name, cases[k].name);
-			x.baseline = base;
-			x.ratio = ratio_of(k, i, k, best);
-		}
-		bench_put(b, &x);
+		x.value = median_of(of[k][i].rate);
+		if (is_ours(i) && best >= 0 && best != i && of[k][best].have)
+			put_ratio(b, name, k, i, k, best);
+		else
+			bench_put(b, &x);
 		snprintf(name, sizeof(name), "%s_%s_cpu", list[i]->name, cases[k].name);
 		x = (struct bench_result){ .name = name, .unit = "s/M", .n = (unsigned long)rounds,
-					   .value = median_of(cpu[i], rounds) };
+					   .value = median_of(of[k][i].cpu) };
 		bench_put(b, &x);
 	}
 }
@@ -526,13 +564,13 @@ int main(int argc, char **argv)
 	queue = find("queue");
 	moody = find("moodycamel_tokens");
 	k = case_of("pair");
-	if (moody >= 0 && have[k][queue] && have[k][moody])
+	if (moody >= 0 && of[k][queue].have && of[k][moody].have)
 		put_ratio(&b, "queue_pair_vs_tokens", k, queue, k, moody);
 	k = case_of("16p16c");
-	if (have[k][ring] && have[case_of("2p2c")][ring]) {
+	if (of[k][ring].have && of[case_of("2p2c")][ring].have)
 		put_ratio(&b, "ring_oversubscribed", k, ring, case_of("2p2c"), ring);
+	if (of[k][queue].have && of[case_of("2p2c")][queue].have)
 		put_ratio(&b, "queue_oversubscribed", k, queue, case_of("2p2c"), queue);
-	}
 	for (p = peers; p; p = p->next)
 		hop(&b, p);
 	others(&b);
