@@ -8,21 +8,22 @@
  * Order: first in, first out, over all threads. An item whose push returned
  * before another push was called is popped first.
  *
- * Progress: no call ever waits, but for at most 2 us after another thread was
- * first. An operation is non-blocking but not
- * lock-free: between claiming a slot and filling or emptying it (three
- * instructions) a thread can be preempted, and until it goes on that one slot
- * cannot be used. Then pop says "empty" though later items are inside, and
- * push says "full" one lap later. Nothing is lost, and neither call spins on
- * it. Where a thread may stop there for ever, take <baton/queue.h>.
+ * Progress: no call ever waits, but for at most 2 us each time another thread
+ * was first. An operation is non-blocking but not lock-free: between claiming a
+ * slot and filling or emptying it (a few instructions) a thread can be
+ * preempted, and until it goes on that one slot cannot be used. Then pop says
+ * "empty" though later items are inside, and push says "full" one lap later.
+ * Nothing is lost, and neither call spins on it. Where a thread may stop there
+ * for ever, take <baton/queue.h>.
  *
  * So false from push means "full, or a pop of one of the oldest items has not
  * returned yet", and false from pop "empty, or a push has not returned yet".
  *
  * Items: any pointer that is not NULL and whose lowest bit is clear, as every
  * pointer from malloc() and to any type but char is. Others abort the process
- * with a message, as soon as there is room for them. What a popped item points to is seen as it was when push was
- * called: push releases, the pop that takes the item acquires.
+ * with a message, as soon as there is room for them. What a popped item points
+ * to is seen as it was when push was called: push releases, the pop that takes
+ * the item acquires.
  *
  * Memory: 8 bytes a slot and 512 bytes, from mmap(); slots cost nothing until
  * they are used for the first time, whatever the capacity.
