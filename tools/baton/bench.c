@@ -175,3 +175,10 @@ double bench_median(double *v, size_t n)
 	qsort(v, n, sizeof(*v), by_value);
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
+
+void bench_spread(struct bench_result *x, double *v, size_t n)
+{
+	x->ratio = bench_median(v, n);
+	x->ratio_low = v[n / 4];
+	x->ratio_high = v[n - 1 - n / 4];
+}

@@ -47,14 +47,16 @@ int bench_options(struct bench *b, const char *name, const char *help, int argc,
 /* Is this case asked for? */
 bool bench_wants(const struct bench *b, const char *name);
 
-/* The machine's line; then each result, as a line and as a row of the table. */
 /* CPUs that this process may use. */
 int bench_cpus(void);
+
+/* The machine's line; then each result, as a line and as a row of the table. */
 void bench_begin(const struct bench *b);
 void bench_put(const struct bench *b, const struct bench_result *r);
 int bench_end(struct bench *b);
 
-/* Sorts v. */
+/* Both sort v. The second one: the median and the middle half, into x. */
 double bench_median(double *v, size_t n);
+void bench_spread(struct bench_result *x, double *v, size_t n);
 
 #endif

@@ -81,7 +81,7 @@ struct job {
 	size_t n;
 	int role;		/* 0 pushes, 1 pops, 2 both */
 	bool bulk;
-	int cpu;		/* or -1 */
+	int cpu;
 	uintptr_t sum;
 	uint64_t from, to;	/* its own time: who measures may not run when it begins */
 	pthread_barrier_t *start;
@@ -105,8 +105,7 @@ static void *run_job(void *arg)
 {
 	struct job *j = arg;
 
-	if (j->cpu >= 0)
-		pin(j->cpu);
+	pin(j->cpu);
 	pthread_barrier_wait(j->start);
 	j->from = peer_now();
 	if (j->role == 2)
@@ -141,7 +140,7 @@ static void measure_here(const struct peer *p, const struct kase *k, size_t n)
 		job[i] = (struct job){ .p = p, .q = q, .start = &start, .bulk = k->how == BULK,
 				       .role = k->how == PAIR ? 2 : !pushes,
 				       .n = n / (size_t)(pushes ? k->producers : k->consumers),
-				       .cpu = i % (int)sysconf(_SC_NPROCESSORS_ONLN) };
+				       .cpu = i % bench_cpus() };
 		if (pushes)
 			want += 16 * job[i].n * (job[i].n + 1) / 2;
 		if (pthread_create(&t[i], NULL, run_job, &job[i]))
@@ -318,7 +317,7 @@ static bool run_once(const struct bench *b, size_t k, int i, struct outcome *o)
 	return true;
 }
 
-/* The ratio of peer a in case k to peer c in case l, into x. */
+/* The ratio of peer a in case k to peer c in case l, into x. False: one of the two was dropped. */
 static bool compare(const struct bench *b, struct bench_result *x, size_t k, int a, size_t l, int c)
 {
 	double v[MAX_ROUNDS];
@@ -331,21 +330,22 @@ static bool compare(const struct bench *b, struct bench_result *x, size_t k, int
 			return false;
 		v[r] = (o[0].rate + o[3].rate) / (o[1].rate + o[2].rate);
 	}
-	x->ratio = bench_median(v, (size_t)rounds);	/* (sorts v) */
-	x->ratio_low = v[rounds / 4];
-	x->ratio_high = v[rounds - 1 - rounds / 4];
+	bench_spread(x, v, (size_t)rounds);
 	return true;
 }
 
-/* A line with a ratio. */
-static void put_ratio(const struct bench *b, const char *name, size_t k, int a, size_t l, int c)
+/* What peer a does in case k; with its ratio to peer c in case l, unless c is -1 or gives none. */
+static void put_rate(const struct bench *b, const char *name, size_t k, int a, size_t l, int c)
 {
 	char base[64];
 	struct bench_result r = { .name = name, .unit = "ops/s", .n = (unsigned long)rounds,
-				  .baseline = base, .value = median_of(of[k][a].rate) };
+				  .value = median_of(of[k][a].rate) };
 
-	snprintf(base, sizeof(base), "%s_%s", list[c]->name, cases[l].name);
-	if (compare(b, &r, k, a, l, c))
+	if (c >= 0 && compare(b, &r, k, a, l, c)) {
+		snprintf(base, sizeof(base), "%s_%s", list[c]->name, cases[l].name);
+		r.baseline = base;
+	}
+	if (of[k][a].have)
 		bench_put(b, &r);
 }
 
@@ -373,7 +373,7 @@ static void throughput(const struct bench *b, size_t k)
 {
 	const int threads = cases[k].producers + cases[k].consumers;
 	/* Threads that share CPUs: ten turns each, of some 3 ms, or how they begin is all that is seen. */
-	const double turns = 0.03 * threads / (double)sysconf(_SC_NPROCESSORS_ONLN);
+	const double turns = 0.03 * threads / bench_cpus();
 	const double seconds = turns > 0.1 ? turns : b->quick ? 0.03 : 0.1;
 	struct outcome o = { 0 };
 	int i, r, order[MAX_PEERS];
@@ -396,21 +396,19 @@ static void throughput(const struct bench *b, size_t k)
 		}
 	}
 	for (i = 0; i < nr_peers; i++) {
-		struct bench_result x = { .name = name, .unit = "ops/s", .n = (unsigned long)rounds };
-		int best;
+		struct bench_result x = { .name = name, .unit = "s/M", .n = (unsigned long)rounds };
+		int best = -1;
 
 		if (!of[k][i].have)
 			continue;
+		if (is_ours(i))
+			best = list[i]->kind == PEER_BOUNDED && cases[k].how == BULK ? find("rte_ring") : best_of(k, i);
+		if (best >= 0 && !of[k][best].have)
+			best = -1;
 		snprintf(name, sizeof(name), "%s_%s", list[i]->name, cases[k].name);
-		best = list[i]->kind == PEER_BOUNDED && cases[k].how == BULK ? find("rte_ring") : best_of(k, i);
-		x.value = median_of(of[k][i].rate);
-		if (is_ours(i) && best >= 0 && best != i && of[k][best].have)
-			put_ratio(b, name, k, i, k, best);
-		else
-			bench_put(b, &x);
+		put_rate(b, name, k, i, k, best);
 		snprintf(name, sizeof(name), "%s_%s_cpu", list[i]->name, cases[k].name);
-		x = (struct bench_result){ .name = name, .unit = "s/M", .n = (unsigned long)rounds,
-					   .value = median_of(of[k][i].cpu) };
+		x.value = median_of(of[k][i].cpu);
 		bench_put(b, &x);
 	}
 }
@@ -565,12 +563,12 @@ int main(int argc, char **argv)
 	moody = find("moodycamel_tokens");
 	k = case_of("pair");
 	if (moody >= 0 && of[k][queue].have && of[k][moody].have)
-		put_ratio(&b, "queue_pair_vs_tokens", k, queue, k, moody);
+		put_rate(&b, "queue_pair_vs_tokens", k, queue, k, moody);
 	k = case_of("16p16c");
 	if (of[k][ring].have && of[case_of("2p2c")][ring].have)
-		put_ratio(&b, "ring_oversubscribed", k, ring, case_of("2p2c"), ring);
+		put_rate(&b, "ring_oversubscribed", k, ring, case_of("2p2c"), ring);
 	if (of[k][queue].have && of[case_of("2p2c")][queue].have)
-		put_ratio(&b, "queue_oversubscribed", k, queue, case_of("2p2c"), queue);
+		put_rate(&b, "queue_oversubscribed", k, queue, case_of("2p2c"), queue);
 	for (p = peers; p; p = p->next)
 		hop(&b, p);
 	others(&b);

@@ -317,9 +317,7 @@ static struct bench_result quantiles(const char *name, uint32_t *ns, size_t n)
 
 static void put_spread(const struct bench *b, struct bench_result *x, double *ratio, int rounds)
 {
-	x->ratio = bench_median(ratio, (size_t)rounds);
-	x->ratio_low = ratio[rounds / 4];
-	x->ratio_high = ratio[rounds - 1 - rounds / 4];
+	bench_spread(x, ratio, (size_t)rounds);
 	bench_put(b, x);
 }
 
