@@ -228,8 +228,8 @@ def abi(root):
     m = mapped(root)
     for f in sorted(inner - m):
         bad.append(f"{f}: declared BATON_INLINE_API, not in lib/baton.map")
-    for f in sorted(f for f in inner if not re.search(r"_v[0-9]+$", f)):
-        bad.append(f"{f}: BATON_INLINE_API, and its name has no version")
+    for f in sorted(f for f in inner if not re.match(r"baton_\w+_v[0-9]+$", f)):
+        bad.append(f"{f}: BATON_INLINE_API, and its name is not baton_..._vN")
     used = "".join(read(root, f) for f in files(root) if fnmatch.fnmatch(f, "lib/examples/*.c"))
     for f in sorted((d | m) - inner):
         if not f.startswith("baton_"):
@@ -350,7 +350,7 @@ BROKEN = {
     ] + [
         ({"lib/include/baton/a_inline.h": "BATON_INLINE_API int baton_a_rest(int x);\n",
           "lib/baton.map": "V { global: baton_b_get; local: *; };\n"}, want)
-        for want in ("baton_a_rest: declared BATON_INLINE_API, not in", "baton_a_rest: BATON_INLINE_API, and its name")
+        for want in ("baton_a_rest: declared BATON_INLINE_API, not in", "baton_a_rest: BATON_INLINE_API, and its name is not")
     ],
     naming: [({"lib/x.c": "int helper(void) { return 0; }\n"}, "helper is neither")],
     shell: [({"a.sh": "#!/bin/sh\nif true; then\n"}, "a.sh")],
