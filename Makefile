@@ -96,7 +96,7 @@ install uninstall: lib tools
 
 # batondb's goes to the same PREFIX as the library.
 install-service uninstall-service: service
-	@$(MAKE) -C service $(@:-service=)
+	@$(MAKE) -C service/batondb $(@:-service=)
 
 clean distclean:
 	rm -rf $(O)

@@ -16,7 +16,7 @@ echo 'int LLVMFuzzerTestOneInput(const char *p, long n) { return 0; }' >"$tap_di
 	skip_all "mend: $clang has no libFuzzer (Debian: apt-get install clang libclang-rt-14-dev)"
 
 build() {
-	make -s -C "$TOP/service" -j"$(nproc)" O="$out" STAGE= PKG_CONFIG_PATH="$O/stage/lib/pkgconfig" TOP="$TOP" CC="$clang" \
+	make -s -C "$TOP/service/batondb" -j"$(nproc)" O="$out" STAGE= PKG_CONFIG_PATH="$O/stage/lib/pkgconfig" TOP="$TOP" CC="$clang" \
 		CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address -Dmain=batondb_main" LDFLAGS='-fsanitize=fuzzer,address' \
 		MORE="$TOP/selftests/service/fuzz_client.c" PROGRAM=fuzz all
 }
@@ -25,7 +25,7 @@ seeds() {
 }
 fuzz() {
 	(cd "$out" && ASAN_OPTIONS=detect_stack_use_after_return=0 LD_LIBRARY_PATH=$O/stage/lib \
-		"$out/service/fuzz" -seed=1 -max_len=2000 -timeout=60 -rss_limit_mb=4096 -dict="$out/words" -artifact_prefix="$out/found/" \
+		"$out/service/batondb/fuzz" -seed=1 -max_len=2000 -timeout=60 -rss_limit_mb=4096 -dict="$out/words" -artifact_prefix="$out/found/" \
 		-print_final_stats=1 "$@")
 }
 

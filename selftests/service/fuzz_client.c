@@ -2,7 +2,7 @@
 /*
  * libFuzzer's inputs as a client of a whole batondb, in this process: a
  * connection each, over a socket pair, to its end. (fuzz.sh builds and runs it;
- * the sources are service/'s own, with AddressSanitizer.)
+ * the sources are service/batondb/'s own, with AddressSanitizer.)
  *
  * The first byte says what the rest is, so that few inputs are lost at lengths
  * that do not fit:
@@ -26,7 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../service/session.h"
+#include "../../service/batondb/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerInitialize(int *argc, char ***argv);

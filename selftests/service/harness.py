@@ -15,7 +15,7 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.environ.get("TOP") or os.path.abspath(os.path.join(HERE, "../../.."))
 OUT = os.environ.get("O") or os.path.join(TOP, "build")
-BATONDB = os.path.join(OUT, "service/batondb")
+BATONDB = os.path.join(OUT, "service/batondb/batondb")
 PG = "/usr/lib/postgresql/15/bin"
 servers = []
 
