@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A scheduler with its tenants as a text says; or what is wrong in the text. */
+/* A scheduler with its tenants as a file says, or a text (-e TEXT), or the text below; or what is wrong in it. */
 #include <baton/config.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,19 @@ static const char text[] =
 	"tier low\n"
 	"tier high policy=arrival\n"
 	"tenant alice low=10% high=25%\n"
+	"greeting \"good morning\"\n"
 	"tenant \"Bob & Co\" high=50%\n";
+
+/* A directive of our own. */
+static int own(void *arg, const char *name, const char *value, char *why, size_t room)
+{
+	if (strcmp(name, "greeting")) {
+		snprintf(why, room, "\"%s\" instead of greeting or one of slots low_limit tier tenant", name);
+		return -1;
+	}
+	printf("%s\n", value);
+	return 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -21,8 +33,9 @@ int main(int argc, char **argv)
 	char why[1000];
 	size_t i;
 
-	if (argc > 1 ? baton_config_load(&c, argv[1], why, sizeof(why)) :
-		       baton_config_parse(&c, text, strlen(text), "example", why, sizeof(why))) {
+	if (argc > 2 ? baton_config_parse(&c, argv[2], strlen(argv[2]), argv[1], why, sizeof(why)) :
+	    argc > 1 ? baton_config_load(&c, argv[1], why, sizeof(why)) :
+		       baton_config_parse_own(&c, text, strlen(text), "example", own, NULL, why, sizeof(why))) {
 		fputs(why, stderr);
 		return 1;
 	}

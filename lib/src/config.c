@@ -46,6 +46,8 @@ struct parser {
 	char *why;
 	size_t room;
 	bool no_memory;
+	baton_config_own_fn *own;	/* or NULL */
+	void *arg;
 };
 
 struct word {
@@ -409,6 +411,24 @@ static void read_value(struct parser *p, const char *what, unsigned *line)
 	line_ends(p);
 }
 
+/* A directive that is the caller's: its name is read. */
+static void read_own(struct parser *p, const char *name)
+{
+	unsigned before = p->complaints;
+	char why[200] = "";
+	struct word w;
+
+	if (!next_word(p, &w)) {
+		if (p->complaints == before)
+			complain(p, p->line, "%s without a value", name);
+		return;
+	}
+	if (!line_ends(p))
+		return;
+	if (p->own(p->arg, name, w.text, why, sizeof(why)))
+		complain(p, p->line, "%s", why);
+}
+
 static void read_line(struct parser *p)
 {
 	struct word w;
@@ -423,6 +443,8 @@ static void read_line(struct parser *p)
 		read_value(p, "slots", &p->c->slots_line);
 	else if (!w.quoted && !strcmp(w.text, "low_limit"))
 		read_value(p, "low_limit", &p->c->limit_line);
+	else if (!w.quoted && p->own)
+		read_own(p, w.text);
 	else
 		complain(p, p->line, "\"%s\" instead of one of slots low_limit tier tenant", w.text);
 }
@@ -469,11 +491,11 @@ static void whole(struct parser *p)
 			 low / 10000, low % 10000, c->low_limit / 10000, c->low_limit % 10000);
 }
 
-int baton_config_parse(struct baton_config **out, const char *text, size_t len, const char *name,
-		       char *why, size_t room)
+int baton_config_parse_own(struct baton_config **out, const char *text, size_t len, const char *name,
+			   baton_config_own_fn *own, void *arg, char *why, size_t room)
 {
 	const char *all = text + len, *nl;
-	struct parser p = { .name = name, .why = why, .room = why ? room : 0 };
+	struct parser p = { .name = name, .why = why, .room = why ? room : 0, .own = own, .arg = arg };
 	struct baton_config *c;
 
 	*out = NULL;
@@ -503,6 +525,12 @@ int baton_config_parse(struct baton_config **out, const char *text, size_t len, 
 	}
 	*out = c;
 	return 0;
+}
+
+int baton_config_parse(struct baton_config **out, const char *text, size_t len, const char *name,
+		       char *why, size_t room)
+{
+	return baton_config_parse_own(out, text, len, name, NULL, NULL, why, room);
 }
 
 /* The whole file into *text. */

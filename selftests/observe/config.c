@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The configuration's language: what it says, and what it says about mistakes. */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +48,40 @@ static char *printed(const struct baton_config *c)
 	CHECK_EQ(baton_config_print(c, f), 0);
 	fclose(f);
 	return text;
+}
+
+/* What the service was told, and what it does not know. */
+static int own(void *arg, const char *name, const char *value, char *to, size_t room)
+{
+	char *all = arg;
+
+	snprintf(to, room, "no %s here", name);
+	if (!strcmp(name, "nope"))
+		return -EINVAL;
+	strcat(strcat(strcat(strcat(all, name), "="), value), ";");
+	return 0;
+}
+
+static int parse_own(const char *text, char *all)
+{
+	struct baton_config *c;
+	int err = baton_config_parse_own(&c, text, strlen(text), "f", own, all, why, sizeof(why));
+
+	baton_config_free(c);
+	return err;
+}
+
+TEST(own_directives)
+{
+	char all[200] = "";
+
+	CHECK_EQ(parse_own("slots 2\nport 5433 # one\ndir \"/a b\"\nempty \"\"\ntenant a low=1%\n", all), 0);
+	CHECK_STR(all, "port=5433;dir=/a b;empty=;");
+	all[0] = 0;
+	CHECK_EQ(parse_own("nope 1\nport\nport 1 2\n\"slots\" 3\nport 3\n", all), -EINVAL);
+	CHECK_STR(why, "f:1: no nope here\nf:2: port without a value\nf:3: \"2\" is too much in this line\n"
+		       "f:4: \"slots\" instead of one of slots low_limit tier tenant\n");
+	CHECK_STR(all, "port=3;");
 }
 
 TEST(good)

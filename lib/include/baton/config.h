@@ -55,6 +55,22 @@ BATON_API int baton_config_parse(struct baton_config **out, const char *text, si
 				 const char *name, char *why, size_t room);
 
 /**
+ * What a service makes of a directive of its own: `NAME VALUE`, both one word, or the
+ * value in double quotes. Returns 0, or an error; then @why, one line, says what was wrong.
+ */
+typedef int baton_config_own_fn(void *arg, const char *name, const char *value, char *why, size_t room);
+
+/**
+ * baton_config_parse_own - likewise, where the text also has directives of the service
+ * @own: called with @arg for each line that is none of the library's, in their order, also
+ *	after a complaint: so it collects, and the service uses that once this returns 0
+ *
+ * The calling thread calls @own. Returns as baton_config_parse().
+ */
+BATON_API int baton_config_parse_own(struct baton_config **out, const char *text, size_t len, const char *name,
+				     baton_config_own_fn *own, void *arg, char *why, size_t room);
+
+/**
  * baton_config_load - understand a file
  * @path: read as a whole, up to 64 MiB
  *
