@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,15 @@ static void put_string(FILE *to, const char *s)
 	putc('"', to);
 }
 
+/* JSON has no infinity, but numbers of any size: readers make infinity of this one. */
+static void put_number(FILE *to, const char *key, double v)
+{
+	if (isinf(v))
+		fprintf(to, ",\"%s\":1e999", key);
+	else
+		fprintf(to, ",\"%s\":%.10g", key, v);
+}
+
 int bench_cpus(void)
 {
 	cpu_set_t set;
@@ -113,6 +123,22 @@ void bench_begin(const struct bench *b)
 		       bench_cpus(), "case", "value", "unit", "ratio", "to");
 }
 
+/* A row of the table for people. */
+static void put_row(const struct bench_result *r)
+{
+	if (r->skipped) {
+		printf("%-26s %12s %s\n", r->name, "skipped:", r->skipped);
+	} else {
+		printf("%-26s %12.*f %-7s", r->name, r->value < 10 ? 3 : 1, r->value, r->unit);
+		if (r->baseline)
+			printf(" %8.3f  %s", r->ratio, r->baseline);
+		if (r->baseline && r->ratio_high > 0)
+			printf("  (%.3f to %.3f)", r->ratio_low, r->ratio_high);
+		printf("\n");
+	}
+	fflush(stdout);
+}
+
 void bench_put(const struct bench *b, const struct bench_result *r)
 {
 	if (b->json) {
@@ -122,34 +148,29 @@ void bench_put(const struct bench *b, const struct bench_result *r)
 			fprintf(b->json, ",\"skipped\":");
 			put_string(b->json, r->skipped);
 		} else {
-			fprintf(b->json, ",\"value\":%.10g,\"unit\":\"%s\",\"n\":%lu", r->value,
-				r->unit, r->n);
-			if (r->has_quantiles)
-				fprintf(b->json, ",\"p50\":%.10g,\"p99\":%.10g,\"p999\":%.10g", r->p50,
-					r->p99, r->p999);
-			if (r->baseline)
-				fprintf(b->json, ",\"baseline\":\"%s\",\"ratio\":%.4f", r->baseline,
-					r->ratio);
-			if (r->baseline && r->ratio_high > 0)
-				fprintf(b->json, ",\"ratio_low\":%.4f,\"ratio_high\":%.4f", r->ratio_low,
-					r->ratio_high);
+			put_number(b->json, "value", r->value);
+			fprintf(b->json, ",\"unit\":\"%s\",\"n\":%lu", r->unit, r->n);
+			if (r->has_quantiles) {
+				put_number(b->json, "p50", r->p50);
+				put_number(b->json, "p99", r->p99);
+				put_number(b->json, "p999", r->p999);
+				if (r->never)
+					fprintf(b->json, ",\"never\":%lu", r->never);
+			}
+			if (r->baseline) {
+				fprintf(b->json, ",\"baseline\":\"%s\"", r->baseline);
+				put_number(b->json, "ratio", r->ratio);
+			}
+			if (r->baseline && r->ratio_high > 0) {
+				put_number(b->json, "ratio_low", r->ratio_low);
+				put_number(b->json, "ratio_high", r->ratio_high);
+			}
 		}
 		fprintf(b->json, "}\n");
 		fflush(b->json);
 	}
-	if (!b->table)
-		return;
-	if (r->skipped)
-		printf("%-26s %12s %s\n", r->name, "skipped:", r->skipped);
-	else if (r->baseline && r->ratio_high > 0)
-		printf("%-26s %12.1f %-7s %8.3f  %s  (%.3f to %.3f)\n", r->name, r->value, r->unit, r->ratio,
-		       r->baseline, r->ratio_low, r->ratio_high);
-	else if (r->baseline)
-		printf("%-26s %12.1f %-7s %8.3f  %s\n", r->name, r->value, r->unit, r->ratio,
-		       r->baseline);
-	else
-		printf("%-26s %12.1f %-7s\n", r->name, r->value, r->unit);
-	fflush(stdout);
+	if (b->table)
+		put_row(r);
 }
 
 int bench_end(struct bench *b)
@@ -181,4 +202,33 @@ void bench_spread(struct bench_result *x, double *v, size_t n)
 	x->ratio = bench_median(v, n);
 	x->ratio_low = v[n / 4];
 	x->ratio_high = v[n - 1 - n / 4];
+}
+
+/* The least number that is not below pm thousandths of the n sorted ones. */
+static double quantile(const double *v, size_t n, unsigned pm)
+{
+	return v[(n * pm + 999) / 1000 - 1];
+}
+
+void bench_quantiles(struct bench_result *x, double *v, size_t n)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	x->has_quantiles = true;
+	x->n = n;
+	x->p50 = quantile(v, n, 500);
+	x->p99 = quantile(v, n, 990);
+	x->p999 = quantile(v, n, 999);
+}
+
+void bench_quantiles_u32(struct bench_result *x, const uint32_t *v, size_t n)
+{
+	double *copy = malloc(n * sizeof(*copy));
+	size_t i;
+
+	if (!copy)
+		abort();
+	for (i = 0; i < n; i++)
+		copy[i] = v[i];
+	bench_quantiles(x, copy, n);
+	free(copy);
 }

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* Options that every benchmark understands. */
@@ -27,7 +28,7 @@ struct bench {
 
 struct bench_result {
 	const char *name;
-	double value;
+	double value;		/* INFINITY: never; a line has 1e999 for it */
 	const char *unit;
 	unsigned long n;
 	const char *baseline;	/* NULL: none */
@@ -35,6 +36,7 @@ struct bench_result {
 	double ratio_low, ratio_high;	/* the middle half of its rounds; 0: not known */
 	bool has_quantiles;
 	double p50, p99, p999;
+	unsigned long never;	/* of the n: infinite */
 	const char *skipped;	/* the reason; then nothing else counts */
 };
 
@@ -55,8 +57,13 @@ void bench_begin(const struct bench *b);
 void bench_put(const struct bench *b, const struct bench_result *r);
 int bench_end(struct bench *b);
 
-/* Both sort v. The second one: the median and the middle half, into x. */
+/*
+ * The first three sort v. bench_spread(): the median and the middle half, into x.
+ * bench_quantiles(): n, which is not 0, p50, p99 and p999, into x.
+ */
 double bench_median(double *v, size_t n);
 void bench_spread(struct bench_result *x, double *v, size_t n);
+void bench_quantiles(struct bench_result *x, double *v, size_t n);
+void bench_quantiles_u32(struct bench_result *x, const uint32_t *v, size_t n);
 
 #endif

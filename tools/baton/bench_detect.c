@@ -395,13 +395,25 @@ static struct {
 	[PARK] = { "run_before_park", "ns", -1, true },
 };
 
-static double value[CASES][ROUNDS_MAX], ratio[ROUNDS_MAX], p99[CASES][ROUNDS_MAX];
+static double value[CASES][ROUNDS_MAX], ratio[ROUNDS_MAX];
+/* Of a case with latencies: those of all rounds. */
+static double *latency[CASES];
+static size_t latencies_n[CASES];
 static const char *why_not[CASES];
 
 static void distribution(int c, int round)
 {
-	value[c][round] = samples ? bench_median(sample, samples) : 0;
-	p99[c][round] = samples ? sample[samples * 99 / 100] : 0;
+	double *all;
+
+	if (!samples)
+		return;
+	all = realloc(latency[c], (latencies_n[c] + samples) * sizeof(*all));
+	if (!all)
+		abort();
+	memcpy(all + latencies_n[c], sample, samples * sizeof(*all));
+	latency[c] = all;
+	latencies_n[c] += samples;
+	value[c][round] = bench_median(sample, samples);
 	samples = 0;
 }
 
@@ -552,12 +564,10 @@ int bench_detect(int argc, char **argv)
 				ratio[i] = value[c][i] / value[cases[c].baseline][i];
 			r.ratio = bench_median(ratio, rounds);
 		}
-		if (p99[c][0] > 0) {
-			r.has_quantiles = true;
-			r.p99 = r.p999 = bench_median(p99[c], rounds);
-		}
+		if (latencies_n[c])
+			bench_quantiles(&r, latency[c], latencies_n[c]);
 		memcpy(ratio, value[c], sizeof(ratio));
-		r.value = r.p50 = bench_median(ratio, rounds);
+		r.value = bench_median(ratio, rounds);
 		bench_put(&b, &r);
 	}
 	return bench_end(&b);

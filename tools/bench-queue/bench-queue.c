@@ -413,13 +413,6 @@ static void throughput(const struct bench *b, size_t k)
 	}
 }
 
-static int by_u32(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 struct hop {
 	const struct peer *p;
 	void *to, *from;
@@ -438,7 +431,7 @@ static void *run_hop(void *arg)
 static void hop(const struct bench *b, const struct peer *p)
 {
 	char name[64];
-	struct bench_result r = { .name = name, .unit = "ns", .n = HOPS, .has_quantiles = true };
+	struct bench_result r = { .name = name, .unit = "ns" };
 	pid_t pid;
 
 	snprintf(name, sizeof(name), "%s_hop", p->name);
@@ -462,10 +455,8 @@ static void hop(const struct bench *b, const struct peer *p)
 		bench_put(b, &r);
 		return;
 	}
-	qsort(hops, HOPS, sizeof(*hops), by_u32);
-	r.value = r.p50 = hops[HOPS / 2];
-	r.p99 = hops[HOPS / 100 * 99];
-	r.p999 = hops[HOPS / 1000 * 999];
+	bench_quantiles_u32(&r, hops, HOPS);
+	r.value = r.p50;
 	bench_put(b, &r);
 }
 

@@ -287,21 +287,12 @@ static uint64_t bursts(const struct way *w, unsigned int n, size_t count, uint32
 	return cpu_now() - cpu;
 }
 
-static int by_u32(const void *a, const void *b)
+static struct bench_result quantiles(const char *name, const uint32_t *ns, size_t n)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	struct bench_result r = { .name = name, .unit = "ns" };
 
-	return (x > y) - (x < y);
-}
-
-static struct bench_result quantiles(const char *name, uint32_t *ns, size_t n)
-{
-	struct bench_result r = { .name = name, .unit = "ns", .n = n, .has_quantiles = true };
-
-	qsort(ns, n, sizeof(*ns), by_u32);
-	r.value = r.p50 = ns[n / 2];
-	r.p99 = ns[n / 100 * 99];
-	r.p999 = ns[n / 1000 * 999];
+	bench_quantiles_u32(&r, ns, n);
+	r.value = r.p50;
 	return r;
 }
 
