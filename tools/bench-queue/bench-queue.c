@@ -213,6 +213,8 @@ static bool wants(const struct bench *b, const char *peer, const char *name)
 
 static bool fits(const struct peer *p, const struct kase *k)
 {
+	if (p->spsc && (k->producers != 1 || k->consumers != 1))
+		return false;
 	return !p->missing && (p->kind == PEER_DEQUE) == k->deque && (k->how != BULK || p->produce_bulk);
 }
 
@@ -243,14 +245,14 @@ static int find(const char *name)
 	return -1;
 }
 
-/* The best one that p is compared with in case k, or -1. */
-static int best_of(size_t k, int p)
+/* The best one that p is compared with in case k, or -1; spsc: also of those for two threads. */
+static int best_of(size_t k, int p, bool spsc)
 {
 	double best = 0, v;
 	int i, at = -1;
 
 	for (i = 0; i < nr_peers; i++) {
-		if (!of[k][i].have || i == p || list[i]->apart || list[i]->kind != list[p]->kind)
+		if (!of[k][i].have || i == p || list[i]->apart || list[i]->kind != list[p]->kind || (list[i]->spsc && !spsc))
 			continue;
 		v = median_of(of[k][i].rate);
 		if (v > best) {
@@ -402,7 +404,7 @@ static void throughput(const struct bench *b, size_t k)
 		if (!of[k][i].have)
 			continue;
 		if (is_ours(i))
-			best = list[i]->kind == PEER_BOUNDED && cases[k].how == BULK ? find("rte_ring") : best_of(k, i);
+			best = list[i]->kind == PEER_BOUNDED && cases[k].how == BULK ? find("rte_ring") : best_of(k, i, true);
 		if (best >= 0 && !of[k][best].have)
 			best = -1;
 		snprintf(name, sizeof(name), "%s_%s", list[i]->name, cases[k].name);
@@ -555,6 +557,10 @@ int main(int argc, char **argv)
 	k = case_of("pair");
 	if (moody >= 0 && of[k][queue].have && of[k][moody].have)
 		put_rate(&b, "queue_pair_vs_tokens", k, queue, k, moody);
+	/* What a ring for many threads can be expected to do with two. */
+	k = case_of("1p1c");
+	if (of[k][ring].have)
+		put_rate(&b, "ring_1p1c_vs_mpmc", k, ring, k, best_of(k, ring, false));
 	k = case_of("16p16c");
 	if (of[k][ring].have && of[case_of("2p2c")][ring].have)
 		put_rate(&b, "ring_oversubscribed", k, ring, case_of("2p2c"), ring);

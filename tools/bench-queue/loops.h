@@ -6,6 +6,7 @@
  *	PEER_NAME	a string
  *	PEER_KIND	PEER_BOUNDED or PEER_UNBOUNDED
  *	PEER_APART	1 if others are not compared with it (peer.h); optional
+ *	PEER_SPSC	1 if one thread may push and one pop; optional
  *	PEER_T		the type of the queue
  *	PEER_CTX	a declaration of what a thread keeps; optional
  *	PEER_PUSH(q, x)	true if the pointer x went in
@@ -21,6 +22,9 @@
 
 #ifndef PEER_APART
 #define PEER_APART 0
+#endif
+#ifndef PEER_SPSC
+#define PEER_SPSC 0
 #endif
 #ifndef PEER_CTX
 #define PEER_CTX
@@ -152,7 +156,7 @@ static uintptr_t PEER_FN(peer_consume_bulk)(void *queue, size_t n)
 #endif
 
 static struct peer PEER_FN(peer_entry) = {
-	PEER_NAME, PEER_KIND, PEER_APART, NULL,
+	PEER_NAME, PEER_KIND, PEER_APART, PEER_SPSC, NULL,
 	PEER_FN(peer_create), PEER_FN(peer_destroy),
 	PEER_FN(peer_produce), PEER_FN(peer_consume), PEER_FN(peer_pair), PEER_FN(peer_hop),
 	PEER_BULK_FNS, NULL,
@@ -167,6 +171,7 @@ __attribute__((constructor)) static void PEER_FN(peer_add)(void)
 #undef PEER_NAME
 #undef PEER_KIND
 #undef PEER_APART
+#undef PEER_SPSC
 #undef PEER_T
 #undef PEER_CTX
 #undef PEER_PUSH

@@ -31,6 +31,7 @@ struct peer {
 	const char *name;
 	enum peer_kind kind;
 	bool apart;		/* its producers have tokens, or it is a form of another one */
+	bool spsc;		/* for one producer and one consumer only */
 	const char *missing;	/* the package to install, if it is not built in */
 
 	void *(*create)(size_t capacity, unsigned threads);
@@ -78,7 +79,7 @@ static inline void peer_wait(unsigned *spins)
 
 /* A peer whose package is not installed, so that it can be named. */
 #define PEER_MISSING(ID, NAME, KIND, PACKAGE)                                  \
-	static struct peer peer_missing_##ID = { NAME, KIND, false, PACKAGE,   \
+	static struct peer peer_missing_##ID = { NAME, KIND, false, false, PACKAGE, \
 		NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL };        \
 	__attribute__((constructor)) static void peer_add_##ID(void)           \
 	{                                                                      \

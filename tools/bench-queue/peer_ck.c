@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* peer_ck.c - Concurrency Kit: ck_ring (bounded), ck_fifo_mpmc (unbounded). */
+/* peer_ck.c - Concurrency Kit: ck_ring (bounded; for many threads, and for two), ck_fifo_mpmc (unbounded). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +30,17 @@ static void peer_destroy_ck_ring(void *q) { free(q); }
 #define PEER_T struct ck_peer
 #define PEER_PUSH(q, x) ck_ring_enqueue_mpmc(&(q)->ring, (q)->buffer, x)
 #define PEER_POP(q, x) ck_ring_dequeue_mpmc(&(q)->ring, (q)->buffer, &x)
+#include "loops.h"
+
+#define peer_create_ck_spsc peer_create_ck_ring
+#define peer_destroy_ck_spsc peer_destroy_ck_ring
+#define PEER ck_spsc
+#define PEER_NAME "ck_ring_spsc"
+#define PEER_KIND PEER_BOUNDED
+#define PEER_SPSC 1
+#define PEER_T struct ck_peer
+#define PEER_PUSH(q, x) ck_ring_enqueue_spsc(&(q)->ring, (q)->buffer, x)
+#define PEER_POP(q, x) ck_ring_dequeue_spsc(&(q)->ring, (q)->buffer, &x)
 #include "loops.h"
 
 #ifdef CK_F_FIFO_MPMC

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* peer_dpdk.c - DPDK's rte_ring in its three multi-thread modes, without EAL. */
+/* peer_dpdk.c - DPDK's rte_ring in its three multi-thread modes and for two threads, without EAL. */
 #include <stdlib.h>
 
 #include "peer.h"
@@ -36,6 +36,14 @@ static void *dpdk_create(size_t capacity, unsigned flags)
 #define DPDK_OUT dequeue
 #define PEER rte_rts
 #define PEER_NAME "rte_ring_rts"
+#include "dpdk_loops.h"
+
+#define DPDK_FLAGS (RING_F_SP_ENQ | RING_F_SC_DEQ)
+#define DPDK_IN sp_enqueue
+#define DPDK_OUT sc_dequeue
+#define PEER rte_spsc
+#define PEER_NAME "rte_ring_spsc"
+#define PEER_SPSC 1
 #include "dpdk_loops.h"
 #else
 PEER_MISSING(dpdk, "rte_ring", PEER_BOUNDED, "libdpdk-dev")
