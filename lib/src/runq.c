@@ -79,6 +79,7 @@ struct slot {
 	/* Its worker. */
 	BTN_ALIGNED struct baton_deque *deque;
 	unsigned int ticks;
+	unsigned int turn;	/* the slot whose oldest item is next in turn */
 	uint32_t random;
 	uint64_t spin;		/* how long it looks next time */
 };
@@ -381,13 +382,40 @@ static bool steal(struct baton_runq *rq, unsigned int slot, void **item)
 	return false;
 }
 
+/*
+ * A worker that always has an item of its own would never look at the others: at the
+ * older ones below it, at the shared ones, and at those of a worker whose task does not
+ * end. So in every 61 pops the oldest item of each of these three has a turn; of the
+ * other workers one, and all of them in 61 * (slots - 1) pops.
+ */
+#define TURNS 61u
+
+static bool take_in_turn(struct baton_runq *rq, unsigned int slot, void **item)
+{
+	struct slot *s = &rq->slot[slot];
+
+	switch (s->ticks++ % TURNS) {
+	case TURNS - 1:
+		return take_shared(rq, s, 1, item);
+	case TURNS / 3:
+		return baton_deque_steal(s->deque, item, 1);
+	case TURNS / 3 * 2:
+		s->turn = s->turn + 1 < rq->slots ? s->turn + 1 : 0;
+		if (s->turn == slot)
+			s->turn = s->turn + 1 < rq->slots ? s->turn + 1 : 0;
+		return s->turn != slot && baton_deque_count(rq->slot[s->turn].deque) &&
+		       baton_deque_steal(rq->slot[s->turn].deque, item, 1);
+	}
+	return false;
+}
+
 bool baton_runq_try_pop(struct baton_runq *rq, unsigned int slot, void **item)
 {
 	struct slot *s = &rq->slot[slot];
 
 	if (btn_unlikely(baton_queue_pop(rq->control, item)))
 		return true;
-	if (btn_unlikely(++s->ticks % 61 == 0) && take_shared(rq, s, 1, item))
+	if (btn_unlikely(take_in_turn(rq, slot, item)))
 		return true;
 	return baton_deque_pop(s->deque, item) || take_shared(rq, s, BATCH, item) ||
 	       steal(rq, slot, item);

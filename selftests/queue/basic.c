@@ -315,6 +315,51 @@ TEST(runq_order)
 
 /* --- no memory ----------------------------------------------------------- */
 
+/* Pops by slot 0, which pushes what it gets back, until it gets what. 0: never. */
+static unsigned int pops_until(void *what, unsigned int most)
+{
+	unsigned int i;
+	void *x;
+
+	for (i = 1; i <= most; i++) {
+		if (!baton_runq_try_pop(runq, 0, &x))
+			return 0;
+		if (x == what)
+			return i;
+		if (baton_runq_push(runq, 0, x))
+			return 0;
+	}
+	return 0;
+}
+
+/* A worker's newest item goes first, and yet its older ones, those of a worker that does not come, and shared ones all have their turn. */
+TEST(runq_nothing_waits_for_ever)
+{
+	struct baton_runq_opts o = { .sz = sizeof(o), .slots = 4 };
+	unsigned int i, pops;
+	void *x;
+
+	CHECK_EQ(baton_runq_create(&runq, &o), 0);
+	for (i = 1; i <= 3; i++)
+		CHECK_EQ(baton_runq_push(runq, 0, item(i)), 0);
+	pops = pops_until(item(1), 1000);
+	CHECK(pops && pops <= 2 * 61);
+	pops = pops_until(item(2), 1000);
+	CHECK(pops && pops <= 2 * 61);
+	CHECK_EQ(baton_runq_push(runq, 3, item(4)), 0);
+	CHECK_EQ(baton_runq_push(runq, 3, item(5)), 0);
+	pops = pops_until(item(4), 1000);
+	CHECK(pops && pops <= 4 * 61);
+	pops = pops_until(item(5), 1000);
+	CHECK(pops && pops <= 4 * 61);
+	CHECK_EQ(baton_runq_submit(runq, item(6)), 0);
+	pops = pops_until(item(6), 1000);
+	CHECK(pops && pops <= 61);
+	CHECK(baton_runq_try_pop(runq, 0, &x) && x == item(3));
+	CHECK(!baton_runq_try_pop(runq, 0, &x));
+	baton_runq_destroy(runq);
+}
+
 #ifdef BTN_INJECT
 static unsigned int fail_at, allocations;
 

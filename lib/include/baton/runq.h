@@ -13,9 +13,12 @@
  * worker, which pushes to it and pops for it. Any thread submits.
  *
  * Order: a worker takes control items before all others, in the order in which
- * they were submitted; then its own newest item, or once in 61 times the oldest
- * shared one; then the oldest shared ones; then half of another worker's oldest
- * ones. So nothing waits for ever as long as some worker pops.
+ * they were submitted; then its own newest item; then the oldest shared ones; then
+ * half of another worker's oldest ones. Once in 61 pops each it takes the oldest shared
+ * item first, its own oldest item, and the oldest item of one other worker, these in turn.
+ * So as long as one worker pops, and is not given control items alone, nothing waits
+ * for ever: an item with n older ones where it is waits for at most 61 (n + 1) of its own
+ * worker's pops, or 61 (n + 1) (slots - 1) pops of any one other.
  *
  * Progress: push, submit and try_pop are lock-free, but that they may wake
  * a worker, which is one system call. Everything inside can be taken by any
