@@ -5,10 +5,10 @@
  */
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,15 +36,18 @@ static void spin(void *arg)
  * than its length times the quota, as it may be used at once. What becomes of
  * the readings: quota_windows.h.
  */
-#define TENANTS 5
+#define TENANTS_MAX 20
 #define STEP (5 * MS)
 /* 20 s; and as often again, up to three times, where too few windows were calm. */
 #define ROUND 4000
 #define POINTS (3 * ROUND)
 #define TASKS_MAX 128
 /* A reading takes so long for each CPU, and is late by no more. */
-#define EACH 2000
+#define EACH 5000
 #define LATE 20000
+/* How long before it this thread asks to be woken. */
+#define LEAD_MIN 20000
+#define LEAD_MAX 400000
 /*
  * Taken from each slot in a second, a quarter of the error that is wanted, in gaps
  * longer than what the readings take; and gaps that are noted, for what the kernel
@@ -58,8 +61,8 @@ static void spin(void *arg)
 static struct {
 	clockid_t clock[TASKS_MAX];
 	_Atomic unsigned n;
-} used_by[TENANTS];
-static struct quota_seen *seen[TENANTS][TASKS_MAX];
+} used_by[TENANTS_MAX];
+static struct quota_seen *seen[TENANTS_MAX][TASKS_MAX];
 
 static unsigned note_clock(size_t tenant)
 {
@@ -81,6 +84,14 @@ static void hog(void *arg)
 {
 	note_clock((size_t)arg);
 	spin(NULL);
+}
+
+/* Without a checkpoint. */
+static void spins(void *arg)
+{
+	note_clock((size_t)arg);
+	while (!over)
+		;
 }
 
 /* What a task knows of itself, now and then: what it lacks since is a gap. */
@@ -155,22 +166,26 @@ static uint64_t cpu_of(unsigned tenant)
 	return cpu;
 }
 
-static const unsigned ppm[TENANTS] = { 10000, 50000, 100000, 200000, 300000 };
+enum error_system { UNBOUND, BOUND, LIMITS, SPINNERS };
 
-const char *quota_error_prepare(enum quota_system system)
+/* Who runs in what: tenants that want all, with what they bought. */
+struct error_load {
+	enum error_system system;
+	unsigned tenants;
+	const unsigned *ppm;		/* NULL: 3,000 each */
+	unsigned tasks;			/* of each; 0: two for each CPU */
+	baton_task_fn *fn;
+	const char *plot;		/* NULL: no picture */
+};
+
+static unsigned bought_ppm(const struct error_load *l, unsigned tenant)
 {
-	unsigned long us[TENANTS];
-	unsigned i;
-
-	for (i = 0; i < TENANTS; i++)
-		us[i] = (unsigned long)ppm[i] * quota_cpus / 10;
-	return system == QUOTA_CPUMAX ? cgroup_make_limits(TENANTS, us) : NULL;
+	return l->ppm ? l->ppm[tenant] : 3000;
 }
 
-void quota_error_clean_up(enum quota_system system)
+static unsigned tasks_of(const struct error_load *l)
 {
-	if (system == QUOTA_CPUMAX)
-		cgroup_remove_limits();
+	return l->tasks ? l->tasks : 2 * quota_cpus;
 }
 
 static void *limited_hog(void *arg)
@@ -181,7 +196,7 @@ static void *limited_hog(void *arg)
 	return NULL;
 }
 
-static void start_threads(void)
+static void start_threads(const struct error_load *l)
 {
 	const char *why = cgroup_enter_limits();
 	pthread_t t;
@@ -189,16 +204,16 @@ static void start_threads(void)
 
 	if (why)
 		quota_cannot("%s", why);
-	for (i = 0; i < TENANTS; i++)
-		for (k = 0; k < 2 * quota_cpus; k++)
+	for (i = 0; i < l->tenants; i++)
+		for (k = 0; k < tasks_of(l); k++)
 			if (pthread_create(&t, NULL, limited_hog, (void *)(size_t)i))
 				quota_cannot("no threads");
 }
 
-static void start_tenants(bool bind)
+static void start_tenants(const struct error_load *l)
 {
-	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_TOLERANT, .fn = watches };
-	struct baton_sched_opts so = { .sz = sizeof(so), .bind = bind };
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_TOLERANT, .fn = l->fn };
+	struct baton_sched_opts so = { .sz = sizeof(so), .bind = l->system == BOUND };
 	struct baton_tenant_opts to = { .sz = sizeof(to) };
 	struct baton_tenant *t;
 	struct baton_sched *s;
@@ -206,37 +221,36 @@ static void start_tenants(bool bind)
 
 	if (baton_sched_create(&s, &so))
 		quota_cannot("no scheduler");
-	for (i = 0; i < TENANTS; i++) {
-		to.low_ppm = ppm[i];
+	for (i = 0; i < l->tenants; i++) {
+		to.low_ppm = bought_ppm(l, i);
 		if (baton_tenant_add(s, &t, &to))
 			quota_cannot("no tenant");
 		o.arg = (void *)(size_t)i;
-		for (k = 0; k < 2 * quota_cpus; k++)
+		for (k = 0; k < tasks_of(l); k++)
 			if (baton_submit(t, &o, NULL))
 				quota_cannot("no request");
 	}
 }
 
-static uint64_t cpu[TENANTS][POINTS], at[TENANTS][POINTS];
+static uint64_t cpu[TENANTS_MAX][POINTS], at[TENANTS_MAX][POINTS];
 
 /* Used in the last second, in % of what was bought, at each time that was measured. */
-static void plot(enum quota_system system, const struct quota_windows *w, const uint64_t *taken)
+static void plot(const char *what, const struct quota_windows *w, const uint64_t *taken)
 {
-	static const char *const names[] = { "unbound", "baton", "cpumax" };
 	const char *dir = getenv("BATON_QUOTA_PLOT");
 	char name[512];
 	unsigned x, i;
 	FILE *f;
 
-	if (!dir)
+	if (!dir || !what)
 		return;
-	snprintf(name, sizeof(name), "%s/used-%s.dat", dir, names[system]);
+	snprintf(name, sizeof(name), "%s/used-%s.dat", dir, what);
 	f = fopen(name, "w");
 	if (!f)
 		quota_cannot("cannot write %s", name);
 	for (x = w->second; x < w->points; x++) {
 		fprintf(f, "%.3f", (double)x / w->second);
-		for (i = 0; i < TENANTS; i++)
+		for (i = 0; i < w->tenants; i++)
 			if (at[i][x] && at[i][x - w->second])
 				fprintf(f, " %.3f", 100 * (double)(cpu[i][x] - cpu[i][x - w->second]) / (double)w->bought[i]);
 			else
@@ -247,12 +261,19 @@ static void plot(enum quota_system system, const struct quota_windows *w, const 
 }
 
 /* The clocks of one tenant after the other, at the same time in each step. */
-static void read_clocks(uint64_t now, unsigned x)
+static void read_clocks(unsigned tenants, uint64_t now, unsigned x)
 {
+	static uint64_t lead = LEAD_MIN;
 	uint64_t t;
 	unsigned i;
 
-	for (i = 0; i < TENANTS; i++, now += EACH * quota_cpus) {
+	quota_sleep_to(now - lead);
+	/* Nine of ten wake-ups come on time, whatever this machine needs for that. */
+	if (baton_clock_now() > now)
+		lead = lead + 9000 < LEAD_MAX ? lead + 9000 : LEAD_MAX;
+	else if (lead > LEAD_MIN)
+		lead -= 1000;
+	for (i = 0; i < tenants; i++, now += EACH * quota_cpus) {
 		do
 			t = baton_clock_now();
 		while (t < now);
@@ -261,14 +282,40 @@ static void read_clocks(uint64_t now, unsigned x)
 	}
 }
 
-void quota_error(const void *arg)
+/* Of what was bought, over as many whole seconds as there are: the most and the least that a tenant got. */
+static void add_up_got(const struct quota_windows *w)
 {
-	const enum quota_system system = *(const enum quota_system *)arg;
-	static uint64_t bought[TENANTS], taken[POINTS];
+	unsigned i, x, last;
+
+	quota_out->got_least = INFINITY;
+	for (i = 0; i < w->tenants; i++) {
+		const uint64_t *when = w->at + i * w->room, *used = w->cpu + i * w->room;
+		double got;
+
+		/* The first second fills the window. */
+		for (x = w->second + w->second / 2; ; x++) {
+			if (x + w->second >= w->points)
+				quota_cannot("no reading of tenant %u was on time: the machine is too busy", i);
+			last = x + (w->points - 1 - x) / w->second * w->second;
+			if (when[x] && when[last])
+				break;
+		}
+		got = (double)(used[last] - used[x]) / ((double)w->bought[i] * (last - x) / w->second);
+		if (got > quota_out->got_most)
+			quota_out->got_most = got;
+		if (got < quota_out->got_least)
+			quota_out->got_least = got;
+	}
+}
+
+static void measure_error(const void *arg)
+{
+	const struct error_load *l = arg;
+	static uint64_t bought[TENANTS_MAX], taken[POINTS];
 	struct quota_windows w = {
-		.tenants = TENANTS, .tasks = TASKS_MAX, .slots = quota_cpus, .room = POINTS, .second = SECOND / STEP,
+		.tenants = l->tenants, .tasks = TASKS_MAX, .slots = quota_cpus, .room = POINTS, .second = SECOND / STEP,
 		.step = STEP, .calm = (uint64_t)CALM * quota_cpus, .bought = bought, .at = at[0], .cpu = cpu[0],
-		.seen = system == QUOTA_CPUMAX ? NULL : seen[0],
+		.seen = l->fn == watches ? seen[0] : NULL,
 	};
 	const unsigned round = quota_bench.quick ? 4 * SECOND / STEP : ROUND;
 	struct quota_errors e;
@@ -276,38 +323,38 @@ void quota_error(const void *arg)
 
 	if (quota_cpus > TASKS_MAX / 2)
 		quota_cannot("not made for %u CPUs", quota_cpus);
-	for (i = 0; i < TENANTS; i++) {
-		bought[i] = (uint64_t)quota_cpus * 1000 * ppm[i];
-		for (k = 0; k < 2 * quota_cpus; k++) {
-			seen[i][k] = calloc(1, sizeof(*seen[i][k]));
-			if (!seen[i][k])
+	for (i = 0; i < l->tenants; i++) {
+		bought[i] = (uint64_t)quota_cpus * 1000 * bought_ppm(l, i);
+		for (k = 0; k < tasks_of(l); k++) {
+			seen[i][k] = w.seen ? calloc(1, sizeof(*seen[i][k])) : NULL;
+			if (w.seen && !seen[i][k])
 				quota_cannot("no memory");
 		}
 	}
-	if (system == QUOTA_CPUMAX)
-		start_threads();
+	if (l->system == LIMITS)
+		start_threads(l);
 	else
-		start_tenants(system == QUOTA_BOUND);
-	setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
-	prctl(PR_SET_TIMERSLACK, 1);
+		start_tenants(l);
+	quota_punctual();
+	/* This thread calls nothing of the library's: nobody waits for a lock of it. Where it may not be of that class, it is what it is. */
+	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &(struct sched_param){ .sched_priority = 1 });
 	w.begin = baton_clock_now() + STEP;
 	for (x = 0; x < POINTS; x++) {
-		quota_sleep_to(w.begin + x * STEP - 20000);
-		read_clocks(w.begin + x * STEP, x);
+		read_clocks(l->tenants, w.begin + x * STEP, x);
 		if ((x + 1) % round)
 			continue;
 		w.points = x + 1;
 		quota_windows(&w, taken, &e);
-		if (quota_bench.quick || e.calm >= e.windows / 4)
+		if (quota_bench.quick || !w.seen || e.calm >= e.windows / 4)
 			break;
 	}
-	plot(system, &w, taken);
-	if (e.windows < 10 * TENANTS)
+	plot(l->plot, &w, taken);
+	if (e.windows < 10 * l->tenants)
 		quota_cannot("only %u windows were measured on time: the machine is too busy", e.windows);
-	quota_out->value = system == QUOTA_CPUMAX ? bench_median(e.part, QUOTA_PARTS) : e.sliding;
-	quota_out->n = system == QUOTA_CPUMAX ? e.windows : e.calm;
+	add_up_got(&w);
+	quota_out->value = l->system == LIMITS ? bench_median(e.part, QUOTA_PARTS) : e.sliding;
+	quota_out->n = l->system == LIMITS ? e.windows : e.calm;
 	quota_out->error = e;
-	_exit(0);
 }
 
 /* Runs, gives way, sleeps: all that a thread may do between two readings of its clock. */
@@ -324,7 +371,7 @@ static void mixes(void *arg)
 }
 
 /* Each tenant has threads of its own: what the kernel counted for them is its. */
-void quota_attribution(const void *arg)
+static void attribution(const void *arg)
 {
 	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
 	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = mixes };
@@ -355,7 +402,6 @@ void quota_attribution(const void *arg)
 		if (error > quota_out->value)
 			quota_out->value = error;
 	}
-	_exit(0);
 }
 
 static _Atomic uint64_t kernel_cpu[2];
@@ -370,7 +416,7 @@ static void counted(void *arg)
 }
 
 /* Threads that serve both tenants, by what tasks see: without the library's work for them. */
-void quota_overhead(const void *arg)
+static void overhead(const void *arg)
 {
 	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
 	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = counted };
@@ -406,6 +452,100 @@ void quota_overhead(const void *arg)
 		if (error > quota_out->value)
 			quota_out->value = error;
 	}
-	_exit(0);
 }
 
+/* ------------------------------------------------------------------- rows */
+
+static void put(const char *name, const char *unit, double value, unsigned long n, const char *skipped)
+{
+	struct bench_result r = { .name = name, .unit = unit, .value = value, .n = n, .skipped = skipped };
+
+	bench_put(&quota_bench, &r);
+}
+
+/* NULL, or why nothing can be said of what was too little. */
+static const char *not_calm(void)
+{
+	static char why[120];
+	const struct quota_errors *e = &quota_out->error;
+
+	if (e->calm >= e->windows / 10)
+		return NULL;
+	snprintf(why, sizeof(why), "others had %.1f%% of the CPUs while tasks wanted them, in %.0f%% of all seconds", e->taken,
+		 100.0 * (e->windows - e->calm) / e->windows);
+	return why;
+}
+
+/* What was too much is of all windows, however busy the machine. */
+static void bound_rows(const char *why)
+{
+	const struct quota_errors *e = &quota_out->error;
+	const char *busy = why ? why : not_calm();
+
+	put("error_sliding_worst", "%", e->sliding, e->calm, busy);
+	put("error_aligned_worst", "%", e->aligned, e->calm, busy);
+	put("error_sliding_worst_of_all", "%", e->sliding_all, e->windows, why);
+	put("error_over_worst", "%", e->over, e->windows, why);
+	put("error_over_beyond_checkpoint", "%", e->beyond, e->windows, why);
+	put("error_taken_by_others", "%", e->taken, e->windows, why);
+	put("error_disturbed_windows", "%", 100.0 * (e->windows - e->calm) / e->windows, e->windows, why);
+}
+
+static void spinner_rows(const char *why)
+{
+	const struct quota_errors *e = &quota_out->error;
+
+	put("error_spinners_got", "x", quota_out->got_most, e->windows, why);
+	put("error_spinners_got_least", "x", quota_out->got_least, e->windows, why);
+	put("error_spinners_sliding", "%", e->over, e->windows, why);
+}
+
+static const unsigned five[] = { 10000, 50000, 100000, 200000, 300000 };
+static const struct error_load bound = { BOUND, 5, five, 0, watches, "baton" }, unbound = { UNBOUND, 5, five, 0, watches, "unbound" },
+	limits = { LIMITS, 5, five, 0, hog, "cpumax" }, spinners = { SPINNERS, 20, NULL, 2, spins, NULL };
+
+static const char *measure_limits(void)
+{
+	unsigned long us[TENANTS_MAX];
+	const char *why;
+	unsigned i;
+
+	for (i = 0; i < limits.tenants; i++)
+		us[i] = (unsigned long)limits.ppm[i] * quota_cpus / 10;
+	why = cgroup_make_limits(limits.tenants, us);
+	if (!why)
+		why = quota_measure(measure_error, &limits);
+	cgroup_remove_limits();
+	return why;
+}
+
+/* Is one of these rows, which come from one measurement, wanted? */
+static bool wants_any(const char *const *names)
+{
+	for (; *names; names++)
+		if (bench_wants(&quota_bench, *names))
+			return true;
+	return false;
+}
+
+void quota_error_rows(void)
+{
+	static const char *const of_bound[] = { "error_sliding_worst", "error_aligned_worst", "error_over_worst", NULL },
+		*const of_spinners[] = { "error_spinners_got", "error_spinners_sliding", NULL };
+	const char *why;
+
+	if (wants_any(of_bound))
+		bound_rows(quota_measure(measure_error, &bound));
+	if (bench_wants(&quota_bench, "error_sliding_worst_unbound")) {
+		why = quota_measure(measure_error, &unbound);
+		put("error_sliding_worst_unbound", "%", quota_out->value, quota_out->n, why ? why : not_calm());
+	}
+	if (bench_wants(&quota_bench, "error_sliding_worst_cpumax")) {
+		why = measure_limits();
+		put("error_sliding_worst_cpumax", "%", quota_out->value, quota_out->n, why);
+	}
+	if (wants_any(of_spinners))
+		spinner_rows(quota_measure(measure_error, &spinners));
+	quota_row("ledger_vs_kernel_worst", "%", attribution, NULL, NULL);
+	quota_row("ledger_vs_tasks_worst", "%", overhead, NULL, NULL);
+}

@@ -171,11 +171,10 @@ static const char *no_limits(const char *what)
 	return why;
 }
 
-const char *cgroup_make_limits(unsigned n, const unsigned long *us)
+/* The parent of the limits, in v2 or v1. */
+static const char *make_limited_parent(void)
 {
 	const char *err = find_root();
-	char text[64];
-	unsigned i;
 
 	limits = 0;
 	v1 = err != NULL;
@@ -184,9 +183,23 @@ const char *cgroup_make_limits(unsigned n, const unsigned long *us)
 	snprintf(parent, sizeof(parent), "%.200s/baton-bench-%d", root, getpid());
 	if (!v1 && write_file(root, "cgroup.subtree_control", "+cpu"))
 		return no_limits("to hand on the cpu controller");
-	if (mkdir(parent, 0755))
-		return no_limits("mkdir");
-	for (i = 0; i < n && i < CGROUP_LIMITS; i++) {
+	return mkdir(parent, 0755) ? no_limits("mkdir") : NULL;
+}
+
+static const char *set_limit(const char *dir, unsigned long us)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), v1 ? "%lu" : "%lu 100000", us);
+	return write_file(dir, v1 ? "cpu.cfs_quota_us" : "cpu.max", text) ? no_limits("to set a limit") : NULL;
+}
+
+const char *cgroup_make_limits(unsigned n, const unsigned long *us)
+{
+	const char *err = make_limited_parent();
+	unsigned i;
+
+	for (i = 0; !err && i < n && i < CGROUP_LIMITS; i++) {
 		snprintf(limit[i], sizeof(limit[i]), "%s/%u", parent, i);
 		if (mkdir(limit[i], 0755))
 			return no_limits("mkdir");
@@ -194,14 +207,22 @@ const char *cgroup_make_limits(unsigned n, const unsigned long *us)
 		if (!v1 && write_file(limit[i], "cgroup.type", "threaded"))
 			return no_limits("cgroup.type");
 	}
-	if (!v1 && write_file(parent, "cgroup.subtree_control", "+cpu"))
+	if (!err && !v1 && write_file(parent, "cgroup.subtree_control", "+cpu"))
 		return no_limits("cgroup.subtree_control");
-	for (i = 0; i < limits; i++) {
-		snprintf(text, sizeof(text), v1 ? "%lu" : "%lu 100000", us[i]);
-		if (write_file(limit[i], v1 ? "cpu.cfs_quota_us" : "cpu.max", text))
-			return no_limits("to set a limit");
-	}
-	return NULL;
+	for (i = 0; !err && i < limits; i++)
+		err = set_limit(limit[i], us[i]);
+	return err;
+}
+
+const char *cgroup_make_limit(unsigned long us)
+{
+	const char *err = make_limited_parent();
+
+	if (err)
+		return err;
+	if (write_file(parent, v1 ? "cpu.shares" : "cpu.weight", v1 ? "262144" : "10000"))
+		return no_limits("to set a weight");
+	return set_limit(parent, us);
 }
 
 const char *cgroup_enter_limits(void)
