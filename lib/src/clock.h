@@ -21,26 +21,33 @@ static inline struct timespec btn_clock_timespec(uint64_t ns)
 }
 
 /*
- * CLOCK_MONOTONIC by the CPU's counter: half the price, where the kernel trusts
- * the counter itself (its clock source; else this is CLOCK_MONOTONIC). The rate
- * is measured against CLOCK_MONOTONIC, which is read again each millisecond, so
- * the two are never further apart than what a millisecond's slewing makes: less
- * than a microsecond. Answers of one struct btn_clock do not go back, on
- * whatever CPU. The caller serialises. All zeroes is ready to be used.
+ * CLOCK_MONOTONIC by the CPU's counter: half the price, where the kernel trusted the
+ * counter itself when the process began (its clock source; else this is
+ * CLOCK_MONOTONIC). CLOCK_MONOTONIC is read again each millisecond, and the counter is
+ * believed only as long as it keeps pace: see clock.c. While it does, answers are
+ * within 15 us of CLOCK_MONOTONIC, mostly within one. When it stops to, at most the
+ * answers of one millisecond are wrong, by at most one. Answers of one struct
+ * btn_clock do not go back, on whatever CPU. The caller serialises. All zeroes is
+ * ready to be used.
  */
 struct btn_clock {
 	uint64_t ticks, ns;		/* read at the same time, */
-	uint64_t span;			/* good for so many ticks */
+	uint64_t span;			/* good for so many ticks; 0: not measured */
 	uint64_t mult;			/* 2^32 ns a tick */
-	uint64_t last;			/* what it said last */
-	uint64_t first_ticks, first_ns;	/* the rate is measured from here */
+	uint64_t last;			/* the last answer */
+	uint64_t apart;			/* ticks that may lie between ticks and ns */
+	uint64_t first_ticks, first_ns, first_apart;	/* the rate is measured from here */
+	uint64_t trust_at;		/* ns; the counter is not looked at before */
+	uint64_t distrust;		/* ns; for how long it was not, the last time */
 };
 
 uint64_t btn_clock_sync(struct btn_clock *c);
 
 static inline uint64_t btn_clock_ticks(void)
 {
-#if defined(__x86_64__)
+#if defined(BTN_CLOCK_TICKS)
+	return BTN_CLOCK_TICKS();	/* a test's */
+#elif defined(__x86_64__)
 	return __builtin_ia32_rdtsc();
 #elif defined(__aarch64__)
 	uint64_t t;
