@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cpus.h"
+
 #ifndef SCHED_DEADLINE
 #define SCHED_DEADLINE 6
 #endif
@@ -70,9 +72,9 @@ void btn_birth_own(const char *name)
 
 void btn_birth_cpus(pthread_t like)
 {
-	cpu_set_t is, to;
+	struct btn_cpus is, to;
 
-	if (pthread_getaffinity_np(like, sizeof(to), &to) || sched_getaffinity(0, sizeof(is), &is) || CPU_EQUAL(&is, &to))
+	if (btn_cpus_of(&to, like) || btn_cpus_self(&is) || btn_cpus_equal(&is, &to))
 		return;
-	sched_setaffinity(0, sizeof(to), &to);
+	btn_cpus_use(&to, 0);
 }
