@@ -50,7 +50,7 @@
  * library and was woken, most often with one: before it is out of there it looks
  * whether it `owes`, and at the cells if it does. If either comes to leave the CPU before, the
  * bell is rung then. Or an idler, which runs where nothing else does and tells of them
- * (lib/src/sched_idler.c). So what is most common where many tasks
+ * (lib/src/sched/idle.c). So what is most common where many tasks
  * sleep and wake costs no bell at all; on a virtual machine, where the interrupt that
  * the CPU sends itself to ring it is emulated, a bell is 12 us.
  *

@@ -37,7 +37,7 @@
  * bell. What must not be is one that is named and does not come, for it was given a
  * slot just then and has other things to do. So whoever gives it its slot takes its
  * name away first, and finds by the same exchange that the call was first: then
- * it is the one who has to look (lib/src/sched_detect.c, selftests/model/call.pml).
+ * it is the one who has to look (lib/src/sched/blocked.c, selftests/model/call.pml).
  *
  * It parks on its cell's state, in the service's memory, so the service lets it
  * go with a store and a futex wake, whatever becomes of these programs; and if

@@ -145,7 +145,7 @@ static int pool_grow_locked(void)
 	struct btn_park_chunk *chunk = MAP_FAILED;
 	size_t i;
 
-	/* Not malloc: the scheduler must not wait for that one's lock (sched_rescue.c). */
+	/* Not malloc: the scheduler must not wait for that one's lock (sched/gate.c). */
 	if (!BTN_FAIL("park:create:chunk"))
 		chunk = mmap(NULL, sizeof(*chunk), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (chunk == MAP_FAILED)

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include "park.h"
-#include "sched_int.h"
+#include "sched/self.h"
+#include "sched/tick.h"
 
 #define TASKS_MAX 256
 
@@ -104,7 +105,7 @@ void stuck_show(const struct baton_sched *s)
 	unsigned i, n;
 
 	fprintf(stderr, "# now %lu, last looked at %lu, monitor due %lu, its word %d, lock %u, look %d, idle slots %u\n",
-		(unsigned long)btn_clock_now(), (unsigned long)s->now, (unsigned long)btn_monitor_due(s),
+		(unsigned long)btn_clock_now(), (unsigned long)s->now, (unsigned long)btn_tick_due(s),
 		(int)s->monitor_parker->word, s->lock.word, s->look, c->n_idle);
 	fprintf(stderr, "# workers: %u born, %u idle, %u more may start; requests %u; away %s, parked %s; starved %s, urgent %s, done %s\n",
 		s->born, s->n_idle, c->workers, s->requests, s->away.first ? "some" : "none", s->parked.first ? "some" : "none",

@@ -78,8 +78,7 @@ def layers(root):
         ranks = {r for r, p in patterns if fnmatch.fnmatchcase(name, p)}
         return ranks.pop() if len(ranks) == 1 else None
 
-    here = [os.path.basename(f) for f in files(root)
-            if os.path.dirname(f) == "lib/src" and is_c(f)]
+    here = [f[len("lib/src/"):] for f in files(root) if f.startswith("lib/src/") and is_c(f)]
     for r, p in patterns:
         if not fnmatch.filter(here, p):
             bad.append(f"LAYERS: {p} of rank {r} is no file of lib/src")
@@ -92,10 +91,10 @@ def layers(root):
             m = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
             if not m:
                 continue
-            other = m.group(1)
+            other = os.path.normpath(os.path.join(os.path.dirname(name), m.group(1)))
             if other not in here:
-                if other != "config.h":
-                    bad.append(f'lib/src/{name}:{i}: "{other}" is not in lib/src')
+                if m.group(1) != "config.h":
+                    bad.append(f'lib/src/{name}:{i}: "{m.group(1)}" is not in lib/src')
             elif os.path.splitext(other)[0] == os.path.splitext(name)[0]:
                 pass
             elif rank(other) is not None and rank(other) >= mine:
@@ -320,6 +319,11 @@ BROKEN = {
         ({"lib/src/LAYERS": "1 b.c c.h\n", "lib/src/b.c": '#include "c.h"\n', "lib/src/c.h": ""},
          "of rank 1, includes c.h of rank 1"),
         ({"lib/src/LAYERS": "0 a.h\n", "lib/src/a.h": "", "lib/src/new.c": ""}, "no rank"),
+        ({"lib/src/LAYERS": "0 a.h\n1 d/b.h\n", "lib/src/a.h": '#include "d/b.h"\n', "lib/src/d/b.h": ""},
+         "of rank 0, includes d/b.h of rank 1"),
+        ({"lib/src/LAYERS": "1 a.h d/b.h\n", "lib/src/a.h": "", "lib/src/d/b.h": '#include "../a.h"\n'},
+         "of rank 1, includes a.h of rank 1"),
+        ({"lib/src/LAYERS": "0 a.h\n", "lib/src/a.h": "", "lib/src/d/new.c": ""}, "no rank"),
         ({"lib/src/LAYERS": "0 a.h gone.c\n", "lib/src/a.h": ""}, "no file"),
     ],
     tags: [

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * bpf/hook.bpf.c and lib/src/sched_detect.c, [CALL-1]: two workers block, each on a
+ * bpf/hook.bpf.c and lib/src/sched/blocked.c, [CALL-1]: two workers block, each on a
  * CPU of its own, while tasks wait; the kernel's program wakes a third worker, which waits
  * for a slot and was named for that, so that it looks at the cells; or else rings
  * the bell. The third one is given slots meanwhile, and loses them: by a checkpoint, or

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * bpf/detect.bpf.c and lib/src/sched_detect.c: a worker with the only slot
+ * bpf/detect.bpf.c and lib/src/sched/blocked.c: a worker with the only slot
  * blocks, twice, until a task has run that has no slot yet; somebody submits
  * these tasks, the notifier sleeps until the bell rings. Somebody outside may
  * wake the worker without a reason.

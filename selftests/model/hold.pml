@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lib/src/sched_hold.c: a guest that leaves with its slot, and comes back; another that
+ * lib/src/sched/lazy.c: a guest that leaves with its slot, and comes back; another that
  * wants the only slot, twice; and the monitor, which may take the slot of one that
  * reaches no checkpoint, where it is not in the library.
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lib/src/sched_idler.c and bpf/detect.bpf.c, [IDLER-1] [DETECT-3]: one CPU, on which
+ * lib/src/sched/idle.c and bpf/detect.bpf.c, [IDLER-1] [DETECT-3]: one CPU, on which
  * workers block, and go on; an idler, which runs where nothing else does, and is of a class
  * that may never run again, wherever it stands.
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lib/src/sched_rescue.c: a worker whose slot is taken where it reaches no call of the
+ * lib/src/sched/gate.c and preempt.c: a worker whose slot is taken where it reaches no call of the
  * library, by a signal in whose handler it parks, or because it sleeps in the kernel;
  * and the one permit that goes with each slot.
  *

@@ -10,7 +10,7 @@
 
 #include "inject.h"
 #include "sched_end.h"
-#include "sched_int.h"
+#include "sched/types.h"
 #include "tap.h"
 
 static struct baton_sched *s;

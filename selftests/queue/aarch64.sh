@@ -24,7 +24,7 @@ build() {
 	shift
 	$cc -O2 -static -std=gnu11 -Wall -Wextra -Wno-unused-parameter -pthread -D_GNU_SOURCE \
 		-I"$TOP/lib/include" -I"$TOP/selftests" -I"$dir" "$@" -o "$dir/$name" \
-		"$TOP/selftests/queue/${name%%-*}.c" "$TOP"/lib/src/*.c
+		"$TOP/selftests/queue/${name%%-*}.c" "$TOP"/lib/src/*.c "$TOP"/lib/src/*/*.c
 }
 run() {
 	"$qemu" "$dir/$1"

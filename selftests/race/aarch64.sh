@@ -15,7 +15,7 @@ command -v $cc >/dev/null && [ -n "$qemu" ] ||
 
 build() {
 	$cc -O2 -static -std=gnu11 -pthread -D_GNU_SOURCE -I"$TOP/lib/include" -I"$TOP/lib/src" \
-		-I"$TOP/selftests" -I"$tap_dir" -o "$tap_dir/$1" "${@:2}" "$TOP"/lib/src/*.c
+		-I"$TOP/selftests" -I"$tap_dir" -o "$tap_dir/$1" "${@:2}" "$TOP"/lib/src/*.c "$TOP"/lib/src/*/*.c
 }
 race() {
 	build race "$TOP/selftests/race/park.c" || exit 1

@@ -13,7 +13,7 @@
 #include <baton/sched.h>
 
 #include "sched_end.h"
-#include "sched_int.h"
+#include "sched/types.h"
 #include "tap.h"
 
 #define SLOTS 64

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Guests that leave, or block, and keep their slot until somebody wants it: sched_hold.c. */
+/* Guests that leave, or block, and keep their slot until somebody wants it: lib/src/sched/lazy.c. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -61,7 +61,7 @@ static _Atomic int resumed;
 
 static int counts(const char *point)
 {
-	if (!strcmp(point, "sched_hold:resume:exchange"))
+	if (!strcmp(point, "lazy:resume:exchange"))
 		atomic_fetch_add(&resumed, 1);
 	return 0;
 }
@@ -71,7 +71,7 @@ static int delays(const char *point)
 	static const struct timespec pause = { 0, 50000 };
 	static __thread uint64_t chance;
 
-	if (strncmp(point, "sched_hold:", 11))
+	if (strncmp(point, "lazy:", 5))
 		return 0;
 	if (!chance)
 		chance = (uintptr_t)&chance;

@@ -16,7 +16,7 @@
 
 #include "inject.h"
 #include "sched_end.h"
-#include "sched_int.h"
+#include "sched/types.h"
 #include "tap.h"
 
 #ifdef BTN_TSAN

@@ -12,7 +12,8 @@
  * kernel is for the tests with threads.
  */
 #include "tap.h"
-#include "core.h"
+#include "core/core.h"
+#include "core/setup.h"
 
 #include <errno.h>
 

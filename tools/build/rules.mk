@@ -44,7 +44,7 @@ override CXXFLAGS += -Wall -Wextra -Wno-unused-parameter -pthread
 override CPPFLAGS += -D_GNU_SOURCE -I$(TOP)/lib/include -I$(O) -I$(TOP)/selftests
 
 LIBBATON := $(O)/lib/libbaton.a
-LIBSRCS  := $(patsubst $(TOP)/%,%,$(wildcard $(TOP)/lib/src/*.c))
+LIBSRCS  := $(patsubst $(TOP)/%,%,$(wildcard $(TOP)/lib/src/*.c $(TOP)/lib/src/*/*.c))
 
 FLAGS_tsan        := -fsanitize=thread -DBTN_TSAN
 FLAGS_asan        := -fsanitize=address,undefined -fno-sanitize-recover=undefined

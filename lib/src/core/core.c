@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The scheduler's decisions; the protocol is in core.h, the promises and their
+ * proofs in ledger.h. Who waits where: flow.c.
+ *
+ * Which tier is next: those under their reserve, in the order of the tiers;
+ * then by rank; tiers of one rank by start-time fair queueing over their
+ * shares. A tier at its limit is passed over.
+ */
+#include "core.h"
+
+#include <errno.h>
+
+#include "../atomic.h"
+#include "../die.h"
+#include "../probe.h"
+#include "flow.h"
+
+/* How many critical requests that came too late one pick rejects. */
+#define REJECT_BATCH	32
+/*
+ * A grant is no more than this part of a second's quota, where that is as long: small ones
+ * where others of its tier wait for their turn, as what they lack meanwhile is lost for a second.
+ */
+#define SLICES		256
+#define SLICE_MIN	100000
+#define TURNS		768
+#define TURN_MIN	40000
+/* Deadlines and releases that one tick handles; the next is due at once. */
+#define TICK_BATCH	64
+/* Among how many idle slots the one that is preferred is looked for. */
+#define PREFER_MAX	16
+
+static void finish(struct btn_core *c, struct btn_request *r, int result)
+{
+	r->result = result;
+	r->done = true;
+	if (btn_heap_has(&r->timer))
+		btn_heap_del(&c->deadlines, &r->timer);
+	btn_stat_set(&r->tenant->stats->in_flight, --r->tenant->requests);
+	r->next_done = NULL;
+	*c->done_last = r;
+	c->done_last = &r->next_done;
+}
+
+/* To a request, for whoever traces. */
+static void happened(const struct btn_core *c, uint64_t now, const struct btn_request *r, unsigned type)
+{
+	btn_trace(&c->page, c->room, now, type, r->class, 0, r->tenant->stats, r->info.number, NULL);
+	BTN_PROBE4(request, type, btn_stat_get(&r->tenant->stats->id), r->info.number, r->class);
+}
+
+uint64_t btn_request_held(const struct btn_request *r, uint64_t now)
+{
+	return btn_group_held_until(btn_group_of(r->first), now) - r->first->held_mark;
+}
+
+/* A request whose first task waits for its first slot. */
+static void give_up(struct btn_core *c, uint64_t now, struct btn_request *r, int why)
+{
+	const struct btn_account *a = &r->tenant->acct[r->class == BTN_BATCH];
+
+	/* For whoever asks why. */
+	r->waited = now - r->first->ready_at;
+	r->held = btn_request_held(r, now);
+	if (r->class != BTN_INTERNAL) {
+		r->quota = a->quota;
+		r->used = a->used + a->reserved;
+	}
+	btn_group_leave(c, now, r->first);
+	r->first->state = BTN_TASK_ENDED;
+	r->tasks = 0;
+	btn_stat_add(why == -EDQUOT ? &btn_request_use(r)->rejected : &btn_request_use(r)->dropped, 1);
+	happened(c, now, r, why == -EDQUOT ? BATON_TRACE_REJECTED : BATON_TRACE_DROPPED);
+	finish(c, r, why);
+}
+
+int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t)
+{
+	struct btn_tenant *tenant = r->tenant;
+	struct btn_account *acct = tenant->acct;
+	bool pays;
+
+	if (tenant->leaving)
+		return -ESHUTDOWN;
+	switch (r->class) {
+	case BTN_CRITICAL:
+		btn_account_left(&acct[BTN_LOW], now);
+		pays = acct[BTN_LOW].used + acct[BTN_LOW].min <= acct[BTN_LOW].quota;
+		break;
+	case BTN_TOLERANT:
+		pays = acct[BTN_LOW].quota || acct[BTN_HIGH].quota;
+		break;
+	case BTN_BATCH:
+		pays = acct[BTN_HIGH].quota;
+		break;
+	default:
+		pays = true;
+	}
+	if (!pays) {
+		btn_stat_add(&btn_request_use(r)->rejected, 1);
+		happened(c, now, r, BATON_TRACE_REJECTED);
+		return -EDQUOT;
+	}
+	if (r->deadline < r->info.arrival + BTN_DEADLINE_MIN)
+		return -EINVAL;
+	if (now >= r->deadline) {
+		btn_stat_add(&btn_request_use(r)->dropped, 1);
+		happened(c, now, r, BATON_TRACE_DROPPED);
+		return -ETIME;
+	}
+	btn_stat_add(&btn_request_use(r)->admitted, 1);
+	btn_stat_set(&tenant->stats->in_flight, ++tenant->requests);
+	r->info.number = ++c->requests;
+	happened(c, now, r, BATON_TRACE_ADMITTED);
+	r->first = t;
+	r->tasks = 0;
+	r->started = r->done = false;
+	r->told = r->result = 0;
+	r->cpu = r->waited = r->held = 0;
+	r->timer.rank = 0;
+	if (r->deadline != BTN_NEVER) {
+		r->timer.key = r->deadline;
+		btn_heap_add(&c->deadlines, &r->timer);
+	}
+	btn_core_spawn(c, now, r, t);
+	return 0;
+}
+
+void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t)
+{
+	t->req = r;
+	t->info = &r->info;
+	t->ran = t->urgent = false;
+	t->seq = ++c->seq;
+	r->tasks++;
+	btn_group_join(c, now, t);
+}
+
+void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
+{
+	/* In two places of a heap at once it would take others' tasks out with it. */
+	if (btn_unlikely(t->state != BTN_TASK_BLOCKED))
+		btn_die("a task is made ready that is not blocked; its state:", t->state);
+	t->seq = ++c->seq;
+	btn_group_join(c, now, t);
+}
+
+void btn_core_unready(struct btn_core *c, uint64_t now, struct btn_task *t)
+{
+	btn_group_leave(c, now, t);
+	t->state = BTN_TASK_BLOCKED;
+}
+
+void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, int why)
+{
+	unsigned i;
+
+	if (r->done)
+		return;
+	if (!r->started) {
+		give_up(c, now, r, why);
+		return;
+	}
+	r->told = why;
+	for (i = 0; i < c->span; i++)
+		if (c->run[i].task && c->run[i].task->req == r)
+			btn_core_poke_slot(c, i);
+}
+
+void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on)
+{
+	bool waits = on && !t->urgent && t->state == BTN_TASK_READY;
+
+	if (waits)
+		btn_group_leave(c, now, t);
+	t->urgent = on;
+	if (waits)
+		btn_group_rejoin(c, now, t);
+}
+
+/* Where a request pays that has no slot. */
+static struct btn_tier *pays_in(struct btn_core *c, uint64_t now, const struct btn_request *r)
+{
+	switch (r->class) {
+	case BTN_CRITICAL:
+		return &c->tier[BTN_LOW];
+	case BTN_TOLERANT:
+		return &c->tier[btn_account_can_pay(&r->tenant->acct[BTN_LOW], now) ? BTN_LOW : BTN_HIGH];
+	case BTN_BATCH:
+		return &c->tier[BTN_HIGH];
+	default:
+		return &c->tier[r->tier];
+	}
+}
+
+static void show_used(struct btn_tenant *t, unsigned tier, uint64_t cpu)
+{
+	uint64_t back = cpu < t->owed[tier] ? cpu : t->owed[tier];
+
+	t->owed[tier] -= back;
+	btn_stat_add(&btn_tenant_use(t, tier)->cpu, cpu - back);
+}
+
+void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int in, uint64_t since, uint64_t cpu)
+{
+	struct btn_tier *tier = in < 0 ? pays_in(c, now, r) : &c->tier[in];
+	struct btn_account *a = tier->sold ? &r->tenant->acct[tier->index] : NULL;
+	uint64_t tag = (cpu << 10) / tier->share;
+	bool recent = since && now < since + BTN_SECOND;
+
+	/* Else it has left the log by itself, in part or as a whole. */
+	if (recent && a && a->log)
+		btn_account_refund(a, now, since, cpu);
+	/* What is charged without a slot is not charged to these. */
+	if (in >= 0) {
+		if (recent && tier->metered && since >= tier->metered_at)
+			btn_account_refund(&tier->acct, now, since, cpu);
+		tier->tag -= tag < tier->tag ? tag : tier->tag;
+	}
+	r->tenant->owed[tier->index] += cpu;
+	r->cpu -= cpu < r->cpu ? cpu : r->cpu;
+}
+
+void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu)
+{
+	struct btn_tenant *t = r->tenant;
+	struct btn_tier *tier = pays_in(c, now, r);
+	struct btn_account *a = tier->sold ? &t->acct[tier->index] : NULL;
+
+	if (a && a->log)
+		btn_account_settle(a, now, 0, cpu, tier->oversold ? tier->vtime : now);
+	show_used(t, tier->index, cpu);
+	btn_tenant_show(t, tier->index, now);
+	r->cpu += cpu;
+}
+
+void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why)
+{
+	struct btn_run *run = &c->run[slot];
+	struct btn_task *t = run->task;
+	struct btn_request *r = t->req;
+	struct btn_tenant *tenant = r->tenant;
+	struct btn_tier *tier = run->tier;
+	struct baton_stats_use *use = btn_tenant_use(tenant, tier->index);
+	struct baton_stats_slot *figures = &c->page.slots[slot];
+
+	/* An urgent task may run without any quota to charge. */
+	if (run->acct && run->acct->log)
+		btn_account_settle(run->acct, now, run->grant, cpu, run->vstart);
+	if (tier->metered || run->metered)
+		btn_account_settle(&tier->acct, now, run->metered ? run->grant : 0, cpu, 0);
+	if (tier->tag < run->tier_vstart)
+		tier->tag = run->tier_vstart;
+	tier->tag += (cpu << 10) / tier->share;
+	show_used(tenant, tier->index, cpu);
+	if (cpu > run->length)
+		btn_stat_max(&use->overrun, cpu - run->length);
+	btn_stat_hist(&use->run, cpu);
+	btn_tenant_show(tenant, tier->index, now);
+	btn_stat_set(&figures->tenant, 0);
+	btn_stat_set(&figures->since, now);
+	btn_trace(&c->page, slot, now, BATON_TRACE_STOP, why, tier->index, tenant->stats, r->info.number, t);
+	BTN_PROBE4(stop, slot, t, cpu, why);
+	r->cpu += cpu;
+	run->task = NULL;
+	run->poked = false;
+	if (slot < c->slots)
+		btn_slot_open(c, now, slot);
+	else
+		btn_slots_close(c);
+	/* Its timers took the whole grant for used. */
+	if (cpu < run->grant)
+		btn_tenant_release_held(c, now, tenant);
+	switch (why) {
+	case BTN_STOP_YIELD:
+		if (!run->group->order->keeps_place)
+			t->seq = ++c->seq;
+		btn_group_join(c, now, t);
+		break;
+	case BTN_STOP_BLOCK:
+		t->state = BTN_TASK_BLOCKED;
+		break;
+	case BTN_STOP_END:
+		t->state = BTN_TASK_ENDED;
+		if (!--r->tasks) {
+			btn_stat_add(&btn_request_use(r)->finished, 1);
+			finish(c, r, r->told);
+		}
+		break;
+	}
+}
+
+/* The tier to serve next, of those that have groups and may go on. */
+static struct btn_tier *choose(struct btn_core *c, uint64_t now)
+{
+	struct btn_tier *best = NULL, *t;
+	uint64_t best_key = 0, key;
+	unsigned i;
+
+	for (i = 0; i < c->tiers; i++) {
+		t = &c->tier[i];
+		if (!t->groups.top || (t->metered && !btn_account_can_pay(&t->acct, now)))
+			continue;
+		if (btn_tier_reserve_left(t, now))
+			return t;
+		key = t->tag > c->rank_vtime[t->rank] ? t->tag : c->rank_vtime[t->rank];
+		if (!best || t->rank < best->rank || (t->rank == best->rank && key < best_key)) {
+			best = t;
+			best_key = key;
+		}
+	}
+	return best;
+}
+
+/* The first group of its tier has nothing to pay with. */
+static void exhausted(struct btn_core *c, uint64_t now, struct btn_group *g)
+{
+	unsigned n = REJECT_BATCH;
+
+	if (g->lane == BTN_LANE_FRESH) {
+		while (!btn_group_empty(g) && n--)
+			give_up(c, now, btn_group_first(g)->req, -EDQUOT);
+		return;
+	}
+	btn_group_take_out(c, now, g);
+	btn_group_place(c, now, g);
+}
+
+/* A worker was free: one that waited for it goes back to where it stood. */
+static bool feed(struct btn_core *c, uint64_t now)
+{
+	struct btn_task *t;
+
+	if (!c->workers || !c->starved.top)
+		return false;
+	t = btn_container(c->starved.top, struct btn_task, node);
+	btn_heap_del(&c->starved, &t->node);
+	btn_group_rejoin(c, now, t);
+	return true;
+}
+
+/* turns: it is not the only one in its heap. */
+static uint64_t part_of(uint64_t quota, uint64_t slice, bool turns)
+{
+	uint64_t part = quota / (turns ? TURNS : SLICES), least = turns ? TURN_MIN : SLICE_MIN;
+
+	if (part < least)
+		part = least;
+	return part < slice ? part : slice;
+}
+
+struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
+{
+	struct baton_stats_slot *figures = &c->page.slots[slot];
+	struct btn_run *run = &c->run[slot];
+	struct btn_account *acct;
+	struct btn_group *g;
+	struct btn_request *r;
+	struct btn_tier *tier;
+	struct btn_task *t;
+	uint64_t key, left, slice;
+	unsigned i;
+
+	if (slot >= c->slots)
+		return NULL;
+	if (c->urgent.top) {
+		t = btn_container(c->urgent.top, struct btn_task, node);
+		r = t->req;
+		g = btn_group_of(t);
+		tier = g->tier;
+		acct = g->acct;
+		key = 0;
+		run->reserve = false;
+		run->grant = 0;
+		run->length = c->slice;
+		goto found;
+	}
+	for (;;) {
+		tier = choose(c, now);
+		if (!tier) {
+			if (feed(c, now))
+				continue;
+			return NULL;
+		}
+		g = btn_container(tier->groups.top, struct btn_group, node);
+		key = tier->policy->group_key(tier, g);
+		if (key != g->node.key) {
+			btn_heap_del(&tier->groups, &g->node);
+			btn_group_enter(c, g);
+			if (tier->groups.top != &g->node)
+				continue;
+		}
+		t = btn_group_first(g);
+		r = t->req;
+		if (!r->started && now >= r->deadline) {
+			give_up(c, now, r, -ETIME);
+			continue;
+		}
+		acct = g->acct;
+		if (acct && !btn_account_can_pay(acct, now)) {
+			exhausted(c, now, g);
+			continue;
+		}
+		if (t->ran || t->guest || c->workers)
+			break;
+		btn_group_leave(c, now, t);
+		t->state = BTN_TASK_STARVED;
+		t->node.key = tier->rank;
+		t->node.seq = t->seq;
+		btn_heap_add(&c->starved, &t->node);
+	}
+
+	/* Of a small quota a small part each time: a second holds many, and none is much. */
+	slice = c->slice;
+	if (acct)
+		slice = part_of(acct->quota, slice, g->node.left != NULL);
+	left = btn_tier_reserve_left(tier, now);
+	run->reserve = left;
+	if (!left)
+		left = tier->metered ? btn_account_left(&tier->acct, now) : slice;
+	if (left > slice)
+		left = slice;
+	if (acct)
+		left = btn_account_reserve(acct, now, left);
+	if (tier->metered)
+		btn_account_reserve(&tier->acct, now, left);
+	run->grant = run->length = left;
+found:
+	run->start = now;
+	run->acct = acct;
+	run->tier = tier;
+	run->metered = tier->metered;
+	run->group = g;
+	run->key = key;
+	run->vstart = tier->oversold ? tier->vtime : now;
+	run->tier_vstart = c->rank_vtime[tier->rank];
+	if (tier->tag > run->tier_vstart)
+		c->rank_vtime[tier->rank] = tier->tag;
+	if (tier->oversold && key > tier->vtime && tier->policy == &btn_policy_quota)
+		tier->vtime = key;
+	g->turn = ++c->seq;
+
+	r->held += btn_group_held_until(g, now) - t->held_mark;
+	btn_group_leave(c, now, t);
+	if (!r->started) {
+		r->started = true;
+		r->first = NULL;
+		if (btn_heap_has(&r->timer))
+			btn_heap_del(&c->deadlines, &r->timer);
+		if (r->deadline != BTN_NEVER)
+			btn_heap_add(&c->deadlines, &r->timer);
+	}
+	if (!t->ran) {
+		if (!t->guest)
+			c->workers--;
+		btn_stat_hist(&btn_tenant_use(r->tenant, tier->index)->wait, now - t->ready_at);
+	}
+	t->ran = true;
+	r->waited += now - t->ready_at;
+	t->state = BTN_TASK_RUNNING;
+	run->task = t;
+	run->poked = false;
+	btn_stat_add(&figures->idle, now);
+	btn_stat_set(&figures->since, now);
+	btn_stat_set(&figures->tier, tier->index);
+	btn_stat_set(&figures->tenant, btn_stat_get(&r->tenant->stats->id));
+	btn_stat_add(&figures->switches, 1);
+	btn_trace(&c->page, slot, now, BATON_TRACE_RUN, 0, tier->index, r->tenant->stats, r->info.number, t);
+	BTN_PROBE4(run, slot, t, btn_stat_get(&r->tenant->stats->id), r->info.number);
+	for (i = c->n_idle; c->idle[i - 1] != slot; i--)
+		;
+	c->idle[i - 1] = c->idle[--c->n_idle];
+	return t;
+}
+
+void btn_core_worker(struct btn_core *c, uint64_t now)
+{
+	c->workers++;
+	feed(c, now);
+}
+
+void btn_core_tick(struct btn_core *c, uint64_t now)
+{
+	unsigned n;
+
+	for (n = 0; n < TICK_BATCH && c->deadlines.top && c->deadlines.top->key <= now; n++) {
+		struct btn_request *r = btn_container(c->deadlines.top, struct btn_request, timer);
+
+		btn_heap_del(&c->deadlines, &r->timer);
+		btn_core_cancel(c, now, r, -ETIME);
+	}
+	for (n = 0; n < TICK_BATCH && c->releases.top && c->releases.top->key <= now; n++) {
+		struct btn_group *g = btn_container(c->releases.top, struct btn_group, timer);
+
+		btn_group_take_out(c, now, g);
+		btn_group_place(c, now, g);
+		if (!g->held)
+			btn_core_preempt(c, now, g);
+	}
+}
+
+uint64_t btn_core_next(struct btn_core *c, uint64_t now)
+{
+	uint64_t next = BTN_NEVER, when;
+	unsigned i;
+
+	if (c->deadlines.top)
+		next = c->deadlines.top->key;
+	if (c->releases.top && c->releases.top->key < next)
+		next = c->releases.top->key;
+	for (i = 0; i < c->tiers; i++) {
+		if (!c->tier[i].groups.top || !c->tier[i].metered || btn_account_can_pay(&c->tier[i].acct, now))
+			continue;
+		when = btn_account_when(&c->tier[i].acct, now);
+		if (when < next)
+			next = when;
+	}
+	return next;
+}
+
+unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t)
+{
+	return btn_group_of(t)->tier->rank;
+}
+
+bool btn_core_waits(struct btn_core *c, uint64_t now)
+{
+	return c->urgent.top || choose(c, now);
+}
+
+struct btn_task *btn_core_first(struct btn_core *c, uint64_t now)
+{
+	struct btn_tier *tier;
+
+	if (c->urgent.top)
+		return btn_container(c->urgent.top, struct btn_task, node);
+	tier = choose(c, now);
+	return tier ? btn_group_first(btn_container(tier->groups.top, struct btn_group, node)) : NULL;
+}
+
+int btn_core_idle(struct btn_core *c)
+{
+	return c->n_idle ? (int)c->idle[c->n_idle - 1] : -1;
+}
+
+void btn_core_prefer(struct btn_core *c, unsigned slot)
+{
+	unsigned i, last = c->n_idle - 1;
+
+	for (i = c->n_idle; i && i + PREFER_MAX > c->n_idle; i--)
+		if (c->idle[i - 1] == slot) {
+			c->idle[i - 1] = c->idle[last];
+			c->idle[last] = slot;
+			return;
+		}
+}
+
+int btn_core_poke(struct btn_core *c)
+{
+	unsigned slot;
+
+	while (c->n_pokes) {
+		slot = c->pokes[--c->n_pokes];
+		c->run[slot].told = false;
+		if (c->run[slot].poked)
+			return (int)slot;
+	}
+	return -1;
+}
+
+struct btn_request *btn_core_done(struct btn_core *c)
+{
+	struct btn_request *r = c->done;
+
+	if (r) {
+		c->done = r->next_done;
+		if (!c->done)
+			c->done_last = &c->done;
+	}
+	return r;
+}

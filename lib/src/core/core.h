@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * core/core.h - what the scheduler decides, as a state machine: events go in with
+ * the time at which they happened, decisions come out. No clock, no thread, no
+ * lock, and no memory of its own but what it was made with: lib/src/sched drives it
+ * with real threads under one lock, selftests/sim with virtual ones.
+ *
+ * A driver, after each event, in this order:
+ *   - btn_core_done() until NULL: requests that ended, were dropped or rejected;
+ *   - btn_core_idle() and btn_core_pick() until either finds nothing: slots
+ *     that were idle and now have a task;
+ *   - btn_core_poke() until -1: slots whose task must reach a checkpoint soon;
+ *   - and again at btn_core_next() at the latest, with btn_core_tick().
+ * When the task in a slot reaches a checkpoint after its grant ended or it was
+ * poked, blocks or ends, the driver says so with btn_core_stop() and picks.
+ */
+#ifndef BTN_CORE_H
+#define BTN_CORE_H
+
+#include "types.h"
+
+/*
+ * r->tenant, class, tier (of BTN_INTERNAL), info.arrival and deadline are set.
+ * 0, and t waits for a slot; -EDQUOT: no quota now (critical) or ever;
+ * -ETIME: the deadline is past; -EINVAL: it is nearer than BTN_DEADLINE_MIN to the
+ * arrival; -ESHUTDOWN: the tenant is leaving. On an error
+ * r and t are the caller's again.
+ */
+int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
+/* For how long one that has not started had nothing to pay with. */
+uint64_t btn_request_held(const struct btn_request *r, uint64_t now);
+/* One more task of a request that has one which has not ended. */
+void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
+/* A blocked task can go on. */
+void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t);
+/* A ready task that has run is blocked again. */
+void btn_core_unready(struct btn_core *c, uint64_t now, struct btn_task *t);
+/* Not started: it never runs, and is done with why. Else it is told why. */
+void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, int why);
+/*
+ * Somebody else's task waits for a lock that this one holds (on), or no more:
+ * meanwhile it goes before all others, whatever its quota says, and what it
+ * uses is charged as an overrun. So nobody waits for a lock longer than it is
+ * held.
+ */
+void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on);
+/* CPU that a request used elsewhere (Q11), or without a slot. */
+void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu);
+
+/*
+ * So much was charged to a request since then, by stops of its runs in this tier,
+ * and not used. tier < 0: by btn_core_charge(). since 0: nobody knows to whom, and the
+ * quota is as if it had been used; so it is where that is a second ago.
+ */
+void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int tier, uint64_t since, uint64_t cpu);
+
+/* The task in this slot used so much CPU since it was picked, and stops. */
+void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why);
+/* The next task for an idle slot, running from now on; NULL: none may run. */
+struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot);
+/* One more worker for a task that has not run yet; pick takes one for each. */
+void btn_core_worker(struct btn_core *c, uint64_t now);
+
+void btn_core_tick(struct btn_core *c, uint64_t now);
+uint64_t btn_core_next(struct btn_core *c, uint64_t now);
+
+unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t);	/* of its tier */
+bool btn_core_waits(struct btn_core *c, uint64_t now);	/* a task that could run */
+struct btn_task *btn_core_first(struct btn_core *c, uint64_t now);	/* likely the next; NULL: none waits */
+int btn_core_idle(struct btn_core *c);			/* a slot, or -1 */
+/* If it is idle, it may be the next one that btn_core_idle() names. */
+void btn_core_prefer(struct btn_core *c, unsigned slot);
+int btn_core_poke(struct btn_core *c);			/* a slot, or -1 */
+struct btn_request *btn_core_done(struct btn_core *c);	/* or NULL */
+
+#endif

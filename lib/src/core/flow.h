@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* core/flow.h - who waits, and where; and which of those that run has to give way. */
+#ifndef BTN_FLOW_H
+#define BTN_FLOW_H
+
+#include "types.h"
+
+static inline bool btn_account_can_pay(struct btn_account *a, uint64_t now)
+{
+	return (now < a->expires && a->used + a->reserved + a->min <= a->quota) || btn_account_left(a, now) >= a->min;
+}
+
+/* The figures of a tenant in a tier; a request's, where its class is at home. */
+static inline struct baton_stats_use *btn_tenant_use(const struct btn_tenant *t, unsigned tier)
+{
+	return &t->stats->tier[tier];
+}
+
+static inline struct baton_stats_use *btn_request_use(const struct btn_request *r)
+{
+	return btn_tenant_use(r->tenant, r->class == BTN_INTERNAL ? r->tier : r->class == BTN_BATCH);
+}
+
+/* What is left of a quota, for others to see. */
+static inline void btn_tenant_show(const struct btn_tenant *t, unsigned tier, uint64_t now)
+{
+	struct baton_stats_use *u = btn_tenant_use(t, tier);
+
+	if (tier > BTN_HIGH)
+		return;
+	btn_stat_set(&u->used, t->acct[tier].used + t->acct[tier].reserved);
+	btn_stat_set(&u->used_at, now);
+}
+
+/* Where a task stands or would stand when it is ready. */
+struct btn_group *btn_group_of(const struct btn_task *t);
+/* Into its tier's heap, by its key. */
+void btn_group_enter(struct btn_core *c, struct btn_group *g);
+/* Out of its tier, or out of being held. */
+void btn_group_take_out(struct btn_core *c, uint64_t now, struct btn_group *g);
+/* A group that has tasks and stands nowhere: into a tier, or held. */
+void btn_group_place(struct btn_core *c, uint64_t now, struct btn_group *g);
+/* For how long it was held, ever. */
+uint64_t btn_group_held_until(const struct btn_group *g, uint64_t now);
+
+/* A task becomes ready; rejoin: without a new time of waiting; leave: it is not any more. */
+void btn_group_join(struct btn_core *c, uint64_t now, struct btn_task *t);
+void btn_group_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t);
+void btn_group_leave(struct btn_core *c, uint64_t now, struct btn_task *t);
+
+/* Groups of this tenant that wait for quota may get it now, or sooner. */
+void btn_tenant_release_held(struct btn_core *c, uint64_t now, struct btn_tenant *t);
+/* What is left of the tier's reserve; too little is nothing. */
+uint64_t btn_tier_reserve_left(struct btn_tier *t, uint64_t now);
+
+/* It may be given tasks from now on. */
+static inline void btn_slot_open(struct btn_core *c, uint64_t now, unsigned slot)
+{
+	c->idle[c->n_idle++] = slot;
+	btn_stat_add(&c->page.slots[slot].idle, -now);
+}
+/* The last task of one that is no more has stopped. */
+static inline void btn_slots_close(struct btn_core *c)
+{
+	while (c->span > c->slots && !c->run[c->span - 1].task)
+		c->span--;
+}
+
+/* The slot's task must reach a checkpoint soon. */
+void btn_core_poke_slot(struct btn_core *c, unsigned slot);
+/* Stops one running task that should give way to g, the worst of them. */
+void btn_core_preempt(struct btn_core *c, uint64_t now, struct btn_group *g);
+
+#endif

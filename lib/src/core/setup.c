@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The core's tenants and tiers: who bought what. The protocol is in setup.h. */
+#include "setup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../inject.h"
+#include "core.h"
+#include "flow.h"
+
+static void show_tier(struct btn_page *page, unsigned i, const struct btn_tier_setup *from)
+{
+	struct baton_stats_tier *t = btn_page_tier(page, i);
+	char name[16];
+
+	snprintf(name, sizeof(name), "tier%u", i);
+	btn_page_name((uint64_t *)t->name, sizeof(t->name),
+		      i == BTN_LOW ? "low" : i == BTN_HIGH ? "high" : name);
+	btn_page_name((uint64_t *)t->policy, sizeof(t->policy), from->policy->name);
+	btn_stat_set(&t->rank, from->rank);
+	btn_stat_set(&t->share, from->share);
+	btn_stat_set(&t->reserve, from->reserve);
+	btn_stat_set(&t->limit, from->limit);
+}
+
+/* 0, or -EINVAL. */
+static int check(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_tiers, uint64_t low_limit)
+{
+	uint64_t reserved = 0;
+	unsigned i;
+
+	for (i = 0; i < n_tiers; i++) {
+		if (!tiers[i].policy || !tiers[i].share || tiers[i].rank >= BTN_TIERS_MAX)
+			return -EINVAL;
+		reserved += tiers[i].reserve;
+	}
+	return !slots || reserved + low_limit > slots * BTN_SECOND ? -EINVAL : 0;
+}
+
+/* What a tier may be set to at any time. */
+static void set_tier(struct btn_core *c, struct btn_tier *t, const struct btn_tier_setup *to, uint64_t now)
+{
+	bool metered = to->limit || to->reserve;
+
+	t->policy = to->policy;
+	t->rank = to->rank;
+	t->share = to->share;
+	t->reserve = to->reserve;
+	if (metered && !t->metered)
+		t->metered_at = now;
+	t->metered = metered;
+	btn_account_set_quota(&t->acct, to->limit ? to->limit : 16 * c->capacity);
+	if (t->reserve)
+		btn_account_set_scale(&t->acct, t->reserve);
+	show_tier(&c->page, t->index, to);
+}
+
+static void set_limits(struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers, uint64_t low_limit)
+{
+	unsigned i;
+
+	c->slots = slots;
+	c->capacity = slots * BTN_SECOND;
+	c->low_limit = low_limit;
+	for (c->reserved = 0, i = 0; i < c->tiers; i++)
+		c->reserved += tiers[i].reserve;
+	btn_stat_set(&c->page.h->capacity, c->capacity);
+	btn_stat_set(&c->page.h->low_limit, c->low_limit);
+}
+
+int btn_core_init(struct btn_core *c, unsigned slots, unsigned room, const struct btn_tier_setup *tiers,
+		  unsigned n_tiers, uint64_t low_limit)
+{
+	unsigned i;
+	char *m;
+
+	if (slots > room || room > 4096 || n_tiers < 2 || n_tiers > BTN_TIERS_MAX ||
+	    check(slots, tiers, n_tiers, low_limit))
+		return -EINVAL;
+	memset(c, 0, sizeof(*c));
+	m = calloc(1, room * (sizeof(*c->run) + 2 * sizeof(unsigned)) +
+			      n_tiers * BTN_LOG * sizeof(struct btn_log));
+	if (!m)
+		return -ENOMEM;
+	if (btn_page_create(&c->page, room, n_tiers)) {
+		free(m);
+		return -ENOMEM;
+	}
+	c->memory = m;
+	c->run = (struct btn_run *)m;
+	m += room * sizeof(*c->run);
+	c->room = room;
+	c->span = slots;
+	c->tiers = n_tiers;
+	c->slice = 2000000;
+	set_limits(c, slots, tiers, low_limit);
+	c->done_last = &c->done;
+	for (i = 0; i < n_tiers; i++) {
+		struct btn_tier *t = &c->tier[i];
+
+		t->index = i;
+		t->sold = i <= BTN_HIGH;
+		t->oversold = i != BTN_LOW;
+		btn_account_init(&t->acct, (struct btn_log *)m);
+		m += BTN_LOG * sizeof(struct btn_log);
+		set_tier(c, t, &tiers[i], 0);
+	}
+	c->idle = (unsigned *)m;
+	c->pokes = c->idle + room;
+	for (i = 0; i < slots; i++)
+		c->idle[c->n_idle++] = slots - 1 - i;
+	return 0;
+}
+
+void btn_core_fini(struct btn_core *c)
+{
+	btn_page_destroy(&c->page);
+	free(c->memory);
+}
+
+/* ------------------------------------------------------------ another shape */
+
+int btn_core_can_reshape(const struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers,
+			 uint64_t low_limit)
+{
+	return slots > c->room ? -ERANGE : check(slots, tiers, c->tiers, low_limit);
+}
+
+static unsigned lanes(const struct btn_core *c)
+{
+	return BTN_LANE_TIERS + c->tiers - 2;
+}
+
+/* The tier whose policy sorts a lane's tasks. */
+static struct btn_tier *home(struct btn_core *c, unsigned lane)
+{
+	if (lane >= BTN_LANE_TIERS)
+		return &c->tier[lane - BTN_LANE_TIERS + 2];
+	return &c->tier[lane == BTN_LANE_BATCH ? BTN_HIGH : BTN_LOW];
+}
+
+void btn_core_tenant_lift(struct btn_core *c, struct btn_tenant *t, uint64_t now)
+{
+	unsigned i;
+
+	for (i = 0; i < lanes(c); i++)
+		if (!btn_group_empty(&t->group[i]))
+			btn_group_take_out(c, now, &t->group[i]);
+}
+
+static void resort(struct btn_group *g, const struct btn_policy *order)
+{
+	struct btn_heap_node *all = NULL, *n;
+	struct btn_task *t;
+
+	if (g->order == order)
+		return;
+	g->order = order;
+	while ((n = btn_line_top(&g->tasks))) {
+		btn_line_del(&g->tasks, n);
+		n->up = all;
+		all = n;
+	}
+	while ((n = all)) {
+		all = n->up;
+		t = btn_container(n, struct btn_task, node);
+		n->key = order->task_key(t);
+		n->seq = t->seq;
+		btn_line_add(&g->tasks, n);
+	}
+}
+
+void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now)
+{
+	unsigned i;
+
+	/* Nobody is owed, or owes, what was not counted. */
+	if (c->tier[BTN_HIGH].renewed)
+		t->acct[BTN_HIGH].tag = c->tier[BTN_HIGH].vtime;
+	for (i = 0; i < lanes(c); i++) {
+		resort(&t->group[i], home(c, i)->policy);
+		btn_group_place(c, now, &t->group[i]);
+	}
+}
+
+/* Those that wait for a worker stand by rank. */
+static void resort_starved(struct btn_core *c)
+{
+	struct btn_heap_node *all = NULL, *n;
+
+	while ((n = c->starved.top)) {
+		btn_heap_del(&c->starved, n);
+		n->up = all;
+		all = n;
+	}
+	while ((n = all)) {
+		all = n->up;
+		n->key = btn_core_rank(c, btn_container(n, struct btn_task, node));
+		btn_heap_add(&c->starved, n);
+	}
+}
+
+/* c->slots is what it will be. */
+static void open_and_close(struct btn_core *c, unsigned before, uint64_t now)
+{
+	unsigned i, n;
+
+	if (c->span < c->slots)
+		c->span = c->slots;
+	for (i = before; i < c->slots; i++) {
+		/* If it was to be closed, and its task did not stop yet, it is just not any more. */
+		if (c->run[i].task)
+			continue;
+		btn_stat_set(&c->page.slots[i].since, now);
+		btn_slot_open(c, now, i);
+	}
+	for (n = 0, i = 0; i < c->n_idle; i++)
+		if (c->idle[i] < c->slots)
+			c->idle[n++] = c->idle[i];
+		else
+			btn_stat_add(&c->page.slots[c->idle[i]].idle, now);
+	c->n_idle = n;
+	for (i = c->slots; i < c->span; i++)
+		if (c->run[i].task)
+			btn_core_poke_slot(c, i);
+	btn_slots_close(c);
+}
+
+void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers, uint64_t low_limit,
+		      uint64_t now)
+{
+	unsigned before = c->slots, i, k;
+
+	set_limits(c, slots, tiers, low_limit);
+	for (i = 0; i < c->tiers; i++) {
+		struct btn_tier *t = &c->tier[i];
+		bool moves = t->rank != tiers[i].rank;
+
+		t->renewed = t->policy != tiers[i].policy;
+		set_tier(c, t, &tiers[i], now);
+		if (moves)
+			t->tag = c->rank_vtime[t->rank];
+		for (k = 0; k < c->span; k++) {
+			struct btn_run *run = &c->run[k];
+
+			if (!run->task || run->tier != t)
+				continue;
+			/* Nothing is before it by a key until its grant ends. */
+			if (t->renewed)
+				run->key = 0;
+			if (moves)
+				run->tier_vstart = t->tag;
+		}
+	}
+	resort_starved(c);
+	open_and_close(c, before, now);
+}
+
+static int get_log(struct btn_core *c, struct btn_account *a, uint64_t quota)
+{
+	if (quota && !a->log && !BTN_FAIL("core:tenant:log"))
+		a->log = btn_stock_take(c->stock, BTN_STOCK_LOG, BTN_LOG_SIZE);
+	return quota && !a->log ? -ENOMEM : 0;
+}
+
+/* One that is there without a quota is in nobody's way. */
+int btn_core_tenant_prepare(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high)
+{
+	return get_log(c, &t->acct[BTN_LOW], low) || get_log(c, &t->acct[BTN_HIGH], high) ? -ENOMEM : 0;
+}
+
+int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high, uint64_t now)
+{
+	uint64_t sold = c->low_sold - t->acct[BTN_LOW].quota + low;
+	unsigned i;
+
+	/* Selling less is never refused. */
+	if (sold > c->low_limit && low > t->acct[BTN_LOW].quota)
+		return -ENOSPC;
+	if (btn_core_tenant_prepare(c, t, low, high))
+		return -ENOMEM;
+	c->low_sold = sold;
+	btn_account_set_quota(&t->acct[BTN_LOW], low);
+	btn_account_set_quota(&t->acct[BTN_HIGH], high);
+	btn_stat_set(&c->page.h->low_sold, sold);
+	btn_stat_set(&btn_tenant_use(t, BTN_LOW)->quota, low);
+	btn_stat_set(&btn_tenant_use(t, BTN_HIGH)->quota, high);
+	/* What waits may be able to pay now, or not any more. */
+	for (i = 0; i < BTN_LANE_TIERS; i++)
+		if (!btn_group_empty(&t->group[i])) {
+			btn_group_take_out(c, now, &t->group[i]);
+			btn_group_place(c, now, &t->group[i]);
+		}
+	return 0;
+}
+
+size_t btn_core_tenant_size(const struct btn_core *c)
+{
+	return sizeof(struct btn_tenant) + lanes(c) * sizeof(struct btn_group);
+}
+
+int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now)
+{
+	struct btn_tenant *t = btn_stock_take(c->stock, BTN_STOCK_CORE, btn_core_tenant_size(c));
+	unsigned i;
+	int err;
+
+	*out = NULL;
+	if (!t)
+		return -ENOMEM;
+	t->stats = btn_page_tenant(&c->page, c->stock);
+	if (!t->stats) {
+		btn_stock_back(c->stock, BTN_STOCK_CORE, t);
+		return -ENOMEM;
+	}
+	btn_account_init(&t->acct[BTN_LOW], NULL);
+	btn_account_init(&t->acct[BTN_HIGH], NULL);
+	for (i = 0; i < lanes(c); i++) {
+		struct btn_group *g = &t->group[i];
+
+		g->tenant = t;
+		g->lane = i;
+		g->tier = home(c, i);
+		g->acct = g->tier->sold ? &t->acct[g->tier->index] : NULL;
+		g->order = g->tier->policy;
+	}
+	err = btn_core_tenant_set(c, t, low, high, now);
+	if (err) {
+		btn_page_tenant_free(&c->page, c->stock, t->stats);
+		btn_stock_back(c->stock, BTN_STOCK_LOG, t->acct[BTN_LOW].log);
+		btn_stock_back(c->stock, BTN_STOCK_LOG, t->acct[BTN_HIGH].log);
+		btn_stock_back(c->stock, BTN_STOCK_CORE, t);
+	} else {
+		btn_stat_set(&t->stats->added, now);
+		*out = t;
+	}
+	return err;
+}
+
+void btn_core_tenant_free(struct btn_core *c, struct btn_tenant *t)
+{
+	c->low_sold -= t->acct[BTN_LOW].quota;
+	btn_stat_set(&c->page.h->low_sold, c->low_sold);
+	btn_page_tenant_free(&c->page, c->stock, t->stats);
+	btn_stock_give(c->stock, t->acct[BTN_LOW].log);
+	btn_stock_give(c->stock, t->acct[BTN_HIGH].log);
+	btn_stock_give(c->stock, t);
+}

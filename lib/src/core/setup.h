@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* core/setup.h - a core's tiers, slots and tenants: made, changed under load, freed. */
+#ifndef BTN_SETUP_H
+#define BTN_SETUP_H
+
+#include "types.h"
+
+/*
+ * tiers: at least BTN_LOW and BTN_HIGH. -EINVAL: counts out of range, a share
+ * of 0, or more reserved, with low_limit, than there is. -ENOMEM.
+ */
+int btn_core_init(struct btn_core *c, unsigned slots, unsigned room, const struct btn_tier_setup *tiers,
+		  unsigned n_tiers, uint64_t low_limit);
+void btn_core_fini(struct btn_core *c);
+
+/*
+ * Other slots, as many tiers with other rules, another limit of what is sold. In
+ * this order, at one time, with nothing in between:
+ *   - btn_core_can_reshape(): -ERANGE: more slots than there is room for;
+ *     -EINVAL: as btn_core_init();
+ *   - each tenant is lifted: its tasks stand nowhere;
+ *   - btn_core_reshape(), which cannot fail;
+ *   - each tenant is put back: its tasks stand where the new rules want them.
+ * Tenants' quotas stay as they are, in ns: btn_core_tenant_set() is for the caller.
+ *
+ * Why no promise breaks:
+ *   - Accounts keep their logs, and what is reserved in them stays until the runs
+ *     that it is for stop. So what ledger.h claims holds, for the quota in force
+ *     at each grant. A tier that gets its first limit knows of what runs only from
+ *     then on: the limit holds in seconds that begin after the change, but for grants
+ *     that were out at that time.
+ *   - A slot that is no more gets no task from then on. The one that it has is to
+ *     stop at its next checkpoint, like one that is preempted, and stands among
+ *     the others then. Until then there is one more slot than there should be.
+ *   - Keys of another policy, and tags of another rank, are of another scale. They
+ *     all begin anew: tasks and groups are sorted anew, and a tier with another
+ *     rank begins where that rank is, as one that had nothing to do until now.
+ */
+int btn_core_can_reshape(const struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers,
+			 uint64_t low_limit);
+void btn_core_tenant_lift(struct btn_core *c, struct btn_tenant *t, uint64_t now);
+void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers, uint64_t low_limit,
+		      uint64_t now);
+void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now);
+
+/* A tenant is 4 KiB for each quota above 0 and a little more, from c->stock. */
+int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now);
+/* What that takes, for a stock: of BTN_STOCK_CORE, and for each quota of BTN_STOCK_LOG. */
+size_t btn_core_tenant_size(const struct btn_core *c);
+#define BTN_LOG_SIZE	(BTN_LOG * sizeof(struct btn_log))
+/* -ENOSPC: more of BTN_LOW sold than low_limit. -ENOMEM. Nothing changed then. */
+int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high, uint64_t now);
+/* So that set to these cannot fail for want of memory. -ENOMEM. */
+int btn_core_tenant_prepare(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high);
+/* No request is in flight. Its low-latency quota may be sold again. */
+void btn_core_tenant_free(struct btn_core *c, struct btn_tenant *t);
+
+#endif

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Guests: threads of the caller's that are a request's first task for a while.
+ * A guest has a worker like those of the pool, but brings it along: it is not
+ * counted among them, and when its task ends its thread goes back to what it was
+ * doing. It sleeps on its worker's parker until it is given a slot, or until
+ * the request is done without having started (btn_request_done).
+ *
+ * One that leaves may keep its slot, and have it for its next request: [HOLD-2],
+ * lazy.c. Its task, its request and its worker are anybody's with the
+ * lock from then on, until it has its word back.
+ */
+#include <baton/sched.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../core/core.h"
+#include "blocked.h"
+#include "dispatch.h"
+#include "gate.h"
+#include "lazy.h"
+#include "pool.h"
+#include "request.h"
+#include "self.h"
+#include "slot.h"
+#include "worker.h"
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t at_exit;
+static int at_exit_err;
+
+static void end_left(struct btn_worker *w);
+
+static void thread_ends(void *arg)
+{
+	struct btn_worker *w = arg;
+
+	baton_request_leave();
+	end_left(w);
+	btn_blocked_part(w);
+	/* Whoever comes after this, another thread-local's end, keeps none any more. */
+	btn_self_attached = NULL;
+	free(w->kept);
+	btn_pool_worker_free(w);
+}
+
+static void prepare(void)
+{
+	at_exit_err = pthread_key_create(&at_exit, thread_ends);
+}
+
+/* It left with its slot, and is to be as any other: its last request has ended. */
+static void end_left(struct btn_worker *w)
+{
+	if (!w->left)
+		return;
+	w->left = false;
+	btn_gate_enter(w);
+	if (btn_lazy_resume(w)) {
+		btn_self = w;
+		btn_worker_task_end(w, true);
+		btn_self = NULL;
+	}
+	btn_lazy_out(w);
+}
+
+/* Its last request, which nobody has a handle of, is this one; or else it is ended. */
+static bool again(struct btn_worker *w, const struct baton_tenant *t, const struct baton_request_opts *opts,
+		  struct baton_request **out)
+{
+	struct baton_sched *s = t->s;
+	struct baton_request *r;
+	uint64_t now;
+	bool same;
+
+	same = w->s == s && w->hold_tenant == t->serial && w->hold_class == opts->cls && !opts->deadline &&
+	       opts->sz == sizeof(*opts);
+	if (!same) {
+		end_left(w);
+		return false;
+	}
+	w->left = false;
+	btn_gate_enter(w);
+	if (!btn_lazy_resume(w)) {
+		btn_lazy_out(w);
+		return false;
+	}
+	btn_self = w;
+	r = w->task->req;
+	now = BTN_OWN_GET(w->looked);
+	if (atomic_load_explicit(&r->refs, memory_order_acquire) != 1 || /* [REQUEST-1] */
+	    atomic_load_explicit(&w->flag, memory_order_relaxed) || /* [SCHED-1] */
+	    atomic_load_explicit(&w->waits, memory_order_relaxed) || /* [RESCUE-2] */
+	    atomic_load_explicit(&s->wanted, memory_order_relaxed) || /* [HOLD-2] */
+	    now >= atomic_load_explicit(&w->until, memory_order_relaxed)) { /* [SCHED-1] */
+		btn_worker_task_end(w, true);
+		btn_self = NULL;
+		btn_lazy_out(w);
+		return false;
+	}
+	r->began = now;
+	r->core.info.arrival = opts->arrival && opts->arrival < now ? opts->arrival : now;
+	r->core.cpu = r->core.waited = r->core.held = 0;
+	BTN_OWN_SET(w->again, BTN_OWN_GET(w->again) + 1);
+	if (out) {
+		atomic_store_explicit(&r->refs, 2, memory_order_relaxed); /* [REQUEST-1] */
+		atomic_fetch_add_explicit(&s->handles, 1, memory_order_relaxed); /* [REQUEST-2] */
+		*out = r;
+	}
+	btn_lazy_out(w);
+	btn_gate_enter(w);
+	btn_gate_exit(w);
+	return true;
+}
+
+static struct btn_worker *guest(struct baton_sched *s)
+{
+	struct btn_worker *w = btn_self_attached;
+
+	if (w) {
+		w->s = s;
+		return w;
+	}
+	pthread_once(&once, prepare);
+	w = at_exit_err ? NULL : btn_pool_worker_new(s, true);
+	if (!w)
+		return NULL;
+	if (pthread_setspecific(at_exit, w)) {
+		btn_pool_worker_free(w);
+		return NULL;
+	}
+	w->born = true;
+	w->thread = pthread_self();
+	w->tid = gettid();
+	pthread_getcpuclockid(w->thread, &w->cpu_clock);
+	btn_gate_signal_thread(s);
+	btn_self_attached = w;
+	return w;
+}
+
+int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts *opts,
+			struct baton_request **out)
+{
+	struct baton_sched *s = t->s;
+	struct btn_wakes wakes = { 0 };
+	struct baton_request *r;
+	struct btn_worker *w;
+	bool runs;
+	int err;
+
+	if (out)
+		*out = NULL;
+	if (btn_self)
+		return -EBUSY;
+	if (opts->fn)
+		return -EINVAL;
+	if (btn_self_attached && btn_self_attached->left && again(btn_self_attached, t, opts, out))
+		return 0;
+	w = guest(s);
+	if (!w)
+		return -ENOMEM;
+	err = btn_request_new(&r, t, opts, out != NULL);
+	if (err)
+		return err;
+	r->guest = r->first.worker = w;
+	r->first.core.guest = true;
+	w->task = &r->first;
+	w->last_slot = w->leaving = -1;
+	w->refused = 0;
+	btn_blocked_join(w);
+	btn_self = w;
+	if (w->charged_to != t->serial) {
+		w->charged_to = t->serial;
+		w->meter.mark = btn_slot_cpu(w);
+		w->meter.charged = 0;
+	}
+	btn_gate_lock(s);
+	/* What is written for each slot is in this CPU's cache, if it had that one before. */
+	btn_core_prefer(&s->core, w->home);
+	err = btn_request_submit(r, opts->arrival);
+	if (err) {
+		btn_gate_release(s);
+		btn_self = NULL;
+		btn_gate_request_free(r);
+		return err;
+	}
+	if (out)
+		*out = r;
+	btn_slot_set_waits(w);
+	btn_dispatch(s, s->now, &wakes);
+	runs = w->slot >= 0 && btn_wakes_del(&wakes, w);
+	/* Nobody else gives it a permit. */
+	if (runs)
+		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [RESCUE-2] */
+	btn_lock_release(&s->lock);
+	btn_dispatch_wake(s, &wakes);
+	if (runs)
+		btn_slot_arm(w, BTN_CELL_ARMED);
+	btn_gate_exit(w);
+	if (w->refused)
+		btn_self = NULL;
+	return w->refused;
+}
+
+void baton_request_leave(void)
+{
+	struct btn_worker *w = btn_self;
+
+	if (!w || !w->guest)
+		return;
+	btn_gate_enter(w);
+	w->left = !w->away && !w->task->held && btn_lazy_idle(w, BTN_HOLD_LEFT);
+	if (!w->left)
+		btn_worker_task_end(w, true);
+	w->away = false;
+	btn_self = NULL;
+	atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [RESCUE-1] */
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Slots of workers that block in the kernel.
+ *
+ * A worker with a slot is armed from the moment it leaves the library until it
+ * comes back. If it blocks meanwhile, in whatever, its cell says so, and its
+ * slot is taken as soon as a task waits for one: by whoever makes that task wait,
+ * if the worker blocked before; by the notifier, which sleeps until the bell
+ * rings, if it blocks afterwards.
+ *
+ *	worker				whoever has the scheduler's lock
+ *
+ *	(in the kernel)			a task waits, no slot is idle
+ *	(a) cell = BLOCKED		(c) want = 1
+ *	(b) want? ring the bell		(d) each slot's cell BLOCKED? take it
+ *
+ * [DETECT-1], bpf/detect.bpf.c. If (b) does not see (c) then (d) sees (a). While
+ * want stays set (d) need not be done again: every (b) that comes rings. When
+ * the bell rang (d) is done for all slots, since what rang once may stand for
+ * many.
+ *
+ * A worker that woke without its slot looks too, when it comes to the library,
+ * since the kernel does not ring for those that block where such a one runs next
+ * (`look`); and so does one that waits for a slot in the library, and is woken just when
+ * another blocks (gate.c). Nobody relies on the monitor, but it looks too, for
+ * one that does not come.
+ *
+ * The worker may wake between (d) and its slot being taken: then the exchange
+ * that takes it fails, and it keeps its slot. One that wakes later runs on without
+ * until its next call of the library, and waits there for a slot; what it uses
+ * until then is charged, and counted as unauthorised.
+ *
+ * A kernel with the hook stops it before it runs on (bpf/hook.bpf.c). Its cell then
+ * is PARKED, and the bell rings: its task is ready, it is `held`, and when it is
+ * given a slot there is no permit to give but the cell, btn_cell_let_go(). If a signal's
+ * handler gets it out of there, it is still held at its next call, without a
+ * slot: it is taken out of the ready queue, and waits like one that ran on.
+ *
+ * There it is also not the notifier that is told, where a worker waits for a slot that
+ * can be woken: it has been named, looks itself, and most often gives itself the
+ * slot. While it does it still waits (w.waits), and takes its permit afterwards like
+ * any other: nothing is made ready by it, and no permit is given, but by settle_down().
+ *
+ *	kernel				whoever has the scheduler's lock
+ *					names w: standby = w
+ *	(a) cell = BLOCKED
+ *	(b) standby: w -> 0		(c) w gets a slot: standby: w -> 0
+ *	(d) wakes w			or was (b) first? look at the cells
+ *
+ * [CALL-1] the exchanges (b) and (c): one of them finds w. If it is (c), then whoever
+ * blocks afterwards rings the bell. If it is (b), then (c) sees (a), whether w has
+ * noticed or not; and so w is not named again before it has looked or (c) was done:
+ *
+ *	(a), (b): standby is 0		names w again: standby = w
+ *	(d)				w gets a slot, and its name is there:
+ *					(a) was seen by nobody
+ *
+ * Only one that waits in a call of the library is named: who was stopped in a signal's
+ * handler may have a lock that the scheduler needs, malloc's above all, and does not
+ * answer (park_until()). selftests/model/call.pml has all of this.
+ */
+#include "blocked.h"
+
+#include "../core/core.h"
+#include "../inject.h"
+#include "../park.h"
+#include "pool.h"
+#include "slot.h"
+#include "tick.h"
+
+void btn_blocked_take(struct baton_sched *s, uint64_t now)
+{
+	struct btn_worker *w;
+	unsigned i;
+
+	for (i = 0; i < s->core.span; i++) {
+		w = s->core.run[i].task ? s->on[i] : NULL;
+		/*
+		 * Of one that has a permit to take, and did not yet, no slot is taken: it
+		 * could be given a second one (gate.c).
+		 */
+		if (!w || !w->cell || !btn_cell_blocked(w->cell) ||
+		    atomic_load_explicit(&w->waits, memory_order_acquire)) /* [RESCUE-2] */
+			continue;
+		if (!btn_slot_take_cell(w))
+			continue;
+		s->taken++;
+		btn_slot_take(s, now, i);
+		/* Perhaps for a lock of one that is parked: to be asked when there is one. */
+		w->in_futex = true;
+		w->ask_in = BTN_TICK_NS;
+		w->ask_at = now;
+	}
+}
+
+void btn_blocked_woken(struct baton_sched *s, uint64_t now)
+{
+	struct btn_worker *w, *next;
+
+	for (w = s->away.first; w; w = next) {
+		next = w->next_away;
+		/* One that waits was sent a signal, and parks in its handler. */
+		if (!w->taken || !w->cell || !btn_cell_parked(w->cell) ||
+		    atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+			continue;
+		btn_slot_end_away(w, now);
+		w->held = true;
+		btn_core_ready(&s->core, now, &w->task->core);
+	}
+}
+
+/*
+ * The kernel can wake it instead of ringing: it waits for a slot, in a call of the library.
+ * Not one that is bound to a CPU: that may be in use, for long, where others are not.
+ */
+static bool can_stand_by(const struct btn_worker *w)
+{
+	return w && w->cell && !w->standby && !w->in && !w->held && !w->guest && !btn_slot_demoted(w) && w->cpu < 0;
+}
+
+/* With the lock; t is likely to be given the next slot. */
+static void stand_by(struct baton_sched *s, const struct btn_task *t)
+{
+	struct btn_worker *w = t->ran ? btn_container(t, struct baton_task, core)->worker : s->idle;
+
+	if (!can_stand_by(w))
+		w = s->idle;
+	if (!can_stand_by(w))
+		return;
+	w->standby = true;
+	btn_detect_stand_by(s->detect, w->cell);
+}
+
+void btn_blocked_stand_down(struct btn_worker *w)
+{
+	w->standby = false;
+	if (!btn_detect_stand_down(w->s->detect, w->cell))
+		w->s->hear = true;
+}
+
+bool btn_blocked_look(struct baton_sched *s, uint64_t now)
+{
+	struct btn_core *c = &s->core;
+	struct btn_task *first;
+	bool heard = s->hear;
+
+	if (heard) {
+		s->hear = false;
+		s->look = true;
+		btn_blocked_woken(s, now);
+	}
+	first = btn_core_first(c, now);
+	if (c->n_idle || !first) {
+		if (btn_detect_wanted(s->detect))
+			btn_detect_want_no_more(s->detect);
+		return heard && first;
+	}
+	if (s->look || !btn_detect_wanted(s->detect)) {
+		s->look = false;
+		btn_detect_want(s->detect);
+		BTN_POINT("sched:detect:look");
+		btn_blocked_take(s, now);
+		if (c->n_idle)
+			return true;
+	}
+	if (s->detect->calls && !btn_detect_stands_by(s->detect))
+		stand_by(s, first);
+	return false;
+}
+
+void btn_blocked_join(struct btn_worker *w)
+{
+	struct btn_detect *d = w->s->detect;
+	struct btn_cell *cell;
+
+	if (w->cell && d && w->session == d->id)
+		return;
+	btn_blocked_part(w);
+	btn_pool_quit(w);
+	cell = d ? btn_detect_cell(d) : NULL;
+	if (cell && btn_detect_join(d, cell)) {
+		btn_detect_cell_put(d->id, cell);
+		cell = NULL;
+	}
+	if (!cell)
+		return;
+	/* [CALL-1] before anybody can name it. */
+	atomic_store_explicit(&cell->called, 0, memory_order_relaxed); /* [CALL-1] */
+	btn_cell_slotless(cell, false);
+	btn_cell_pays(cell);
+	atomic_store_explicit(&cell->parker, (uintptr_t)btn_park_word(w->parker), memory_order_relaxed); /* [CALL-1] */
+	btn_lock_acquire(&w->s->lock);
+	w->session = d->id;
+	w->cell = cell;
+	btn_lock_release(&w->s->lock);
+}
+
+void btn_blocked_part(struct btn_worker *w)
+{
+	if (w->cell)
+		btn_detect_leave(w->session);
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Everything that follows from what happened: requests that ended are done with, ready tasks
+ * get the slots that are idle, and who got one is woken, by whoever gave up the lock.
+ */
+#include "dispatch.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "../core/core.h"
+#include "../core/setup.h"
+#include "../inject.h"
+#include "blocked.h"
+#include "lazy.h"
+#include "pool.h"
+#include "slot.h"
+#include "tick.h"
+#include "wait.h"
+
+/* After that a worker may be had again, where none was. */
+#define RETRY_NS	100000000
+
+/* ---------------------------------------------------------- requests that ended */
+
+void btn_dispatch_tenant_gone(struct baton_tenant *t)
+{
+	*t->prev = t->next;
+	if (t->next)
+		t->next->prev = t->prev;
+	btn_core_tenant_free(&t->s->core, t->core);
+	t->core = NULL;
+	btn_pool_tenant_put_locked(t);
+}
+
+static void request_done(struct baton_request *r, struct btn_wakes *wakes)
+{
+	struct baton_sched *s = r->s;
+	struct btn_thread_waiter *w, *next;
+
+	r->done = true;
+	r->result = r->core.result;
+	r->ended = s->now;
+	while (btn_wait_end_first(&r->waiters))
+		;
+	for (w = r->threads; w; w = next) {
+		next = w->next;
+		baton_parker_resume(w->parker);
+	}
+	r->threads = NULL;
+	if (r->guest && !r->core.started) {
+		r->guest->refused = r->result;
+		baton_parker_resume(r->guest->parker);
+	}
+	if (r->tenant->core->leaving && !r->tenant->core->requests)
+		btn_dispatch_tenant_gone(r->tenant);
+	r->tenant = NULL;
+	s->requests--;
+	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) { /* [REQUEST-1] */
+		/* Not now: its first task may be the one that ends. */
+		r->next = wakes->dead;
+		wakes->dead = r;
+	}
+}
+
+static inline void end_requests(struct baton_sched *s, struct btn_wakes *wakes)
+{
+	struct btn_request *r;
+
+	while ((r = btn_core_done(&s->core)))
+		request_done(btn_request_of(r), wakes);
+}
+
+void btn_dispatch_done(struct baton_sched *s, struct btn_wakes *wakes)
+{
+	end_requests(s, wakes);
+}
+
+void btn_dispatch_end_idle(struct baton_sched *s, struct btn_wakes *wakes)
+{
+	btn_lazy_take_all(s);
+	end_requests(s, wakes);
+}
+
+/* ---------------------------------------------------------- workers for tasks */
+
+/* The slot's task can have no worker: it waits until one is free. */
+static void give_back(struct baton_sched *s, uint64_t now, unsigned slot)
+{
+	struct btn_task *t = s->core.run[slot].task;
+
+	t->ran = false;
+	btn_task_of(t)->worker = NULL;
+	s->on[slot] = NULL;
+	/* Whatever was thought to be possible is not, for now. */
+	s->core.workers = s->n_idle;
+	s->retry_at = now + RETRY_NS;
+	btn_core_stop(&s->core, now, slot, 0, BTN_STOP_YIELD);
+}
+
+void btn_dispatch_bind(struct baton_sched *s, struct btn_worker *w)
+{
+	cpu_set_t set;
+
+	if (!s->cpus || w->guest || w->cpu == s->cpus[w->slot])
+		return;
+	w->cpu = s->cpus[w->slot];
+	CPU_ZERO(&set);
+	CPU_SET(w->cpu, &set);
+	/* Where that CPU is gone or forbidden by now: then it is where it was. */
+	if (w->tid)
+		sched_setaffinity(w->tid, sizeof(set), &set);
+}
+
+struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsigned slot)
+{
+	struct btn_run *run = &s->core.run[slot];
+	struct baton_task *t = btn_task_of(run->task);
+	struct btn_worker *w = t->worker;
+
+	if (!w) {
+		w = s->idle;
+		if (w) {
+			s->idle = w->next;
+			s->n_idle--;
+		} else {
+			w = btn_pool_worker_new(s, false);
+			if (!w) {
+				give_back(s, now, slot);
+				return NULL;
+			}
+			s->born++;
+		}
+		w->task = t;
+		t->worker = w;
+		w->mixed |= w->meter.charged && w->metered != t->req->tenant->core;
+		w->metered = t->req->tenant->core;
+	} else if (w->last_slot >= 0 && w->last_slot != (int)slot) {
+		btn_stat_add(&s->core.page.slots[slot].steals, 1);
+	}
+	if (w->in)
+		btn_slot_end_away(w, now);
+	if (w->standby)
+		btn_blocked_stand_down(w);
+	w->given = atomic_load_explicit(&w->waits, memory_order_relaxed); /* [RESCUE-2] */
+	w->slot = w->last_slot = slot;
+	w->leaving = -1;
+	w->meter.since = now;
+	atomic_store_explicit(&w->until, now + run->length, memory_order_relaxed); /* [SCHED-1] */
+	BTN_OWN_SET(w->looked, now);
+	BTN_OWN_SET(w->quiet, 1);
+	BTN_OWN_SET(w->reload, 1);
+	BTN_OWN_SET(w->gap, 0);
+	BTN_OWN_SET(w->told, run->task->req->told);
+	s->on[slot] = w;
+	s->poked_at[slot] = s->cpu_at[slot] = 0;
+	/* Nobody sets it but with the lock. */
+	atomic_store_explicit(&w->flag, run->task->req->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
+	if (w->guest)
+		btn_lazy_arm(s, w, slot);
+	if (!w->held)
+		return w;
+	/*
+	 * With the lock: without it, whoever gives it its slot could be late, and
+	 * let it go from where it was parked the next time.
+	 */
+	w->held = false;
+	btn_dispatch_bind(s, w);
+	btn_cell_let_go(w->cell);
+	return NULL;
+}
+
+void btn_dispatch(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
+{
+	struct btn_core *c = &s->core;
+	uint64_t due, tick;
+	bool calm;
+	int slot;
+
+again:
+	for (;;) {
+		end_requests(s, wakes);
+		slot = btn_core_idle(c);
+		if (slot < 0 || !btn_core_pick(c, now, slot)) {
+			if (c->done)
+				continue;
+			break;
+		}
+		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
+	}
+	if (btn_lazy_look(s, now) || (s->detecting && btn_blocked_look(s, now)))
+		goto again;
+	/* While slots are in use it comes by itself, often. */
+	due = btn_tick_first(&c->releases, btn_tick_first(&c->deadlines, btn_tick_first(&s->timers, BTN_NEVER)));
+	calm = c->span == c->slots && s->holds == c->slots - c->n_idle && !s->was_wanted;
+	tick = calm ? BTN_TICK_HELD_NS : BTN_TICK_QUIET_NS;
+	if ((c->n_idle < c->slots || c->span > c->slots) && now + tick < due)
+		due = now + tick;
+	while ((slot = btn_core_poke(c)) >= 0) {
+		if (!c->run[slot].task)
+			continue;
+		s->poked_at[slot] = now;
+		atomic_fetch_or_explicit(&s->on[slot]->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+		if (now + BTN_LOOK_NS < due)
+			due = now + BTN_LOOK_NS;
+	}
+	if (due < btn_tick_due(s) && btn_tick_due(s) - due > BTN_TICK_NS / 4) {
+		btn_tick_set_due(s, due);
+		wakes->monitor = true;
+	}
+}
+
+/* ---------------------------------------------------------- who is woken */
+
+/* A worker that has a slot begins or goes on; false: it has no thread, and there can be none now. */
+static bool let_go(struct baton_sched *s, struct btn_worker *w)
+{
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int err;
+
+	btn_dispatch_bind(s, w);
+	if (w->born) {
+		baton_parker_resume(w->parker);
+		return true;
+	}
+	w->born = true;
+	err = BTN_FAIL("sched:thread") ? EAGAIN : pthread_attr_init(&attr);
+	if (!err) {
+		pthread_attr_setstacksize(&attr, s->stack_size);
+		if (s->cpus) {
+			CPU_ZERO(&set);
+			CPU_SET(w->cpu, &set);
+			pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+		}
+		err = pthread_create(&w->thread, &attr, s->worker_main, w);
+		pthread_attr_destroy(&attr);
+	}
+	return !err;
+}
+
+/* Their slots are others'. */
+static void cannot_begin(struct baton_sched *s, struct btn_worker *unborn, struct btn_wakes *wakes)
+{
+	struct btn_worker *w;
+
+	/* Not btn_gate_lock(): where the caller is to wait itself it would do so there. */
+	btn_lock_acquire(&s->lock);
+	s->now = btn_clock_read(&s->clock);
+	while ((w = unborn)) {
+		unborn = w->next;
+		s->born--;
+		give_back(s, s->now, w->slot);
+		btn_pool_worker_free(w);
+	}
+	btn_dispatch(s, s->now, wakes);
+	btn_lock_release(&s->lock);
+}
+
+/* False: some could not begin, and others have their slots now. */
+static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
+{
+	struct btn_worker *w, *next, *unborn = NULL;
+	struct baton_request *r;
+
+	while ((r = wakes->dead)) {
+		wakes->dead = r->next;
+		if (!btn_pool_request_keep(r))
+			btn_pool_request_give(r);
+	}
+	for (w = wakes->first; w; w = next) {
+		next = w->next;
+		if (btn_unlikely(!let_go(s, w))) {
+			w->next = unborn;
+			unborn = w;
+		}
+	}
+	if (wakes->monitor)
+		baton_parker_resume(s->monitor_parker);
+	if (btn_likely(!unborn))
+		return true;
+	*wakes = (struct btn_wakes){ 0 };
+	cannot_begin(s, unborn, wakes);
+	return false;
+}
+
+void btn_dispatch_wake(struct baton_sched *s, struct btn_wakes *wakes)
+{
+	while (!wake_once(s, wakes))
+		;
+}

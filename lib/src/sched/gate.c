@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The gate: where threads come into the scheduler, wait in it and go out again.
+ *
+ * A worker that loses its slot, by a checkpoint, by blocking or because its
+ * task ended, asks the core for the next task of that slot itself and switches
+ * to that task's worker; there is no scheduler thread in between:
+ *
+ *	A (has the slot)			B (parked)
+ *	lock
+ *	core: A stops, B is picked
+ *	B.slot = A.slot
+ *	unlock
+ *	switch_to(B)				returns from its own switch_to
+ *
+ * Between unlock and switch_to, C may make A ready and give it another slot:
+ * it sets A.slot and resumes A, and A's switch_to then lets B go and returns at
+ * once, because A's permit is there. A worker reads its own slot, task and
+ * until only after it was resumed, or with the lock held.
+ *
+ * [SCHED-1] flag: whoever wants a worker to stop sets a bit; the worker reads
+ * it at each checkpoint. What it does then it does with the lock, so the bit
+ * orders nothing; and as little does `until`, which says when the worker should
+ * look by itself.
+ *
+ * A worker that is stopped where it reaches no call of the library (preempt.c) is sent
+ * a signal, and parks in its handler until it is given a slot.
+ *
+ * The handler must not park a thread that is inside this library, where it may
+ * hold the scheduler's lock, or the allocator's on its behalf, or be about to
+ * park anyway: every call that takes the lock counts itself in w.inside, and
+ * looks at waits on its way out. So whoever gets there first consumes the one
+ * permit that goes with the slot:
+ *
+ *	handler				a call of the library
+ *					inside = 1
+ *	inside: return			...
+ *					inside = 0
+ *					waits? inside = 1, block, waits = false,
+ *					inside = 0, and look again
+ *
+ * A signal that comes after the last look finds inside == 0, and the handler
+ * does it. Both run on the same thread, so [RESCUE-1] (inside, and parked, which
+ * says for the monitor that waiting has begun) are relaxed. waits is set with the
+ * lock held, by the owner before it blocks or by the monitor. Nobody takes the slot
+ * of a worker whose waits is still set, not the monitor and not who sees it blocked
+ * in the kernel: it has not consumed its last permit yet, and two would be one.
+ * Its reset by the owner is released, and acquired by those [RESCUE-2]: whoever gave
+ * the permit had it in a list of those to wake (w.next), which is over by then. Who
+ * sees the reset late comes again.
+ *
+ * And that lock's next user may be one without which nobody gets a turn: who has the
+ * scheduler's lock and allocates, the monitor, or who makes the thread to which
+ * a slot was given (pthread_create() allocates).
+ *
+ *	offender			monitor
+ *	malloc: takes its lock
+ *	handler: parks
+ *					takes the scheduler's lock; malloc: sleeps
+ *	(nobody takes any slot)
+ *
+ * So who is stopped asks from time to time whether the monitor is late [RESCUE-3], or has
+ * said that a slot is taken by one that does not come out of the library (jam); then it
+ * goes on, still waiting (waits), and says so (loose). When there is no jam any more,
+ * the monitor sends the signal again to all that wait and are not parked. Both words
+ * are hints for what comes again: late they cost time.
+ *
+ * selftests/model/rescue.pml is a model of this, and of preempt.c.
+ */
+#include "gate.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+
+#include "../core/core.h"
+#include "../inject.h"
+#include "../park.h"
+#include "blocked.h"
+#include "dispatch.h"
+#include "pool.h"
+#include "self.h"
+#include "slot.h"
+#include "tick.h"
+#include "wait.h"
+
+/* So long, and nobody comes: those that are stopped go on for a moment. They ask after a quarter of it, then later each time. */
+#define JAM_MAX_NS	1000000000
+
+static pthread_mutex_t signal_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sigaction before[NSIG];
+static bool ours[NSIG];
+
+/* ---------------------------------------------------------- waiting for a permit */
+
+/* 0: it has its permit; -ETIMEDOUT; or -EINTR: it was called, which only one who waits in the library is. */
+static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t deadline)
+{
+	_Atomic uint32_t *called = w->cell && deadline == BATON_FOREVER ? &w->cell->called : NULL;
+	int err;
+
+	btn_slot_arm(w, BTN_CELL_NOT);
+	atomic_store_explicit(&w->parked, true, memory_order_relaxed); /* [RESCUE-1] */
+	/* One that was stopped goes on where it was, and does not look. */
+	if (called)
+		btn_cell_slotless(w->cell, true);
+	err = btn_parker_wait(w->parker, to ? to->parker : NULL, deadline, called);
+	if (called)
+		btn_cell_slotless(w->cell, false);
+	atomic_store_explicit(&w->parked, false, memory_order_relaxed); /* [RESCUE-1] */
+	if (err)
+		return err;
+	if (btn_unlikely(btn_slot_demoted(w))) {
+		struct sched_param p = { 0 };
+
+		/* Where it may. Else it stays what it is until its task ends. */
+		btn_slot_set_demoted(w, sched_setscheduler(0, SCHED_OTHER, &p) != 0);
+	}
+	atomic_store_explicit(&w->waits, false, memory_order_release); /* [RESCUE-2] */
+	btn_slot_arm(w, BTN_CELL_ARMED);
+	return 0;
+}
+
+/* Not btn_gate_lock(): the caller, w, waits and is to go on waiting, or has a slot. */
+static void look_at_once(struct btn_worker *w, bool *why)
+{
+	struct baton_sched *s = w->s;
+	struct btn_wakes wakes = { 0 };
+
+	btn_lock_acquire(&s->lock);
+	s->now = btn_clock_read(&s->clock);
+	*why = true;
+	if (w->standby)
+		btn_blocked_stand_down(w);
+	btn_cell_pays(w->cell);
+	btn_dispatch(s, s->now, &wakes);
+	btn_lock_release(&s->lock);
+	btn_dispatch_wake(s, &wakes);
+}
+
+static void answer(struct btn_worker *w)
+{
+	atomic_exchange_explicit(&w->cell->called, 0, memory_order_seq_cst); /* [CALL-1] */
+	look_at_once(w, &w->s->hear);
+}
+
+static void pay(struct btn_worker *w)
+{
+	btn_slot_arm(w, BTN_CELL_NOT);
+	look_at_once(w, &w->s->look);
+	btn_slot_arm(w, BTN_CELL_ARMED);
+}
+
+static void park(struct btn_worker *w, struct btn_worker *to)
+{
+	while (park_until(w, to, BATON_FOREVER)) {
+		answer(w);
+		to = NULL;
+	}
+	if (w->cell && btn_cell_owes(w->cell))
+		pay(w);
+}
+
+/* ---------------------------------------------------------- in and out */
+
+void btn_gate_lock(struct baton_sched *s)
+{
+	struct btn_worker *w = btn_self;
+
+	btn_slot_arm(w, BTN_CELL_NOT);
+	btn_gate_enter(w);
+	for (;;) {
+		btn_lock_acquire(&s->lock);
+		if (btn_likely(!w || w->s != s ||
+			       !atomic_load_explicit(&w->waits, memory_order_relaxed))) /* [RESCUE-2] */
+			break;
+		btn_lock_release(&s->lock);
+		park(w, NULL);
+		btn_slot_arm(w, BTN_CELL_NOT);
+	}
+	s->now = btn_clock_read(&s->clock);
+}
+
+void btn_gate_exit(struct btn_worker *w)
+{
+	uint32_t inside;
+
+	if (!w)
+		return;
+	inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [RESCUE-1] */
+	for (;;) {
+		if (inside == 1 && atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+			park(w, NULL);
+		atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
+		atomic_store_explicit(&w->inside, inside - 1, memory_order_relaxed); /* [RESCUE-1] */
+		atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
+		if (inside > 1 || !atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+			return;
+		atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [RESCUE-1] */
+	}
+}
+
+/* The caller's call of the library ends; runs: with a slot, where it does not wait. */
+static void leave(bool runs)
+{
+	if (runs)
+		btn_slot_arm(btn_self, BTN_CELL_ARMED);
+	btn_gate_exit(btn_self);
+}
+
+/* The caller ran without a slot, and does not wait for one yet. */
+static bool lost_slot(const struct baton_sched *s)
+{
+	const struct btn_worker *w = btn_self;
+
+	return w && w->s == s && w->slot < 0 && (w->in || w->held) &&
+	       !atomic_load_explicit(&w->waits, memory_order_relaxed); /* [RESCUE-2] */
+}
+
+static void wait_again(struct btn_worker *w)
+{
+	btn_slot_end_away(w, w->s->now);
+	btn_wait_ready_locked(w->task);
+	btn_slot_set_waits(w);
+}
+
+void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes)
+{
+	bool runs;
+
+	/* One whose slot was taken waits for another here. */
+	if (lost_slot(s))
+		wait_again(btn_self);
+	btn_dispatch(s, s->now, wakes);
+	runs = btn_self && btn_self->slot >= 0;
+	btn_lock_release(&s->lock);
+	btn_dispatch_wake(s, wakes);
+	leave(runs);
+}
+
+void btn_gate_release(struct baton_sched *s)
+{
+	struct btn_wakes wakes = { 0 };
+	bool runs = btn_self && btn_self->slot >= 0;
+
+	if (lost_slot(s)) {
+		btn_gate_unlock(s, &wakes);
+		return;
+	}
+	btn_lock_release(&s->lock);
+	leave(runs);
+}
+
+void btn_gate_settle(struct baton_sched *s)
+{
+	struct btn_wakes wakes = { 0 };
+
+	btn_gate_lock(s);
+	btn_dispatch_end_idle(s, &wakes);
+	btn_gate_unlock(s, &wakes);
+}
+
+void btn_gate_request_free(struct baton_request *r)
+{
+	if (btn_pool_request_keep(r))
+		return;
+	btn_gate_enter(btn_self);
+	btn_pool_request_give(r);
+	btn_gate_exit(btn_self);
+}
+
+/* ---------------------------------------------------------- a slot is handed on */
+
+void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool leaves)
+{
+	struct baton_sched *s = w->s;
+	struct btn_worker *next = NULL;
+	struct btn_wakes wakes = { 0 };
+
+	if (!leaves)
+		btn_slot_set_waits(w);
+	if (btn_core_pick(&s->core, now, slot))
+		next = btn_dispatch_assign(s, now, slot);
+	if (next == w)
+		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [RESCUE-2] */
+	btn_dispatch(s, now, &wakes);
+	btn_lock_release(&s->lock);
+	BTN_POINT("sched:hand_over:unlocked");
+	btn_dispatch_wake(s, &wakes);
+	if (next && next != w && (leaves || !next->born)) {
+		wakes = (struct btn_wakes){ 0 };
+		btn_wakes_add(&wakes, next);
+		btn_dispatch_wake(s, &wakes);
+		next = NULL;
+	}
+	if (leaves)
+		return;
+	if (next && next != w) {
+		btn_dispatch_bind(s, next);
+		park(w, next);
+	} else if (next) {
+		btn_slot_arm(w, BTN_CELL_ARMED);
+	}
+	btn_gate_exit(w);
+}
+
+void btn_gate_leave_slot(struct btn_worker *w, enum btn_stop why)
+{
+	btn_gate_hand_over(w, w->s->now, btn_slot_drop(w, why), false);
+}
+
+void btn_gate_come_back(struct btn_worker *w)
+{
+	struct btn_wakes wakes = { 0 };
+
+	wait_again(w);
+	btn_gate_unlock(w->s, &wakes);
+}
+
+static void wait_for_slot(struct baton_task *t)
+{
+	struct btn_worker *w = t->worker;
+	struct btn_wakes wakes = { 0 };
+
+	if (w->slot >= 0) {
+		btn_gate_leave_slot(w, BTN_STOP_BLOCK);
+		return;
+	}
+	/* One whose slot was taken has none to give away. */
+	btn_slot_end_away(w, w->s->now);
+	btn_slot_set_waits(w);
+	btn_gate_unlock(w->s, &wakes);
+}
+
+int btn_gate_wait(struct baton_task *t)
+{
+	wait_for_slot(t);
+	BTN_POINT("sched:wait:woken");
+	if (t->woken == -ECANCELED || t->woken == -ETIME)
+		t->heard = t->woken;
+	return t->woken;
+}
+
+/* ---------------------------------------------------------- the signal's handler */
+
+/* The monitor does not come, or says so. */
+static bool jammed(struct baton_sched *s)
+{
+	uint64_t due = atomic_load_explicit(&s->monitor_due, memory_order_relaxed), now = btn_clock_now(); /* [RESCUE-3] */
+
+	return atomic_load_explicit(&s->jam, memory_order_relaxed) || (now > due && now - due > BTN_JAM_NS); /* [RESCUE-3] */
+}
+
+/* As btn_gate_exit(), for one that was stopped anywhere. */
+static void wait_stopped(struct btn_worker *w)
+{
+	uint64_t in = BTN_JAM_NS / 4;
+
+	for (;;) {
+		if (atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [RESCUE-2] */
+		    park_until(w, NULL, btn_clock_now() + in)) {
+			if (!jammed(w->s)) {
+				in = in < JAM_MAX_NS ? 2 * in : JAM_MAX_NS;
+				continue;
+			}
+			atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [RESCUE-1] */
+			atomic_store_explicit(&w->s->loose, true, memory_order_release); /* [RESCUE-3] */
+			return;
+		}
+		atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
+		atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [RESCUE-1] */
+		atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
+		if (!atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+			return;
+		atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [RESCUE-1] */
+	}
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	struct btn_worker *w = btn_self;
+	int saved = errno;
+
+	if (w && atomic_load_explicit(&w->waits, memory_order_relaxed)) { /* [RESCUE-2] */
+		if (!atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [RESCUE-1] */
+			atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [RESCUE-1] */
+			wait_stopped(w);
+		}
+	} else if (before[sig].sa_flags & SA_SIGINFO) {
+		before[sig].sa_sigaction(sig, info, context);
+	} else if (before[sig].sa_handler != SIG_DFL && before[sig].sa_handler != SIG_IGN) {
+		before[sig].sa_handler(sig);
+	}
+	errno = saved;
+}
+
+int btn_gate_signal_init(int sig)
+{
+	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+	int err = 0;
+
+	if (sig <= 0 || sig >= NSIG)
+		return -EINVAL;
+	pthread_mutex_lock(&signal_lock);
+	if (!ours[sig]) {
+		sigfillset(&sa.sa_mask);
+		if (sigaction(sig, NULL, &before[sig]) || sigaction(sig, &sa, NULL))
+			err = -errno;
+		ours[sig] = !err;
+	}
+	pthread_mutex_unlock(&signal_lock);
+	return err;
+}
+
+void btn_gate_signal_thread(const struct baton_sched *s)
+{
+	sigset_t set;
+
+	if (!s->stop_signal)
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, s->stop_signal);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}

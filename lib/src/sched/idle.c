@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Idlers: who looks when a CPU has nothing to do.
+ *
+ * Where a worker blocks and nothing else is there to run, the bell costs an interrupt
+ * that the CPU sends itself, before it has gone to sleep, and then the notifier, which
+ * wakes the next one: on a virtual machine more than 20 us. An idler is a thread
+ * of SCHED_IDLE that is bound to one CPU: it runs when nothing else does, so the kernel
+ * goes on with it by itself. It is like a worker without a slot, that is, it
+ * is owed for those that block where it runs next (bpf/detect.bpf.c, [DETECT-3]), and
+ * wakes who is to have the slot, as the kernel does with the hook [CALL-1], or tells the
+ * notifier.
+ *
+ * It never takes the scheduler's lock: in that class it may have to wait for seconds to
+ * go on, wherever it stands. So what it owes is paid, for the kernel, when it has told
+ * somebody and not before:
+ *
+ *	idler				kernel, where it leaves the CPU or comes to it
+ *	(a) owes? owes = TELLING	it leaves and owes, whichever: owes = 0, and the
+ *	(b) tells			  next one owes, or the bell is rung
+ *	(c) owes: TELLING -> 0		somebody blocked and it is next: owes = 1
+ *
+ * [IDLER-1] all on its own CPU and in order. If it leaves for good between (a) and (c)
+ * somebody is told once more; if it leaves and comes back with another's, (c) finds 1.
+ * selftests/model/idler.pml.
+ *
+ * Each is awake only while it is of use: it is woken when the bell was rung twice in NEAR_NS
+ * from its CPU for want of anything to run, and sleeps when it has had the CPU for `idle_ns`
+ * and nobody blocked; at once when no task waits for a slot. (A kernel that runs in a
+ * virtual machine does the same before it stops a CPU: cpuidle-haltpoll, 200 us as well.)
+ *
+ * Nobody waits for one to end, for the same reason: it has a hold of the session's
+ * memory, is told to stop, and goes when it comes to run.
+ *
+ * [IDLER-2] its word, a futex: AWAKE to ASLEEP by itself, back by the notifier, and STOP
+ * at the end by an exchange, none of which is lost as all are one step each. What its memory holds is
+ * written before its thread starts; the last of the two that have it frees it.
+ */
+#include "idle.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../birth.h"
+#include "../clock.h"
+#include "../futex.h"
+#include "../inject.h"
+
+#define NEAR_NS 5000000
+/* From one look at the clock to the next, and it was off the CPU meanwhile. */
+#define AWAY_NS 10000
+
+enum { AWAKE, ASLEEP, STOP };
+enum { OWES_NOTHING, OWES, TELLING };
+
+struct btn_idler {
+	BTN_ALIGNED _Atomic uint32_t word;
+	_Atomic uint32_t refs;
+	struct btn_detect *detect;
+	struct btn_cell *cell;
+	int cpu;
+	uint64_t idle_ns;
+};
+
+/* By CPU; the notifier's. */
+struct btn_idlers {
+	unsigned n;
+	uint64_t idle_ns;
+	struct {
+		struct btn_idler *idler;
+		uint64_t rung_at;
+	} on[];
+};
+
+static void put(struct btn_idler *i)
+{
+	if (atomic_fetch_sub_explicit(&i->refs, 1, memory_order_acq_rel) != 1) /* [IDLER-2] the last one frees it */
+		return;
+	btn_detect_put(i->detect);
+	free(i);
+}
+
+static void tell(struct btn_idler *i)
+{
+	struct btn_detect_counts *counts = btn_detect_counts(i->detect);
+	struct btn_cell *other = btn_detect_call(i->detect);
+
+	atomic_fetch_add_explicit(&counts->rung, 1, memory_order_relaxed); /* [DETECT-2] */
+	BTN_POINT("idler:tell:named");
+	if (other) {
+		atomic_store_explicit(&other->called, 1, memory_order_seq_cst); /* [CALL-1] */
+		BTN_POINT("idler:tell:called");
+		if (btn_cell_wake(other) > 0) {
+			atomic_fetch_add_explicit(&counts->called, 1, memory_order_relaxed); /* [DETECT-2] */
+			return;
+		}
+	}
+	btn_detect_tell(i->detect);
+}
+
+/* What it owes, if anything. */
+static bool pays(struct btn_idler *i)
+{
+	uint32_t telling = TELLING;
+
+	if (!atomic_load_explicit(&i->cell->owes, memory_order_relaxed)) /* [IDLER-1] */
+		return false;
+	atomic_store_explicit(&i->cell->owes, TELLING, memory_order_relaxed); /* [IDLER-1] */
+	atomic_signal_fence(memory_order_seq_cst); /* [IDLER-1] */
+	tell(i);
+	BTN_POINT("idler:pays:told");
+	/* [IDLER-1] */
+	atomic_compare_exchange_strong_explicit(&i->cell->owes, &telling, OWES_NOTHING, memory_order_relaxed, /* [IDLER-1] */
+						memory_order_relaxed); /* [IDLER-1] */
+	return true;
+}
+
+static bool stopped(struct btn_idler *i)
+{
+	return atomic_load_explicit(&i->word, memory_order_acquire) == STOP; /* [IDLER-2] */
+}
+
+/* As long as it is of use. */
+static void idle(struct btn_idler *i)
+{
+	uint64_t had = 0, at = btn_clock_now(), now;
+
+	btn_cell_slotless(i->cell, true);
+	while (had < i->idle_ns && btn_detect_wanted(i->detect) && !stopped(i)) {
+		btn_cpu_relax();
+		now = btn_clock_now();
+		had += now - at < AWAY_NS ? now - at : 0;
+		at = now;
+		if (pays(i))
+			had = 0;
+	}
+	btn_cell_slotless(i->cell, false);
+	pays(i);
+}
+
+static bool becomes(struct btn_idler *i)
+{
+	struct sched_param p = { 0 };
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(i->cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set) && !sched_setscheduler(0, SCHED_IDLE, &p) &&
+	       !btn_detect_join(i->detect, i->cell);
+}
+
+static void *idler_main(void *arg)
+{
+	struct sched_param p = { 0 };
+	struct btn_idler *i = arg;
+	uint32_t awake;
+
+	btn_birth_own("baton-idler");
+	/* One that cannot stays AWAKE, as far as the notifier can see, and is not asked again. */
+	if (becomes(i)) {
+		/* The kernel looks at what it owes, and for the rest it may sleep where it likes. */
+		btn_cell_arm(i->cell, BTN_CELL_NOT);
+		while (!stopped(i)) {
+			idle(i);
+			awake = AWAKE;
+			/* [IDLER-2] */
+			if (!atomic_compare_exchange_strong_explicit(&i->word, &awake, ASLEEP, memory_order_relaxed, /* [IDLER-2] */
+								     memory_order_relaxed)) /* [IDLER-2] */
+				continue;
+			while (atomic_load_explicit(&i->word, memory_order_relaxed) == ASLEEP) /* [IDLER-2] */
+				btn_futex->wait(&i->word, ASLEEP, BATON_FOREVER);
+		}
+	}
+	/* Where it may: the C library has locks on a thread's way out, and malloc. */
+	sched_setscheduler(0, SCHED_OTHER, &p);
+	put(i);
+	return NULL;
+}
+
+/* NULL: not now. */
+static struct btn_idler *bear(struct btn_detect *d, int cpu, uint64_t idle_ns)
+{
+	struct btn_idler *i = aligned_alloc(_Alignof(struct btn_idler), sizeof(*i));
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	if (!i)
+		return NULL;
+	memset(i, 0, sizeof(*i));
+	i->cell = btn_detect_cell(d);
+	if (!i->cell) {
+		free(i);
+		return NULL;
+	}
+	i->detect = btn_detect_get(d);
+	i->cpu = cpu;
+	i->idle_ns = idle_ns;
+	atomic_init(&i->refs, 2);
+	btn_cell_slotless(i->cell, false);
+	btn_cell_pays(i->cell);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* Without a thread it stays AWAKE, too. */
+	if (pthread_create(&thread, &attr, idler_main, i))
+		put(i);
+	pthread_attr_destroy(&attr);
+	return i;
+}
+
+void btn_idle_rung(struct baton_sched *s)
+{
+	struct btn_idlers *all = s->idlers;
+	uint32_t asleep = ASLEEP;
+	uint64_t now, before;
+	struct btn_idler *i;
+	unsigned cpu;
+
+	if (!all)
+		return;
+	cpu = btn_detect_idle_cpu(s->detect);
+	if (cpu >= all->n)
+		return;
+	now = btn_clock_now();
+	before = all->on[cpu].rung_at;
+	all->on[cpu].rung_at = now;
+	if (now - before > NEAR_NS)
+		return;
+	i = all->on[cpu].idler;
+	if (!i) {
+		all->on[cpu].idler = bear(s->detect, cpu, all->idle_ns);
+		if (all->on[cpu].idler) {
+			btn_lock_acquire(&s->lock);
+			s->detect->calls = true;
+			btn_lock_release(&s->lock);
+		}
+	} else if (atomic_compare_exchange_strong_explicit(&i->word, &asleep, AWAKE, memory_order_relaxed, /* [IDLER-2] */
+							   memory_order_relaxed)) { /* [IDLER-2] */
+		btn_futex->wake(&i->word, 1);
+	}
+}
+
+unsigned btn_idle_max(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_CONF);
+
+	return n < 1 ? 1 : n > CPU_SETSIZE ? CPU_SETSIZE : n;
+}
+
+void btn_idle_begin(struct baton_sched *s, uint64_t idle_ns)
+{
+	unsigned n = btn_idle_max();
+
+	/* The hook does it itself; and one that is bound wants its own slot, not the next one's. */
+	if (!idle_ns || s->detect->calls || s->cpus)
+		return;
+	s->idlers = calloc(1, sizeof(*s->idlers) + n * sizeof(s->idlers->on[0]));
+	if (!s->idlers)
+		return;
+	s->idlers->n = n;
+	s->idlers->idle_ns = idle_ns;
+}
+
+void btn_idle_end(struct baton_sched *s)
+{
+	struct btn_idlers *all = s->idlers;
+	struct btn_idler *i;
+	unsigned k;
+
+	for (k = 0; all && k < all->n; k++) {
+		i = all->on[k].idler;
+		if (!i)
+			continue;
+		if (atomic_exchange_explicit(&i->word, STOP, memory_order_release) == ASLEEP) /* [IDLER-2] */
+			btn_futex->wake(&i->word, 1);
+		put(i);
+	}
+	free(all);
+	s->idlers = NULL;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sched/idle.h - who looks where a CPU has nothing to do. */
+#ifndef BTN_SCHED_IDLE_H
+#define BTN_SCHED_IDLE_H
+
+#include "types.h"
+
+unsigned btn_idle_max(void);
+void btn_idle_begin(struct baton_sched *s, uint64_t idle_ns);
+/* By the notifier, which heard the bell. */
+void btn_idle_rung(struct baton_sched *s);
+void btn_idle_end(struct baton_sched *s);
+
+#endif

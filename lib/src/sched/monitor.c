@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The monitor: one thread for what nobody else is there to do. Ticks,
+ * deadlines, sleepers, threads that ended, and tasks that do not let go.
+ */
+#include "monitor.h"
+
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "../birth.h"
+#include "../core/core.h"
+#include "../inject.h"
+#include "dispatch.h"
+#include "gate.h"
+#include "lazy.h"
+#include "pool.h"
+#include "preempt.h"
+#include "tick.h"
+#include "wait.h"
+
+/* When the monitor has something to do. */
+static uint64_t next_due(struct baton_sched *s, uint64_t now)
+{
+	struct btn_core *c = &s->core;
+	uint64_t due = btn_core_next(c, now), end;
+
+	due = btn_tick_first(&s->timers, due);
+	if (s->retry_at && s->retry_at < due)
+		due = s->retry_at;
+	end = btn_preempt_next(s, now);
+	return end < due ? end : due;
+}
+
+void *btn_monitor_main(void *arg)
+{
+	struct baton_sched *s = arg;
+	struct btn_worker *dead, *next, *late = NULL, **last;
+	struct btn_wakes wakes;
+	uint64_t now, due;
+
+	btn_birth_own("baton-monitor");
+	/* It runs for a few microseconds, and is late if it has to wait for a task's slice. */
+	baton_thread_hurry();
+	prctl(PR_SET_TIMERSLACK, 1);
+	for (;;) {
+		btn_gate_lock(s);
+		now = s->now;
+		memset(&wakes, 0, sizeof(wakes));
+		btn_core_tick(&s->core, now);
+		btn_page_trace(&s->core.page, now);
+		btn_wait_expire(s, now);
+		if (s->retry_at && now >= s->retry_at) {
+			s->retry_at = 0;
+			if (!s->core.workers && s->born < s->max)
+				btn_core_worker(&s->core, now);
+		}
+		btn_lazy_take_old(s, now);
+		btn_dispatch_done(s, &wakes);
+		btn_preempt_look(s, now, &wakes);
+		btn_tick_set_due(s, now);
+		s->look = true;
+		btn_dispatch(s, now, &wakes);
+		due = next_due(s, now);
+		s->was_wanted = !s->core.n_idle && btn_core_waits(&s->core, now);
+		if (due < now + BTN_TICK_NS / 8)
+			due = now + BTN_TICK_NS / 8;
+		if (s->stopping)
+			due = 0;
+		btn_tick_set_due(s, due);
+		/* The late ones behind those that came since. */
+		for (last = &s->dead; *last; last = &(*last)->next)
+			;
+		*last = late;
+		dead = s->dead;
+		s->dead = late = NULL;
+		btn_lock_release(&s->lock);
+		BTN_POINT("sched:monitor:unlocked");
+		btn_dispatch_wake(s, &wakes);
+		/* One that is SCHED_IDLE may take its time: nobody waits for it. */
+		for (; dead; dead = next) {
+			next = dead->next;
+			if (due ? pthread_tryjoin_np(dead->thread, NULL) : pthread_join(dead->thread, NULL)) {
+				dead->next = late;
+				late = dead;
+			} else {
+				btn_pool_worker_free(dead);
+			}
+		}
+		if (!due)
+			return NULL;
+		baton_parker_block(s->monitor_parker, due);
+	}
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sched/monitor.h - the thread for what nobody else is there to do. */
+#ifndef BTN_SCHED_MONITOR_H
+#define BTN_SCHED_MONITOR_H
+
+void *btn_monitor_main(void *sched);
+
+#endif

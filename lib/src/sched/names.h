@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sched/names.h - tenants by name, and who has them. */
+#ifndef BTN_SCHED_NAMES_H
+#define BTN_SCHED_NAMES_H
+
+#include "types.h"
+
+/* Without the lock. One more who has it; false: it is none. And one less. */
+static inline bool btn_names_get(struct baton_tenant *t)
+{
+	unsigned refs = atomic_load_explicit(&t->refs, memory_order_relaxed); /* [NAMES-3] */
+
+	while (refs && !atomic_compare_exchange_weak_explicit(&t->refs, &refs, refs + 1,
+							      memory_order_acquire, /* [NAMES-3] */
+							      memory_order_relaxed)) /* [NAMES-3] */
+		;
+	return refs;
+}
+
+void btn_names_put(struct baton_tenant *t);
+/* For btn_names_get()'s caller; NULL: there is none. */
+struct baton_tenant *btn_names_find(struct baton_sched *s, const char *name);
+
+/* With the lock from here on. NULL: there is none. */
+struct baton_tenant *btn_names_find_locked(struct baton_sched *s, const char *name);
+/* Room for so many more: -ENOMEM. And it is a tenant from now on; "": without a name. It cannot be found any more. */
+int btn_names_room(struct baton_sched *s, size_t more);
+void btn_names_add(struct baton_tenant *t, const char *name);
+void btn_names_del(struct baton_tenant *t);
+void btn_names_free(struct baton_sched *s);
+
+#endif

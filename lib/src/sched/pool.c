@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What workers, requests and tenants are made of is kept for the next ones.
+ */
+#include "pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../inject.h"
+#include "../stock.h"
+#include "self.h"
+
+/* Workers at a time. */
+#define WORKERS		63
+/* Requests that are kept for the next ones. If there are more, each one that is made frees another. */
+#define SPARES_MAX	4096
+
+/*
+ * Their memory is the scheduler's own, and not malloc's: they are made with its lock
+ * held, and freed by the monitor. Both would wait there for a task that was stopped
+ * while it had malloc's lock, and goes on when the lock is free and the monitor comes.
+ */
+struct btn_workers {
+	struct btn_workers *next;
+	BTN_ALIGNED struct btn_worker worker[WORKERS];
+};
+
+static struct btn_worker *take_memory(struct baton_sched *s)
+{
+	struct btn_workers *chunk;
+	struct btn_worker *w;
+	int i;
+
+	btn_lock_acquire(&s->spare_lock);
+	if (!s->spare_worker) {
+		chunk = mmap(NULL, sizeof(*chunk), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (chunk != MAP_FAILED) {
+			chunk->next = s->chunks;
+			s->chunks = chunk;
+			for (i = WORKERS - 1; i >= 0; i--) {
+				chunk->worker[i].next = s->spare_worker;
+				s->spare_worker = &chunk->worker[i];
+			}
+		}
+	}
+	w = s->spare_worker;
+	if (w)
+		s->spare_worker = w->next;
+	btn_lock_release(&s->spare_lock);
+	return w;
+}
+
+static void put_memory(struct btn_worker *w)
+{
+	struct baton_sched *s = w->s;
+
+	/* A guest's may outlive the scheduler, and comes and goes with its thread. */
+	if (w->guest) {
+		free(w);
+		return;
+	}
+	btn_lock_acquire(&s->spare_lock);
+	w->next = s->spare_worker;
+	s->spare_worker = w;
+	btn_lock_release(&s->spare_lock);
+}
+
+void btn_pool_free_workers(struct baton_sched *s)
+{
+	struct btn_workers *chunk;
+
+	while ((chunk = s->chunks)) {
+		s->chunks = chunk->next;
+		munmap(chunk, sizeof(*chunk));
+	}
+}
+
+struct btn_worker *btn_pool_worker_new(struct baton_sched *s, bool guest)
+{
+	struct btn_worker *w = guest ? aligned_alloc(BTN_CACHELINE, sizeof(*w)) : take_memory(s);
+
+	if (!w)
+		return NULL;
+	memset(w, 0, sizeof(*w));
+	w->s = s;
+	w->guest = guest;
+	w->slot = w->cpu = w->leaving = -1;
+	if (BTN_FAIL("sched:worker") || baton_parker_create(&w->parker)) {
+		put_memory(w);
+		return NULL;
+	}
+	return w;
+}
+
+/* Its thread may have ended. */
+void btn_pool_quit(struct btn_worker *w)
+{
+	if (!w->cell)
+		return;
+	btn_detect_cell_put(w->session, w->cell);
+	w->cell = NULL;
+}
+
+void btn_pool_worker_free(struct btn_worker *w)
+{
+	btn_pool_quit(w);
+	baton_parker_destroy(w->parker);
+	put_memory(w);
+}
+
+/*
+ * Requests are made by one thread and end in another: malloc's caches are no
+ * help there, and its locks are in the way. A guest's ends in the thread that
+ * makes the next one: it keeps it, and no two of them meet at the spare ones' lock.
+ */
+static struct baton_request *take_spare(struct baton_sched *s)
+{
+	struct baton_request *r = s->spare;
+
+	if (r) {
+		s->spare = r->next;
+		s->spares--;
+	}
+	return r;
+}
+
+struct baton_request *btn_pool_request_kept(void)
+{
+	struct baton_request *r = btn_self_attached ? btn_self_attached->kept : NULL;
+
+	if (r)
+		btn_self_attached->kept = NULL;
+	return r;
+}
+
+bool btn_pool_request_keep(struct baton_request *r)
+{
+	if (!btn_self_attached || btn_self_attached->kept)
+		return false;
+	btn_self_attached->kept = r;
+	return true;
+}
+
+struct baton_request *btn_pool_request_take(struct baton_sched *s, struct baton_request **more)
+{
+	struct baton_request *r;
+
+	btn_lock_acquire(&s->spare_lock);
+	r = take_spare(s);
+	*more = s->spares > SPARES_MAX ? take_spare(s) : NULL;
+	btn_lock_release(&s->spare_lock);
+	return r;
+}
+
+void btn_pool_request_give(struct baton_request *r)
+{
+	struct baton_sched *s = r->s;
+
+	btn_lock_acquire(&s->spare_lock);
+	r->next = s->spare;
+	s->spare = r;
+	s->spares++;
+	btn_lock_release(&s->spare_lock);
+}
+
+void btn_pool_free_requests(struct baton_sched *s)
+{
+	struct baton_request *r;
+
+	while ((r = s->spare)) {
+		s->spare = r->next;
+		free(r);
+	}
+}
+
+/* Of a tenant, and never of anything else until the end: who looks for names wants that. */
+struct baton_tenant *btn_pool_tenant_take(struct baton_sched *s)
+{
+	struct baton_tenant *t = s->spare_tenants;
+
+	if (t) {
+		s->spare_tenants = t->next;
+	} else {
+		t = btn_stock_take(s->core.stock, BTN_STOCK_TENANT, sizeof(*t));
+		if (!t)
+			return NULL;
+		t->s = s;
+		t->next_all = s->all_tenants;
+		s->all_tenants = t;
+	}
+	t->epoch = 0;
+	return t;
+}
+
+void btn_pool_tenant_give(struct baton_tenant *t)
+{
+	t->next = t->s->spare_tenants;
+	t->s->spare_tenants = t;
+}
+
+void btn_pool_tenant_put_locked(struct baton_tenant *t)
+{
+	if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) > 1) /* [NAMES-3] */
+		return;
+	btn_pool_tenant_give(t);
+}
+
+void btn_pool_stock_begin(struct baton_sched *s, struct btn_stock *mine)
+{
+	btn_stock_open(mine);
+	s->core.stock = mine;
+}
+
+void btn_pool_stock_end(struct baton_sched *s, struct btn_stock *mine)
+{
+	struct btn_block **last;
+
+	s->core.stock = &s->junk;
+	/* Tenants' whose last request ended since somebody was here. */
+	for (last = &mine->junk; *last; last = &(*last)->next)
+		;
+	*last = s->junk.junk;
+	s->junk.junk = NULL;
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Rescue: what becomes of a task that is to stop and reaches no checkpoint.
+ *
+ * BATON_RESCUE_STOP. The monitor takes the slot away: the task is ready again
+ * and waits for its turn like any other, and its thread is sent a signal, in
+ * whose handler it parks until it is given a slot:
+ *
+ *	monitor (has the lock)			offender
+ *	core: it stops, another is picked	spins
+ *	w.slot = -1, w.waits = true
+ *	tgkill					handler: waits, so block
+ *	unlock, resume the other one
+ *	...					is given a slot, and resumed:
+ *						waits = false, spins on
+ *
+ * How the handler and the calls of the library share the one permit is in gate.c.
+ *
+ * A thread that holds a lock of somebody else's (malloc's, a pthread_mutex_t
+ * of the service) is parked with it, and that lock's next user sleeps in the
+ * kernel, in a slot. The monitor takes that slot, too (as of any task that sleeps
+ * in the kernel without a word), and as long as it sleeps in a futex, and its
+ * tier goes before theirs, parked threads are given a turn one after the other,
+ * whatever their quota says, until one of them has let it go.
+ *
+ * A thread that does not take the signal (it blocks it) runs on with its waits
+ * set. It is made SCHED_IDLE, and its task is blocked until its thread comes to
+ * wait after all (parked) or, where it had been given a slot and a permit
+ * meanwhile, took that one (waits is false): two permits would be one again. The
+ * latter may come to the library and wait there before the monitor has seen that it is
+ * not deaf any more: whoever ends its being without a slot says so, or it would be made
+ * ready a second time when it is stopped the next time.
+ *
+ * selftests/model/rescue.pml is a model of all this.
+ *
+ * BATON_RESCUE_DEMOTE. The thread is not stopped but made SCHED_IDLE, and runs on
+ * with the CPU that others leave.
+ */
+#include "preempt.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../core/core.h"
+#include "blocked.h"
+#include "dispatch.h"
+#include "lazy.h"
+#include "slot.h"
+#include "tick.h"
+#include "wait.h"
+
+/* By how much a grant is overrun before it is to stop. */
+#define GRACE_NS	100000
+/*
+ * BTN_LOOK_NS after it was to stop its CPU clock is looked at, and as long after
+ * that again: it loses its slot if it ran meanwhile. One that only waits for the kernel to run it
+ * keeps it: another would not run any sooner.
+ */
+#define RAN_NS		50000
+/* What a demoted one may use first, as that can often not be undone. */
+#define DEMOTE_NS	500000
+/* One that sleeps in the kernel loses its slot after that. */
+#define ASLEEP_NS	1000000
+/* One that ran on for so long after the signal does not take it. */
+#define DEAF_NS		5000000
+/* A sleeper is asked again whether it waits for a lock, later each time. */
+#define ASK_MAX_NS	1000000000
+#define AWAY_BATCH	16
+
+static void send(const struct baton_sched *s, struct btn_worker *w)
+{
+	w->stopped_at = btn_slot_cpu(w);
+	btn_slot_set_waits(w);
+	syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal);
+}
+
+static void show_rescue(struct baton_sched *s, uint64_t now, unsigned slot)
+{
+	struct baton_stats_slot *figures = &s->core.page.slots[slot];
+
+	btn_stat_add(&figures->rescues, 1);
+	/* Since when it reached none, only it knows. */
+	btn_stat_hist(&figures->gap, now - s->core.run[slot].start);
+	btn_stat_max(&figures->gap_worst, now - s->core.run[slot].start);
+}
+
+/* It reaches no checkpoint: it goes on where nobody else is due, or parks. */
+static void stop(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes)
+{
+	struct btn_core *c = &s->core;
+	struct btn_worker *w = s->on[slot];
+	struct btn_task *next;
+
+	show_rescue(s, now, slot);
+	btn_slot_unurge(w);
+	btn_slot_fold(w, slot);
+	btn_core_stop(c, now, slot, btn_slot_account(w, now, 0), BTN_STOP_YIELD);
+	next = btn_core_pick(c, now, slot);
+	if (next == &w->task->core) {
+		btn_slot_renew(s, w, now, slot);
+		return;
+	}
+	btn_slot_lose(s, w, slot);
+	send(s, w);
+	if (next)
+		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
+}
+
+/* Not running, and not about to either, as far as /proc knows: *futex says where. */
+static bool sleeps(const struct btn_worker *w, bool *futex)
+{
+	char name[64], text[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/syscall", (int)w->tid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	*futex = strtol(text, NULL, 10) == SYS_futex;
+	return text[0] != 'r';	/* "running", which is also "runnable" */
+}
+
+/* A task that sleeps in the kernel and did not say so. */
+static void leave_asleep(struct baton_sched *s, uint64_t now, unsigned slot, bool futex)
+{
+	struct btn_worker *w = s->on[slot];
+
+	show_rescue(s, now, slot);
+	btn_slot_take(s, now, slot);
+	w->in_futex = futex;
+	w->ask_in = BTN_TICK_NS;
+	w->ask_at = now + BTN_TICK_NS;
+}
+
+static void demote(struct btn_worker *w)
+{
+	struct sched_param p = { 0 };
+
+	/* A guest's thread may never get out of it again. */
+	if (!btn_slot_demoted(w) && !w->guest)
+		btn_slot_set_demoted(w, sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0);
+}
+
+static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes, bool *jam)
+{
+	struct btn_worker *w = s->on[slot];
+	uint64_t until = atomic_load_explicit(&w->until, memory_order_relaxed), cpu; /* [SCHED-1] */
+	bool futex = false;
+
+	/* It is not late, it is away; and may be taken by whoever waits. */
+	if (btn_lazy_is_idle(w))
+		return;
+	if (!s->poked_at[slot] && now >= until + GRACE_NS) {
+		s->poked_at[slot] = until + GRACE_NS;
+		atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+	}
+	if (!s->poked_at[slot] || now < s->poked_at[slot] + BTN_LOOK_NS)
+		return;
+	/* It is on its way, or has not taken its slot yet. */
+	if (!w->tid || atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [RESCUE-1] */
+		if (now > s->poked_at[slot] + BTN_JAM_NS &&
+		    (!w->tid || atomic_load_explicit(&w->waits, memory_order_relaxed) || sleeps(w, &futex))) /* [RESCUE-2] */
+			*jam = true;
+		return;
+	}
+	if (!btn_lazy_off(s, w))
+		return;
+	cpu = btn_slot_cpu(w);
+	if (!s->cpu_at[slot]) {
+		s->cpu_at[slot] = cpu;
+		return;
+	}
+	if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [RESCUE-2] */
+		if (cpu - s->cpu_at[slot] >= DEAF_NS) {
+			show_rescue(s, now, slot);
+			btn_slot_take(s, now, slot);
+			w->deaf = true;
+			demote(w);
+		}
+	} else if (cpu - s->cpu_at[slot] >= (s->stop_signal ? RAN_NS : DEMOTE_NS)) {
+		if (s->stop_signal) {
+			stop(s, now, slot, wakes);
+		} else if (btn_core_waits(&s->core, now)) {
+			show_rescue(s, now, slot);
+			btn_slot_take(s, now, slot);
+			demote(w);
+		}
+	} else if (now >= s->poked_at[slot] + ASLEEP_NS && btn_core_waits(&s->core, now) && sleeps(w, &futex)) {
+		/* It may have run a little before that. */
+		leave_asleep(s, now, slot, futex);
+	}
+}
+
+/* Those without a slot that may be running all the same. */
+static void look_at_away(struct baton_sched *s, uint64_t now)
+{
+	struct btn_worker *w, *next, *last = NULL;
+	uint64_t cpu;
+	unsigned n;
+
+	/* A few each time, in turn: there may be thousands that sleep. */
+	for (n = 0, w = s->away.first; w && w != last && n < AWAY_BATCH; n++, w = next) {
+		next = w->next_away;
+		btn_slot_unlink(w);
+		btn_slot_link(&s->away, w);
+		last = last ? last : w;
+		cpu = btn_slot_account(w, now, 0);
+		btn_core_charge(&s->core, now, &w->task->req->core, cpu);
+		if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [RESCUE-2] */
+			if (w->deaf && w->given)
+				continue;	/* it has a permit to take, and did not yet */
+			if (atomic_load_explicit(&w->parked, memory_order_relaxed)) { /* [RESCUE-1] */
+				btn_slot_unlink(w);
+				btn_slot_link(&s->parked, w);
+				if (w->deaf)
+					btn_wait_ready_locked(w->task);
+				w->deaf = false;
+			} else if (!w->deaf && w->meter.mark - w->stopped_at > DEAF_NS) {
+				btn_core_unready(&s->core, now, &w->task->core);
+				w->deaf = true;
+				demote(w);
+			}
+		} else if (s->stop_signal && cpu >= RAN_NS &&
+			   !atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [RESCUE-1] */
+			/* It slept, and woke; or was deaf. */
+			w->deaf = false;
+			btn_wait_ready_locked(w->task);
+			send(s, w);
+		}
+	}
+}
+
+/* Somebody important waits for a lock, perhaps of one that is parked: its turn. */
+static void unstick(struct baton_sched *s, uint64_t now)
+{
+	struct btn_worker *w, *next;
+	unsigned rank = BTN_TIERS_MAX, i;
+
+	if (!s->parked.first)
+		return;
+	for (w = s->away.first; w; w = w->next_away) {
+		if (!w->in_futex || atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+			continue;
+		if (now >= w->ask_at) {
+			if (!sleeps(w, &w->in_futex))
+				w->in_futex = false;
+			w->ask_in = w->ask_in < ASK_MAX_NS ? 2 * w->ask_in : ASK_MAX_NS;
+			w->ask_at = now + w->ask_in;
+		}
+		i = btn_core_rank(&s->core, &w->task->core);
+		if (w->in_futex && i < rank)
+			rank = i;
+	}
+	for (i = 0; i < s->core.span; i++)
+		if (s->on[i] && s->on[i]->urged) {
+			if (rank < BTN_TIERS_MAX)
+				return;		/* one at a time */
+			btn_slot_unurge(s->on[i]);
+		}
+	for (w = s->parked.first; w; w = next) {
+		next = w->next_away;
+		if (rank < btn_core_rank(&s->core, &w->task->core)) {
+			btn_slot_set_urged(w, true);
+			return;
+		}
+		btn_slot_unurge(w);
+	}
+}
+
+/* It went on because of a jam. Once too often does no harm. */
+static void stop_again(const struct baton_sched *s, const struct btn_worker *w)
+{
+	if (w && w->tid && atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [RESCUE-2] */
+	    !atomic_load_explicit(&w->parked, memory_order_relaxed)) /* [RESCUE-1] */
+		syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal);
+}
+
+static void end_jam(struct baton_sched *s, bool jam)
+{
+	const struct btn_worker *w;
+	unsigned i;
+
+	atomic_store_explicit(&s->jam, jam, memory_order_relaxed); /* [RESCUE-3] */
+	if (jam || btn_likely(!atomic_load_explicit(&s->loose, memory_order_relaxed)) || /* [RESCUE-3] */
+	    !atomic_exchange_explicit(&s->loose, false, memory_order_acquire)) /* [RESCUE-3] */
+		return;
+	for (i = 0; i < s->core.span; i++)
+		if (s->core.run[i].task)
+			stop_again(s, s->on[i]);
+	for (w = s->away.first; w; w = w->next_away)
+		stop_again(s, w);
+	for (w = s->parked.first; w; w = w->next_away)
+		stop_again(s, w);
+}
+
+void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
+{
+	bool jam = false;
+	unsigned i;
+
+	for (i = 0; i < s->core.span; i++)
+		if (s->core.run[i].task)
+			look_at_slot(s, now, i, wakes, &jam);
+	if (s->stop_signal)
+		end_jam(s, jam);
+	if (s->detect)
+		btn_blocked_woken(s, now);
+	look_at_away(s, now);
+	unstick(s, now);
+}
+
+uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now)
+{
+	uint64_t due = s->away.first ? now + BTN_TICK_NS : BTN_NEVER, when;
+	unsigned i;
+
+	for (i = 0; i < s->core.span; i++) {
+		if (!s->core.run[i].task)
+			continue;
+		if (!s->was_wanted && !s->poked_at[i] && btn_lazy_is_on(s->on[i])) {
+			/* Its quota is far from its end; and for who comes to wait it is soon enough then (settle_down). */
+			when = now + BTN_TICK_HELD_NS;
+		} else if (btn_lazy_is_idle(s->on[i])) {
+			when = now + BTN_TICK_QUIET_NS;
+		} else {
+			if (s->poked_at[i])
+				when = s->poked_at[i] + BTN_LOOK_NS > now ? s->poked_at[i] + BTN_LOOK_NS :
+									    now + BTN_LOOK_NS;
+			else
+				when = atomic_load_explicit(&s->on[i]->until, memory_order_relaxed) + GRACE_NS; /* [SCHED-1] */
+			if (now + BTN_TICK_QUIET_NS < when)
+				when = now + BTN_TICK_QUIET_NS;
+		}
+		if (when < due)
+			due = when;
+	}
+	return due;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sched/preempt.h - tasks that are to stop and reach no checkpoint. */
+#ifndef BTN_SCHED_PREEMPT_H
+#define BTN_SCHED_PREEMPT_H
+
+#include "types.h"
+
+/* With the lock: the monitor's part, and when it wants to be called again. */
+void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
+uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now);
+
+#endif

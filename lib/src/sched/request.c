@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Requests: what tenants ask for, from submit to its end.
+ *
+ * A handle is put without the lock: a service does that once for each request, and
+ * whoever holds the lock then may have been preempted by just that thread.
+ *
+ * [REQUEST-1] The request's end, with the lock, and the handle's each take one from
+ * refs, and touch the request no more; whoever takes the last one frees it, and has
+ * acquired what the other released. [REQUEST-2] The scheduler may be destroyed when
+ * handles is 0: putting one ends with that, when the request's memory is back.
+ */
+#include "request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/core.h"
+#include "../inject.h"
+#include "dispatch.h"
+#include "gate.h"
+#include "pool.h"
+#include "self.h"
+#include "wait.h"
+
+static struct baton_request *request_get(struct baton_sched *s)
+{
+	struct baton_request *r, *more;
+
+	if (BTN_FAIL("sched:request"))
+		return NULL;
+	r = btn_pool_request_kept();
+	if (r)
+		goto found;
+	btn_gate_enter(btn_self);
+	r = btn_pool_request_take(s, &more);
+	btn_gate_exit(btn_self);
+	/* Here and not where they end: there somebody may wait for the caller, and malloc's lock be a stopped task's. */
+	free(more);
+	if (!r)
+		return calloc(1, sizeof(*r));
+found:
+	memset(r, 0, sizeof(*r));
+	return r;
+}
+
+int btn_request_new(struct baton_request **out, struct baton_tenant *t,
+		    const struct baton_request_opts *opts, bool handle)
+{
+	struct baton_sched *s = t->s;
+	struct baton_request *r;
+
+	if (opts->sz != sizeof(*opts) || (unsigned)opts->cls > BATON_INTERNAL ||
+	    (opts->cls == BATON_INTERNAL && (opts->tier < 2 || opts->tier >= s->core.tiers)))
+		return -EINVAL;
+	r = request_get(s);
+	if (!r)
+		return -ENOMEM;
+	r->s = s;
+	r->tenant = t;
+	r->core.class = (uint8_t)opts->cls;
+	r->core.tier = opts->tier;
+	r->core.deadline = opts->deadline ? opts->deadline : BTN_NEVER;
+	r->first.s = s;
+	r->first.req = r;
+	r->first.fn = opts->fn;
+	r->first.arg = opts->arg;
+	atomic_init(&r->refs, handle ? 2 : 1);
+	*out = r;
+	return 0;
+}
+
+int btn_request_submit(struct baton_request *r, uint64_t arrival)
+{
+	struct baton_sched *s = r->s;
+	int err;
+
+	/* Only somebody who looked it up can still have it when it is gone. */
+	if (!r->tenant->core)
+		return -ESHUTDOWN;
+	r->core.tenant = r->tenant->core;
+	r->core.info.arrival = arrival && arrival < s->now ? arrival : s->now;
+	err = btn_core_submit(&s->core, s->now, &r->core, &r->first.core);
+	if (!err) {
+		btn_wait_trace(&r->first);
+		s->requests++;
+		if (atomic_load_explicit(&r->refs, memory_order_relaxed) > 1) /* [REQUEST-1] */
+			atomic_fetch_add_explicit(&s->handles, 1, memory_order_relaxed); /* [REQUEST-2] */
+	}
+	return err;
+}
+
+int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, struct baton_request **out)
+{
+	struct baton_sched *s = t->s;
+	struct btn_wakes wakes = { 0 };
+	struct baton_request *r;
+	int err;
+
+	if (out)
+		*out = NULL;
+	if (!opts->fn)
+		return -EINVAL;
+	err = btn_request_new(&r, t, opts, out != NULL);
+	if (err)
+		return err;
+	btn_gate_lock(s);
+	err = btn_request_submit(r, opts->arrival);
+	if (!err && out)
+		*out = r;
+	btn_gate_unlock(s, &wakes);
+	if (err)
+		btn_gate_request_free(r);
+	return err;
+}
+
+/* A thread that is no task of the scheduler's. The lock is held; gives it up. */
+static int wait_in_thread(struct baton_request *r, uint64_t deadline, struct baton_parker *parker)
+{
+	struct btn_thread_waiter me = { .parker = parker, .next = r->threads, .prev = &r->threads };
+	struct baton_sched *s = r->s;
+	int err = 0;
+
+	if (me.next)
+		me.next->prev = &me.next;
+	r->threads = &me;
+	btn_gate_release(s);
+	baton_parker_block(parker, deadline);
+	BTN_POINT("sched:request:woken");
+	btn_gate_lock(s);
+	/* Whoever ended it took all out of the list, and has given its permit. */
+	if (!r->done) {
+		*me.prev = me.next;
+		if (me.next)
+			me.next->prev = me.prev;
+		err = -ETIMEDOUT;
+	}
+	btn_gate_release(s);
+	return err;
+}
+
+static int wait_for(struct baton_request *r, uint64_t deadline, bool alert, int *result)
+{
+	struct baton_sched *s = r->s;
+	struct baton_parker *parker = NULL;
+	bool task = btn_self && btn_self->s == s;
+	int err = 0;
+
+	if (r->first.core.guest)
+		btn_gate_settle(s);
+	if (!task)
+		err = baton_parker_create(&parker);
+	if (err)
+		return err;
+	btn_gate_lock(s);
+	if (r->done) {
+		btn_gate_release(s);
+	} else if (task) {
+		err = btn_wait_begin(btn_self->task, &r->waiters, deadline, alert);
+		if (err)
+			btn_gate_release(s);
+		else
+			err = btn_gate_wait(btn_self->task);
+	} else {
+		err = wait_in_thread(r, deadline, parker);
+	}
+	baton_parker_destroy(parker);
+	/* Nobody changes it any more. */
+	if (!err)
+		*result = r->result;
+	return err;
+}
+
+int baton_request_wait(struct baton_request *r)
+{
+	int result = 0, err = wait_for(r, BATON_FOREVER, false, &result);
+
+	return err ? err : result;
+}
+
+int baton_request_wait_until(struct baton_request *r, uint64_t deadline, int *result)
+{
+	return wait_for(r, deadline, true, result);
+}
+
+void baton_request_cancel(struct baton_request *r)
+{
+	struct baton_sched *s = r->s;
+	struct btn_wakes wakes = { 0 };
+
+	btn_gate_lock(s);
+	if (r->first.core.guest)
+		btn_dispatch_end_idle(s, &wakes);
+	if (!r->done)
+		btn_core_cancel(&s->core, s->now, &r->core, -ECANCELED);
+	if (!r->done)
+		btn_wait_cancel(r);
+	btn_gate_unlock(s, &wakes);
+}
+
+void baton_request_charge(struct baton_request *r, uint64_t cpu)
+{
+	struct baton_sched *s = r->s;
+
+	if (r->first.core.guest)
+		btn_gate_settle(s);
+	btn_gate_lock(s);
+	if (!r->done)
+		btn_core_charge(&s->core, s->now, &r->core, cpu);
+	btn_gate_release(s);
+}
+
+void baton_request_times(struct baton_request *r, struct baton_request_times *out, size_t sz)
+{
+	struct baton_sched *s = r->s;
+	struct baton_request_times t = { 0 };
+	uint64_t now;
+
+	if (r->first.core.guest)
+		btn_gate_settle(s);
+	btn_gate_lock(s);
+	now = s->now;
+	t.cpu = btn_request_cpu(r, r->done ? r->ended : now);
+	t.waited = r->core.waited;
+	t.throttled = r->core.held;
+	t.arrival = r->core.info.arrival;
+	t.deadline = r->core.deadline == BTN_NEVER ? 0 : r->core.deadline;
+	if (!r->done && r->core.class != BTN_BATCH && r->core.class != BTN_INTERNAL)
+		t.budget += btn_account_left(&r->core.tenant->acct[BTN_LOW], now);
+	if (!r->done && (r->core.class == BTN_BATCH || r->core.class == BTN_TOLERANT))
+		t.budget += btn_account_left(&r->core.tenant->acct[BTN_HIGH], now);
+	btn_gate_release(s);
+	memcpy(out, &t, sz < sizeof(t) ? sz : sizeof(t));
+}
+
+struct baton_request *baton_request_self(void)
+{
+	return btn_self && btn_self->task ? btn_self->task->req : NULL;
+}
+
+void baton_request_put(struct baton_request *r)
+{
+	struct baton_sched *s;
+
+	if (!r)
+		return;
+	s = r->s;
+	btn_gate_enter(btn_self);
+	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) /* [REQUEST-1] */
+		btn_gate_request_free(r);
+	atomic_fetch_sub_explicit(&s->handles, 1, memory_order_release); /* [REQUEST-2] */
+	btn_gate_exit(btn_self);
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A scheduler is made, and destroyed. */
+#include <baton/sched.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/setup.h"
+#include "../hazard.h"
+#include "apply.h"
+#include "gate.h"
+#include "monitor.h"
+#include "notifier.h"
+#include "pool.h"
+#include "tenant.h"
+#include "worker.h"
+
+#define SLOTS_MAX 4096
+#define IDLE_POLL_US 200
+#define IDLE_POLL_US_MAX 10000
+
+static unsigned cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+}
+
+/* The CPU of each slot. */
+static int *bound_cpus(unsigned slots, int *err)
+{
+	int *cpu, i;
+	unsigned n = 0;
+	cpu_set_t set;
+
+	*err = -EINVAL;
+	if (sched_getaffinity(0, sizeof(set), &set) || (unsigned)CPU_COUNT(&set) < slots)
+		return NULL;
+	*err = -ENOMEM;
+	cpu = calloc(slots, sizeof(*cpu));
+	for (i = 0; cpu && n < slots; i++)
+		if (CPU_ISSET(i, &set))
+			cpu[n++] = i;
+	return cpu;
+}
+
+int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *opts)
+{
+	struct baton_sched_opts o = { 0 };
+	struct btn_tier_setup tiers[BTN_TIERS_MAX] = { 0 };
+	struct baton_sched *s;
+	uint64_t capacity;
+	unsigned slots, room;
+	int err, n, stop_signal = 0;
+
+	*out = NULL;
+	if (opts && opts->sz != sizeof(o))
+		return -EINVAL;
+	if (opts)
+		o = *opts;
+	room = cpus();
+	slots = o.slots ? o.slots : room;
+	room = room < slots ? slots : room > SLOTS_MAX ? SLOTS_MAX : room;
+	capacity = slots * BTN_SECOND;
+	if (!o.low_limit_ppm)
+		o.low_limit_ppm = 700000;
+	if (o.low_limit_ppm > 700000 || slots > SLOTS_MAX)
+		return -EINVAL;
+	if (o.idle_poll_us > IDLE_POLL_US_MAX && o.idle_poll_us != BATON_IDLE_POLL_NONE)
+		return -EINVAL;
+	if (!o.idle_poll_us)
+		o.idle_poll_us = IDLE_POLL_US;
+	if (o.idle_poll_us == BATON_IDLE_POLL_NONE)
+		o.idle_poll_us = 0;
+	n = btn_apply_tiers(&o, tiers, capacity);
+	if (n < 0)
+		return n;
+	if (o.rescue == BATON_RESCUE_STOP)
+		stop_signal = o.rescue_signal ? o.rescue_signal : SIGURG;
+	else if (o.rescue != BATON_RESCUE_DEMOTE || o.rescue_signal)
+		return -EINVAL;
+	err = stop_signal ? btn_gate_signal_init(stop_signal) : 0;
+	if (!err)
+		err = btn_hazard_init();
+	if (err)
+		return err;
+	s = aligned_alloc(_Alignof(struct baton_sched), sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	memset(s, 0, sizeof(*s));
+	err = btn_core_init(&s->core, slots, room, tiers, n, btn_tenant_part_of(capacity, o.low_limit_ppm));
+	if (err)
+		goto no_core;
+	s->core.stock = &s->junk;
+	btn_page_start(&s->core.page, slots, btn_clock_now());
+	err = -ENOMEM;
+	s->on = calloc(room, sizeof(*s->on) + sizeof(*s->poked_at) + sizeof(*s->cpu_at));
+	if (!s->on)
+		goto no_on;
+	s->poked_at = (uint64_t *)(s->on + room);
+	s->cpu_at = s->poked_at + room;
+	if (o.bind) {
+		s->cpus = bound_cpus(room, &err);
+		if (!s->cpus)
+			goto no_parker;
+	}
+	err = baton_parker_create(&s->monitor_parker);
+	if (err)
+		goto no_parker;
+	s->max = o.workers_max ? o.workers_max : 16384;
+	s->keep = o.workers_keep ? o.workers_keep : 64;
+	s->stack_size = o.stack_size ? o.stack_size : 256 << 10;
+	if (s->stack_size < (size_t)PTHREAD_STACK_MIN)
+		s->stack_size = PTHREAD_STACK_MIN;
+	s->core.workers = s->max;
+	btn_birth_note(&s->birth);
+	s->away.last = &s->away.first;
+	s->parked.last = &s->parked.first;
+	s->stop_signal = stop_signal;
+	s->worker_main = btn_worker_main;
+	btn_notifier_begin(s, s->max < 4096 ? s->max : 4096, o.idle_poll_us * 1000ull);
+	err = -pthread_create(&s->monitor, NULL, btn_monitor_main, s);
+	if (err)
+		goto no_thread;
+	*out = s;
+	return 0;
+
+no_thread:
+	btn_notifier_end(s);
+	btn_detect_close(s->detect);
+	baton_parker_destroy(s->monitor_parker);
+no_parker:
+	free(s->cpus);
+	free(s->on);
+no_on:
+	btn_core_fini(&s->core);
+no_core:
+	free(s);
+	return err;
+}
+
+int baton_sched_destroy(struct baton_sched *s)
+{
+	struct btn_worker *w, *next, *dead;
+
+	if (!s)
+		return 0;
+	btn_gate_settle(s);
+	btn_gate_lock(s);
+	if (s->requests || atomic_load_explicit(&s->handles, memory_order_acquire) || /* [REQUEST-2] */
+	    btn_tenants_busy(s)) {
+		btn_lock_release(&s->lock);
+		return -EBUSY;
+	}
+	s->stopping = true;
+	w = s->idle;
+	s->idle = NULL;
+	btn_lock_release(&s->lock);
+	btn_notifier_end(s);
+	baton_parker_resume(s->monitor_parker);
+	pthread_join(s->monitor, NULL);
+	/* They find no task, and end. */
+	for (next = w; next; next = next->next)
+		baton_parker_resume(next->parker);
+	/* A worker whose last task ended may not be idle or dead yet. */
+	dead = s->dead;
+	for (; w; w = next) {
+		next = w->next;
+		pthread_join(w->thread, NULL);
+		btn_pool_worker_free(w);
+	}
+	for (; dead; dead = next) {
+		next = dead->next;
+		pthread_join(dead->thread, NULL);
+		btn_pool_worker_free(dead);
+	}
+	btn_tenants_free(s);
+	btn_pool_free_requests(s);
+	baton_parker_destroy(s->monitor_parker);
+	btn_core_fini(&s->core);
+	btn_detect_close(s->detect);
+	btn_pool_free_workers(s);
+	free(s->cpus);
+	free(s->on);
+	free(s);
+	return 0;
+}

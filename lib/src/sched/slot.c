@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Slots: who has which, how they are lost, and what was used in them or without one.
+ */
+#include "slot.h"
+
+#include <time.h>
+
+#include "../core/core.h"
+#include "../core/flow.h"
+#include "self.h"
+#include "wait.h"
+
+/* Run times from here on are settled with the thread's CPU clock. */
+#define SETTLE_NS	500000
+#define SETTLE_END_NS	200000
+#define SETTLE_MIN_NS	20000
+
+uint64_t btn_slot_cpu(const struct btn_worker *w)
+{
+	struct timespec ts;
+
+	/* It sleeps, and the kernel wrote down what it had used. That is memory anybody here can spoil. */
+	if (w != btn_self && w->cell && (btn_cell_blocked(w->cell) || (w->taken && w->slot >= 0))) {
+		uint64_t cpu = btn_cell_cpu(w->cell);
+
+		return cpu > w->meter.mark ? cpu : w->meter.mark;
+	}
+	if (clock_gettime(w == btn_self ? CLOCK_THREAD_CPUTIME_ID : w->cpu_clock, &ts))
+		return w->meter.mark;
+	return ts.tv_sec * BTN_NSEC_PER_SEC + ts.tv_nsec;
+}
+
+uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle)
+{
+	struct btn_core *c = &w->s->core;
+	const struct btn_run *run = w->slot < 0 ? NULL : &c->run[w->slot];
+	uint64_t cpu, back, mark_at = w->meter.mark_at;
+
+	/* What is wrong in between is at most a thousandth of what its tenant has in a second. */
+	if (run && run->acct && run->acct->quota >> 10 < settle)
+		settle = run->acct->quota >> 10 > SETTLE_MIN_NS ? run->acct->quota >> 10 : SETTLE_MIN_NS;
+	if (btn_meter_run(&w->meter, now, settle, &cpu))
+		return cpu;
+	cpu = btn_meter_settle(&w->meter, now, btn_slot_cpu(w), &back);
+	/* If it was another's, who knows how much of it: its log keeps that as used. */
+	if (back)
+		btn_core_refund(c, now, &w->task->req->core, run ? (int)run->tier->index : -1,
+				w->mixed ? 0 : mark_at, back);
+	w->mixed = false;
+	return cpu;
+}
+
+void btn_slot_fold(struct btn_worker *w, unsigned slot)
+{
+	struct btn_core *c = &w->s->core;
+	const struct btn_run *run = &c->run[slot];
+	struct btn_request *r = run->task->req;
+	struct baton_stats_use *use = btn_request_use(r);
+	uint64_t idled = BTN_OWN_GET(w->idled), again = BTN_OWN_GET(w->again);
+
+	if (idled) {
+		BTN_OWN_SET(w->idled, 0);
+		w->meter.since += idled;
+		btn_stat_add(&c->page.slots[slot].idle, idled);
+	}
+	if (!again)
+		return;
+	BTN_OWN_SET(w->again, 0);
+	c->requests += again;
+	btn_stat_add(&use->admitted, again);
+	btn_stat_add(&use->finished, again);
+	btn_stat_add(&btn_tenant_use(r->tenant, run->tier->index)->wait.n[0], again);
+}
+
+void btn_slot_end_idle(struct baton_sched *s, struct btn_worker *w)
+{
+	uint64_t held = atomic_load_explicit(&w->hold, memory_order_relaxed); /* [HOLD-1] */
+
+	/* The owner calls: nobody else makes it anything without the lock. */
+	if (held == BTN_HOLD_NONE)
+		return;
+	if (held >= BTN_HOLD_IDLE && s->now > BTN_HOLD_SINCE(held))
+		BTN_OWN_SET(w->idled, BTN_OWN_GET(w->idled) + s->now - BTN_HOLD_SINCE(held));
+	atomic_store_explicit(&w->hold, BTN_HOLD_NONE, memory_order_relaxed); /* [HOLD-1] */
+	s->holds--;
+}
+
+/* ------------------------------------------------- lists of those without a slot */
+
+void btn_slot_link(struct btn_away *list, struct btn_worker *w)
+{
+	w->in = list;
+	w->next_away = NULL;
+	w->prev_away = list->last;
+	*list->last = w;
+	list->last = &w->next_away;
+}
+
+void btn_slot_unlink(struct btn_worker *w)
+{
+	if (!w->in)
+		return;
+	*w->prev_away = w->next_away;
+	if (w->next_away)
+		w->next_away->prev_away = w->prev_away;
+	else
+		w->in->last = w->prev_away;
+	w->in = NULL;
+}
+
+void btn_slot_set_urged(struct btn_worker *w, bool on)
+{
+	if (w->urged == on)
+		return;
+	w->urged = on;
+	btn_wait_want_locked(w->task, on ? 1 : -1);
+}
+
+/* ---------------------------------------------------------- a slot is lost */
+
+/* The caller is about to lose its slot: how long it went without a checkpoint. */
+static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
+{
+	struct baton_stats_slot *figures = &w->s->core.page.slots[slot];
+	int passed = BTN_OWN_GET(w->reload) - BTN_OWN_GET(w->quiet);
+	uint64_t looked = BTN_OWN_GET(w->looked), worst = BTN_OWN_GET(w->gap);
+	uint64_t gap = now > looked ? (now - looked) / (passed > 0 ? passed : 1) : 0;
+
+	if (gap < worst)
+		gap = worst;
+	btn_stat_hist(&figures->gap, gap);
+	btn_stat_max(&figures->gap_worst, gap);
+}
+
+void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot)
+{
+	atomic_store_explicit(&w->until, now + s->core.run[slot].length, memory_order_relaxed); /* [SCHED-1] */
+	s->poked_at[slot] = s->cpu_at[slot] = 0;
+	atomic_fetch_and_explicit(&w->flag, ~BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+}
+
+unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why)
+{
+	uint64_t now = w->s->now, cpu;
+	unsigned slot = w->slot;
+
+	btn_slot_end_idle(w->s, w);
+	btn_slot_fold(w, slot);
+	cpu = btn_slot_account(w, now, SETTLE_NS);
+	w->slot = -1;
+	show_gap(w, now, slot);
+	btn_slot_unurge(w);
+	btn_core_stop(&w->s->core, now, slot, cpu, why);
+	return slot;
+}
+
+unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
+{
+	struct baton_sched *s = w->s;
+	struct baton_task *t = w->task;
+	unsigned slot = w->slot;
+	uint64_t cpu;
+
+	btn_slot_fold(w, slot);
+	cpu = btn_slot_account(w, s->now, SETTLE_END_NS);
+	w->slot = -1;
+	w->leaving = w->home = slot;
+	btn_slot_unurge(w);
+	w->task = NULL;
+	t->ended = true;
+	show_gap(w, ended, slot);
+	btn_wait_end_first(&t->joiner);
+	btn_core_stop(&s->core, s->now, slot, cpu, BTN_STOP_END);
+	s->on[slot] = NULL;
+	return slot;
+}
+
+void btn_slot_taken_idle(struct btn_worker *w, bool left, uint64_t since)
+{
+	struct baton_sched *s = w->s;
+	unsigned slot = w->slot;
+	uint64_t cpu;
+
+	if (left) {
+		btn_slot_end_task(w, since);
+		return;
+	}
+	btn_slot_fold(w, slot);
+	cpu = btn_slot_account(w, s->now, SETTLE_NS);
+	w->slot = -1;
+	show_gap(w, since, slot);
+	btn_slot_unurge(w);
+	btn_core_stop(&s->core, s->now, slot, cpu, BTN_STOP_BLOCK);
+	s->on[slot] = NULL;
+}
+
+bool btn_slot_take_cell(struct btn_worker *w)
+{
+	if (!w->cell || !btn_cell_take(w->cell))
+		return false;
+	w->taken = true;
+	w->taken_cpu = btn_cell_cpu(w->cell);
+	btn_cell_slotless(w->cell, true);
+	return true;
+}
+
+void btn_slot_lose(struct baton_sched *s, struct btn_worker *w, unsigned slot)
+{
+	w->slot = -1;
+	w->in_futex = false;
+	s->on[slot] = NULL;
+	btn_slot_link(&s->away, w);
+}
+
+void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)
+{
+	struct btn_worker *w = s->on[slot];
+
+	btn_slot_unurge(w);
+	/*
+	 * Unless whoever calls has. Nor of one that has its permit to take: the kernel's hook
+	 * would park it, and who waits is not let go there (btn_blocked_woken()).
+	 */
+	if (!atomic_load_explicit(&w->waits, memory_order_acquire)) /* [RESCUE-2] */
+		btn_slot_take_cell(w);
+	atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+	btn_slot_fold(w, slot);
+	btn_core_stop(&s->core, now, slot, btn_slot_account(w, now, 0), BTN_STOP_BLOCK);
+	btn_slot_lose(s, w, slot);
+}
+
+void btn_slot_end_away(struct btn_worker *w, uint64_t now)
+{
+	if (w->held) {
+		w->held = false;
+		btn_core_unready(&w->s->core, now, &w->task->core);
+		btn_cell_let_go(w->cell);
+	}
+	/* If it was, it took its permit since, and came before anybody saw that. */
+	w->deaf = false;
+	btn_core_charge(&w->s->core, now, &w->task->req->core, btn_slot_account(w, now, 0));
+	if (w->taken) {
+		w->taken = false;
+		btn_cell_slotless(w->cell, false);
+		btn_cell_pays(w->cell);
+		w->s->look = true;
+		/* The mark is of just now. */
+		w->s->unauthorised += w->meter.mark - w->taken_cpu;
+	}
+	btn_slot_unlink(w);
+}

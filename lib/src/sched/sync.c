@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What blocks a task and not its slot. Everything is under the scheduler's
+ * lock, but for a mutex that nobody waits for: its word is its holder, and
+ * lock and unlock are one compare-and-swap each.
+ *
+ *	word: 0, or the holder's task, and WAITED if somebody is in the list
+ *
+ * WAITED is set with the lock held, so an unlock that still sees its own task
+ * alone in the word has nobody to let go on, and one that does not takes the
+ * lock. A waiter that gives up leaves it set: the holder then finds nobody there.
+ * [SYNC-1] what was done under the mutex is released by the unlock's
+ * compare-and-swap and acquired by the lock's; a holder that was handed the
+ * mutex got it through the scheduler's lock and its parker.
+ */
+#include <baton/sync.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "../inject.h"
+#include "gate.h"
+#include "self.h"
+#include "wait.h"
+
+#define WAITED ((uintptr_t)1)
+
+struct baton_mutex {
+	_Atomic uintptr_t word;
+	struct baton_sched *s;
+	struct btn_waiters waiters;
+	bool wanted;		/* its holder was told that others wait */
+};
+
+struct baton_cond {
+	struct baton_sched *s;
+	struct btn_waiters waiters;
+};
+
+struct baton_sem {
+	struct baton_sched *s;
+	struct btn_waiters waiters;
+	unsigned count;
+};
+
+struct baton_chan {
+	struct baton_sched *s;
+	struct btn_waiters senders, receivers;
+	unsigned room, first, n;
+	bool closed;
+	void *item[];
+};
+
+static bool strangers(const struct baton_task *a, const struct baton_task *b)
+{
+	return a->core.req->tenant != b->core.req->tenant;
+}
+
+/* A waiter gave up: perhaps nobody is left on whose behalf the holder hurries. */
+static void waiter_left(struct btn_waiters *in)
+{
+	struct baton_mutex *m = btn_container(in, struct baton_mutex, waiters);
+	struct baton_task *holder, *w;
+
+	if (!m->wanted)
+		return;
+	/* WAITED is set: nobody changes it but with the lock. */
+	holder = (struct baton_task *)(atomic_load_explicit(&m->word, memory_order_relaxed) & ~WAITED); /* [SYNC-1] */
+	for (w = in->first; w; w = w->next)
+		if (strangers(holder, w))
+			return;
+	m->wanted = false;
+	btn_wait_want_locked(holder, -1);
+}
+
+int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
+{
+	struct baton_mutex *m = *out = calloc(1, sizeof(*m));
+
+	if (!m)
+		return -ENOMEM;
+	m->s = s;
+	m->waiters.left = waiter_left;
+	return 0;
+}
+
+void baton_mutex_destroy(struct baton_mutex *m)
+{
+	free(m);
+}
+
+int baton_mutex_trylock(struct baton_mutex *m)
+{
+	struct baton_task *t = btn_self_task();
+	uintptr_t old = 0;
+
+	if (!t)
+		return -EPERM;
+	BTN_POINT("sync:mutex:trylock");
+	if (atomic_compare_exchange_strong_explicit(&m->word, &old, (uintptr_t)t,
+						    memory_order_acquire, /* [SYNC-1] */
+						    memory_order_relaxed)) { /* [SYNC-1] */
+		t->held++;
+		return 0;
+	}
+	return (old & ~WAITED) == (uintptr_t)t ? -EDEADLK : -EBUSY;
+}
+
+static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
+{
+	struct baton_task *t = btn_self_task(), *holder;
+	int err = baton_mutex_trylock(m);
+	uintptr_t word;
+
+	if (err != -EBUSY)
+		return err;
+	btn_gate_lock(m->s);
+	word = atomic_load_explicit(&m->word, memory_order_relaxed); /* [SYNC-1] */
+	for (;;) {
+		BTN_POINT("sync:mutex:lock");
+		if (atomic_compare_exchange_weak_explicit(&m->word, &word,
+							  word ? word | WAITED : (uintptr_t)t,
+							  memory_order_acquire, /* [SYNC-1] */
+							  memory_order_relaxed)) /* [SYNC-1] */
+			break;
+	}
+	if (!word) {
+		t->held++;
+		btn_gate_release(m->s);
+		return 0;
+	}
+	err = btn_wait_begin(t, &m->waiters, deadline, alert);
+	if (err) {
+		btn_gate_release(m->s);
+		return err;
+	}
+	holder = (struct baton_task *)(word & ~WAITED);
+	if (!m->wanted && strangers(holder, t)) {
+		m->wanted = true;
+		btn_wait_want_locked(holder, 1);
+	}
+	return btn_gate_wait(t);
+}
+
+int baton_mutex_lock(struct baton_mutex *m)
+{
+	return lock_mutex(m, BATON_FOREVER, false);
+}
+
+int baton_mutex_lock_until(struct baton_mutex *m, uint64_t deadline)
+{
+	return lock_mutex(m, deadline, true);
+}
+
+/* The caller holds m, and others wait for it, or did: the first of them gets it. */
+static void hand_on_locked(struct baton_mutex *m, struct baton_task *t)
+{
+	struct baton_task *next = m->waiters.first, *w;
+
+	BTN_POINT("sync:mutex:hand_on");
+	t->held--;
+	if (m->wanted) {
+		m->wanted = false;
+		btn_wait_want_locked(t, -1);
+	}
+	atomic_store_explicit(&m->word, (uintptr_t)next | (next && next->next ? WAITED : 0),
+			      memory_order_release); /* [SYNC-1] */
+	if (!next)
+		return;
+	next->held++;
+	for (w = next->next; w && !m->wanted; w = w->next)
+		if (strangers(next, w)) {
+			m->wanted = true;
+			btn_wait_want_locked(next, 1);
+		}
+	btn_wait_end(next, 0);
+}
+
+int baton_mutex_unlock(struct baton_mutex *m)
+{
+	struct baton_task *t = btn_self_task();
+	uintptr_t word = (uintptr_t)t;
+	struct btn_wakes wakes = { 0 };
+
+	BTN_POINT("sync:mutex:unlock");
+	if (t && atomic_compare_exchange_strong_explicit(&m->word, &word, 0,
+							 memory_order_release, /* [SYNC-1] */
+							 memory_order_relaxed)) { /* [SYNC-1] */
+		t->held--;
+		return 0;
+	}
+	if (!t || (word & ~WAITED) != (uintptr_t)t)
+		return -EPERM;
+	btn_gate_lock(m->s);
+	hand_on_locked(m, t);
+	btn_gate_unlock(m->s, &wakes);
+	return 0;
+}
+
+int baton_cond_create(struct baton_cond **out, struct baton_sched *s)
+{
+	struct baton_cond *c = *out = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->s = s;
+	return 0;
+}
+
+void baton_cond_destroy(struct baton_cond *c)
+{
+	free(c);
+}
+
+static int wait_for_signal(struct baton_cond *c, struct baton_mutex *m, uint64_t deadline, bool alert)
+{
+	struct baton_task *t = btn_self_task();
+	uintptr_t word = (uintptr_t)t;
+	int err, why;
+
+	if (!t || (atomic_load_explicit(&m->word, memory_order_relaxed) & ~WAITED) != word) /* [SYNC-1] */
+		return -EPERM;
+	btn_gate_lock(c->s);
+	why = btn_wait_begin(t, &c->waiters, deadline, alert);
+	if (why) {
+		btn_gate_release(c->s);
+		return why;
+	}
+	if (atomic_compare_exchange_strong_explicit(&m->word, &word, 0,
+						    memory_order_release, /* [SYNC-1] */
+						    memory_order_relaxed)) /* [SYNC-1] */
+		t->held--;
+	else
+		hand_on_locked(m, t);
+	why = btn_gate_wait(t);
+	/* Whatever happened, the caller has it again, and for that it waits. */
+	err = baton_mutex_lock(m);
+	return err ? err : why;
+}
+
+int baton_cond_wait(struct baton_cond *c, struct baton_mutex *m)
+{
+	return wait_for_signal(c, m, BATON_FOREVER, false);
+}
+
+int baton_cond_wait_until(struct baton_cond *c, struct baton_mutex *m, uint64_t deadline)
+{
+	return wait_for_signal(c, m, deadline, true);
+}
+
+void baton_cond_signal(struct baton_cond *c)
+{
+	struct btn_wakes wakes = { 0 };
+
+	btn_gate_lock(c->s);
+	btn_wait_end_first(&c->waiters);
+	btn_gate_unlock(c->s, &wakes);
+}
+
+void baton_cond_broadcast(struct baton_cond *c)
+{
+	struct btn_wakes wakes = { 0 };
+
+	btn_gate_lock(c->s);
+	while (btn_wait_end_first(&c->waiters))
+		;
+	btn_gate_unlock(c->s, &wakes);
+}
+
+int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned count)
+{
+	struct baton_sem *sem = *out = calloc(1, sizeof(*sem));
+
+	if (!sem)
+		return -ENOMEM;
+	sem->s = s;
+	sem->count = count;
+	return 0;
+}
+
+void baton_sem_destroy(struct baton_sem *sem)
+{
+	free(sem);
+}
+
+static int take_one(struct baton_sem *sem, uint64_t deadline, bool alert)
+{
+	struct baton_task *t = btn_self_task();
+	int err;
+
+	if (!t)
+		return -EPERM;
+	btn_gate_lock(sem->s);
+	if (!sem->count) {
+		err = btn_wait_begin(t, &sem->waiters, deadline, alert);
+		if (!err)
+			return btn_gate_wait(t);
+	} else {
+		sem->count--;
+		err = 0;
+	}
+	btn_gate_release(sem->s);
+	return err;
+}
+
+int baton_sem_wait(struct baton_sem *sem)
+{
+	return take_one(sem, BATON_FOREVER, false);
+}
+
+int baton_sem_wait_until(struct baton_sem *sem, uint64_t deadline)
+{
+	return take_one(sem, deadline, true);
+}
+
+void baton_sem_post(struct baton_sem *sem)
+{
+	struct btn_wakes wakes = { 0 };
+
+	btn_gate_lock(sem->s);
+	if (!btn_wait_end_first(&sem->waiters))
+		sem->count++;
+	btn_gate_unlock(sem->s, &wakes);
+}
+
+int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned room)
+{
+	struct baton_chan *c;
+
+	if (!room)
+		room = 1;
+	c = *out = calloc(1, sizeof(*c) + room * sizeof(c->item[0]));
+	if (!c)
+		return -ENOMEM;
+	c->s = s;
+	c->room = room;
+	return 0;
+}
+
+void baton_chan_destroy(struct baton_chan *c)
+{
+	free(c);
+}
+
+/*
+ * Until there is room, or an item: the lock is held. Whoever is woken looks again,
+ * as another may have been quicker, and looks before it gives up: so a wake that
+ * was meant for it is not lost.
+ */
+static int wait_for_change(struct baton_chan *c, struct btn_waiters *in, uint64_t deadline, bool alert)
+{
+	struct baton_task *t = btn_self_task();
+	int err;
+
+	if (!t)
+		return -EPERM;
+	err = btn_wait_begin(t, in, deadline, alert);
+	if (!err) {
+		err = btn_gate_wait(t);
+		btn_gate_lock(c->s);
+	}
+	return err;
+}
+
+static int send(struct baton_chan *c, void *item, uint64_t deadline, bool alert)
+{
+	struct btn_wakes wakes = { 0 };
+	int err = 0;
+
+	btn_gate_lock(c->s);
+	while (!err && !c->closed && c->n == c->room)
+		err = wait_for_change(c, &c->senders, deadline, alert);
+	if (c->closed) {
+		err = -EPIPE;
+	} else if (c->n < c->room) {
+		c->item[(c->first + c->n++) % c->room] = item;
+		btn_wait_end_first(&c->receivers);
+		err = 0;
+	}
+	btn_gate_unlock(c->s, &wakes);
+	return err;
+}
+
+int baton_chan_send(struct baton_chan *c, void *item)
+{
+	return send(c, item, BATON_FOREVER, false);
+}
+
+int baton_chan_send_until(struct baton_chan *c, void *item, uint64_t deadline)
+{
+	return send(c, item, deadline, true);
+}
+
+static int receive(struct baton_chan *c, void **item, uint64_t deadline, bool alert)
+{
+	struct btn_wakes wakes = { 0 };
+	int err = 0;
+
+	btn_gate_lock(c->s);
+	while (!err && !c->closed && !c->n)
+		err = wait_for_change(c, &c->receivers, deadline, alert);
+	if (c->n) {
+		*item = c->item[c->first];
+		c->first = (c->first + 1) % c->room;
+		c->n--;
+		btn_wait_end_first(&c->senders);
+		err = 0;
+	} else if (c->closed) {
+		err = -EPIPE;
+	}
+	btn_gate_unlock(c->s, &wakes);
+	return err;
+}
+
+int baton_chan_recv(struct baton_chan *c, void **item)
+{
+	return receive(c, item, BATON_FOREVER, false);
+}
+
+int baton_chan_recv_until(struct baton_chan *c, void **item, uint64_t deadline)
+{
+	return receive(c, item, deadline, true);
+}
+
+void baton_chan_close(struct baton_chan *c)
+{
+	struct btn_wakes wakes = { 0 };
+
+	btn_gate_lock(c->s);
+	c->closed = true;
+	while (btn_wait_end_first(&c->senders) || btn_wait_end_first(&c->receivers))
+		;
+	btn_gate_unlock(c->s, &wakes);
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What a task may call: checkpoints, tasks of its own, to be away, and to sleep. */
+#include <baton/sched.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "../core/core.h"
+#include "../inject.h"
+#include "gate.h"
+#include "lazy.h"
+#include "self.h"
+#include "slot.h"
+#include "wait.h"
+
+int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
+{
+	struct btn_wakes wakes = { 0 };
+	struct baton_sched *s;
+	struct baton_task *t;
+
+	if (out)
+		*out = NULL;
+	if (!btn_self)
+		return -EPERM;
+	if (!fn)
+		return -EINVAL;
+	/* Not in a call of the library (btn_gate_enter): it may wait there for a task that was stopped. */
+	t = BTN_FAIL("sched:task") ? NULL : calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	s = btn_self->s;
+	t->s = s;
+	t->req = btn_self->task->req;
+	t->fn = fn;
+	t->arg = arg;
+	t->heap = true;
+	t->joinable = out != NULL;
+	if (out)
+		*out = t;
+	btn_gate_lock(s);
+	/* Its first task's end is not the request's any more. */
+	btn_slot_end_idle(s, btn_self);
+	btn_core_spawn(&s->core, s->now, &t->req->core, &t->core);
+	btn_wait_trace(t);
+	btn_gate_unlock(s, &wakes);
+	return 0;
+}
+
+static int join(struct baton_task *t, uint64_t deadline, bool alert)
+{
+	struct baton_sched *s = t->s;
+	int err = 0;
+
+	btn_gate_lock(s);
+	if (!t->ended) {
+		err = btn_wait_begin(btn_self->task, &t->joiner, deadline, alert);
+		if (!err) {
+			err = btn_gate_wait(btn_self->task);
+			btn_gate_lock(s);
+		}
+	}
+	btn_gate_release(s);
+	if (!err)
+		free(t);
+	return err;
+}
+
+void baton_task_join(struct baton_task *t)
+{
+	join(t, BATON_FOREVER, false);
+}
+
+int baton_task_join_until(struct baton_task *t, uint64_t deadline)
+{
+	return btn_self ? join(t, deadline, true) : -EPERM;
+}
+
+static __attribute__((noinline)) int look(struct btn_worker *w)
+{
+	uint64_t now = btn_clock_now(), looked = BTN_OWN_GET(w->looked), until, gap;
+	int64_t left;
+
+	until = atomic_load_explicit(&w->until, memory_order_relaxed); /* [SCHED-1] */
+	/* [SCHED-1] */
+	if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_STOP) && /* [SCHED-1] */
+	    now < until) {
+		/* Look again about half way from here, as fast as it was so far. */
+		gap = now > looked ? (now - looked) / BTN_OWN_GET(w->reload) : 0;
+		left = (until - now) / 2 / (gap ? gap : 1);
+		left = left < 1 ? 1 : left > 4096 ? 4096 : left;
+		BTN_OWN_SET(w->looked, now);
+		if (gap > BTN_OWN_GET(w->gap))
+			BTN_OWN_SET(w->gap, gap);
+		BTN_OWN_SET(w->reload, left);
+		BTN_OWN_SET(w->quiet, left);
+		return btn_wait_hears(w->task, BTN_OWN_GET(w->told));
+	}
+	btn_gate_lock(w->s);
+	if (w->slot < 0)
+		btn_gate_come_back(w);
+	else
+		btn_gate_leave_slot(w, BTN_STOP_YIELD);
+	return btn_wait_hears(w->task, BTN_OWN_GET(w->told));
+}
+
+int baton_checkpoint(void)
+{
+	struct btn_worker *w = btn_self;
+	int quiet;
+
+	if (btn_unlikely(!w))
+		return 0;
+	quiet = BTN_OWN_GET(w->quiet) - 1;
+	BTN_OWN_SET(w->quiet, quiet);
+	if (btn_likely(quiet > 0 &&
+		       !atomic_load_explicit(&w->flag, memory_order_relaxed))) /* [SCHED-1] */
+		return 0;
+	return look(w);
+}
+
+void baton_blocking_begin(void)
+{
+	struct btn_worker *w = btn_self;
+	struct btn_wakes wakes = { 0 };
+
+	if (!w)
+		return;
+	/* Who is seen when it really blocks keeps its slot until somebody wants it. */
+	if (w->cell && w->s->detecting && !btn_detect_wanted(w->s->detect)) {
+		w->hinted = true;
+		btn_slot_arm(w, BTN_CELL_ANNOUNCED);
+		return;
+	}
+	btn_gate_enter(w);
+	w->away = btn_lazy_idle(w, BTN_HOLD_BLOCKED);
+	btn_gate_exit(w);
+	if (w->away)
+		return;
+	btn_gate_lock(w->s);
+	if (w->slot >= 0)
+		btn_slot_drop(w, BTN_STOP_BLOCK);
+	else
+		btn_slot_end_away(w, w->s->now);
+	btn_gate_unlock(w->s, &wakes);
+}
+
+void baton_blocking_end(void)
+{
+	struct btn_worker *w = btn_self;
+
+	if (!w)
+		return;
+	if (w->hinted) {
+		w->hinted = false;
+		btn_slot_arm(w, BTN_CELL_ARMED);
+		/* A slot that was taken has the flag set; if not yet, then the next checkpoint's. */
+		if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_STOP)) /* [SCHED-1] */
+			return;
+	}
+	if (w->away) {
+		bool again;
+
+		w->away = false;
+		btn_gate_enter(w);
+		again = btn_lazy_resume(w);
+		btn_gate_exit(w);
+		if (again)
+			return;
+	}
+	btn_gate_lock(w->s);
+	if (w->slot >= 0)
+		btn_gate_release(w->s);
+	else
+		btn_gate_come_back(w);
+}
+
+int baton_sleep_until(uint64_t deadline)
+{
+	struct btn_worker *w = btn_self;
+	struct baton_task *t;
+	int told;
+
+	if (!w)
+		return 0;
+	t = w->task;
+	btn_gate_lock(w->s);
+	told = t->req->core.told;
+	/* Who has heard of it may want to sleep all the same. */
+	if (told && told != t->heard) {
+		btn_gate_release(w->s);
+		return btn_wait_hears(t, told);
+	}
+	btn_wait_add(t, NULL, deadline, !told);
+	btn_gate_wait(t);
+	return btn_wait_hears(t, BTN_OWN_GET(w->told));
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Tenants: who bought what. */
+#include "tenant.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../core/setup.h"
+#include "../utf8.h"
+#include "dispatch.h"
+#include "gate.h"
+#include "names.h"
+#include "pool.h"
+
+uint64_t btn_tenant_part(const struct baton_sched *s, unsigned ppm)
+{
+	return btn_tenant_part_of(s->core.capacity, ppm);
+}
+
+static _Atomic uint64_t serials;
+
+int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,
+		   const char *name)
+{
+	struct baton_tenant *t;
+	char anon[32];
+	int err;
+
+	if (name && btn_names_find_locked(s, name))
+		return -EEXIST;
+	if (name && btn_names_room(s, 1))
+		return -ENOMEM;
+	t = btn_pool_tenant_take(s);
+	if (!t)
+		return -ENOMEM;
+	/* [TENANT-1] only has to be another each time. */
+	t->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1; /* [TENANT-1] */
+	err = btn_core_tenant(&s->core, &t->core, low, high, s->now);
+	if (err) {
+		t->core = NULL;
+		btn_pool_tenant_give(t);
+		return err;
+	}
+	btn_names_add(t, name ? name : "");
+	snprintf(anon, sizeof(anon), "tenant%llu", (unsigned long long)btn_stat_get(&t->core->stats->id));
+	btn_page_name((uint64_t *)t->core->stats->name, BATON_STATS_NAME, name ? name : anon);
+	t->prev = &s->tenants;
+	t->next = s->tenants;
+	if (t->next)
+		t->next->prev = &t->next;
+	s->tenants = t;
+	*out = t;
+	return 0;
+}
+
+bool btn_tenants_busy(const struct baton_sched *s)
+{
+	const struct baton_tenant *t;
+
+	for (t = s->all_tenants; t; t = t->next_all)
+		/* [NAMES-3] */
+		if (atomic_load_explicit(&t->refs, memory_order_acquire) > (t->core ? 1 : 0)) /* [NAMES-3] */
+			return true;
+	return false;
+}
+
+void btn_tenants_free(struct baton_sched *s)
+{
+	struct baton_tenant *t;
+
+	btn_stock_free(&s->junk);
+	s->core.stock = NULL;
+	while (s->tenants)
+		btn_tenant_leave(s->tenants);
+	btn_names_free(s);
+	while ((t = s->all_tenants)) {
+		s->all_tenants = t->next_all;
+		btn_stock_give(NULL, t);
+	}
+}
+
+void btn_tenant_leave(struct baton_tenant *t)
+{
+	if (!t->core->leaving)
+		btn_names_del(t);
+	t->core->leaving = true;
+	btn_stat_set(&t->core->stats->state, 2);
+	if (!t->core->requests)
+		btn_dispatch_tenant_gone(t);
+}
+
+int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const struct baton_tenant_opts *opts)
+{
+	const char *name = opts->name;
+	struct btn_stock mine = { 0 };
+	int err;
+
+	*out = NULL;
+	if (opts->sz != sizeof(*opts) ||
+	    (name && (!*name || strlen(name) >= BATON_STATS_NAME || !btn_utf8_valid(name, strlen(name)))))
+		return -EINVAL;
+	/* What it takes but for what is rare. */
+	btn_stock_want(&mine, BTN_STOCK_TENANT, 1, sizeof(struct baton_tenant));
+	btn_stock_want(&mine, BTN_STOCK_CORE, 1, btn_core_tenant_size(&s->core));
+	btn_stock_want(&mine, BTN_STOCK_LOG, !!opts->low_ppm + !!opts->high_ppm, BTN_LOG_SIZE);
+	for (err = -ENOMEM; err == -ENOMEM && btn_stock_fill(&mine) > 0;) {
+		btn_gate_lock(s);
+		btn_pool_stock_begin(s, &mine);
+		err = btn_tenant_new(s, out, btn_tenant_part(s, opts->low_ppm), btn_tenant_part(s, opts->high_ppm), name);
+		if (!err)
+			btn_page_tenant_show((*out)->core->stats);
+		btn_pool_stock_end(s, &mine);
+		btn_gate_release(s);
+	}
+	btn_stock_free(&mine);
+	return err;
+}
+
+int baton_tenant_find(struct baton_sched *s, const char *name, struct baton_tenant **out)
+{
+	*out = strnlen(name, BATON_STATS_NAME) < BATON_STATS_NAME ? btn_names_find(s, name) : NULL;
+	return *out ? 0 : -ENOENT;
+}
+
+void baton_tenant_put(struct baton_tenant *t)
+{
+	if (t)
+		btn_names_put(t);
+}
+
+int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opts)
+{
+	struct baton_sched *s = t->s;
+	struct btn_wakes wakes;
+	struct btn_stock mine = { 0 };
+	int err;
+
+	if (opts->sz != sizeof(*opts))
+		return -EINVAL;
+	do {
+		wakes = (struct btn_wakes){ 0 };
+		btn_gate_lock(s);
+		btn_pool_stock_begin(s, &mine);
+		btn_dispatch_end_idle(s, &wakes);
+		err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_tenant_part(s, opts->low_ppm),
+						    btn_tenant_part(s, opts->high_ppm), s->now) : -ESHUTDOWN;
+		btn_pool_stock_end(s, &mine);
+		btn_gate_unlock(s, &wakes);
+	} while (err == -ENOMEM && btn_stock_fill(&mine) > 0);
+	btn_stock_free(&mine);
+	return err;
+}
+
+void baton_tenant_remove(struct baton_tenant *t)
+{
+	struct baton_sched *s = t->s;
+	struct btn_stock mine = { 0 };
+	struct btn_wakes wakes = { 0 };
+
+	btn_gate_lock(s);
+	btn_pool_stock_begin(s, &mine);
+	btn_dispatch_end_idle(s, &wakes);
+	if (t->core)
+		btn_tenant_leave(t);
+	btn_pool_stock_end(s, &mine);
+	btn_gate_unlock(s, &wakes);
+	btn_stock_free(&mine);
+}

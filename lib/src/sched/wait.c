@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Tasks that wait: for each other, for a time, or for both.
+ *
+ * Three may want to end one wait: who has what it waits for, the clock, and who
+ * cancels its request. All three come with the scheduler's lock, and the first
+ * takes the task out of everything that the others could find it by:
+ *
+ *	who wakes		the monitor		baton_request_cancel
+ *	first of in's list	first of s->timers	r->alert
+ *		\			|			/
+ *		 btn_wait_end(t, 0)   (-ETIMEDOUT)   (-ECANCELED)
+ *	out of all three, t->woken = why, ready
+ *
+ * So each wait ends once, with one reason. What was given to the task with the
+ * wake (a mutex, a unit of a semaphore) is its own then, however late it gets a
+ * slot; and what was not given to it, because it had left the list, goes to the
+ * next one or stays. t->woken is for the task alone, which reads it when it has
+ * a slot: the permit that came with the slot orders it.
+ */
+#include "wait.h"
+
+#include <errno.h>
+
+#include "../core/core.h"
+#include "self.h"
+
+void btn_wait_trace(const struct baton_task *t)
+{
+	const struct btn_worker *w = btn_self;
+	struct baton_sched *s = t->s;
+	int slot;
+
+	if (btn_likely(!s->core.page.rings) || !w || w->s != s)
+		return;
+	slot = w->slot >= 0 ? w->slot : w->leaving;
+	if (slot >= 0)
+		btn_trace(&s->core.page, slot, s->now, BATON_TRACE_WAKES, 0, 0, t->core.req->tenant->stats,
+			  t->core.req->info.number, &t->core);
+}
+
+void btn_wait_ready_locked(struct baton_task *t)
+{
+	btn_wait_trace(t);
+	btn_core_ready(&t->s->core, t->s->now, &t->core);
+}
+
+void btn_wait_want_locked(struct baton_task *t, int by)
+{
+	t->wanted += by;
+	btn_core_urge(&t->s->core, t->s->now, &t->core, t->wanted > 0);
+}
+
+void btn_wait_add(struct baton_task *t, struct btn_waiters *in, uint64_t deadline, bool alert)
+{
+	struct baton_request *r = t->req;
+
+	t->in = in;
+	if (in) {
+		t->next = NULL;
+		t->before = in->last;
+		if (in->last)
+			in->last->next = t;
+		else
+			in->first = t;
+		in->last = t;
+	}
+	if (alert) {
+		t->prev_alert = &r->alert;
+		t->next_alert = r->alert;
+		if (t->next_alert)
+			t->next_alert->prev_alert = &t->next_alert;
+		r->alert = t;
+		if (r->core.deadline < deadline)
+			deadline = r->core.deadline;
+	}
+	if (deadline != BATON_FOREVER) {
+		t->timer.key = deadline;
+		btn_heap_add(&t->s->timers, &t->timer);
+	}
+}
+
+int btn_wait_begin(struct baton_task *t, struct btn_waiters *in, uint64_t deadline, bool alert)
+{
+	const struct baton_request *r = t->req;
+
+	if (alert && r->core.told)
+		return btn_wait_hears(t, r->core.told);
+	if (alert && t->s->now >= r->core.deadline)
+		return btn_wait_hears(t, -ETIME);
+	if (t->s->now >= deadline)
+		return -ETIMEDOUT;
+	btn_wait_add(t, in, deadline, alert);
+	return 0;
+}
+
+void btn_wait_end(struct baton_task *t, int why)
+{
+	struct btn_waiters *in = t->in;
+
+	if (in) {
+		if (t->before)
+			t->before->next = t->next;
+		else
+			in->first = t->next;
+		if (t->next)
+			t->next->before = t->before;
+		else
+			in->last = t->before;
+		t->in = NULL;
+	}
+	if (btn_heap_has(&t->timer))
+		btn_heap_del(&t->s->timers, &t->timer);
+	if (t->prev_alert) {
+		*t->prev_alert = t->next_alert;
+		if (t->next_alert)
+			t->next_alert->prev_alert = t->prev_alert;
+		t->prev_alert = NULL;
+	}
+	t->woken = why;
+	if (why && in && in->left)
+		in->left(in);
+	btn_wait_ready_locked(t);
+}
+
+bool btn_wait_end_first(struct btn_waiters *in)
+{
+	if (!in->first)
+		return false;
+	btn_wait_end(in->first, 0);
+	return true;
+}
+
+void btn_wait_expire(struct baton_sched *s, uint64_t now)
+{
+	struct baton_task *t;
+
+	while (s->timers.top && s->timers.top->key <= now) {
+		t = btn_container(s->timers.top, struct baton_task, timer);
+		btn_wait_end(t, t->prev_alert && now >= t->req->core.deadline ? -ETIME : -ETIMEDOUT);
+	}
+}
+
+void btn_wait_cancel(struct baton_request *r)
+{
+	while (r->alert)
+		btn_wait_end(r->alert, r->core.told);
+}

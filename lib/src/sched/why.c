@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Why a request was refused, or took so long: what the core noted, in words. */
+#include <baton/why.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../clock.h"
+#include "../core/core.h"
+#include "gate.h"
+#include "request.h"
+
+/* What is shorter is not called late. */
+#define LATE_NS 1000000
+
+static enum baton_reason refused(int err)
+{
+	switch (err) {
+	case -EDQUOT:
+		return BATON_WHY_QUOTA;
+	case -ETIME:
+		return BATON_WHY_DEADLINE;
+	case -ECANCELED:
+		return BATON_WHY_CANCELLED;
+	case -ESHUTDOWN:
+		return BATON_WHY_REMOVED;
+	default:
+		return BATON_WHY_INVALID;
+	}
+}
+
+/* What most of its time went into. */
+static enum baton_reason late(const struct baton_why *w, bool starved)
+{
+	uint64_t slots = w->waited - w->throttled, known = w->waited + w->cpu;
+	uint64_t blocked = w->elapsed > known ? w->elapsed - known : 0, most = w->cpu;
+	enum baton_reason reason = BATON_WHY_RUNNING;
+
+	if (w->elapsed < LATE_NS)
+		return BATON_WHY_NOTHING;
+	if (blocked > most) {
+		most = blocked;
+		reason = BATON_WHY_BLOCKED;
+	}
+	if (slots > most) {
+		most = slots;
+		reason = starved ? BATON_WHY_WORKERS : BATON_WHY_SLOTS;
+	}
+	return w->throttled > most ? BATON_WHY_THROTTLED : reason;
+}
+
+static unsigned home(unsigned cls, unsigned tier)
+{
+	return cls == BATON_INTERNAL ? tier : cls == BATON_BATCH;
+}
+
+void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz)
+{
+	struct baton_sched *s = r->s;
+	struct baton_why w = { 0 };
+	const struct btn_task *first;
+	bool starved = false;
+	uint64_t now;
+
+	if (r->first.core.guest)
+		btn_gate_settle(s);
+	btn_gate_lock(s);
+	now = r->done ? r->ended : s->now;
+	w.result = r->done ? r->result : r->core.told;
+	w.tier = home(r->core.class, r->core.tier);
+	w.elapsed = now > r->core.info.arrival ? now - r->core.info.arrival : 0;
+	w.waited = r->core.waited;
+	w.throttled = r->core.held;
+	w.cpu = btn_request_cpu(r, now);
+	w.quota = r->core.quota;
+	w.used = r->core.used;
+	if (!r->done && !r->core.started) {
+		first = &r->first.core;
+		w.waited = now - first->ready_at;
+		w.throttled = btn_request_held(&r->core, now);
+		starved = first->state == BTN_TASK_STARVED;
+	}
+	if (w.throttled > w.waited)
+		w.throttled = w.waited;
+	w.reason = w.result ? refused(w.result) : late(&w, starved);
+	btn_gate_release(s);
+	memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
+}
+
+void baton_tenant_why(struct baton_tenant *t, const struct baton_request_opts *opts, int err,
+		      struct baton_why *out, size_t sz)
+{
+	struct baton_sched *s = t->s;
+	struct baton_why w = { .result = err, .reason = refused(err) };
+	struct btn_account *a;
+
+	btn_gate_lock(s);
+	w.tier = home(opts->cls, opts->tier);
+	if (opts->arrival && opts->arrival < s->now)
+		w.elapsed = s->now - opts->arrival;
+	if (err == -EDQUOT && t->core && w.tier <= BTN_HIGH) {
+		a = &t->core->acct[w.tier];
+		btn_account_left(a, s->now);
+		w.quota = a->quota;
+		w.used = a->used + a->reserved;
+		if (!w.quota)
+			w.reason = BATON_WHY_NO_QUOTA;
+		else
+			w.free_at = btn_account_when(a, s->now);
+	}
+	btn_gate_release(s);
+	memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
+}
+
+static double ms(uint64_t ns)
+{
+	return ns / 1e6;
+}
+
+size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
+{
+	static const char *const tiers[] = { "low-latency ", "high-latency " };
+	const char *tier = w->tier < 2 ? tiers[w->tier] : "";
+	uint64_t now = btn_clock_now();
+	const char *says;
+	int n;
+
+	switch (w->reason) {
+	case BATON_WHY_QUOTA:
+		n = snprintf(text, room, "rejected: %.1f ms of this second's %.1f ms of %squota are used", ms(w->used),
+			     ms(w->quota), tier);
+		if (w->free_at > now && w->free_at != BTN_NEVER)
+			n += snprintf(n < (int)room ? text + n : NULL, n < (int)room ? room - n : 0,
+				      "; some is to be had in %.1f ms", ms(w->free_at - now));
+		return n;
+	case BATON_WHY_NO_QUOTA:
+		return snprintf(text, room, "rejected: the tenant has no %squota at all", tier);
+	case BATON_WHY_INVALID:
+		return snprintf(text, room, "refused: options that contradict each other, or no memory (%d)", w->result);
+	case BATON_WHY_REMOVED:
+		return snprintf(text, room, "refused: its tenant was removed");
+	case BATON_WHY_DEADLINE:
+		says = "its deadline passed";
+		break;
+	case BATON_WHY_CANCELLED:
+		says = "cancelled";
+		break;
+	case BATON_WHY_THROTTLED:
+		says = "mostly its tenant had no quota left";
+		break;
+	case BATON_WHY_SLOTS:
+		says = "mostly all slots had others' tasks";
+		break;
+	case BATON_WHY_WORKERS:
+		says = "there is no thread for it";
+		break;
+	case BATON_WHY_BLOCKED:
+		says = "mostly its tasks waited for something else";
+		break;
+	case BATON_WHY_RUNNING:
+		says = "mostly it ran";
+		break;
+	default:
+		says = "not late";
+	}
+	return snprintf(text, room, "%s: %.1f ms in all, %.1f ms ready without a slot (%.1f ms of them without quota), "
+			"%.1f ms of CPU", says, ms(w->elapsed), ms(w->waited), ms(w->throttled), ms(w->cpu));
+}

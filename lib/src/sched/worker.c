@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Workers: the threads that run tasks. A pool that grows on demand (dispatch.c); what a
+ * worker's thread does, and what happens when its task ends.
+ */
+#include "worker.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../birth.h"
+#include "../core/core.h"
+#include "../die.h"
+#include "blocked.h"
+#include "gate.h"
+#include "self.h"
+#include "slot.h"
+
+bool btn_worker_task_end(struct btn_worker *w, bool leaves)
+{
+	struct baton_sched *s = w->s;
+	struct baton_task *t = w->task;
+	bool heap = t->heap && !t->joinable;
+	unsigned slot;
+	uint64_t now;
+
+	/* Nobody else can unlock it, and what it guards is half changed, for all we know. */
+	if (btn_unlikely(t->held))
+		btn_die("a task ended that holds a baton_mutex; how many:", t->held);
+	btn_gate_lock(s);
+	/* Between coming back and here it may be taken again. */
+	while (w->slot < 0) {
+		btn_gate_come_back(w);
+		btn_gate_lock(s);
+	}
+	now = s->now;
+	btn_slot_end_idle(s, w);
+	slot = btn_slot_end_task(w, now);
+	if (btn_slot_demoted(w) || (s->n_idle >= s->keep && !s->core.starved.top))
+		leaves = true;
+	if (w->guest) {
+		leaves = true;
+	} else if (leaves) {
+		w->retired = true;
+		w->next = s->dead;
+		s->dead = w;
+		s->born--;
+	} else {
+		w->next = s->idle;
+		s->idle = w;
+		s->n_idle++;
+	}
+	if (!w->guest)
+		btn_core_worker(&s->core, now);
+	btn_gate_hand_over(w, now, slot, leaves);
+	/* Out of the library, and with its next slot: what it may wait for here is a stopped task's. */
+	if (heap)
+		free(t);
+	return !leaves;
+}
+
+static void thread_ends(void *arg)
+{
+	btn_worker_task_end(arg, true);
+	btn_blocked_part(arg);
+}
+
+void *btn_worker_main(void *arg)
+{
+	struct btn_worker *w = arg;
+
+	btn_self = w;
+	/* One that has to stay SCHED_IDLE ends with its task, as if demoted itself. */
+	btn_slot_set_demoted(w, !btn_birth_become(&w->s->birth));
+	if (!w->s->cpus)
+		btn_birth_cpus(w->s->monitor);
+	btn_gate_signal_thread(w->s);
+	btn_gate_enter(w);
+	btn_lock_acquire(&w->s->lock);
+	w->tid = gettid();
+	pthread_getcpuclockid(pthread_self(), &w->cpu_clock);
+	btn_lock_release(&w->s->lock);
+	btn_blocked_join(w);
+	btn_slot_arm(w, BTN_CELL_ARMED);
+	btn_gate_exit(w);
+	for (;;) {
+		struct baton_task *t = w->task;
+
+		pthread_cleanup_push(thread_ends, w);
+		t->fn(t->arg);
+		pthread_cleanup_pop(0);
+		if (!btn_worker_task_end(w, false) || !w->task)
+			break;
+	}
+	btn_blocked_part(w);
+	return NULL;
+}
