@@ -14,6 +14,7 @@ static const char text[] =
 /* A directive of our own. */
 static int own(void *arg, const char *name, const char *value, char *why, size_t room)
 {
+	(void)arg;
 	if (strcmp(name, "greeting")) {
 		snprintf(why, room, "\"%s\" instead of greeting or one of slots low_limit tier tenant", name);
 		return -1;
