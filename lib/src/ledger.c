@@ -8,6 +8,9 @@
 #define TIME_MASK	0xffffff
 #define AMOUNT_SHIFT	6
 
+/* A tag is no further ahead of its clock: who used so much more than was bought is behind all others anyway. */
+#define TAG_AHEAD	(64 * BTN_SECOND)
+
 /* Nobody knows how many runs there were at once. */
 #define RUNS_MANY	255
 
@@ -165,7 +168,19 @@ uint64_t btn_account_reserve(struct btn_account *a, uint64_t now, uint64_t max)
 
 uint64_t btn_account_earn(const struct btn_account *a, uint64_t cpu)
 {
-	return (uint64_t)(((unsigned __int128)cpu * a->pace) >> 20);
+	unsigned __int128 earned = ((unsigned __int128)cpu * a->pace) >> 20;
+
+	return earned < BTN_NEVER ? (uint64_t)earned : BTN_NEVER;
+}
+
+static void move_tag(struct btn_account *a, uint64_t vstart, uint64_t cpu)
+{
+	uint64_t earned = btn_account_earn(a, cpu);
+
+	if (a->tag < vstart)
+		a->tag = vstart;
+	if (a->tag - vstart < TAG_AHEAD)
+		a->tag = earned < TAG_AHEAD - (a->tag - vstart) ? a->tag + earned : vstart + TAG_AHEAD;
 }
 
 static void add(struct btn_account *a, struct btn_log *e, uint64_t cpu, uint8_t runs)
@@ -211,7 +226,7 @@ static void append(struct btn_account *a, uint64_t time, uint64_t now, uint8_t r
 void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
 			uint64_t cpu, uint64_t vstart)
 {
-	uint64_t begin = now > cpu ? now - cpu : 0, low, high;
+	uint64_t recent = cpu < BTN_SECOND ? cpu : BTN_SECOND, begin = now > recent ? now - recent : 0, low, high;
 	uint8_t runs = RUNS_MANY;
 	unsigned n;
 
@@ -223,10 +238,8 @@ void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
 		if (a->abreast < RUNS_MANY)
 			runs = a->abreast;
 	}
-	a->total += cpu;
-	if (a->tag < vstart)
-		a->tag = vstart;
-	a->tag += btn_account_earn(a, cpu);
+	a->total = cpu < UINT64_MAX - a->total ? a->total + cpu : UINT64_MAX;
+	move_tag(a, vstart, cpu);
 
 	/* Other slots' runs brought entries that reach into this run. */
 	high = a->n && a->last > begin ? a->last : begin;

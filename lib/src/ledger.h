@@ -63,6 +63,9 @@
  * is to get back.) This is so while what was recorded for nothing is still in the
  * log; after that, nothing is taken from it.
  *
+ * Of a run, or a bill, of more than a second only the last second is recorded: by (2) what
+ * was used before that has left the sums.
+ *
  * The log has BTN_LOG places. The newest entry takes more until it holds
  * quota/384 or is BTN_SPAN old, and then there is a new one; CPU used at a time
  * for which there is an entry already (in another slot) goes into that. Within
@@ -94,7 +97,8 @@
  * earns that CPU again. Run in order of max(tag, arrival), an account within
  * its rate has a tag in the past and keeps its arrival order; one that spent
  * its second at once finds its tag in the future, behind all that arrive
- * before it. As the sum of what is sold is below capacity, the order is
+ * before it. It moves no further than 64 s ahead of its clock: one bill of a
+ * day, or of nonsense, would otherwise put a tenant behind all others for months. As the sum of what is sold is below capacity, the order is
  * earliest-deadline-first on a feasible set. Where more is sold than there is,
  * tags would fall behind real time for ever and a newcomer would starve; there
  * max(tag, virtual time) is used, the virtual time being the tag last served
@@ -156,7 +160,8 @@ uint64_t btn_account_left(struct btn_account *a, uint64_t now);
 uint64_t btn_account_reserve(struct btn_account *a, uint64_t now, uint64_t max);
 
 /*
- * The run that was granted `grant` used `cpu` and stopped now. vstart: the
+ * The run that was granted `grant` used `cpu` and stopped now. However large, that
+ * takes no more than a second's quota, and moves the tag by 64 s at most. vstart: the
  * tag's clock when it started (a time, or the tier's virtual time). grant may
  * be 0: CPU that nobody asked for first, as a child call's. Times do not go back
  * from call to call.

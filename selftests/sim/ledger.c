@@ -125,6 +125,43 @@ TEST(overrun)
 	CHECK_EQ(btn_account_left(&a, 1351 * MS), 10 * MS);
 }
 
+/* A bill of a day, or of nonsense, costs a second's quota, and a place in the order that a minute makes good. */
+TEST(huge_bill)
+{
+	static const uint64_t bills[] = { 11 * MS, 20 * BTN_SECOND, 24 * 3600 * BTN_SECOND, UINT64_MAX / 2, UINT64_MAX };
+	const uint64_t now = 1000000 * BTN_SECOND;
+	unsigned i;
+
+	for (i = 0; i < sizeof(bills) / sizeof(*bills); i++) {
+		fresh(10 * MS);
+		btn_account_settle(&a, now, 0, bills[i], now);
+		CHECK(a.tag > now && a.tag <= now + 64 * BTN_SECOND);
+		CHECK_EQ(a.total, bills[i]);
+		CHECK_EQ(btn_account_left(&a, now), 0);
+		CHECK(btn_account_when(&a, now) <= now + BTN_SECOND + MS);
+		/* What is used meanwhile does not keep it. */
+		btn_account_settle(&a, now + 500 * MS, 0, 2 * MS, now);
+		CHECK_EQ(btn_account_left(&a, now + 989 * MS), 0);
+		CHECK_EQ(btn_account_left(&a, now + 1001 * MS), 8 * MS);
+		CHECK(a.tag <= now + 64 * BTN_SECOND);
+		CHECK_EQ(btn_account_left(&a, now + 1600 * MS), 10 * MS);
+	}
+}
+
+/* A run that never came by a checkpoint, likewise; and two bills do not make the total begin anew. */
+TEST(huge_run)
+{
+	const uint64_t now = 1000 * BTN_SECOND;
+
+	fresh(10 * MS);
+	CHECK_EQ(btn_account_reserve(&a, now, 10 * MS), 10 * MS);
+	btn_account_settle(&a, now + 20 * BTN_SECOND, 10 * MS, 20 * BTN_SECOND, now);
+	CHECK_EQ(a.used, BTN_SECOND);
+	CHECK_EQ(btn_account_left(&a, now + 21 * BTN_SECOND + 1 * MS), 10 * MS);
+	btn_account_settle(&a, now + 30 * BTN_SECOND, 0, UINT64_MAX - 5, now);
+	CHECK_EQ(a.total, UINT64_MAX);
+}
+
 /* The smallest quota there is, one ppm of one slot: what is too little for the log leaves it, too. */
 TEST(smallest_quota)
 {
