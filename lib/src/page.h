@@ -148,9 +148,6 @@ int btn_page_publish(struct btn_page *p, const char *name, unsigned mode);
 /* Text into a record: as many bytes as it has room for, cut at a character. */
 void btn_page_name(uint64_t *words, size_t bytes, const char *name);
 
-/* A reader of this process's own. -ENOMEM. */
-int btn_stats_attach(struct baton_stats **out, const struct btn_page *page);
-
 /* Where NAME is published: into path. -ENOENT, -EINVAL, -ENAMETOOLONG. */
 int btn_page_path(const char *name, char *path, size_t room, bool make);
 

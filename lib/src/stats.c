@@ -3,7 +3,7 @@
  * Reading a page, somebody else's or one's own; what is written how is in
  * page.h. Whatever the file holds, no read goes outside of its mapping.
  */
-#include <baton/stats.h>
+#include "stats.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "page.h"
 
 struct baton_stats {
 	const char *map;

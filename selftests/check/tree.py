@@ -65,23 +65,45 @@ def code_and_comments(text):
     return "".join(code).split("\n"), "".join(comments).split("\n")
 
 
-# layers: includes in lib/src go strictly downward.
+# layers: includes and calls in lib/src go strictly downward.
+
+# At the start of a line, no statement and no body in between: a function's head.
+DEFINES = re.compile(r"^[A-Za-z_][^;{}=#]*?\b((?:btn|baton)_\w+)\s*\([^;{}]*\)\s*\{", re.M)
+NAMES = re.compile(r"(\b(?:struct|enum|union)\s+|\.|->)?\b((?:btn|baton)_\w+)")
+POINTER = re.compile(r"\(\s*\*\s*(?:_Atomic\s+|const\s+)*(\w+)\s*\)\s*\(")
+
+
+def stem(name):
+    return os.path.splitext(name)[0]
+
 
 def layers(root):
-    bad, patterns = [], []
+    bad, patterns, allowed = [], [], set()
     for line in read(root, "lib/src/LAYERS").splitlines():
         if line.strip() and not line.startswith("#"):
-            rank, *names = line.split()
-            patterns += [(int(rank), n) for n in names]
+            first, *names = line.split()
+            if first == "pointer":
+                allowed |= {(names[0], n) for n in names[1:]}
+            else:
+                patterns += [(int(first), n) for n in names]
 
     def rank(name):
         ranks = {r for r, p in patterns if fnmatch.fnmatchcase(name, p)}
         return ranks.pop() if len(ranks) == 1 else None
 
     here = [f[len("lib/src/"):] for f in files(root) if f.startswith("lib/src/") and is_c(f)]
+    code = {f: re.sub(r'"(?:\\.|[^"\\\n])*"', lambda m: '"' + " " * (len(m.group()) - 2) + '"',
+                      "\n".join(code_and_comments(read(root, "lib/src/" + f))[0]))
+            for f in here}
+    where = {m.group(1): f for f in here for m in DEFINES.finditer(code[f])}
+    pointers = {(f, m.group(1)) for f in here for m in POINTER.finditer(code[f])}
     for r, p in patterns:
         if not fnmatch.filter(here, p):
             bad.append(f"LAYERS: {p} of rank {r} is no file of lib/src")
+    for f, n in sorted(allowed - pointers):
+        bad.append(f"LAYERS: {f} declares no pointer to a function {n}")
+    for f, n in sorted(pointers - allowed):
+        bad.append(f"lib/src/{f}: calls through the pointer {n}, and LAYERS does not say so")
     for name in here:
         mine = rank(name)
         if mine is None:
@@ -95,11 +117,16 @@ def layers(root):
             if other not in here:
                 if m.group(1) != "config.h":
                     bad.append(f'lib/src/{name}:{i}: "{m.group(1)}" is not in lib/src')
-            elif os.path.splitext(other)[0] == os.path.splitext(name)[0]:
-                pass
-            elif rank(other) is not None and rank(other) >= mine:
+            elif stem(other) != stem(name) and rank(other) is not None and rank(other) >= mine:
                 bad.append(f"lib/src/{name}:{i}: of rank {mine}, includes {other} "
                            f"of rank {rank(other)}")
+        for i, line in enumerate(code[name].split("\n"), 1):
+            for is_type, f in NAMES.findall(line):
+                other = where.get(f)
+                if other and not is_type and stem(other) != stem(name) and \
+                        rank(other) is not None and rank(other) >= mine:
+                    bad.append(f"lib/src/{name}:{i}: of rank {mine}, calls {f} in {other} "
+                               f"of rank {rank(other)}")
     return bad
 
 
@@ -324,6 +351,21 @@ BROKEN = {
         ({"lib/src/LAYERS": "1 a.h d/b.h\n", "lib/src/a.h": "", "lib/src/d/b.h": '#include "../a.h"\n'},
          "of rank 1, includes a.h of rank 1"),
         ({"lib/src/LAYERS": "0 a.h\n", "lib/src/a.h": "", "lib/src/d/new.c": ""}, "no rank"),
+        # (A declaration is no header's, so includes alone see nothing.)
+        ({"lib/src/LAYERS": "0 a.c\n1 d/b.c\n",
+          "lib/src/a.c": "void btn_b(int x);\n\nvoid btn_a(void)\n{\n\tbtn_b(1);\n}\n",
+          "lib/src/d/b.c": "void btn_b(int x)\n{\n}\n"}, "a.c:5: of rank 0, calls btn_b in d/b.c of rank 1"),
+        ({"lib/src/LAYERS": "1 a.c b.h\n", "lib/src/a.c": "int baton_a(void)\n{\n\treturn btn_b();\n}\n",
+          "lib/src/b.h": "static inline int btn_b(void)\n{\n\treturn 0;\n}\n"},
+         "a.c:3: of rank 1, calls btn_b in b.h of rank 1"),
+        ({"lib/src/LAYERS": "0 a.c\n1 b.c\n", "lib/src/a.c": "void *btn_a(void)\n{\n\treturn btn_b;\n}\n",
+          "lib/src/b.c": "struct x *btn_b(int x,\n\t\tint y)\n{\n}\n"}, "of rank 0, calls btn_b in b.c of rank 1"),
+        ({"lib/src/LAYERS": "0 a.h\n1 b.c\n", "lib/src/a.h": "#define BTN_A() \\\n\tbtn_b()\n",
+          "lib/src/b.c": "void btn_b(void)\n{\n}\n"}, "a.h:2: of rank 0, calls btn_b in b.c of rank 1"),
+        ({"lib/src/LAYERS": "0 a.h\n", "lib/src/a.h": "struct a {\n\tint (*up)(int x);\n};\n"},
+         "a.h: calls through the pointer up"),
+        ({"lib/src/LAYERS": "0 a.h\npointer a.h up\n", "lib/src/a.h": "/* int (*up)(int x); */\n"},
+         "a.h declares no pointer to a function up"),
         ({"lib/src/LAYERS": "0 a.h gone.c\n", "lib/src/a.h": ""}, "no file"),
     ],
     tags: [

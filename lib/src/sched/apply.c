@@ -15,7 +15,7 @@
 
 #include <baton/config.h>
 
-#include "../config_line.h"
+#include "../config_text.h"
 #include "../core/setup.h"
 #include "dispatch.h"
 #include "gate.h"

@@ -2,11 +2,11 @@
 /* The scheduler's figures: a page for others to read (page.h), and how its tenants and what blocks fare. */
 #include <baton/detect.h>
 #include <baton/sched.h>
-#include <baton/stats.h>
 
 #include <errno.h>
 #include <string.h>
 
+#include "../stats.h"
 #include "gate.h"
 #include "slot.h"
 

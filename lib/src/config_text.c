@@ -4,7 +4,7 @@
  * a value or complaints out. What is done with it is the callers' affair, so a
  * file with a mistake changes nothing.
  */
-#include "config_line.h"
+#include "config_text.h"
 
 #include <errno.h>
 #include <fcntl.h>

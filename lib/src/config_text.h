@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* config_line.h - where in its file a configuration says what, for who refuses it later. */
-#ifndef BTN_CONFIG_LINE_H
-#define BTN_CONFIG_LINE_H
+/* config_text.h - where in its file a configuration says what, for who refuses it later. */
+#ifndef BTN_CONFIG_TEXT_H
+#define BTN_CONFIG_TEXT_H
 
 #include <baton/config.h>
 
