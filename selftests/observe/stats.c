@@ -11,7 +11,7 @@
 
 #include <baton/stats.h>
 
-#include "page.h"
+#include "stats.h"
 #include "sched_end.h"
 #include "tap.h"
 
