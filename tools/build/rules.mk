@@ -68,11 +68,11 @@ define variant_rules
 $(O)/$(1)$(if $(1),/)%.o: $(TOP)/%.c
 	$$(call say,CC,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(FLAGS_$(1)) $$(OBJ_CFLAGS) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(FLAGS_$(1)) $$(OBJ_CFLAGS) -MMD -MP -MT $$@ -c -o $$@ $$<
 $(O)/$(1)$(if $(1),/)%.o: $(TOP)/%.cc
 	$$(call say,CXX,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CXX) $$(CPPFLAGS) $$(CXXFLAGS) $$(FLAGS_$(1)) $$(OBJ_CFLAGS) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CXX) $$(CPPFLAGS) $$(CXXFLAGS) $$(FLAGS_$(1)) $$(OBJ_CFLAGS) -MMD -MP -MT $$@ -c -o $$@ $$<
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 $(eval $(call variant_rules,))
