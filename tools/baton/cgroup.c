@@ -214,6 +214,11 @@ const char *cgroup_make_limits(unsigned n, const unsigned long *us)
 	return err;
 }
 
+const char *cgroup_change_limit(unsigned long us)
+{
+	return set_limit(parent, us);
+}
+
 const char *cgroup_make_limit(unsigned long us)
 {
 	const char *err = make_limited_parent();

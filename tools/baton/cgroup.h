@@ -33,6 +33,7 @@ const char *cgroup_enter_limits(void);
 int cgroup_add_limited(unsigned i);
 /* In their place one for a process, which calls cgroup_enter(). What else runs here matters little to it: it has the greatest weight. */
 const char *cgroup_make_limit(unsigned long us);
+const char *cgroup_change_limit(unsigned long us);
 void cgroup_remove_limits(void);
 
 #endif
