@@ -15,7 +15,7 @@ int main(void)
 		fprintf(stderr, "baton_backend: %s\n", strerror(-err));
 		return 1;
 	}
-	if (baton_thread_hurry())
+	if (baton_thread_prefer_latency())
 		fprintf(stderr, "this thread has an ordinary time slice\n");
 	printf("baton %s (built with %s), backend %s, %llu ns\n", baton_version(), BATON_VERSION,
 	       name, (unsigned long long)baton_clock_now());

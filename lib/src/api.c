@@ -20,7 +20,7 @@ uint64_t baton_clock_now(void)
 	return btn_clock_now();
 }
 
-int baton_thread_hurry(void)
+int baton_thread_prefer_latency(void)
 {
 	struct btn_sched_attr attr;
 	int saved = errno, err = btn_sched_attr_get(&attr);

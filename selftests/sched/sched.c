@@ -695,28 +695,28 @@ TEST(nothing_to_be_had)
 }
 #endif
 
-static void *hurries(void *arg)
+static void *prefers_latency(void *arg)
 {
 	struct sched_param none = { 0 };
 	int nice = getpriority(PRIO_PROCESS, 0);
 
-	CHECK_ANY(baton_thread_hurry() == 0);
+	CHECK_ANY(baton_thread_prefer_latency() == 0);
 	CHECK_ANY(getpriority(PRIO_PROCESS, 0) == nice);
 	CHECK_ANY(setpriority(PRIO_PROCESS, 0, nice + 1) == 0);
-	CHECK_ANY(baton_thread_hurry() == 0);
+	CHECK_ANY(baton_thread_prefer_latency() == 0);
 	CHECK_ANY(getpriority(PRIO_PROCESS, 0) == (nice < 19 ? nice + 1 : 19));
 	CHECK_ANY(sched_setscheduler(0, SCHED_BATCH, &none) == 0);
-	CHECK_ANY(baton_thread_hurry() == -EINVAL);
+	CHECK_ANY(baton_thread_prefer_latency() == -EINVAL);
 	CHECK_ANY(sched_getscheduler(0) == SCHED_BATCH);
 	return NULL;
 }
 
 /* What the thread had it keeps. */
-TEST(hurry)
+TEST(prefer_latency)
 {
 	pthread_t thread;
 
-	CHECK_EQ(pthread_create(&thread, NULL, hurries, NULL), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, prefers_latency, NULL), 0);
 	pthread_join(thread, NULL);
 }
 

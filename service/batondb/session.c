@@ -780,7 +780,7 @@ static void *session_main(void *arg)
 	struct session *s = arg;
 
 	/* Who gets a question is not to wait until who answers one now has had its slice. */
-	baton_thread_hurry();
+	baton_thread_prefer_latency();
 	if (pthread_getcpuclockid(pthread_self(), &s->clock))
 		s->clock = 0;
 	if (begin(s))

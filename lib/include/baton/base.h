@@ -55,7 +55,7 @@ BATON_API const char *baton_version(void);
 BATON_API uint64_t baton_clock_now(void);
 
 /**
- * baton_thread_hurry - have the calling thread looked at by the kernel at once
+ * baton_thread_prefer_latency - have the calling thread run sooner when it wakes
  *
  * For a thread that runs for a few microseconds at a time and should not wait for
  * the end of somebody else's time slice: it asks for a slice of 0.1 ms of its own,
@@ -66,7 +66,7 @@ BATON_API uint64_t baton_clock_now(void);
  * Any thread, for itself. Returns 0; -EINVAL: its policy is not SCHED_OTHER; -EPERM, -ENOSYS:
  * forbidden here (by a seccomp filter).
  */
-BATON_API int baton_thread_hurry(void);
+BATON_API int baton_thread_prefer_latency(void);
 
 /**
  * baton_backend - how this process sleeps and wakes

@@ -41,7 +41,7 @@ void *btn_monitor_main(void *arg)
 
 	btn_birth_own("baton-monitor");
 	/* It runs for a few microseconds, and is late if it has to wait for a task's slice. */
-	baton_thread_hurry();
+	baton_thread_prefer_latency();
 	prctl(PR_SET_TIMERSLACK, 1);
 	for (;;) {
 		btn_gate_lock(s);
