@@ -336,6 +336,36 @@ def headers(root):
     return bad
 
 
+# clauses: each promise of the quota has its test, and whatever is cited is defined.
+
+CLAUSE = re.compile(r"\bQ([0-9]+)\b")
+ARCHITECTURE = "docs/ARCHITECTURE.md"
+CLAUSE_TESTS = "selftests/sched/quota.c"
+
+
+def clauses(root):
+    bad, defined = [], {}
+    for line in read(root, ARCHITECTURE).split("\n"):
+        m = re.match(r"\| Q([0-9]+) \|.*\| (\w+) \|$", line)
+        if m:
+            defined[int(m.group(1))] = m.group(2)
+    tests = set(re.findall(r"^TEST\((\w+)\)", read(root, CLAUSE_TESTS), re.M))
+    for n, test in sorted(defined.items()):
+        if test not in tests:
+            bad.append(f"{ARCHITECTURE}: Q{n}: no TEST({test}) in {CLAUSE_TESTS}")
+    for test in sorted(t for t in tests if re.match(r"q[0-9]+_", t)):
+        if test not in defined.values():
+            bad.append(f"{CLAUSE_TESTS}: {test} is no clause's test in {ARCHITECTURE}")
+    for name in files(root):
+        if not name.startswith(("lib/", "bpf/", "tools/", "docs/", "selftests/sim", "selftests/sched", "selftests/observe")):
+            continue
+        for i, line in enumerate(read(root, name).split("\n"), 1):
+            for m in CLAUSE.finditer(line):
+                if int(m.group(1)) not in defined:
+                    bad.append(f"{name}:{i}: Q{m.group(1)} is defined nowhere in {ARCHITECTURE}")
+    return bad
+
+
 # What each check has to find in a tree made for it.
 
 SPDX_C = "/* SPDX-License-Identifier: LGPL-2.1-or-later */\n"
@@ -397,6 +427,13 @@ BROKEN = {
         ({"lib/include/baton/a_inline.h": "BATON_INLINE_API int baton_a_rest(int x);\n",
           "lib/baton.map": "V { global: baton_b_get; local: *; };\n"}, want)
         for want in ("baton_a_rest: declared BATON_INLINE_API, not in", "baton_a_rest: BATON_INLINE_API, and its name is not")
+    ],
+    clauses: [
+        ({"docs/ARCHITECTURE.md": "| Q1 | a promise | q01_kept |\n", "selftests/sched/quota.c": "TEST(q01_keeps)\n"}, want)
+        for want in ("Q1: no TEST(q01_kept)", "q01_keeps is no clause's test")
+    ] + [
+        ({"docs/ARCHITECTURE.md": "| Q1 | a promise | q01_kept |\n", "selftests/sched/quota.c": "TEST(q01_kept)\n",
+          "lib/src/a.c": "/* Q17 says so */\n"}, "lib/src/a.c:1: Q17 is defined nowhere"),
     ],
     naming: [({"lib/x.c": "int helper(void) { return 0; }\n"}, "helper is neither")],
     shell: [({"a.sh": "#!/bin/sh\nif true; then\n"}, "a.sh")],
