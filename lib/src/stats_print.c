@@ -83,8 +83,8 @@ static void json_slot(struct out *o, unsigned i)
 	const struct baton_stats_slot *s = &o->slot;
 
 	fprintf(o->to, "%s{\"slot\":%u,\"tenant\":%" PRIu64 ",\"tier\":%" PRIu64 ",\"switches\":%" PRIu64
-		",\"steals\":%" PRIu64 ",\"rescues\":%" PRIu64 ",\"idle\":%" PRIu64 ",\"gap_worst\":%" PRIu64,
-		i ? "," : "", i, s->tenant, s->tier, s->switches, s->steals, s->rescues, s->idle, s->gap_worst);
+		",\"steals\":%" PRIu64 ",\"forced_preemptions\":%" PRIu64 ",\"idle\":%" PRIu64 ",\"gap_worst\":%" PRIu64,
+		i ? "," : "", i, s->tenant, s->tier, s->switches, s->steals, s->forced_preemptions, s->idle, s->gap_worst);
 	hist(o, "gap", &s->gap);
 	putc('}', o->to);
 }
@@ -276,7 +276,7 @@ static void prometheus(struct out *o)
 #define SLOT(F) offsetof(struct baton_stats_slot, F)
 		{ "slot_switches_total", "counter", "Tasks that got this slot.", SLOT(switches), false },
 		{ "slot_steals_total", "counter", "Of those, that last ran in another one.", SLOT(steals), false },
-		{ "slot_rescues_total", "counter", "Taken from tasks that did not stop.", SLOT(rescues), false },
+		{ "slot_forced_preemptions_total", "counter", "Taken from tasks that did not stop.", SLOT(forced_preemptions), false },
 		{ "slot_idle_seconds_total", "counter", "Time without a task.", SLOT(idle), true },
 		{ "slot_gap_worst_seconds", "gauge", "The longest between two checkpoints.", SLOT(gap_worst), true },
 	};

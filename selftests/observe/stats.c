@@ -277,7 +277,7 @@ static void no_checkpoint(void *arg)
 	while (ts.tv_sec * 1000 + ts.tv_nsec / 1000000 < 60);
 }
 
-TEST(rescue_and_gap)
+TEST(preemption_and_gap)
 {
 	static struct baton_stats_tenant t;
 	static struct baton_stats_slot slot;
@@ -289,7 +289,7 @@ TEST(rescue_and_gap)
 	CHECK_EQ(submit(BATON_BATCH, 0, nothing, NULL, &b), 0);
 	wait_for(b, 0);
 	page_of(&h, &t, &slot);
-	CHECK_CMP(slot.rescues, >=, 1);
+	CHECK_CMP(slot.forced_preemptions, >=, 1);
 	CHECK_CMP(slot.gap_worst, >, 2 * MS);
 	wait_for(a, 0);
 	end_sched(s);

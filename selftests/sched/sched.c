@@ -86,7 +86,7 @@ static long taken_away(void)
 
 	CHECK_EQ(baton_stats_of(&st, s), 0);
 	for (i = 0; !baton_stats_slot(st, i, &slot, sizeof(slot)); i++)
-		n += slot.rescues;
+		n += slot.forced_preemptions;
 	baton_stats_close(st);
 	baton_detect_stats(s, &seen, sizeof(seen));
 	return n + seen.taken;
@@ -371,7 +371,7 @@ static void until_most(void *arg)
 		baton_checkpoint();
 }
 
-/* It said so, and has no slot to be rescued from: nobody demotes it. */
+/* It said so, and has no slot to be taken: nobody demotes it. */
 TEST(blocking_is_not_refusing)
 {
 	struct baton_request *r;
@@ -496,9 +496,9 @@ static void stops_them(void *arg)
 }
 
 /* Both slots are taken by tasks that never let go: another tenant's runs all the same. */
-static void rescue(enum baton_rescue how)
+static void preempt(enum baton_preempt how)
 {
-	struct baton_sched_opts so = { .sz = sizeof(so), .slots = 2, .rescue = how };
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = 2, .preempt = how };
 	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
 	struct baton_tenant *other;
 	struct baton_request *r[2];
@@ -561,17 +561,17 @@ TEST(bound)
 	CHECK_EQ(baton_sched_create(&s, &so), -EINVAL);
 }
 
-TEST(rescue_stop)
+TEST(preempt_stop)
 {
 #ifdef BTN_TSAN
 	SKIP("ThreadSanitizer does not let a signal in before the next call");
 #endif
-	rescue(BATON_RESCUE_STOP);
+	preempt(BATON_PREEMPT_STOP);
 }
 
-TEST(rescue_demote)
+TEST(preempt_demote)
 {
-	rescue(BATON_RESCUE_DEMOTE);
+	preempt(BATON_PREEMPT_DEMOTE);
 }
 
 /* What a worker's thread has of whoever made it. */

@@ -257,7 +257,7 @@ static void start_baton(void)
 {
 	struct baton_sched_opts so = {
 		.sz = sizeof(so), .bind = true,
-		.rescue = now_is.system == DEMOTE ? BATON_RESCUE_DEMOTE : BATON_RESCUE_STOP,
+		.preempt = now_is.system == DEMOTE ? BATON_PREEMPT_DEMOTE : BATON_PREEMPT_STOP,
 	};
 	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = 100000 };
 
@@ -477,7 +477,7 @@ static void isolation_row(enum system i, const char *system, enum neighbours k, 
 	char name[96];
 	struct bench_result r = { .name = name };
 
-	/* Checkpointing neighbours need no rescue: it makes no difference which one there is. */
+	/* Checkpointing neighbours need no forced preemption: it makes no difference which one there is. */
 	if (i == DEMOTE && k == CHECKPOINTING)
 		return;
 	snprintf(name, sizeof(name), "wait_p99_%s_%s", system, neighbour_names[k]);

@@ -225,7 +225,7 @@ static void print_name(const char *name, int columns)
 static void draw_slots(const struct look *now, const struct look *before, int line)
 {
 	double s = (now->at - before->at) / SECOND, busy = 0, switches = 0, steals = 0;
-	uint64_t rescues = 0, gap = 0;
+	uint64_t forced_preemptions = 0, gap = 0;
 	unsigned i;
 
 	for (i = 0; i < now->slots && i < before->slots; i++) {
@@ -235,12 +235,12 @@ static void draw_slots(const struct look *now, const struct look *before, int li
 		busy += idle > 1 ? 0 : idle < 0 ? 1 : 1 - idle;
 		switches += (a->switches - b->switches) / s;
 		steals += (a->steals - b->steals) / s;
-		rescues += a->rescues;
+		forced_preemptions += a->forced_preemptions;
 		if (a->gap_worst > gap)
 			gap = a->gap_worst;
 	}
-	mvprintw(line, 0, "slots %u: busy %.2f, %.0f switches/s, %.0f steals/s, %llu rescues, worst gap %s",
-		 now->slots, busy, switches, steals, (unsigned long long)rescues, duration(gap));
+	mvprintw(line, 0, "slots %u: busy %.2f, %.0f switches/s, %.0f steals/s, %llu forced preemptions, worst gap %s",
+		 now->slots, busy, switches, steals, (unsigned long long)forced_preemptions, duration(gap));
 }
 
 /* Where it blocks: NULL while nobody asked, or it cannot be known. */

@@ -25,10 +25,10 @@
  * a few tenths of a millisecond past the end of its grant, or past the moment at
  * which somebody more important came. Then, with
  *
- *  BATON_RESCUE_STOP (the default) its thread is sent a signal, and waits in the
+ *  BATON_PREEMPT_STOP (the default) its thread is sent a signal, and waits in the
  *	signal's handler until it is the task's turn again. So quotas hold for
  *	such tasks as for others, also while nobody else wants the CPU.
- *  BATON_RESCUE_DEMOTE its slot is given to somebody else, if somebody waits,
+ *  BATON_PREEMPT_DEMOTE its slot is given to somebody else, if somebody waits,
  *	and its thread is demoted to SCHED_IDLE: it gets what CPU is left over,
  *	and at its next call of this library waits for a slot like any other. All
  *	that it uses is charged, but nobody limits it.
@@ -109,7 +109,7 @@ struct baton_tier_opts {
 	unsigned limit_ppm;
 };
 
-enum baton_rescue { BATON_RESCUE_STOP, BATON_RESCUE_DEMOTE };
+enum baton_preempt { BATON_PREEMPT_STOP, BATON_PREEMPT_DEMOTE };
 
 struct baton_sched_opts {
 	size_t sz;		/* sizeof(struct baton_sched_opts) */
@@ -120,8 +120,8 @@ struct baton_sched_opts {
 	unsigned low_limit_ppm;	/* low-latency quota for sale; 0: 700000, the most */
 	unsigned tiers;		/* of tier; 0: two, quota, ranks 0 and 1 */
 	const struct baton_tier_opts *tier;
-	enum baton_rescue rescue;
-	int rescue_signal;	/* for BATON_RESCUE_STOP; 0: SIGURG */
+	enum baton_preempt preempt;
+	int preempt_signal;	/* for BATON_PREEMPT_STOP; 0: SIGURG */
 	bool bind;		/* each slot is one CPU, and tasks run on their slot's */
 	unsigned idle_poll_us;	/* <baton/detect.h>, us of CPU, up to 10000; 0: 200; BATON_IDLE_POLL_NONE */
 };
@@ -136,12 +136,12 @@ struct baton_sched_opts {
  * Any thread. Starts one thread, the monitor, and where <baton/detect.h> says who blocks
  * another, the notifier. Workers, whichever thread makes them,
  * have the caller's scheduling policy, nice value, CPUs, timer slack and blocked
- * signals (but for @opts->rescue_signal, which they take).
+ * signals (but for @opts->preempt_signal, which they take).
  *
  * Returns 0; -EINVAL: opts->sz is not this header's, a policy that there is
  * not, fewer than two tiers or more than 8, more than 700000 ppm of
  * low-latency quota, more reserved than the rest, more than 4096 slots,
- * more than 10000 of idle_poll_us, a rescue, or a signal for it, that there is not, or bind and fewer CPUs than
+ * more than 10000 of idle_poll_us, a way of preemption, or a signal for it, that there is not, or bind and fewer CPUs than
  * slots;
  * -ENOMEM, -EAGAIN: no memory or no thread; or an error of baton_backend().
  */

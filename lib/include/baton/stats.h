@@ -91,7 +91,7 @@ struct baton_stats_slot {
 	uint64_t switches;	/* tasks that it was given to */
 	uint64_t steals;	/* of those, that last ran in another one */
 	uint64_t idle;		/* ns without a task; in the file, while there is none, less since when */
-	uint64_t rescues;	/* taken from tasks that did not stop */
+	uint64_t forced_preemptions;	/* taken from tasks that did not stop */
 	uint64_t gap_worst;
 	uint64_t spare[8];
 	/* Of each run, the longest time from one checkpoint to the next, as averaged

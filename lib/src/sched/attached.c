@@ -92,7 +92,7 @@ static bool again(struct btn_worker *w, const struct baton_tenant *t, const stru
 	now = BTN_OWN_GET(w->looked);
 	if (atomic_load_explicit(&r->refs, memory_order_acquire) != 1 || /* [REQUEST-1] */
 	    atomic_load_explicit(&w->flag, memory_order_relaxed) || /* [SCHED-1] */
-	    atomic_load_explicit(&w->waits, memory_order_relaxed) || /* [RESCUE-2] */
+	    atomic_load_explicit(&w->waits, memory_order_relaxed) || /* [PREEMPT-2] */
 	    atomic_load_explicit(&s->wanted, memory_order_relaxed) || /* [HOLD-2] */
 	    now >= atomic_load_explicit(&w->until, memory_order_relaxed)) { /* [SCHED-1] */
 		btn_worker_task_end(w, true);
@@ -193,7 +193,7 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 	runs = w->slot >= 0 && btn_wakes_del(&wakes, w);
 	/* Nobody else gives it a permit. */
 	if (runs)
-		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [RESCUE-2] */
+		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [PREEMPT-2] */
 	btn_lock_release(&s->lock);
 	btn_dispatch_wake(s, &wakes);
 	if (runs)
@@ -216,5 +216,5 @@ void baton_request_leave(void)
 		btn_worker_task_end(w, true);
 	w->away = false;
 	btn_self = NULL;
-	atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [RESCUE-1] */
+	atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
 }

@@ -80,7 +80,7 @@ void btn_blocked_take(struct baton_sched *s, uint64_t now)
 		 * could be given a second one (gate.c).
 		 */
 		if (!w || !w->cell || !btn_cell_blocked(w->cell) ||
-		    atomic_load_explicit(&w->waits, memory_order_acquire)) /* [RESCUE-2] */
+		    atomic_load_explicit(&w->waits, memory_order_acquire)) /* [PREEMPT-2] */
 			continue;
 		if (!btn_slot_take_cell(w))
 			continue;
@@ -101,7 +101,7 @@ void btn_blocked_woken(struct baton_sched *s, uint64_t now)
 		next = w->next_away;
 		/* One that waits was sent a signal, and parks in its handler. */
 		if (!w->taken || !w->cell || !btn_cell_parked(w->cell) ||
-		    atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+		    atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			continue;
 		btn_slot_end_away(w, now);
 		w->held = true;

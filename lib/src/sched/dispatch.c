@@ -143,7 +143,7 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 		btn_slot_end_away(w, now);
 	if (w->standby)
 		btn_blocked_stand_down(w);
-	w->given = atomic_load_explicit(&w->waits, memory_order_relaxed); /* [RESCUE-2] */
+	w->given = atomic_load_explicit(&w->waits, memory_order_relaxed); /* [PREEMPT-2] */
 	w->slot = w->last_slot = slot;
 	w->leaving = -1;
 	w->meter.since = now;

@@ -40,12 +40,12 @@
  *					inside = 0, and look again
  *
  * A signal that comes after the last look finds inside == 0, and the handler
- * does it. Both run on the same thread, so [RESCUE-1] (inside, and parked, which
+ * does it. Both run on the same thread, so [PREEMPT-1] (inside, and parked, which
  * says for the monitor that waiting has begun) are relaxed. waits is set with the
  * lock held, by the owner before it blocks or by the monitor. Nobody takes the slot
  * of a worker whose waits is still set, not the monitor and not who sees it blocked
  * in the kernel: it has not consumed its last permit yet, and two would be one.
- * Its reset by the owner is released, and acquired by those [RESCUE-2]: whoever gave
+ * Its reset by the owner is released, and acquired by those [PREEMPT-2]: whoever gave
  * the permit had it in a list of those to wake (w.next), which is over by then. Who
  * sees the reset late comes again.
  *
@@ -59,13 +59,13 @@
  *					takes the scheduler's lock; malloc: sleeps
  *	(nobody takes any slot)
  *
- * So who is stopped asks from time to time whether the monitor is late [RESCUE-3], or has
+ * So who is stopped asks from time to time whether the monitor is late [PREEMPT-3], or has
  * said that a slot is taken by one that does not come out of the library (jam); then it
  * goes on, still waiting (waits), and says so (loose). When there is no jam any more,
  * the monitor sends the signal again to all that wait and are not parked. Both words
  * are hints for what comes again: late they cost time.
  *
- * selftests/model/rescue.pml is a model of this, and of preempt.c.
+ * selftests/model/preempt.pml is a model of this, and of preempt.c.
  */
 #include "gate.h"
 
@@ -100,14 +100,14 @@ static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t dead
 	int err;
 
 	btn_slot_arm(w, BTN_CELL_NOT);
-	atomic_store_explicit(&w->parked, true, memory_order_relaxed); /* [RESCUE-1] */
+	atomic_store_explicit(&w->parked, true, memory_order_relaxed); /* [PREEMPT-1] */
 	/* One that was stopped goes on where it was, and does not look. */
 	if (called)
 		btn_cell_slotless(w->cell, true);
 	err = btn_parker_wait(w->parker, to ? to->parker : NULL, deadline, called);
 	if (called)
 		btn_cell_slotless(w->cell, false);
-	atomic_store_explicit(&w->parked, false, memory_order_relaxed); /* [RESCUE-1] */
+	atomic_store_explicit(&w->parked, false, memory_order_relaxed); /* [PREEMPT-1] */
 	if (err)
 		return err;
 	if (btn_unlikely(btn_slot_demoted(w))) {
@@ -116,7 +116,7 @@ static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t dead
 		/* Where it may. Else it stays what it is until its task ends. */
 		btn_slot_set_demoted(w, sched_setscheduler(0, SCHED_OTHER, &p) != 0);
 	}
-	atomic_store_explicit(&w->waits, false, memory_order_release); /* [RESCUE-2] */
+	atomic_store_explicit(&w->waits, false, memory_order_release); /* [PREEMPT-2] */
 	btn_slot_arm(w, BTN_CELL_ARMED);
 	return 0;
 }
@@ -172,7 +172,7 @@ void btn_gate_lock(struct baton_sched *s)
 	for (;;) {
 		btn_lock_acquire(&s->lock);
 		if (btn_likely(!w || w->s != s ||
-			       !atomic_load_explicit(&w->waits, memory_order_relaxed))) /* [RESCUE-2] */
+			       !atomic_load_explicit(&w->waits, memory_order_relaxed))) /* [PREEMPT-2] */
 			break;
 		btn_lock_release(&s->lock);
 		park(w, NULL);
@@ -187,16 +187,16 @@ void btn_gate_exit(struct btn_worker *w)
 
 	if (!w)
 		return;
-	inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [RESCUE-1] */
+	inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [PREEMPT-1] */
 	for (;;) {
-		if (inside == 1 && atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+		if (inside == 1 && atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			park(w, NULL);
-		atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
-		atomic_store_explicit(&w->inside, inside - 1, memory_order_relaxed); /* [RESCUE-1] */
-		atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
-		if (inside > 1 || !atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
+		atomic_store_explicit(&w->inside, inside - 1, memory_order_relaxed); /* [PREEMPT-1] */
+		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
+		if (inside > 1 || !atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			return;
-		atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [RESCUE-1] */
+		atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [PREEMPT-1] */
 	}
 }
 
@@ -214,7 +214,7 @@ static bool lost_slot(const struct baton_sched *s)
 	const struct btn_worker *w = btn_self;
 
 	return w && w->s == s && w->slot < 0 && (w->in || w->held) &&
-	       !atomic_load_explicit(&w->waits, memory_order_relaxed); /* [RESCUE-2] */
+	       !atomic_load_explicit(&w->waits, memory_order_relaxed); /* [PREEMPT-2] */
 }
 
 static void wait_again(struct btn_worker *w)
@@ -282,7 +282,7 @@ void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool 
 	if (btn_core_pick(&s->core, now, slot))
 		next = btn_dispatch_assign(s, now, slot);
 	if (next == w)
-		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [RESCUE-2] */
+		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [PREEMPT-2] */
 	btn_dispatch(s, now, &wakes);
 	btn_lock_release(&s->lock);
 	BTN_POINT("sched:hand_over:unlocked");
@@ -346,9 +346,9 @@ int btn_gate_wait(struct baton_task *t)
 /* The monitor does not come, or says so. */
 static bool jammed(struct baton_sched *s)
 {
-	uint64_t due = atomic_load_explicit(&s->monitor_due, memory_order_relaxed), now = btn_clock_now(); /* [RESCUE-3] */
+	uint64_t due = atomic_load_explicit(&s->monitor_due, memory_order_relaxed), now = btn_clock_now(); /* [PREEMPT-3] */
 
-	return atomic_load_explicit(&s->jam, memory_order_relaxed) || (now > due && now - due > BTN_JAM_NS); /* [RESCUE-3] */
+	return atomic_load_explicit(&s->jam, memory_order_relaxed) || (now > due && now - due > BTN_JAM_NS); /* [PREEMPT-3] */
 }
 
 /* As btn_gate_exit(), for one that was stopped anywhere. */
@@ -357,22 +357,22 @@ static void wait_stopped(struct btn_worker *w)
 	uint64_t in = BTN_JAM_NS / 4;
 
 	for (;;) {
-		if (atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [RESCUE-2] */
+		if (atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
 		    park_until(w, NULL, btn_clock_now() + in)) {
 			if (!jammed(w->s)) {
 				in = in < JAM_MAX_NS ? 2 * in : JAM_MAX_NS;
 				continue;
 			}
-			atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [RESCUE-1] */
-			atomic_store_explicit(&w->s->loose, true, memory_order_release); /* [RESCUE-3] */
+			atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
+			atomic_store_explicit(&w->s->loose, true, memory_order_release); /* [PREEMPT-3] */
 			return;
 		}
-		atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
-		atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [RESCUE-1] */
-		atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
-		if (!atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
+		atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
+		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
+		if (!atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			return;
-		atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [RESCUE-1] */
+		atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [PREEMPT-1] */
 	}
 }
 
@@ -381,9 +381,9 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	struct btn_worker *w = btn_self;
 	int saved = errno;
 
-	if (w && atomic_load_explicit(&w->waits, memory_order_relaxed)) { /* [RESCUE-2] */
-		if (!atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [RESCUE-1] */
-			atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [RESCUE-1] */
+	if (w && atomic_load_explicit(&w->waits, memory_order_relaxed)) { /* [PREEMPT-2] */
+		if (!atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
+			atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [PREEMPT-1] */
 			wait_stopped(w);
 		}
 	} else if (before[sig].sa_flags & SA_SIGINFO) {

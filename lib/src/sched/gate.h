@@ -21,9 +21,9 @@ static inline void btn_gate_enter(struct btn_worker *w)
 
 	if (!w)
 		return;
-	inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [RESCUE-1] */
-	atomic_store_explicit(&w->inside, inside + 1, memory_order_relaxed); /* [RESCUE-1] */
-	atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
+	inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [PREEMPT-1] */
+	atomic_store_explicit(&w->inside, inside + 1, memory_order_relaxed); /* [PREEMPT-1] */
+	atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
 }
 
 /* A call of the library ends: the caller's worker w, if it is one, waits if it has to. */

@@ -212,7 +212,7 @@ bool btn_lazy_idle(struct btn_worker *w, unsigned why)
 
 	if (atomic_load_explicit(&w->hold, memory_order_acquire) != BTN_HOLD_RUNS || /* [HOLD-1] */
 	    atomic_load_explicit(&w->flag, memory_order_relaxed) || /* [SCHED-1] */
-	    atomic_load_explicit(&w->waits, memory_order_relaxed) || /* [RESCUE-2] */
+	    atomic_load_explicit(&w->waits, memory_order_relaxed) || /* [PREEMPT-2] */
 	    atomic_load_explicit(&s->wanted, memory_order_relaxed)) /* [HOLD-2] */
 		return false;
 	now = btn_clock_now();
@@ -264,8 +264,8 @@ bool btn_lazy_resume(struct btn_worker *w)
 
 void btn_lazy_out(struct btn_worker *w)
 {
-	/* [RESCUE-1] as btn_gate_exit(), where nobody waits */
-	atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
-	atomic_store_explicit(&w->inside, 0, memory_order_release); /* [RESCUE-1] [HOLD-1] */
-	atomic_signal_fence(memory_order_seq_cst); /* [RESCUE-1] */
+	/* [PREEMPT-1] as btn_gate_exit(), where nobody waits */
+	atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
+	atomic_store_explicit(&w->inside, 0, memory_order_release); /* [PREEMPT-1] [HOLD-1] */
+	atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
 }

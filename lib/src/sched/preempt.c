@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Rescue: what becomes of a task that is to stop and reaches no checkpoint.
+ * Forced preemption: what becomes of a task that is to stop and reaches no checkpoint.
  *
- * BATON_RESCUE_STOP. The monitor takes the slot away: the task is ready again
+ * BATON_PREEMPT_STOP. The monitor takes the slot away: the task is ready again
  * and waits for its turn like any other, and its thread is sent a signal, in
  * whose handler it parks until it is given a slot:
  *
@@ -31,9 +31,9 @@
  * not deaf any more: whoever ends its being without a slot says so, or it would be made
  * ready a second time when it is stopped the next time.
  *
- * selftests/model/rescue.pml is a model of all this.
+ * selftests/model/preempt.pml is a model of all this.
  *
- * BATON_RESCUE_DEMOTE. The thread is not stopped but made SCHED_IDLE, and runs on
+ * BATON_PREEMPT_DEMOTE. The thread is not stopped but made SCHED_IDLE, and runs on
  * with the CPU that others leave.
  */
 #include "preempt.h"
@@ -78,11 +78,11 @@ static void send(const struct baton_sched *s, struct btn_worker *w)
 	syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal);
 }
 
-static void show_rescue(struct baton_sched *s, uint64_t now, unsigned slot)
+static void show_preemption(struct baton_sched *s, uint64_t now, unsigned slot)
 {
 	struct baton_stats_slot *figures = &s->core.page.slots[slot];
 
-	btn_stat_add(&figures->rescues, 1);
+	btn_stat_add(&figures->forced_preemptions, 1);
 	/* Since when it reached none, only it knows. */
 	btn_stat_hist(&figures->gap, now - s->core.run[slot].start);
 	btn_stat_max(&figures->gap_worst, now - s->core.run[slot].start);
@@ -95,7 +95,7 @@ static void stop(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_
 	struct btn_worker *w = s->on[slot];
 	struct btn_task *next;
 
-	show_rescue(s, now, slot);
+	show_preemption(s, now, slot);
 	btn_slot_unurge(w);
 	btn_slot_fold(w, slot);
 	btn_core_stop(c, now, slot, btn_slot_account(w, now, 0), BTN_STOP_YIELD);
@@ -135,7 +135,7 @@ static void leave_asleep(struct baton_sched *s, uint64_t now, unsigned slot, boo
 {
 	struct btn_worker *w = s->on[slot];
 
-	show_rescue(s, now, slot);
+	show_preemption(s, now, slot);
 	btn_slot_take(s, now, slot);
 	w->in_futex = futex;
 	w->ask_in = BTN_TICK_NS;
@@ -167,9 +167,9 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 	if (!s->poked_at[slot] || now < s->poked_at[slot] + BTN_LOOK_NS)
 		return;
 	/* It is on its way, or has not taken its slot yet. */
-	if (!w->tid || atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [RESCUE-1] */
+	if (!w->tid || atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
 		if (now > s->poked_at[slot] + BTN_JAM_NS &&
-		    (!w->tid || atomic_load_explicit(&w->waits, memory_order_relaxed) || sleeps(w, &futex))) /* [RESCUE-2] */
+		    (!w->tid || atomic_load_explicit(&w->waits, memory_order_relaxed) || sleeps(w, &futex))) /* [PREEMPT-2] */
 			*jam = true;
 		return;
 	}
@@ -180,9 +180,9 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 		s->cpu_at[slot] = cpu;
 		return;
 	}
-	if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [RESCUE-2] */
+	if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [PREEMPT-2] */
 		if (cpu - s->cpu_at[slot] >= DEAF_NS) {
-			show_rescue(s, now, slot);
+			show_preemption(s, now, slot);
 			btn_slot_take(s, now, slot);
 			w->deaf = true;
 			demote(w);
@@ -191,7 +191,7 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 		if (s->stop_signal) {
 			stop(s, now, slot, wakes);
 		} else if (btn_core_waits(&s->core, now)) {
-			show_rescue(s, now, slot);
+			show_preemption(s, now, slot);
 			btn_slot_take(s, now, slot);
 			demote(w);
 		}
@@ -216,10 +216,10 @@ static void look_at_away(struct baton_sched *s, uint64_t now)
 		last = last ? last : w;
 		cpu = btn_slot_account(w, now, 0);
 		btn_core_charge(&s->core, now, &w->task->req->core, cpu);
-		if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [RESCUE-2] */
+		if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [PREEMPT-2] */
 			if (w->deaf && w->given)
 				continue;	/* it has a permit to take, and did not yet */
-			if (atomic_load_explicit(&w->parked, memory_order_relaxed)) { /* [RESCUE-1] */
+			if (atomic_load_explicit(&w->parked, memory_order_relaxed)) { /* [PREEMPT-1] */
 				btn_slot_unlink(w);
 				btn_slot_link(&s->parked, w);
 				if (w->deaf)
@@ -231,7 +231,7 @@ static void look_at_away(struct baton_sched *s, uint64_t now)
 				demote(w);
 			}
 		} else if (s->stop_signal && cpu >= RAN_NS &&
-			   !atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [RESCUE-1] */
+			   !atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
 			/* It slept, and woke; or was deaf. */
 			w->deaf = false;
 			btn_wait_ready_locked(w->task);
@@ -249,7 +249,7 @@ static void unstick(struct baton_sched *s, uint64_t now)
 	if (!s->parked.first)
 		return;
 	for (w = s->away.first; w; w = w->next_away) {
-		if (!w->in_futex || atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [RESCUE-2] */
+		if (!w->in_futex || atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			continue;
 		if (now >= w->ask_at) {
 			if (!sleeps(w, &w->in_futex))
@@ -280,8 +280,8 @@ static void unstick(struct baton_sched *s, uint64_t now)
 /* It went on because of a jam. Once too often does no harm. */
 static void stop_again(const struct baton_sched *s, const struct btn_worker *w)
 {
-	if (w && w->tid && atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [RESCUE-2] */
-	    !atomic_load_explicit(&w->parked, memory_order_relaxed)) /* [RESCUE-1] */
+	if (w && w->tid && atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
+	    !atomic_load_explicit(&w->parked, memory_order_relaxed)) /* [PREEMPT-1] */
 		syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal);
 }
 
@@ -290,9 +290,9 @@ static void end_jam(struct baton_sched *s, bool jam)
 	const struct btn_worker *w;
 	unsigned i;
 
-	atomic_store_explicit(&s->jam, jam, memory_order_relaxed); /* [RESCUE-3] */
-	if (jam || btn_likely(!atomic_load_explicit(&s->loose, memory_order_relaxed)) || /* [RESCUE-3] */
-	    !atomic_exchange_explicit(&s->loose, false, memory_order_acquire)) /* [RESCUE-3] */
+	atomic_store_explicit(&s->jam, jam, memory_order_relaxed); /* [PREEMPT-3] */
+	if (jam || btn_likely(!atomic_load_explicit(&s->loose, memory_order_relaxed)) || /* [PREEMPT-3] */
+	    !atomic_exchange_explicit(&s->loose, false, memory_order_acquire)) /* [PREEMPT-3] */
 		return;
 	for (i = 0; i < s->core.span; i++)
 		if (s->core.run[i].task)

@@ -79,9 +79,9 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	n = btn_apply_tiers(&o, tiers, capacity);
 	if (n < 0)
 		return n;
-	if (o.rescue == BATON_RESCUE_STOP)
-		stop_signal = o.rescue_signal ? o.rescue_signal : SIGURG;
-	else if (o.rescue != BATON_RESCUE_DEMOTE || o.rescue_signal)
+	if (o.preempt == BATON_PREEMPT_STOP)
+		stop_signal = o.preempt_signal ? o.preempt_signal : SIGURG;
+	else if (o.preempt != BATON_PREEMPT_DEMOTE || o.preempt_signal)
 		return -EINVAL;
 	err = stop_signal ? btn_gate_signal_init(stop_signal) : 0;
 	if (!err)

@@ -222,7 +222,7 @@ void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)
 	 * Unless whoever calls has. Nor of one that has its permit to take: the kernel's hook
 	 * would park it, and who waits is not let go there (btn_blocked_woken()).
 	 */
-	if (!atomic_load_explicit(&w->waits, memory_order_acquire)) /* [RESCUE-2] */
+	if (!atomic_load_explicit(&w->waits, memory_order_acquire)) /* [PREEMPT-2] */
 		btn_slot_take_cell(w);
 	atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
 	btn_slot_fold(w, slot);

@@ -48,21 +48,21 @@ void btn_slot_end_away(struct btn_worker *w, uint64_t now);
 static inline void btn_slot_set_waits(struct btn_worker *w)
 {
 	w->given = false;
-	atomic_store_explicit(&w->waits, true, memory_order_relaxed); /* [RESCUE-2] */
+	atomic_store_explicit(&w->waits, true, memory_order_relaxed); /* [PREEMPT-2] */
 }
 
 /*
- * [RESCUE-4] With the lock, but that a worker ends it as it takes its permit. That may be
+ * [PREEMPT-4] With the lock, but that a worker ends it as it takes its permit. That may be
  * just when it is demoted (preempt.c): then it sees it the next time.
  */
 static inline bool btn_slot_demoted(const struct btn_worker *w)
 {
-	return atomic_load_explicit(&w->demoted, memory_order_relaxed); /* [RESCUE-4] */
+	return atomic_load_explicit(&w->demoted, memory_order_relaxed); /* [PREEMPT-4] */
 }
 
 static inline void btn_slot_set_demoted(struct btn_worker *w, bool is)
 {
-	atomic_store_explicit(&w->demoted, is, memory_order_relaxed); /* [RESCUE-4] */
+	atomic_store_explicit(&w->demoted, is, memory_order_relaxed); /* [PREEMPT-4] */
 }
 
 /* w, the caller, runs with a slot from here on; or, NOT, is about to park or to wait. */

@@ -15,15 +15,15 @@
 /* So late, and whoever waits for it goes on for a moment: gate.c. */
 #define BTN_JAM_NS		100000000
 
-/* When the monitor is to come; the lock is held, and only there it is asked. [RESCUE-3] others only look whether it is late. */
+/* When the monitor is to come; the lock is held, and only there it is asked. [PREEMPT-3] others only look whether it is late. */
 static inline uint64_t btn_tick_due(const struct baton_sched *s)
 {
-	return atomic_load_explicit(&s->monitor_due, memory_order_relaxed); /* [RESCUE-3] */
+	return atomic_load_explicit(&s->monitor_due, memory_order_relaxed); /* [PREEMPT-3] */
 }
 
 static inline void btn_tick_set_due(struct baton_sched *s, uint64_t due)
 {
-	atomic_store_explicit(&s->monitor_due, due, memory_order_relaxed); /* [RESCUE-3] */
+	atomic_store_explicit(&s->monitor_due, due, memory_order_relaxed); /* [PREEMPT-3] */
 }
 
 static inline uint64_t btn_tick_first(const struct btn_heap *h, uint64_t other)

@@ -83,7 +83,7 @@ struct btn_worker {
 	bool in_futex;			/* it sleeps there */
 	uint64_t ask_at, ask_in;	/* whether it still does */
 	uint64_t stopped_at;		/* its CPU when it was sent the signal */
-	_Atomic bool demoted;		/* [RESCUE-4] */
+	_Atomic bool demoted;		/* [PREEMPT-4] */
 	bool retired;
 	bool guest;			/* a thread of somebody else's: baton_request_enter() */
 	int refused;			/* why that did not get a slot */
@@ -207,7 +207,7 @@ struct baton_sched {
 	size_t stack_size;
 	struct btn_birth birth;		/* of each worker */
 	int *cpus;			/* by slot, where workers are bound to CPUs; or NULL */
-	int stop_signal;		/* of BATON_RESCUE_STOP; 0: _DEMOTE */
+	int stop_signal;		/* of BATON_PREEMPT_STOP; 0: _DEMOTE */
 	bool stopping;
 
 	struct btn_detect *detect;	/* NULL: nobody says who blocks */

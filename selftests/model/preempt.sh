@@ -5,8 +5,8 @@ set -u
 . "$TOP/selftests/tap.sh"
 . "$TOP/selftests/model/model.sh"
 
-check "rescue" model_holds rescue
+check "preempt" model_holds preempt
 for mistake in DEAF_STAYS TAKES_BEFORE_THE_PERMIT COMES_BACK_ONCE FORGETS_THE_PERMIT GOES_ON_UNSEEN; do
-	check "rejects BROKEN_$mistake" model_fails rescue "-DBROKEN_$mistake"
+	check "rejects BROKEN_$mistake" model_fails preempt "-DBROKEN_$mistake"
 done
 finish
