@@ -17,10 +17,19 @@
  */
 #define YIELDS 2
 
+static _Atomic uint64_t waits;
+
+uint64_t btn_lock_waits(void)
+{
+	return atomic_load_explicit(&waits, memory_order_relaxed); /* [LOCK-3] */
+}
+
 void btn_lock_wait(struct btn_lock *l)
 {
 	uint32_t seen;
 	int i;
+
+	atomic_fetch_add_explicit(&waits, 1, memory_order_relaxed); /* [LOCK-3] */
 
 	for (i = 0; i < SPINS + YIELDS; i++) {
 		seen = atomic_load_explicit(&l->word, memory_order_relaxed); /* [LOCK-2] */

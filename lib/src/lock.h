@@ -12,7 +12,7 @@
  * goes to sleep has put a 2 there, the kernel looks for the 2 with the word's
  * queue locked, and whoever takes the 2 away wakes one; and that one puts it back,
  * as it cannot know whether it was the last. [LOCK-2] the looks while it spins
- * order nothing: a compare-and-swap follows.
+ * order nothing: a compare-and-swap follows. [LOCK-3] a count for benchmarks.
  */
 #ifndef BTN_LOCK_H
 #define BTN_LOCK_H
@@ -25,6 +25,8 @@ struct btn_lock {
 
 void btn_lock_wait(struct btn_lock *l);
 void btn_lock_wake(struct btn_lock *l);
+/* Times that a lock of this process was not free when somebody wanted it. */
+uint64_t btn_lock_waits(void);
 
 static inline void btn_lock_acquire(struct btn_lock *l)
 {

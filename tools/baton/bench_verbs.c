@@ -6,6 +6,7 @@ static const struct verb benches[] = {
 	{ "quota", bench_quota, "what the scheduler costs, and what it keeps" },
 	{ "detect", bench_detect, "seeing who blocks in the kernel: its price, and what it brings" },
 	{ "queue", bench_queue, "the queues, against every other that Debian has" },
+	{ "tasks", bench_tasks, "what a task costs, beside pools and other schedulers of tasks" },
 	{ 0 }
 };
 
