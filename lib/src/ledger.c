@@ -60,6 +60,9 @@ void btn_account_set_quota(struct btn_account *a, uint64_t quota)
 		min = 1000000;
 	a->min = min;
 	btn_account_set_scale(a, quota);
+	/* What is owed is a time, and would be another amount. */
+	if (a->quota != quota)
+		a->earned = 0;
 	a->quota = quota;
 	a->pace = quota ? (BTN_SECOND << 20) / quota : 0;
 }
@@ -117,7 +120,7 @@ uint64_t btn_account_left(struct btn_account *a, uint64_t now)
 {
 	advance(a, now);
 	trim(a, now);
-	return left_of(a);
+	return now < btn_account_owes_until(a) ? 0 : left_of(a);
 }
 
 /* What of this entry was used in its last ns: it leaves from here on to its time, at once where nobody knows. */
@@ -154,7 +157,7 @@ uint64_t btn_account_reserve(struct btn_account *a, uint64_t now, uint64_t max)
 		trim(a, now);
 		left = left_of(a);
 	}
-	if (left < a->min || !max)
+	if (left < a->min || !max || now < btn_account_owes_until(a))
 		return 0;
 	if (left < max)
 		left = ahead(a, now, left, max);
@@ -181,6 +184,16 @@ static void move_tag(struct btn_account *a, uint64_t vstart, uint64_t cpu)
 		a->tag = vstart;
 	if (a->tag - vstart < TAG_AHEAD)
 		a->tag = earned < TAG_AHEAD - (a->tag - vstart) ? a->tag + earned : vstart + TAG_AHEAD;
+}
+
+void btn_account_owe(struct btn_account *a, uint64_t now, uint64_t cpu)
+{
+	uint64_t begin = now > cpu ? now - cpu : 0, most = now + 2 * BTN_SECOND + BTN_EARN_SLACK;
+	uint64_t earned = btn_account_earn(a, cpu);
+
+	if (a->earned < begin)
+		a->earned = begin;
+	a->earned = a->earned < most && earned < most - a->earned ? a->earned + earned : most;
 }
 
 static void add(struct btn_account *a, struct btn_log *e, uint64_t cpu, uint8_t runs)
@@ -234,6 +247,7 @@ void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
 	a->reserved -= grant;
 	/* Whatever was not granted may have been used beside anything. */
 	if (grant) {
+		btn_account_owe(a, now, cpu);
 		a->running--;
 		if (a->abreast < RUNS_MANY)
 			runs = a->abreast;
@@ -269,6 +283,7 @@ void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uin
 	advance(a, now);
 	a->total -= cpu < a->total ? cpu : a->total;
 	a->tag -= earned < a->tag ? earned : a->tag;
+	a->earned -= earned < a->earned ? earned : a->earned;
 	/* All later than that: it is in the oldest, or after it. */
 	for (n = a->n; n > 1 && entry_time(a, entry(a, n - 1)) > since; n--)
 		;
@@ -287,10 +302,12 @@ uint64_t btn_account_when(struct btn_account *a, uint64_t now)
 	const struct btn_log *e;
 	unsigned n;
 
-	if (btn_account_left(a, now) >= a->min)
-		return now;
 	if (a->quota < a->min)
 		return BTN_NEVER;
+	if (now < btn_account_owes_until(a))
+		return btn_account_owes_until(a);
+	if (btn_account_left(a, now) >= a->min)
+		return now;
 	/* What is reserved will be used: it is not to be had for a second. */
 	used = a->used + a->reserved;
 	for (n = 0; n < a->n; n++, begin = end) {

@@ -43,7 +43,22 @@
  * at most quota plus the overruns. An overrun ends at the task's next checkpoint. []
  *
  * Overruns do not add up: an overrun that is recorded is in `used` and makes
- * the next grants smaller.
+ * the next grants smaller. And they are paid back: what was used past a second's
+ * quota would leave the log a second later and be forgotten, and a task that
+ * overruns each of its grants would get more than its tenant bought in every second.
+ * So an account also keeps the time by which all that its runs used is earned:
+ *
+ *	earned = max(earned, the time at which the run began) + cpu * second / quota
+ *
+ * and where that is more than a second (and BTN_EARN_SLACK) ahead, nothing is granted
+ * until it is not. Without overruns it never is: the sliding second lets a tenant
+ * use at most quota * (L + 1) in L seconds, wherever they begin, and that is earned a
+ * second after their end. (A run that is recorded after one which began later puts
+ * `earned` too far ahead, by a run's length at most: the slack.) With overruns, a tenant
+ * gets at most quota * (L + 1 + slack) in L seconds plus the last run of each slot. A debt is
+ * never more than a second's quota: a task that ran wild for a minute does not
+ * shut its tenant out for an hour. CPU that was used elsewhere, a child call's,
+ * makes no debt; and another quota begins without one.
  *
  * An entry leaves at once one second after its time, or bit by bit before: it also
  * has the number r of runs that were granted at once when what is in it was
@@ -114,6 +129,7 @@
 #define BTN_SPAN	10000000ULL	/* ns that an entry covers at most */
 #define BTN_LOG		512
 #define BTN_NEVER	UINT64_MAX
+#define BTN_EARN_SLACK	4000000ULL
 
 /* Times in units of 1024 ns, rounded up, modulo 2^24 (17 s); amounts of 64 ns. */
 struct btn_log {
@@ -129,6 +145,7 @@ struct btn_account {
 	uint64_t reserved;	/* granted, not yet settled */
 	uint64_t tag;		/* see above */
 	uint64_t pace;		/* 2^20 second/quota */
+	uint64_t earned;	/* when all that its runs used is earned */
 	uint64_t full;		/* an entry takes no more than that */
 	uint64_t total;		/* recorded since the beginning */
 	uint64_t last;		/* time of the newest entry */
@@ -153,7 +170,7 @@ void btn_account_set_quota(struct btn_account *a, uint64_t quota);
 /* The log resolves bursts of 1/256 of this; as set_quota leaves it, of the quota. */
 void btn_account_set_scale(struct btn_account *a, uint64_t of);
 
-/* What may be granted at this time: quota - used - reserved, or 0. */
+/* What may be granted at this time: quota - used - reserved; 0 while something is owed. */
 uint64_t btn_account_left(struct btn_account *a, uint64_t now);
 
 /* Grants up to max ns and returns how much; 0 where there is less than min. */
@@ -168,6 +185,18 @@ uint64_t btn_account_reserve(struct btn_account *a, uint64_t now, uint64_t max);
  */
 void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
 			uint64_t cpu, uint64_t vstart);
+
+/*
+ * CPU that a task used without a grant, settled or about to be with grant 0: it makes
+ * a debt, as what is used past a grant does.
+ */
+void btn_account_owe(struct btn_account *a, uint64_t now, uint64_t cpu);
+
+/* From this time on nothing is owed; in the past: nothing is. */
+static inline uint64_t btn_account_owes_until(const struct btn_account *a)
+{
+	return a->earned > BTN_SECOND + BTN_EARN_SLACK ? a->earned - BTN_SECOND - BTN_EARN_SLACK : 0;
+}
 
 /* So much of what was recorded since, less than a second ago, was not used after all. */
 void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uint64_t cpu);

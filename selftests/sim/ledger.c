@@ -157,9 +157,71 @@ TEST(huge_run)
 	CHECK_EQ(btn_account_reserve(&a, now, 10 * MS), 10 * MS);
 	btn_account_settle(&a, now + 20 * BTN_SECOND, 10 * MS, 20 * BTN_SECOND, now);
 	CHECK_EQ(a.used, BTN_SECOND);
+	/* It left the log, and a second's quota of it is to be earned first. */
+	CHECK_EQ(btn_account_left(&a, now + 20 * BTN_SECOND + 999 * MS), 0);
+	CHECK_EQ(btn_account_when(&a, now + 20 * BTN_SECOND + 999 * MS), now + 21 * BTN_SECOND);
 	CHECK_EQ(btn_account_left(&a, now + 21 * BTN_SECOND + 1 * MS), 10 * MS);
 	btn_account_settle(&a, now + 30 * BTN_SECOND, 0, UINT64_MAX - 5, now);
 	CHECK_EQ(a.total, UINT64_MAX);
+}
+
+/* A task that runs past the end of each grant, three times as long as its tenant's whole second, gets no more on average. */
+TEST(overruns_are_paid_back)
+{
+	const uint64_t end = 100 * BTN_SECOND;
+	uint64_t t = 0, used = 0;
+
+	fresh(10 * MS);
+	while (t < end) {
+		uint64_t g = btn_account_reserve(&a, t, 2 * MS), over = 7 * MS, when;
+
+		if (g) {
+			btn_account_settle(&a, t + g + over, g, g + over, 0);
+			used += g + over;
+			t += g + over;
+			continue;
+		}
+		when = btn_account_when(&a, t);
+		CHECK(when > t && when <= t + 2 * BTN_SECOND);
+		t = when;
+	}
+	CHECK(used <= 10 * MS * 101 * 1005 / 1000 + 9 * MS);
+	CHECK(used >= 10 * MS * 99);
+	/* Without a slot: the same. What a child call used: no debt. */
+	fresh(10 * MS);
+	for (t = BTN_SECOND, used = 0; t < BTN_SECOND + end; t = btn_account_when(&a, t)) {
+		btn_account_settle(&a, t, 0, 9 * MS, 0);
+		btn_account_owe(&a, t, 9 * MS);
+		used += 9 * MS;
+	}
+	CHECK(used <= 10 * MS * 101 * 1005 / 1000 + 9 * MS);
+	fresh(10 * MS);
+	for (t = BTN_SECOND, used = 0; t < BTN_SECOND + end; t = btn_account_when(&a, t)) {
+		btn_account_settle(&a, t, 0, 15 * MS, 0);
+		used += 15 * MS;
+	}
+	CHECK(used >= 10 * MS * 140);
+}
+
+/* What is owed is no longer owed where it was not used after all, or where the quota is another one. */
+TEST(debts_end)
+{
+	const uint64_t now = 100 * BTN_SECOND;
+
+	fresh(10 * MS);
+	CHECK_EQ(btn_account_reserve(&a, now, MS), MS);
+	btn_account_settle(&a, now + 20 * MS, MS, 20 * MS, 0);
+	CHECK(btn_account_owes_until(&a) > now + 990 * MS);
+	btn_account_refund(&a, now + 21 * MS, now + 21 * MS, 15 * MS);
+	CHECK(btn_account_owes_until(&a) < now);
+	CHECK_EQ(btn_account_left(&a, now + 21 * MS), 5 * MS);
+	CHECK_EQ(btn_account_reserve(&a, now + 30 * MS, MS), MS);
+	btn_account_settle(&a, now + 60 * MS, MS, 30 * MS, 0);
+	CHECK(btn_account_owes_until(&a) > now + 990 * MS);
+	btn_account_set_quota(&a, 10 * MS);
+	CHECK(btn_account_owes_until(&a) > now + 990 * MS);
+	btn_account_set_quota(&a, 50 * MS);
+	CHECK_EQ(btn_account_left(&a, now + 60 * MS), 15 * MS);
 }
 
 /* The smallest quota there is, one ppm of one slot: what is too little for the log leaves it, too. */

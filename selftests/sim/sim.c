@@ -502,7 +502,7 @@ static void stopped(unsigned i)
 			if (r->r.class == BTN_TOLERANT &&
 			    btn_account_left(&n->t->acct[BTN_LOW], S.now) < n->t->acct[BTN_LOW].min)
 				tier = BTN_HIGH;
-			btn_core_charge(&S.c, S.now, &r->r, ext);
+			btn_core_charge(&S.c, S.now, &r->r, ext, false);
 			r->extern_cpu += ext;
 			if (r->r.class != BTN_INTERNAL) {
 				/* Nobody was asked before: as an overrun. */
@@ -520,7 +520,7 @@ static void stopped(unsigned i)
 	if (r->r.class == BTN_BATCH && rnd() % 16 == 0) {
 		uint64_t idle = between(1, MS / 10);
 
-		btn_core_charge(&S.c, S.now, &r->r, idle);
+		btn_core_charge(&S.c, S.now, &r->r, idle, true);
 		btn_core_refund(&S.c, S.now, &r->r, -1, S.now > idle ? S.now - idle : 0, idle);
 	}
 	btn_core_stop(&S.c, S.now, i, cpu, why);

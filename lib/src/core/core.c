@@ -86,7 +86,8 @@ int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, str
 	switch (r->class) {
 	case BTN_CRITICAL:
 		btn_account_left(&acct[BTN_LOW], now);
-		pays = acct[BTN_LOW].used + acct[BTN_LOW].min <= acct[BTN_LOW].quota;
+		pays = now >= btn_account_owes_until(&acct[BTN_LOW]) &&
+		       acct[BTN_LOW].used + acct[BTN_LOW].min <= acct[BTN_LOW].quota;
 		break;
 	case BTN_TOLERANT:
 		pays = acct[BTN_LOW].quota || acct[BTN_HIGH].quota;
@@ -222,14 +223,17 @@ void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, in
 	r->cpu -= cpu < r->cpu ? cpu : r->cpu;
 }
 
-void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu)
+void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu, bool here)
 {
 	struct btn_tenant *t = r->tenant;
 	struct btn_tier *tier = pays_in(c, now, r);
 	struct btn_account *a = tier->sold ? &t->acct[tier->index] : NULL;
 
-	if (a && a->log)
+	if (a && a->log) {
 		btn_account_settle(a, now, 0, cpu, tier->oversold ? tier->vtime : now);
+		if (here)
+			btn_account_owe(a, now, cpu);
+	}
 	show_used(t, tier->index, cpu);
 	btn_tenant_show(t, tier->index, now);
 	r->cpu += cpu;

@@ -7,7 +7,8 @@
 
 static inline bool btn_account_can_pay(struct btn_account *a, uint64_t now)
 {
-	return (now < a->expires && a->used + a->reserved + a->min <= a->quota) || btn_account_left(a, now) >= a->min;
+	return (now < a->expires && now >= btn_account_owes_until(a) && a->used + a->reserved + a->min <= a->quota) ||
+	       btn_account_left(a, now) >= a->min;
 }
 
 /* The figures of a tenant in a tier; a request's, where its class is at home. */

@@ -215,7 +215,7 @@ static void look_at_away(struct baton_sched *s, uint64_t now)
 		btn_slot_link(&s->away, w);
 		last = last ? last : w;
 		cpu = btn_slot_account(w, now, 0);
-		btn_core_charge(&s->core, now, &w->task->req->core, cpu);
+		btn_core_charge(&s->core, now, &w->task->req->core, cpu, true);
 		if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [PREEMPT-2] */
 			if (w->deaf && w->given)
 				continue;	/* it has a permit to take, and did not yet */

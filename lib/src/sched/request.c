@@ -207,7 +207,7 @@ void baton_request_charge(struct baton_request *r, uint64_t cpu)
 		btn_gate_settle(s);
 	btn_gate_lock(s);
 	if (!r->done)
-		btn_core_charge(&s->core, s->now, &r->core, cpu);
+		btn_core_charge(&s->core, s->now, &r->core, cpu, false);
 	btn_gate_release(s);
 }
 

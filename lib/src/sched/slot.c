@@ -239,7 +239,7 @@ void btn_slot_end_away(struct btn_worker *w, uint64_t now)
 	}
 	/* If it was, it took its permit since, and came before anybody saw that. */
 	w->deaf = false;
-	btn_core_charge(&w->s->core, now, &w->task->req->core, btn_slot_account(w, now, 0));
+	btn_core_charge(&w->s->core, now, &w->task->req->core, btn_slot_account(w, now, 0), true);
 	if (w->taken) {
 		w->taken = false;
 		btn_cell_slotless(w->cell, false);
