@@ -7,6 +7,7 @@
 
 #include <baton/base.h>
 #include <baton/burst.h>
+#include <baton/completion.h>
 #include <baton/config.h>
 #include <baton/deque.h>
 #include <baton/detect.h>

@@ -13,6 +13,7 @@
 #include "../core/setup.h"
 #include "../inject.h"
 #include "blocked.h"
+#include "completion.h"
 #include "lazy.h"
 #include "pool.h"
 #include "slot.h"
@@ -57,6 +58,11 @@ static void request_done(struct baton_request *r, struct btn_wakes *wakes)
 		btn_dispatch_tenant_gone(r->tenant);
 	r->tenant = NULL;
 	s->requests--;
+	/* Their handle is the queue's, so this is not the last one who has it. */
+	if (r->completions) {
+		r->next = wakes->ended;
+		wakes->ended = r;
+	}
 	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) { /* [REQUEST-1] */
 		/* Not now: its first task may be the one that ends. */
 		r->next = wakes->dead;
@@ -258,6 +264,22 @@ static void cannot_begin(struct baton_sched *s, struct btn_worker *unborn, struc
 	btn_lock_release(&s->lock);
 }
 
+/* The oldest first: that one is the last in the list. */
+static void end_in_queues(struct btn_wakes *wakes)
+{
+	struct baton_request *r, *oldest = NULL;
+
+	while ((r = wakes->ended)) {
+		wakes->ended = r->next;
+		r->next = oldest;
+		oldest = r;
+	}
+	while ((r = oldest)) {
+		oldest = r->next;
+		btn_completion_add(r);
+	}
+}
+
 /* False: some could not begin, and others have their slots now. */
 static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
 {
@@ -278,6 +300,7 @@ static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
 	}
 	if (wakes->monitor)
 		baton_parker_resume(s->monitor_parker);
+	end_in_queues(wakes);
 	if (btn_likely(!unborn))
 		return true;
 	*wakes = (struct btn_wakes){ 0 };

@@ -82,6 +82,9 @@ void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 
 	if (r->class == BTN_INTERNAL || r->deadline != BTN_NEVER || r->told || r->tasks != 1)
 		return;
+	/* Somebody waits for its end, which would come when the slot is taken. */
+	if (btn_request_of(run->task->req)->completions)
+		return;
 	/* Tolerant ones pay from what is high only as long as they have to. */
 	if (r->class == BTN_TOLERANT && !r->tenant->acct[BTN_LOW].quota)
 		home = BTN_HIGH;

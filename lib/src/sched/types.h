@@ -165,7 +165,9 @@ struct baton_request {
 	struct baton_task first;
 	struct baton_sched *s;
 	struct baton_tenant *tenant;
-	struct baton_request *next;	/* spare, or to be */
+	struct baton_request *next;	/* spare, or to be; ended, and in a completion queue */
+	struct baton_completions *completions;	/* where its end is put; NULL: nowhere */
+	void *cookie;				/* for whoever takes it there */
 	struct btn_waiters waiters;
 	struct btn_thread_waiter *threads;		/* that wait, and are no tasks of s */
 	struct baton_task *alert;	/* its own tasks, if a cancel ends their waits */
@@ -231,6 +233,7 @@ struct btn_wakes {
 	struct btn_worker *first;
 	bool monitor;
 	struct baton_request *dead;
+	struct baton_request *ended;	/* to be put into their completion queues */
 };
 
 /*
