@@ -10,6 +10,7 @@
 #   make bench      every benchmark; JSON lines in build/bench/
 #   make vm         a shell in the patched kernel
 #   make kernel     build (or find in the cache) the kernels the VM runs
+#   make mariadb    the plugin for MariaDB, its client and tests
 #   make install    library, headers, man pages, tool (DESTDIR=, PREFIX=)
 #
 #   O=DIR  build there (default: build)    V=1  show the commands    -jN  default: the CPUs
@@ -27,9 +28,9 @@ MAKEFLAGS += --no-print-directory
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
-SUBDIRS := lib bpf tools service $(patsubst %/Makefile,%,$(wildcard selftests/*/Makefile))
+SUBDIRS := lib bpf tools service $(filter-out selftests/mariadb,$(patsubst %/Makefile,%,$(wildcard selftests/*/Makefile)))
 
-.PHONY: all check test demo fuzz bench vm kernel install uninstall install-service uninstall-service clean distclean deps $(SUBDIRS) help
+.PHONY: all check test demo fuzz bench vm kernel install uninstall install-service uninstall-service mariadb install-mariadb uninstall-mariadb clean distclean deps $(SUBDIRS) help
 .DELETE_ON_ERROR:
 # One directory at a time, each as parallel as -j says: they share the objects
 # of the library's variants.
@@ -59,10 +60,16 @@ check: all
 	@tools/build/deps check
 	@selftests/run check
 
-test: all
+test: all mariadb
 	@tools/build/deps check test vm service demo
 	@$(MAKE) -C selftests/vm all
 	@selftests/run check root vm debug
+
+# Not in `all`: MariaDB's headers are needed, and its packages for the tests.
+mariadb: lib tools
+	@tools/build/deps mariadb
+	@$(MAKE) -C service/mariadb
+	@$(MAKE) -C selftests/mariadb
 
 demo: lib tools service
 	@tools/build/deps demo $(if $(filter 1,$(VM)),vm)
@@ -94,9 +101,12 @@ install uninstall: lib tools
 	@$(MAKE) -C lib $@
 	@$(MAKE) -C tools $@
 
-# batondb's goes to the same PREFIX as the library.
+# They go to the same PREFIX as the library; the plugin itself where the server looks for it.
 install-service uninstall-service: service
 	@$(MAKE) -C service/batondb $(@:-service=)
+
+install-mariadb uninstall-mariadb: mariadb
+	@$(MAKE) -C service/mariadb $(@:-mariadb=)
 
 clean distclean:
 	rm -rf $(O)
