@@ -1,0 +1,441 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What becomes of each kind of statement: that it is its user's request, that a
+refused one does not run, in whatever way it came, and that KILL, timeouts,
+changes of user and of the quotas find it wherever it is.
+
+    statements [NAME]...    only these
+"""
+import json
+import os
+import subprocess
+import threading
+import time
+
+from harness import BATON, BINARY, TOP, Error, Server, has, main, same, until
+
+REFUSED = 1226
+# Some ms, of a quota of ten or twenty in a second; and for ever: in one place, without rows.
+BURN = "SELECT BENCHMARK(15000, MD5('x'))"
+HOG = "SELECT BENCHMARK(1000000000000, MD5('x'))"
+
+
+def binary(server, user, *operations, db="test"):
+    r = subprocess.run([BINARY, server.socket, user, db, *operations], capture_output=True, text=True, timeout=120)
+    if r.returncode:
+        raise AssertionError(r.stderr)
+    return [json.loads(line) for line in r.stdout.splitlines()]
+
+
+def spend(session):
+    """Uses up what a critical user has bought, to the last."""
+    def refused():
+        try:
+            session(BURN)
+        except Error as e:
+            same(e.number, REFUSED)
+            return e
+    return until(refused, "a refused statement")
+
+
+def with_table(server):
+    server.root("CREATE TABLE test.t (id INT PRIMARY KEY, n INT) ENGINE=InnoDB")
+    server.root("INSERT INTO test.t SELECT seq, 0 FROM seq_1_to_1000")
+
+
+def refused_says_when():
+    """A rejected statement does not run; its client is told when to try again, and then may"""
+    s = Server(quotas=[("crit", 1, 0, "critical")])
+    c = s.session("crit")
+    with_table(s)
+    e = spend(c)
+    has(e.text, r"^Tenant 'crit' has used its low-latency CPU of this second \(1% of the machine\); try again in [0-9.]+ s, or use "
+                r"SET SESSION baton_class = 'tolerant'$")
+    when = float(e.text.split("try again in ")[1].split(" s")[0])
+    if not 0 < when <= 1:
+        raise AssertionError(f"try again in {when} s")
+    same(c.refused("UPDATE t SET n = 1").number, REFUSED)
+    same(s.root.one("SELECT SUM(n) FROM test.t"), 0)
+    time.sleep(1.1)
+    c("UPDATE t SET n = 1 WHERE id < 11")
+    same(s.root.one("SELECT SUM(n) FROM test.t"), 10)
+    same(int(s.status("rejected")) >= 2, True)
+    late = s.root("SELECT user, tenant, class, why, statement FROM information_schema.BATON_LATE WHERE statement LIKE 'UPDATE%'")
+    same(late[0][:3], ("crit", "crit", "critical"))
+    has(late[0][3], "of this second's .* of low-latency quota are used")
+
+
+def refused_in_every_way():
+    """... as text, prepared as text, prepared in the binary protocol, one of several, CALL, DO, SET, DDL, LOAD DATA"""
+    s = Server(quotas=[("crit", 0, 10, "batch")])
+    with_table(s)
+    s.root("GRANT ALL ON other.* TO crit")
+    s.root("CREATE PROCEDURE test.p() BEGIN SET @ran = 1; UPDATE test.t SET n = 7; END")
+    with open(s.dir + "/rows", "w") as f:
+        f.write("5000\t7\n")
+    ways = ["UPDATE t SET n = 7", "INSERT INTO t VALUES (6000, 7)", "DELETE FROM t", "REPLACE INTO t VALUES (1, 7)", "CALL p()",
+            "DO (SELECT @ran := 1)", "SET @ran = 1", "CREATE TABLE made (a INT)", "DROP TABLE t", "ALTER TABLE t ADD COLUMN made INT",
+            "CREATE DATABASE other", "TRUNCATE TABLE t", "CREATE OR REPLACE VIEW v AS SELECT 1", "SELECT @ran := 1"]
+    # Nothing that a critical statement could use: what is prepared while it is batch is refused, too.
+    critical = "q:SET SESSION baton_class = 'critical'"
+    for w in ways:
+        # DDL in the binary protocol waits instead.
+        ddl = w.split()[0] in ("CREATE", "DROP", "ALTER", "TRUNCATE")
+        got = binary(s, "crit", "P:" + w, critical, *([] if ddl else ["x:", "p:" + w]), "q:" + w)
+        same([g["errno"] for g in got], [0] + [REFUSED] * (1 if ddl else 3), w)
+    same([g["errno"] for g in binary(s, "crit", critical, "p:CREATE TABLE made_late (a INT)", "q:SELECT 1")], [0, 0, REFUSED])
+    c = s.session("crit")
+    c(critical[2:])
+    same(c.refused(f"LOAD DATA LOCAL INFILE '{s.dir}/rows' INTO TABLE t").number, REFUSED)
+    same(c.refused("EXECUTE IMMEDIATE 'UPDATE t SET n = 7'").number, REFUSED)
+    same(s.root("SELECT SUM(n), COUNT(*), MAX(id) FROM test.t"), [(0, 1000, 1000)])
+    same(s.root("SELECT table_name FROM information_schema.TABLES WHERE table_schema IN ('test', 'other') ORDER BY 1"),
+         [("made_late",), ("t",)])
+    same(s.root("SHOW DATABASES LIKE 'other'"), [])
+    c("SET SESSION baton_class = DEFAULT")
+    same(c.one("SELECT @ran"), None)
+
+
+def refused_second_of_several():
+    """Of several statements in one query the first runs, the one that is refused and those behind it do not"""
+    s = Server(quotas=[("crit", 1, 0, "critical")])
+    with_table(s)
+    got = binary(s, "crit", f"q:UPDATE t SET n = 1; " + f"{BURN}; " * 20 + "UPDATE t SET n = 2; UPDATE t SET n = 3")
+    same(got[0]["errno"], REFUSED)
+    same(s.root.one("SELECT SUM(n) FROM test.t"), 1000)
+
+
+def transaction_survives():
+    """A refused statement leaves its transaction as it was, and COMMIT and ROLLBACK are not refused"""
+    s = Server(quotas=[("bat", 0, 50, "batch")])
+    with_table(s)
+    c = s.session("bat")
+    c("BEGIN")
+    c("UPDATE t SET n = 1 WHERE id = 1")
+    # Which it has nothing for.
+    c("SET SESSION baton_class = 'critical'")
+    same(c.refused("UPDATE t SET n = 1 WHERE id = 2").number, REFUSED)
+    c("COMMIT")
+    same(s.root.one("SELECT SUM(n) FROM test.t"), 1)
+    # It ends nothing: it is a statement like others.
+    same(c.refused("COMMIT").number, REFUSED)
+    same(c.refused("BEGIN").number, REFUSED)
+    c("SET SESSION baton_class = DEFAULT")
+    c("BEGIN")
+    c("UPDATE t SET n = 5 WHERE id = 1")
+    c("SET SESSION baton_class = 'critical'")
+    same(c.refused("ROLLBACK TO SAVEPOINT a").number, REFUSED)
+    c("/* enough */ ROLLBACK WORK")
+    same(s.root.one("SELECT SUM(n) FROM test.t"), 1)
+
+
+def routines_and_cursors():
+    """A routine is one request with all its statements; so are a cursor's rows, triggers, EXECUTE that fails"""
+    s = Server(quotas=[("tol", 10, 50, "tolerant")])
+    with_table(s)
+    s.root("CREATE TABLE test.log (id INT)")
+    s.root("CREATE TRIGGER test.tr AFTER UPDATE ON test.t FOR EACH ROW INSERT INTO test.log VALUES (NEW.id)")
+    s.root("CREATE PROCEDURE test.p() BEGIN DECLARE i INT DEFAULT 0; WHILE i < 20 DO UPDATE test.t SET n = n + 1 WHERE id = i; "
+           "SET i = i + 1; END WHILE; SELECT COUNT(*) FROM test.t; END")
+    s.root("CREATE FUNCTION test.f(a INT) RETURNS INT NO SQL RETURN a + 1")
+    before = int(s.status("statements"))
+    # q, PREPARE and EXECUTE and 100 FETCHes, a failing EXECUTE, ping; not the end of a connection.
+    got = binary(s, "tol", "q:CALL p()", "c:SELECT id FROM t", "q:EXECUTE nothing", "q:SELECT f(3)", "i", "p:CALL p()")
+    same([g["errno"] for g in got], [0, 0, 1243, 0, 0, 0])
+    same(got[1]["rows"], 1000)
+    asked = int(s.status("statements")) - before
+    if not 105 <= asked <= 115:
+        raise AssertionError(f"{asked} requests")
+    same(s.root("SELECT COUNT(*) FROM test.log"), [(38,)])
+    same(int(s.status("running")), 1)	# root's own
+    same(s.tenant("tol", "in_flight"), 0)
+
+
+def kill_in_queue():
+    """KILL QUERY, KILL and max_statement_time end one that waits for CPU, at once, and it does not run"""
+    s = Server(cpus="0", quotas=[("batch", 0, 1, "batch")])
+    with_table(s)
+    hog, c = s.session("batch"), s.session("batch")
+    got = []
+
+    def run(session, sql):
+        begin = time.monotonic()
+        try:
+            got.append(session(sql))
+        except Error as e:
+            got.append((e.number, time.monotonic() - begin))
+    for how, number in (("KILL QUERY", 1317), ("SET max_statement_time", 1969), ("KILL", None)):
+        # (Later, it would have to wait for the hog.)
+        c(f"SET max_statement_time = {0.3 if how.startswith('SET') else 0}")
+        h = threading.Thread(target=run, args=(hog, HOG))
+        h.start()
+        until(lambda: s.state(hog, "throttled_ms > 0"), "the quota to be used up")
+        t = threading.Thread(target=run, args=(c, "UPDATE t SET n = n + 1"))
+        t.start()
+        if not how.startswith("SET"):
+            until(lambda: s.state(c) == "queued", "a queued statement")
+            has(s.root.one("SELECT state FROM information_schema.PROCESSLIST WHERE id = %s", c.id), r"Waiting for CPU \(baton\)")
+            s.root(f"{how} {c.id}")
+        begin = time.monotonic()
+        t.join(10)
+        same(t.is_alive(), False, how)
+        if number:
+            same(got[-1][0], number, how)
+            if how.startswith("SET") and not 0.25 < got[-1][1] < 2:
+                raise AssertionError(f"{got[-1]} s")
+        elif got[-1][0] not in (2013, 1927):
+            raise AssertionError(got[-1])
+        s.root(f"KILL QUERY {hog.id}")
+        h.join(10)
+        same(h.is_alive(), False)
+    same(s.root.one("SELECT SUM(n) FROM test.t"), 0)
+    same(s.root("SELECT COUNT(*) FROM information_schema.BATON_LATE WHERE why LIKE 'its deadline passed%'")[0][0] >= 1, True)
+
+
+def kill_stopped():
+    """KILL QUERY ends a statement that is stopped for want of quota, as soon as it has its next turn"""
+    s = Server(cpus="0", quotas=[("batch", 0, 2, "batch")])
+    hog = s.session("batch")
+    t = threading.Thread(target=lambda: hog(HOG))
+    t.start()
+    until(lambda: s.state(hog, "throttled_ms > 100"), "a stopped statement")
+    s.root(f"KILL QUERY {hog.id}")
+    t.join(10)
+    same(t.is_alive(), False)
+    same(int(s.status("stops")) > 0, True)
+
+
+def change_user():
+    """COM_CHANGE_USER and COM_RESET_CONNECTION: whose request a statement is, and its class, follow"""
+    s = Server(quotas=[("bat", 0, 10, "batch"), ("tol", 5, 50, "tolerant")])
+    critical = "q:SET SESSION baton_class = 'critical'"
+    got = binary(s, "bat", "q:SELECT 0", critical, "q:SELECT 1", "u:tol", "q:SELECT 2", critical, "q:SELECT 3", "u:bat", "q:SELECT 4", critical,
+                 "q:SELECT 5", "r", "q:SELECT 6")
+    same([g["errno"] for g in got], [0, 0, REFUSED, 0, 0, 0, 0, 0, 0, 0, REFUSED, 0, 0])
+    same(s.tenant("tol", "finished") >= 3, True)
+
+
+def classes():
+    """SET SESSION baton_class: critical is refused, tolerant and batch wait; what has no quota is refused by name"""
+    s = Server(quotas=[("crit", 1, 5, "critical"), ("only", 0, 10, "batch")])
+    c = s.session("crit")
+    spend(c)
+    for cls in ("tolerant", "batch"):
+        c(f"SET SESSION baton_class = '{cls}'")
+        for _ in range(6):
+            c(BURN)
+    c("SET SESSION baton_class = DEFAULT")
+    spend(c)
+    o = s.session("only")
+    o("SET SESSION baton_class = 'critical'")
+    e = o.refused("SELECT 1")
+    same(e.number, REFUSED)
+    has(e.text, "Tenant 'only' has bought no CPU that a critical statement could use")
+    has(s.root.refused("SET SESSION baton_class = 'swift'").text, "can't be set to the value of 'swift'")
+
+
+def pages_and_tables():
+    """INFORMATION_SCHEMA, the status variables, the page and Prometheus say the same; others' statements are not shown"""
+    s = Server(quotas=[("one", 10, 10, "tolerant"), ("two", 0, 10, "batch")])
+    one, two = s.session("one"), s.session("two")
+    with_table(s)
+    for _ in range(20):
+        one("SELECT COUNT(*) FROM t")
+    t = threading.Thread(target=lambda: two("SELECT SLEEP(2), 'secret'"))
+    t.start()
+    until(lambda: s.state(two) == "sleeps", "one that sleeps")
+    same(one("SELECT statement FROM information_schema.BATON_STATEMENTS"), [("SELECT statement FROM information_schema.BATON_STATEMENTS",)])
+    has(s.state(two, "statement"), "secret")
+    t.join()
+    same(one("SELECT COUNT(*) FROM information_schema.BATON_LATE WHERE statement LIKE '%secret%'"), [(0,)])
+    same(s.root("SELECT user, class FROM information_schema.BATON_LATE WHERE statement LIKE '%secret%' AND user <> 'root'")[0], ("two", "batch"))
+    row = s.root("SELECT low_latency, high_latency, has_row, class FROM information_schema.BATON_TENANTS WHERE tenant = 'one'")[0]
+    same(row, (10.0, 10.0, "YES", "tolerant"))
+    until(lambda: s.tenant("one", "finished") >= 22, "requests to be counted")
+    page = json.loads(subprocess.run([BATON, "stats", "--json", s.page], capture_output=True, text=True, check=True).stdout)
+    tenants = {t["name"]: t for t in page["tenants"]}
+    same(sorted(tenants), ["one", "root", "two"])
+    prom = subprocess.run([BATON, "stats", "--prometheus", s.page], capture_output=True, text=True, check=True).stdout
+    has(prom, 'tenant="one"')
+    same(int(s.status("tenants")), 3)
+    same(s.status("detection") != "", True)
+
+
+def quotas_all_or_nothing():
+    """Quotas change as a whole or not at all, under load, by those who may; what is wrong is said"""
+    s = Server(quotas=[("a", 30, 10, "tolerant"), ("b", 30, 10, "tolerant")])
+    r = s.root
+    load = s.load("a", "SELECT BENCHMARK(2000, MD5('x'))", "-c", 4, seconds=4, wait=False)
+
+    def refused(change, says):
+        r(change)
+        has(r.refused("SET GLOBAL baton_reload_now = ON").text, says)
+        same(r("SELECT tenant, low_latency, high_latency FROM information_schema.BATON_TENANTS WHERE has_row = 'YES' ORDER BY 1"),
+             [("a", 30.0, 10.0), ("b", 30.0, 10.0)])
+        r("DELETE FROM mysql.baton_quotas")
+        r("INSERT INTO mysql.baton_quotas VALUES ('a', 30, 10, 'tolerant'), ('b', 30, 10, 'tolerant')")
+    refused("UPDATE mysql.baton_quotas SET low_latency = 50 WHERE user = 'a'", "add up to 80.*more than.*70.*quotas are what they were")
+    refused("UPDATE mysql.baton_quotas SET low_latency = 0, class = 'critical' WHERE user = 'a'", "'a' is critical and has no low_latency")
+    refused("UPDATE mysql.baton_quotas SET high_latency = 0, class = 'batch' WHERE user = 'a'", "'a' is batch and has no high_latency")
+    refused("UPDATE mysql.baton_quotas SET low_latency = 0, high_latency = 0 WHERE user = 'a'", "'a' has neither")
+    refused("INSERT INTO mysql.baton_quotas VALUES ('%', 1, 1, 'tolerant')", "low_latency of '%' must be 0")
+    has(r.refused("UPDATE mysql.baton_quotas SET low_latency = 101").text, "CONSTRAINT")
+    r("BEGIN")
+    r("UPDATE mysql.baton_quotas SET low_latency = 1")
+    has(r.refused("SET GLOBAL baton_reload_now = ON").text, "in a transaction: COMMIT first")
+    r("ROLLBACK")
+    a = s.session("a")
+    same(a.refused("SET GLOBAL baton_reload_now = ON").number, 1227)
+    same(a.refused("SET GLOBAL baton_enforce = OFF").number, 1227)
+    same(a.refused("UPDATE mysql.baton_quotas SET low_latency = 99").number, 1142)
+    # From one to the other in one go, which no order of single changes would allow.
+    r("UPDATE mysql.baton_quotas SET low_latency = IF(user = 'a', 65, 5)")
+    r("SET GLOBAL baton_reload_now = ON")
+    same(s.tenant("a", "low_latency"), 65.0)
+    for i in range(40):
+        r(f"UPDATE mysql.baton_quotas SET low_latency = {10 + i}, high_latency = {i + 1} WHERE user = 'a'")
+        r("SET GLOBAL baton_reload_now = ON")
+    r("DELETE FROM mysql.baton_quotas WHERE user = 'a'")
+    r("SET GLOBAL baton_reload_now = ON")
+    same(r("SELECT low_latency, high_latency, has_row FROM information_schema.BATON_TENANTS WHERE tenant = 'a'"), [(0.0, 100.0, "NO")])
+    got = s.loaded(load)
+    same((got["errors"], got["rejected"]), (0, 0))
+
+
+def roles():
+    """A role's row is for all to whom it is granted, also through another role, but those with a row of their own"""
+    s = Server()
+    r = s.root
+    for sql in ("CREATE ROLE gold", "CREATE ROLE staff", "GRANT gold TO staff"):
+        r(sql)
+    for u in ("u1", "u2", "u3", "u4"):
+        s.user(u)
+    r("GRANT gold TO u1")
+    r("GRANT staff TO u2")
+    r("GRANT gold TO u3")
+    s.quotas(("gold", 20, 20, "tolerant"), ("u3", 0, 5, "batch"), ("%", 0, 50, "batch"))
+    tenants = {}
+    for u in ("u1", "u2", "u3", "u4"):
+        c = s.session(u)
+        tenants[u] = c.one("SELECT CONCAT(tenant, ' ', class) FROM information_schema.BATON_STATEMENTS")
+    same(tenants, {"u1": "gold tolerant", "u2": "gold tolerant", "u3": "u3 batch", "u4": "u4 batch"})
+    same(s.tenant("u4", "high_latency"), 50.0)
+
+
+def administrators():
+    """An administrator gets in while others want all there is, and more than others' quotas allow"""
+    s = Server(cpus="0", quotas=[("h1", 35, 100, "tolerant"), ("h2", 35, 100, "tolerant")])
+    loads = [s.load(u, "SELECT BENCHMARK(10000000, MD5('x'))", "-c", 8, seconds=4, wait=False) for u in ("h1", "h2")]
+    until(lambda: int(s.status("queued")) > 3, "a crowd")
+    same(s.root.one("SELECT class FROM information_schema.BATON_STATEMENTS WHERE user = 'root'"), "internal")
+    slow = 0
+    for _ in range(5):
+        begin = time.monotonic()
+        c = s.session("root")
+        c("SELECT COUNT(*) FROM information_schema.TABLES")
+        c.close()
+        slow = max(slow, time.monotonic() - begin)
+    if slow > 5:
+        raise AssertionError(f"it took {slow} s")
+    for p in loads:
+        p.kill()
+
+
+def events():
+    """An event's statements are its definer's, and wait for that one's quota"""
+    s = Server("--event-scheduler=ON", cpus="0", quotas=[("ev", 0, 5, "batch")])
+    s.root("GRANT EVENT ON test.* TO ev")
+    c = s.session("ev")
+    c("CREATE TABLE done (id INT)")
+    c("CREATE EVENT e ON SCHEDULE AT NOW() DO BEGIN DO BENCHMARK(500000, MD5('x')); INSERT INTO done VALUES (1); END")
+    until(lambda: s.root.one("SELECT COUNT(*) FROM test.done") == 1, "the event", 120)
+    same(s.tenant("ev", "cpu_ms > 20"), 1)
+    same(s.tenant("ev", "throttled_ms > 0"), 1)
+
+
+def load_data():
+    """LOAD DATA LOCAL whose client is slow does not keep others from their CPU"""
+    s = Server(cpus="0", quotas=[("slow", 10, 40, "tolerant"), ("other", 10, 40, "tolerant")])
+    with_table(s)
+    fifo = s.dir + "/fifo"
+    os.mkfifo(fifo)
+    c, o = s.session("slow"), s.session("other")
+    t = threading.Thread(target=lambda: c(f"LOAD DATA LOCAL INFILE '{fifo}' INTO TABLE t"))
+    t.start()
+    with open(fifo, "w") as f:
+        for i in range(5):
+            f.write("".join(f"{2000 + i * 5000 + k}\t1\n" for k in range(5000)))
+            f.flush()
+            for _ in range(20):
+                o("SELECT COUNT(*) FROM t")
+            time.sleep(0.1)
+    t.join(30)
+    same(t.is_alive(), False)
+    same(s.root.one("SELECT COUNT(*) FROM test.t"), 26000)
+
+
+def uninstall_under_load():
+    """UNINSTALL and INSTALL under load: no statement is lost, nobody waits for quota meanwhile, quotas hold again"""
+    s = Server(cpus="0", plugin=False, quotas=())
+    with open(os.path.join(TOP, "service/mariadb/mariadb.sql")) as f:
+        s.client(f.read())
+    s.quotas(("h", 0, 5, "batch"), ("p", 20, 20, "tolerant"))
+    with_table(s)
+    loads = [s.load("h", "SELECT BENCHMARK(20000, MD5('x'))", "-c", 4, seconds=8, wait=False),
+             s.load("p", "UPDATE t SET n = n + 1 WHERE id = {1,1000}", "-c", 4, "-b", seconds=8, wait=False)]
+    time.sleep(1)
+    for _ in range(3):
+        s.root("UNINSTALL SONAME 'baton'")
+        until(lambda: not s.root("SELECT 1 FROM information_schema.PLUGINS WHERE plugin_library = 'baton.so'"), "it to be unloaded")
+        time.sleep(0.3)
+        s.root("INSTALL SONAME 'baton'")
+        time.sleep(1)
+    same(s.tenant("h", "high_latency"), 5.0)
+    same(s.tenant("h", "throttled_ms > 0"), 1)
+    for p in loads:
+        got = s.loaded(p)
+        same((got["errors"], got["rejected"]), (0, 0))
+        same(got["n"] > 0, True)
+    s.root("UNINSTALL SONAME 'baton'")
+    same(s.stop(), 0)
+
+
+def pool_of_threads():
+    """pool-of-threads: statements are requests there as well, waits do not starve the pool, KILL works"""
+    s = Server("--thread-handling=pool-of-threads", "--thread-pool-size=1", cpus="0",
+               quotas=[("h", 0, 5, "batch"), ("p", 40, 20, "tolerant")])
+    with_table(s)
+    loads = [s.load("h", "SELECT BENCHMARK(30000, MD5('x'))", "-c", 6, seconds=4, wait=False),
+             s.load("p", "UPDATE t SET n = n + 1 WHERE id = {1,1000}", "-c", 4, "-b", "-r", 50, seconds=4, wait=False)]
+    until(lambda: int(s.status("queued")) > 2, "some that wait")
+    victim = until(lambda: s.root.one("SELECT id FROM information_schema.BATON_STATEMENTS WHERE state = 'queued' AND user = 'h'"), "one")
+    s.root(f"KILL QUERY {victim}")
+    p = s.loaded(loads[1])
+    same(p["errors"], 0)
+    same(p["n"] > 100, True)
+    h = s.loaded(loads[0])
+    same(h["errors"] <= 1, True)
+    same(s.tenant("h", "throttled_ms > 0"), 1)
+    same(s.tenant("p", "in_flight") + s.tenant("h", "in_flight"), 0)
+
+
+def performance_schema():
+    """With the performance schema, which has the instrumentation interface already: both do their work"""
+    s = Server("--performance-schema=ON", cpus="0", quotas=[("h", 0, 10, "batch")])
+    with_table(s)
+    s.root("UPDATE performance_schema.setup_consumers SET enabled = 'YES'")
+    s.root("UPDATE performance_schema.setup_instruments SET enabled = 'YES', timed = 'YES'")
+    h = s.session("h")
+    h("SELECT COUNT(*) FROM t a, t b WHERE a.n + b.n = 3")
+    h("SELECT 'seen'")
+    got = binary(s, "h", "p:SELECT id FROM t", "q:SET SESSION baton_class = 'critical'", "p:SELECT 2", "q:SELECT 3")
+    same([g["errno"] for g in got], [0, 0, REFUSED, REFUSED])
+    same(s.tenant("h", "cpu_ms > 10"), 1)
+    same(s.root.one("SELECT COUNT(*) > 0 FROM performance_schema.events_statements_history WHERE sql_text = \"SELECT 'seen'\""), 1)
+    same(s.root.one("SELECT count_read > 1000 FROM performance_schema.table_io_waits_summary_by_table WHERE object_name = 't'"), 1)
+
+
+main([refused_says_when, refused_in_every_way, refused_second_of_several, transaction_survives, routines_and_cursors, kill_in_queue,
+      kill_stopped, change_user, classes, pages_and_tables, quotas_all_or_nothing, roles, administrators, events, load_data,
+      uninstall_under_load, pool_of_threads, performance_schema])
