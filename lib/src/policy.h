@@ -54,7 +54,7 @@ struct btn_task {
 	uint8_t state;		/* enum btn_task_state */
 	bool ran;		/* it had a slot before */
 	bool urgent;		/* others wait for what it holds */
-	bool guest;		/* it brings its own worker */
+	bool attached;		/* it brings its own worker */
 };
 
 struct btn_group {

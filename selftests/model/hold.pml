@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lib/src/sched/lazy.c: a guest that leaves with its slot, and comes back; another that
+ * lib/src/sched/lazy.c: an attached thread that leaves with its slot, and comes back; another that
  * wants the only slot, twice; and the monitor, which may take the slot of one that
  * reaches no checkpoint, where it is not in the library.
  *
@@ -22,7 +22,7 @@ byte hold = NONE;
 bool lock, wanted, inside;
 bool free = true;		/* the slot */
 byte running;			/* tasks that have it, and run */
-byte touching;			/* who does anything to the guest's run */
+byte touching;			/* who does anything to the attached thread's run */
 bool waits, permit;		/* the other one */
 
 inline acquire() { atomic { !lock -> lock = true } }
@@ -59,7 +59,7 @@ inline settle()
 	od
 }
 
-active proctype guest()
+active proctype attached()
 {
 	byte i = 0;
 	bool held = false, ok;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Guests that leave, or block, and keep their slot until somebody wants it: lib/src/sched/lazy.c. */
+/* Attached threads that leave, or block, and keep their slot until somebody wants it: lib/src/sched/lazy.c. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>

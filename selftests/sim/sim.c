@@ -1239,7 +1239,7 @@ TEST(prefers_a_slot)
 	struct btn_tier_setup two[2] = { Q(quota), Q(quota) };
 	struct btn_tenant *t;
 	struct btn_request r = { .class = BTN_BATCH, .deadline = BTN_NEVER };
-	struct btn_task task = { .guest = true };
+	struct btn_task task = { .attached = true };
 	struct btn_core c;
 	unsigned i;
 

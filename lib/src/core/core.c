@@ -406,7 +406,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 			exhausted(c, now, g);
 			continue;
 		}
-		if (t->ran || t->guest || c->workers)
+		if (t->ran || t->attached || c->workers)
 			break;
 		btn_group_leave(c, now, t);
 		t->state = BTN_TASK_STARVED;
@@ -456,7 +456,7 @@ found:
 			btn_heap_add(&c->deadlines, &r->timer);
 	}
 	if (!t->ran) {
-		if (!t->guest)
+		if (!t->attached)
 			c->workers--;
 		btn_stat_hist(&btn_tenant_use(r->tenant, tier->index)->wait, now - t->ready_at);
 	}

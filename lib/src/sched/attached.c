@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Guests: threads of the caller's that are a request's first task for a while.
- * A guest has a worker like those of the pool, but brings it along: it is not
+ * Attached threads: the caller's own, which are a request's first task for a while.
+ * An attached thread has a worker like those of the pool, but brings it along: it is not
  * counted among them, and when its task ends its thread goes back to what it was
  * doing. It sleeps on its worker's parker until it is given a slot, or until
  * the request is done without having started (btn_request_done).
@@ -115,7 +115,7 @@ static bool again(struct btn_worker *w, const struct baton_tenant *t, const stru
 	return true;
 }
 
-static struct btn_worker *guest(struct baton_sched *s)
+static struct btn_worker *attached_worker(struct baton_sched *s)
 {
 	struct btn_worker *w = btn_self_attached;
 
@@ -158,14 +158,14 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 		return -EINVAL;
 	if (btn_self_attached && btn_self_attached->left && again(btn_self_attached, t, opts, out))
 		return 0;
-	w = guest(s);
+	w = attached_worker(s);
 	if (!w)
 		return -ENOMEM;
 	err = btn_request_new(&r, t, opts, out != NULL);
 	if (err)
 		return err;
-	r->guest = r->first.worker = w;
-	r->first.core.guest = true;
+	r->attached = r->first.worker = w;
+	r->first.core.attached = true;
 	w->task = &r->first;
 	w->last_slot = w->leaving = -1;
 	w->refused = 0;
@@ -208,7 +208,7 @@ void baton_request_leave(void)
 {
 	struct btn_worker *w = btn_self;
 
-	if (!w || !w->guest)
+	if (!w || !w->attached)
 		return;
 	btn_gate_enter(w);
 	w->left = !w->away && !w->task->held && btn_lazy_idle(w, BTN_HOLD_LEFT);

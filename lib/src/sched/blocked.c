@@ -115,7 +115,7 @@ void btn_blocked_woken(struct baton_sched *s, uint64_t now)
  */
 static bool can_stand_by(const struct btn_worker *w)
 {
-	return w && w->cell && !w->standby && !w->in && !w->held && !w->guest && !btn_slot_demoted(w) && w->cpu < 0;
+	return w && w->cell && !w->standby && !w->in && !w->held && !w->attached && !btn_slot_demoted(w) && w->cpu < 0;
 }
 
 /* With the lock; t is likely to be given the next slot. */

@@ -50,9 +50,9 @@ static void request_done(struct baton_request *r, struct btn_wakes *wakes)
 		baton_parker_resume(w->parker);
 	}
 	r->threads = NULL;
-	if (r->guest && !r->core.started) {
-		r->guest->refused = r->result;
-		baton_parker_resume(r->guest->parker);
+	if (r->attached && !r->core.started) {
+		r->attached->refused = r->result;
+		baton_parker_resume(r->attached->parker);
 	}
 	if (r->tenant->core->leaving && !r->tenant->core->requests)
 		btn_dispatch_tenant_gone(r->tenant);
@@ -109,7 +109,7 @@ void btn_dispatch_bind(struct baton_sched *s, struct btn_worker *w)
 {
 	cpu_set_t set;
 
-	if (!s->cpus || w->guest || w->cpu == s->cpus[w->slot])
+	if (!s->cpus || w->attached || w->cpu == s->cpus[w->slot])
 		return;
 	w->cpu = s->cpus[w->slot];
 	CPU_ZERO(&set);
@@ -163,7 +163,7 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	s->poked_at[slot] = s->cpu_at[slot] = 0;
 	/* Nobody sets it but with the lock. */
 	atomic_store_explicit(&w->flag, run->task->req->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
-	if (w->guest)
+	if (w->attached)
 		btn_lazy_arm(s, w, slot);
 	if (!w->held)
 		return w;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Slots that are held idly: a guest that leaves its request, or blocks, keeps its slot
+ * Slots that are held idly: an attached thread that leaves its request, or blocks, keeps its slot
  * where nobody waits for one, and has it again without the lock when it comes back. Most
  * often it comes back soon, for a request of the same tenant's, and nobody has asked.
  *

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sched/lazy.h - slots that are kept idle by guests that left or block. */
+/* sched/lazy.h - slots that are kept idle by attached threads that left or block. */
 #ifndef BTN_SCHED_LAZY_H
 #define BTN_SCHED_LAZY_H
 
 #include "slot.h"
 
 /*
- * With the lock. A guest was given this slot: it may hold it idly, if it may. Its run is
+ * With the lock. An attached thread was given this slot: it may hold it idly, if it may. Its run is
  * to be touched by another: false: not now, it holds it idly or is in the library.
  */
 void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot);

@@ -56,8 +56,8 @@ static void put_memory(struct btn_worker *w)
 {
 	struct baton_sched *s = w->s;
 
-	/* A guest's may outlive the scheduler, and comes and goes with its thread. */
-	if (w->guest) {
+	/* An attached thread's may outlive the scheduler, and comes and goes with its thread. */
+	if (w->attached) {
 		free(w);
 		return;
 	}
@@ -77,15 +77,15 @@ void btn_pool_free_workers(struct baton_sched *s)
 	}
 }
 
-struct btn_worker *btn_pool_worker_new(struct baton_sched *s, bool guest)
+struct btn_worker *btn_pool_worker_new(struct baton_sched *s, bool attached)
 {
-	struct btn_worker *w = guest ? aligned_alloc(BTN_CACHELINE, sizeof(*w)) : take_memory(s);
+	struct btn_worker *w = attached ? aligned_alloc(BTN_CACHELINE, sizeof(*w)) : take_memory(s);
 
 	if (!w)
 		return NULL;
 	memset(w, 0, sizeof(*w));
 	w->s = s;
-	w->guest = guest;
+	w->attached = attached;
 	w->slot = w->cpu = w->leaving = -1;
 	if (BTN_FAIL("sched:worker") || baton_parker_create(&w->parker)) {
 		put_memory(w);
@@ -112,7 +112,7 @@ void btn_pool_worker_free(struct btn_worker *w)
 
 /*
  * Requests are made by one thread and end in another: malloc's caches are no
- * help there, and its locks are in the way. A guest's ends in the thread that
+ * help there, and its locks are in the way. An attached thread's ends in the thread that
  * makes the next one: it keeps it, and no two of them meet at the spare ones' lock.
  */
 static struct baton_request *take_spare(struct baton_sched *s)

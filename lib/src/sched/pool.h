@@ -5,16 +5,16 @@
 
 #include "types.h"
 
-struct btn_worker *btn_pool_worker_new(struct baton_sched *s, bool guest);
+struct btn_worker *btn_pool_worker_new(struct baton_sched *s, bool attached);
 /* Its thread has ended. */
 void btn_pool_worker_free(struct btn_worker *w);
-/* The memory of all but guests. */
+/* The memory of all but attached threads. */
 void btn_pool_free_workers(struct baton_sched *s);
 /* Its thread may have ended: its cell is others'. */
 void btn_pool_quit(struct btn_worker *w);
 
 /*
- * Requests. A guest keeps one's memory for its next one: NULL, false: it does not. Else
+ * Requests. An attached thread keeps one's memory for its next one: NULL, false: it does not. Else
  * they are with the scheduler, behind a lock: the caller's thread is inside the library
  * (gate.h). *more: for the caller to free where it may; NULL: nothing.
  */

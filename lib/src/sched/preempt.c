@@ -146,8 +146,8 @@ static void demote(struct btn_worker *w)
 {
 	struct sched_param p = { 0 };
 
-	/* A guest's thread may never get out of it again. */
-	if (!btn_slot_demoted(w) && !w->guest)
+	/* An attached thread may never get out of it again. */
+	if (!btn_slot_demoted(w) && !w->attached)
 		btn_slot_set_demoted(w, sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0);
 }
 

@@ -147,7 +147,7 @@ static int wait_for(struct baton_request *r, uint64_t deadline, bool alert, int 
 	bool task = btn_self && btn_self->s == s;
 	int err = 0;
 
-	if (r->first.core.guest)
+	if (r->first.core.attached)
 		btn_gate_settle(s);
 	if (!task)
 		err = baton_parker_create(&parker);
@@ -190,7 +190,7 @@ void baton_request_cancel(struct baton_request *r)
 	struct btn_wakes wakes = { 0 };
 
 	btn_gate_lock(s);
-	if (r->first.core.guest)
+	if (r->first.core.attached)
 		btn_dispatch_end_idle(s, &wakes);
 	if (!r->done)
 		btn_core_cancel(&s->core, s->now, &r->core, -ECANCELED);
@@ -203,7 +203,7 @@ void baton_request_charge(struct baton_request *r, uint64_t cpu)
 {
 	struct baton_sched *s = r->s;
 
-	if (r->first.core.guest)
+	if (r->first.core.attached)
 		btn_gate_settle(s);
 	btn_gate_lock(s);
 	if (!r->done)
@@ -217,7 +217,7 @@ void baton_request_times(struct baton_request *r, struct baton_request_times *ou
 	struct baton_request_times t = { 0 };
 	uint64_t now;
 
-	if (r->first.core.guest)
+	if (r->first.core.attached)
 		btn_gate_settle(s);
 	btn_gate_lock(s);
 	now = s->now;

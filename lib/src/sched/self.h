@@ -9,7 +9,7 @@
 extern __thread struct btn_worker *btn_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* The worker that a thread of the caller's brings along, once it was a guest: attached.c. Or NULL. */
+/* The worker that a thread of the caller's brings along, once it was attached: attached.c. Or NULL. */
 extern __thread struct btn_worker *btn_self_attached
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 

@@ -8,7 +8,7 @@
 /* The monitor, while somebody runs without a slot, and while tasks run at all. */
 #define BTN_TICK_NS		500000
 #define BTN_TICK_QUIET_NS	2000000
-/* And where nobody waited since the last one, and only guests run that may hold their slots. */
+/* And where nobody waited since the last one, and only attached threads run that may hold their slots. */
 #define BTN_TICK_HELD_NS	10000000
 /* And after a task was told to stop. */
 #define BTN_LOOK_NS		120000

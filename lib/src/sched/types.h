@@ -85,12 +85,12 @@ struct btn_worker {
 	uint64_t stopped_at;		/* its CPU when it was sent the signal */
 	_Atomic bool demoted;		/* [PREEMPT-4] */
 	bool retired;
-	bool guest;			/* a thread of somebody else's: baton_request_enter() */
+	bool attached;			/* a thread of somebody else's: baton_request_enter() */
 	int refused;			/* why that did not get a slot */
-	uint64_t charged_to;		/* of a guest: the tenant's serial that the meter is for */
-	int home;			/* of a guest: the slot that it had last; the lock */
-	struct baton_request *kept;	/* of a guest: for its next request; the owner */
-	bool left, away;		/* of a guest: so it went, with its slot; the owner */
+	uint64_t charged_to;		/* of an attached thread: the tenant's serial that the meter is for */
+	int home;			/* of an attached thread: the slot that it had last; the lock */
+	struct baton_request *kept;	/* of an attached thread: for its next request; the owner */
+	bool left, away;		/* of an attached thread: so it went, with its slot; the owner */
 	uint64_t hold_tenant;		/* the run is of this serial's; written while the word is NONE */
 	enum baton_class hold_class;
 
@@ -171,12 +171,12 @@ struct baton_request {
 	struct btn_waiters waiters;
 	struct btn_thread_waiter *threads;		/* that wait, and are no tasks of s */
 	struct baton_task *alert;	/* its own tasks, if a cancel ends their waits */
-	struct btn_worker *guest;	/* it waits to be the first task; or did */
+	struct btn_worker *attached;	/* it waits to be the first task; or did */
 	_Atomic unsigned refs;		/* the handle, and being in flight: [REQUEST-1] */
 	bool done;
 	int result;
 	uint64_t ended;
-	uint64_t began;			/* in the run of the guest's last one; 0: in its own */
+	uint64_t began;			/* in the run of the attached thread's last one; 0: in its own */
 };
 
 struct baton_sched {

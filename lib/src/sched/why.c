@@ -63,7 +63,7 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	bool starved = false;
 	uint64_t now;
 
-	if (r->first.core.guest)
+	if (r->first.core.attached)
 		btn_gate_settle(s);
 	btn_gate_lock(s);
 	now = r->done ? r->ended : s->now;

@@ -38,7 +38,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	slot = btn_slot_end_task(w, now);
 	if (btn_slot_demoted(w) || (s->n_idle >= s->keep && !s->core.starved.top))
 		leaves = true;
-	if (w->guest) {
+	if (w->attached) {
 		leaves = true;
 	} else if (leaves) {
 		w->retired = true;
@@ -50,7 +50,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 		s->idle = w;
 		s->n_idle++;
 	}
-	if (!w->guest)
+	if (!w->attached)
 		btn_core_worker(&s->core, now);
 	btn_gate_hand_over(w, now, slot, leaves);
 	/* Out of the library, and with its next slot: what it may wait for here is a stopped task's. */

@@ -88,7 +88,7 @@ TEST(handle_and_end)
 	end_sched(s);
 }
 
-/* A guest takes none of the pool's workers, of which there may be one here. */
+/* An attached thread takes none of the pool's workers, of which there may be one here. */
 TEST(leaves_the_pool_alone)
 {
 	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = nothing };
