@@ -71,7 +71,7 @@ struct slot {
 	struct btn_heap_node stop;
 	struct stask *task;
 	enum btn_stop why;
-	uint64_t poked_at;
+	uint64_t resched_at;
 };
 
 static struct {
@@ -336,7 +336,7 @@ static void request_done(struct btn_request *br)
 	free(r);
 }
 
-/* When the task in this slot stops, and why, if nobody pokes it any more. */
+/* When the task in this slot stops, and why, if need_resched is not set any more. */
 static void plan_stop(unsigned i)
 {
 	struct slot *s = &S.slot[i];
@@ -346,8 +346,8 @@ static void plan_stop(unsigned i)
 
 	/* Progress at which somebody wants it to stop ... */
 	ask = here + run->grant;
-	if (s->poked_at != BTN_NEVER && here + (s->poked_at - run->start) < ask)
-		ask = here + (s->poked_at - run->start);
+	if (s->resched_at != BTN_NEVER && here + (s->resched_at - run->start) < ask)
+		ask = here + (s->resched_at - run->start);
 	/* ... and the next checkpoint from there. */
 	stop = (ask + t->gap - 1) / t->gap * t->gap;
 	if (stop <= here)
@@ -418,7 +418,7 @@ static void started(unsigned slot)
 	struct ref *ref;
 
 	S.slot[slot].task = t;
-	S.slot[slot].poked_at = BTN_NEVER;
+	S.slot[slot].resched_at = BTN_NEVER;
 	MUST(slot < S.c.slots, "runs in slot %u of %u", slot, S.c.slots);
 	MUST(!r->done, "runs after its end");
 	MUST(t->req->started || S.now < r->deadline, "Q9: started after its deadline");
@@ -554,10 +554,10 @@ static void settle_down(void)
 	}
 	while ((r = btn_core_done(&S.c)))
 		request_done(r);
-	while ((slot = btn_core_poke(&S.c)) >= 0) {
+	while ((slot = btn_core_next_resched(&S.c)) >= 0) {
 		if (!S.slot[slot].task)
 			continue;
-		S.slot[slot].poked_at = S.now;
+		S.slot[slot].resched_at = S.now;
 		plan_stop(slot);
 	}
 	next = btn_core_next(&S.c, S.now);
@@ -1267,8 +1267,8 @@ TEST(prefers_a_slot)
 	btn_core_fini(&c);
 }
 
-/* A slot is poked, its task stops, the next one is poked: one place is enough. */
-TEST(pokes_fit)
+/* need_resched is set for a slot, its task stops, it is set for the next one: one place is enough. */
+TEST(resched_fits)
 {
 	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
 	struct btn_request r[8] = { 0 };
@@ -1290,14 +1290,14 @@ TEST(pokes_fit)
 	for (i = 0; i < 8; i++) {
 		CHECK(btn_core_pick(&c, 20, 0) == &t[i]);
 		btn_core_cancel(&c, 20, &r[i], -ECANCELED);
-		CHECK_EQ(c.n_pokes, 1);
+		CHECK_EQ(c.n_resched, 1);
 		if (i < 7)
 			btn_core_stop(&c, 20, 0, 0, BTN_STOP_BLOCK);
 	}
-	CHECK_EQ(btn_core_poke(&c), 0);
-	CHECK_EQ(btn_core_poke(&c), -1);
+	CHECK_EQ(btn_core_next_resched(&c), 0);
+	CHECK_EQ(btn_core_next_resched(&c), -1);
 	btn_core_cancel(&c, 30, &r[7], -ECANCELED);
-	CHECK_EQ(btn_core_poke(&c), -1);
+	CHECK_EQ(btn_core_next_resched(&c), -1);
 	btn_core_stop(&c, 30, 0, 0, BTN_STOP_BLOCK);
 	btn_core_tenant_free(&c, tenant);
 	btn_core_fini(&c);

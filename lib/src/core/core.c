@@ -166,7 +166,7 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
 	r->told = why;
 	for (i = 0; i < c->span; i++)
 		if (c->run[i].task && c->run[i].task->req == r)
-			btn_core_poke_slot(c, i);
+			btn_core_resched(c, i);
 }
 
 void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on)
@@ -268,7 +268,7 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	BTN_PROBE4(stop, slot, t, cpu, why);
 	r->cpu += cpu;
 	run->task = NULL;
-	run->poked = false;
+	run->need_resched = false;
 	if (slot < c->slots)
 		btn_slot_open(c, now, slot);
 	else
@@ -464,7 +464,7 @@ found:
 	r->waited += now - t->ready_at;
 	t->state = BTN_TASK_RUNNING;
 	run->task = t;
-	run->poked = false;
+	run->need_resched = false;
 	btn_stat_add(&figures->idle, now);
 	btn_stat_set(&figures->since, now);
 	btn_stat_set(&figures->tier, tier->index);
@@ -560,14 +560,14 @@ void btn_core_prefer(struct btn_core *c, unsigned slot)
 		}
 }
 
-int btn_core_poke(struct btn_core *c)
+int btn_core_next_resched(struct btn_core *c)
 {
 	unsigned slot;
 
-	while (c->n_pokes) {
-		slot = c->pokes[--c->n_pokes];
-		c->run[slot].told = false;
-		if (c->run[slot].poked)
+	while (c->n_resched) {
+		slot = c->resched[--c->n_resched];
+		c->run[slot].listed = false;
+		if (c->run[slot].need_resched)
 			return (int)slot;
 	}
 	return -1;

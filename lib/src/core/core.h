@@ -9,10 +9,10 @@
  *   - btn_core_done() until NULL: requests that ended, were dropped or rejected;
  *   - btn_core_idle() and btn_core_pick() until either finds nothing: slots
  *     that were idle and now have a task;
- *   - btn_core_poke() until -1: slots whose task must reach a checkpoint soon;
+ *   - btn_core_next_resched() until -1: slots whose task must reach a checkpoint soon;
  *   - and again at btn_core_next() at the latest, with btn_core_tick().
- * When the task in a slot reaches a checkpoint after its grant ended or it was
- * poked, blocks or ends, the driver says so with btn_core_stop() and picks.
+ * When the task in a slot reaches a checkpoint after its grant ended or need_resched
+ * was set, blocks or ends, the driver says so with btn_core_stop() and picks.
  */
 #ifndef BTN_CORE_H
 #define BTN_CORE_H
@@ -70,7 +70,7 @@ struct btn_task *btn_core_first(struct btn_core *c, uint64_t now);	/* likely the
 int btn_core_idle(struct btn_core *c);			/* a slot, or -1 */
 /* If it is idle, it may be the next one that btn_core_idle() names. */
 void btn_core_prefer(struct btn_core *c, unsigned slot);
-int btn_core_poke(struct btn_core *c);			/* a slot, or -1 */
+int btn_core_next_resched(struct btn_core *c);		/* a slot, or -1 */
 struct btn_request *btn_core_done(struct btn_core *c);	/* or NULL */
 
 #endif

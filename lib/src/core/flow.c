@@ -139,16 +139,16 @@ static bool beats(const struct btn_group *g, bool reserve, const struct btn_run 
 	return g->node.key + PREEMPT_NS < key;
 }
 
-void btn_core_poke_slot(struct btn_core *c, unsigned slot)
+void btn_core_resched(struct btn_core *c, unsigned slot)
 {
-	if (c->run[slot].poked)
+	if (c->run[slot].need_resched)
 		return;
-	c->run[slot].poked = true;
-	/* Its last task may have been poked, too, and nobody asked yet. */
-	if (c->run[slot].told)
+	c->run[slot].need_resched = true;
+	/* The slot's last task may have had it set, too, and nobody asked yet. */
+	if (c->run[slot].listed)
 		return;
-	c->run[slot].told = true;
-	c->pokes[c->n_pokes++] = slot;
+	c->run[slot].listed = true;
+	c->resched[c->n_resched++] = slot;
 }
 
 void btn_core_preempt(struct btn_core *c, uint64_t now, struct btn_group *g)
@@ -162,8 +162,8 @@ void btn_core_preempt(struct btn_core *c, uint64_t now, struct btn_group *g)
 	for (i = 0; i < c->slots; i++) {
 		const struct btn_run *r = &c->run[i], *v;
 
-		/* A slot that was poked already will pick for itself. */
-		if (r->poked || r->task->urgent || !beats(g, reserve, r, now))
+		/* A slot with need_resched set will pick for itself. */
+		if (r->need_resched || r->task->urgent || !beats(g, reserve, r, now))
 			continue;
 		v = victim < 0 ? NULL : &c->run[victim];
 		if (!v || r->tier->rank > v->tier->rank ||
@@ -171,7 +171,7 @@ void btn_core_preempt(struct btn_core *c, uint64_t now, struct btn_group *g)
 			victim = i;
 	}
 	if (victim >= 0)
-		btn_core_poke_slot(c, victim);
+		btn_core_resched(c, victim);
 }
 
 /* For a task that others wait for: any slot, the least important one. */
@@ -183,11 +183,11 @@ static void stop_one(struct btn_core *c)
 	if (c->n_idle)
 		return;
 	for (i = 0; i < c->slots; i++)
-		if (!c->run[i].poked && !c->run[i].task->urgent &&
+		if (!c->run[i].need_resched && !c->run[i].task->urgent &&
 		    (victim < 0 || c->run[i].tier->rank > c->run[victim].tier->rank))
 			victim = i;
 	if (victim >= 0)
-		btn_core_poke_slot(c, victim);
+		btn_core_resched(c, victim);
 }
 
 uint64_t btn_group_held_until(const struct btn_group *g, uint64_t now)

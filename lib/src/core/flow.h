@@ -68,7 +68,7 @@ static inline void btn_slots_close(struct btn_core *c)
 }
 
 /* The slot's task must reach a checkpoint soon. */
-void btn_core_poke_slot(struct btn_core *c, unsigned slot);
+void btn_core_resched(struct btn_core *c, unsigned slot);
 /* Stops one running task that should give way to g, the worst of them. */
 void btn_core_preempt(struct btn_core *c, uint64_t now, struct btn_group *g);
 

@@ -109,7 +109,7 @@ int btn_core_init(struct btn_core *c, unsigned slots, unsigned room, const struc
 		set_tier(c, t, &tiers[i], 0);
 	}
 	c->idle = (unsigned *)m;
-	c->pokes = c->idle + room;
+	c->resched = c->idle + room;
 	for (i = 0; i < slots; i++)
 		c->idle[c->n_idle++] = slots - 1 - i;
 	return 0;
@@ -225,7 +225,7 @@ static void open_and_close(struct btn_core *c, unsigned before, uint64_t now)
 	c->n_idle = n;
 	for (i = c->slots; i < c->span; i++)
 		if (c->run[i].task)
-			btn_core_poke_slot(c, i);
+			btn_core_resched(c, i);
 	btn_slots_close(c);
 }
 

@@ -57,8 +57,8 @@ struct btn_run {
 	uint64_t grant;		/* what was reserved */
 	uint64_t length;	/* and for how long it may run */
 	uint64_t start, key, vstart, tier_vstart;
-	bool poked;
-	bool told;		/* it is among the pokes */
+	bool need_resched;
+	bool listed;		/* in core.resched */
 	bool reserve;		/* it runs on its tier's reserve */
 	bool metered;		/* its grant is reserved in the tier's account, too */
 };
@@ -78,7 +78,7 @@ struct btn_core {
 	struct btn_heap deadlines, releases, starved, urgent;
 	struct btn_request *done, **done_last;
 	struct btn_run *run;		/* room for so many */
-	unsigned *idle, n_idle, *pokes, n_pokes;
+	unsigned *idle, n_idle, *resched, n_resched;
 	void *memory;
 	struct btn_stock *stock;	/* of what tenants take; NULL: malloc's */
 	struct btn_page page;		/* the figures that others see */

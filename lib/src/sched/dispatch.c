@@ -160,7 +160,7 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	BTN_OWN_SET(w->gap, 0);
 	BTN_OWN_SET(w->told, run->task->req->told);
 	s->on[slot] = w;
-	s->poked_at[slot] = s->cpu_at[slot] = 0;
+	s->resched_at[slot] = s->cpu_at[slot] = 0;
 	/* Nobody sets it but with the lock. */
 	atomic_store_explicit(&w->flag, run->task->req->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
 	if (w->attached)
@@ -203,11 +203,11 @@ again:
 	tick = calm ? BTN_TICK_HELD_NS : BTN_TICK_QUIET_NS;
 	if ((c->n_idle < c->slots || c->span > c->slots) && now + tick < due)
 		due = now + tick;
-	while ((slot = btn_core_poke(c)) >= 0) {
+	while ((slot = btn_core_next_resched(c)) >= 0) {
 		if (!c->run[slot].task)
 			continue;
-		s->poked_at[slot] = now;
-		atomic_fetch_or_explicit(&s->on[slot]->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+		s->resched_at[slot] = now;
+		atomic_fetch_or_explicit(&s->on[slot]->flag, BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
 		if (now + BTN_LOOK_NS < due)
 			due = now + BTN_LOOK_NS;
 	}

@@ -160,15 +160,15 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 	/* It is not late, it is away; and may be taken by whoever waits. */
 	if (btn_lazy_is_idle(w))
 		return;
-	if (!s->poked_at[slot] && now >= until + GRACE_NS) {
-		s->poked_at[slot] = until + GRACE_NS;
-		atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+	if (!s->resched_at[slot] && now >= until + GRACE_NS) {
+		s->resched_at[slot] = until + GRACE_NS;
+		atomic_fetch_or_explicit(&w->flag, BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
 	}
-	if (!s->poked_at[slot] || now < s->poked_at[slot] + BTN_LOOK_NS)
+	if (!s->resched_at[slot] || now < s->resched_at[slot] + BTN_LOOK_NS)
 		return;
 	/* It is on its way, or has not taken its slot yet. */
 	if (!w->tid || atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
-		if (now > s->poked_at[slot] + BTN_JAM_NS &&
+		if (now > s->resched_at[slot] + BTN_JAM_NS &&
 		    (!w->tid || atomic_load_explicit(&w->waits, memory_order_relaxed) || sleeps(w, &futex))) /* [PREEMPT-2] */
 			*jam = true;
 		return;
@@ -195,7 +195,7 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 			btn_slot_take(s, now, slot);
 			demote(w);
 		}
-	} else if (now >= s->poked_at[slot] + ASLEEP_NS && btn_core_waits(&s->core, now) && sleeps(w, &futex)) {
+	} else if (now >= s->resched_at[slot] + ASLEEP_NS && btn_core_waits(&s->core, now) && sleeps(w, &futex)) {
 		/* It may have run a little before that. */
 		leave_asleep(s, now, slot, futex);
 	}
@@ -327,14 +327,14 @@ uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now)
 	for (i = 0; i < s->core.span; i++) {
 		if (!s->core.run[i].task)
 			continue;
-		if (!s->was_wanted && !s->poked_at[i] && btn_lazy_is_on(s->on[i])) {
+		if (!s->was_wanted && !s->resched_at[i] && btn_lazy_is_on(s->on[i])) {
 			/* Its quota is far from its end; and for who comes to wait it is soon enough then (settle_down). */
 			when = now + BTN_TICK_HELD_NS;
 		} else if (btn_lazy_is_idle(s->on[i])) {
 			when = now + BTN_TICK_QUIET_NS;
 		} else {
-			if (s->poked_at[i])
-				when = s->poked_at[i] + BTN_LOOK_NS > now ? s->poked_at[i] + BTN_LOOK_NS :
+			if (s->resched_at[i])
+				when = s->resched_at[i] + BTN_LOOK_NS > now ? s->resched_at[i] + BTN_LOOK_NS :
 									    now + BTN_LOOK_NS;
 			else
 				when = atomic_load_explicit(&s->on[i]->until, memory_order_relaxed) + GRACE_NS; /* [SCHED-1] */

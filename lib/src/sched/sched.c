@@ -98,11 +98,11 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	s->core.stock = &s->junk;
 	btn_page_start(&s->core.page, slots, btn_clock_now());
 	err = -ENOMEM;
-	s->on = calloc(room, sizeof(*s->on) + sizeof(*s->poked_at) + sizeof(*s->cpu_at));
+	s->on = calloc(room, sizeof(*s->on) + sizeof(*s->resched_at) + sizeof(*s->cpu_at));
 	if (!s->on)
 		goto no_on;
-	s->poked_at = (uint64_t *)(s->on + room);
-	s->cpu_at = s->poked_at + room;
+	s->resched_at = (uint64_t *)(s->on + room);
+	s->cpu_at = s->resched_at + room;
 	if (o.bind) {
 		s->cpus = bound_cpus(room, &err);
 		if (!s->cpus)

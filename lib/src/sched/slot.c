@@ -136,8 +136,8 @@ static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
 void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot)
 {
 	atomic_store_explicit(&w->until, now + s->core.run[slot].length, memory_order_relaxed); /* [SCHED-1] */
-	s->poked_at[slot] = s->cpu_at[slot] = 0;
-	atomic_fetch_and_explicit(&w->flag, ~BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+	s->resched_at[slot] = s->cpu_at[slot] = 0;
+	atomic_fetch_and_explicit(&w->flag, ~BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
 }
 
 unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why)
@@ -224,7 +224,7 @@ void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)
 	 */
 	if (!atomic_load_explicit(&w->waits, memory_order_acquire)) /* [PREEMPT-2] */
 		btn_slot_take_cell(w);
-	atomic_fetch_or_explicit(&w->flag, BTN_FLAG_STOP, memory_order_relaxed); /* [SCHED-1] */
+	atomic_fetch_or_explicit(&w->flag, BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
 	btn_slot_fold(w, slot);
 	btn_core_stop(&s->core, now, slot, btn_slot_account(w, now, 0), BTN_STOP_BLOCK);
 	btn_slot_lose(s, w, slot);

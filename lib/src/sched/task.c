@@ -83,7 +83,7 @@ static __attribute__((noinline)) int look(struct btn_worker *w)
 
 	until = atomic_load_explicit(&w->until, memory_order_relaxed); /* [SCHED-1] */
 	/* [SCHED-1] */
-	if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_STOP) && /* [SCHED-1] */
+	if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_NEED_RESCHED) && /* [SCHED-1] */
 	    now < until) {
 		/* Look again about half way from here, as fast as it was so far. */
 		gap = now > looked ? (now - looked) / BTN_OWN_GET(w->reload) : 0;
@@ -155,7 +155,7 @@ void baton_blocking_end(void)
 		w->hinted = false;
 		btn_slot_arm(w, BTN_CELL_ARMED);
 		/* A slot that was taken has the flag set; if not yet, then the next checkpoint's. */
-		if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_STOP)) /* [SCHED-1] */
+		if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_NEED_RESCHED)) /* [SCHED-1] */
 			return;
 	}
 	if (w->away) {

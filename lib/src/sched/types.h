@@ -25,7 +25,7 @@
 #include "../meter.h"
 
 /* Bits of a worker's flag. */
-#define BTN_FLAG_STOP 1u	/* lose the slot at the next checkpoint */
+#define BTN_FLAG_NEED_RESCHED 1u	/* lose the slot at the next checkpoint */
 #define BTN_FLAG_TOLD 2u	/* the checkpoint has something to say */
 
 /* A worker's word `hold`: lazy.c. */
@@ -184,7 +184,7 @@ struct baton_sched {
 	BTN_ALIGNED struct btn_core core;
 	struct btn_clock clock;
 	struct btn_worker **on;		/* by slot */
-	uint64_t *poked_at;		/* by slot; 0: not */
+	uint64_t *resched_at;		/* by slot; 0: not */
 	uint64_t *cpu_at;		/* by slot: its task's CPU, soon after that; 0: not yet */
 	struct btn_worker *idle, *dead;
 	/* Without a slot, but not by their own choice: may be running; parked. */
