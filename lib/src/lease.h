@@ -22,17 +22,17 @@
  *
  * Proof. ledger.h's proof asks four things of a run, and a lease has each:
  *
- *   - A run that was granted g at t used by t + x no more than x (case c). The CPU
+ *   - A run that was given g at t used by t + x no more than x (case c). The CPU
  *     under a lease is used in one place, one ns after the other, so by t + x it is
  *     no more than x; pauses make it less.
- *   - A run's whole grant stays in `reserved` until the run is recorded (case b). Nothing
+ *   - A run's whole slice stays in `reserved` until the run is recorded (case b). Nothing
  *     but give back takes a lease out of `reserved`, and give back takes all of it.
  *   - A run of CPU c that stops at T is recorded from T - c to T, and no ns is
  *     recorded for a time before the one at which it was used (2). A lease that
  *     goes back at T after it spent c is recorded from T - c to T. If i ns of its CPU
  *     follow one, they follow at T or before, one after the other, so that one was
  *     used at T - i or before.
- *   - At most r runs were granted at once, so no more than r (e - t) of an entry of
+ *   - At most r runs were given at once, so no more than r (e - t) of an entry of
  *     time e was used after t (3). Leases are counted where runs were (`running`,
  *     `abreast`), and each is used in one place at a time.				[]
  *
@@ -43,7 +43,7 @@
  * between runs is decided when it is taken (`keeps`): only if the account has so much
  * left that all its spenders together can let as much lie idle as this one has, and
  * that is not more than 1/BTN_LEASE_IDLE of what is left. Where quota is short a lease
- * lasts for one run, and is exactly what a grant was.
+ * lasts for one run, and is exactly what a slice was.
  *
  * Bounds, with n spenders and leases of at most m ns each that are kept no longer than
  * for a time A after their last run:

@@ -236,7 +236,7 @@ static void append(struct btn_account *a, uint64_t time, uint64_t now, uint8_t r
 	}
 }
 
-void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
+void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t slice,
 			uint64_t cpu, uint64_t vstart)
 {
 	uint64_t recent = cpu < BTN_SECOND ? cpu : BTN_SECOND, begin = now > recent ? now - recent : 0, low, high;
@@ -244,9 +244,9 @@ void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
 	unsigned n;
 
 	advance(a, now);
-	a->reserved -= grant;
-	/* Whatever was not granted may have been used beside anything. */
-	if (grant) {
+	a->reserved -= slice;
+	/* Whatever was not given may have been used beside anything. */
+	if (slice) {
 		btn_account_owe(a, now, cpu);
 		a->running--;
 		if (a->abreast < RUNS_MANY)

@@ -14,43 +14,43 @@
  * -----------------------
  * A log keeps what was used in the last second, oldest first: entries of an
  * amount and of the time at which its last ns was used; `used` is their sum. A
- * run of a task is granted beforehand (reserve) and recorded when it stops
+ * run of a task is given a slice beforehand (reserve) and recorded when it stops
  * (settle), as if it had used its CPU c all at the end: from stop - c to stop. A
- * grant g is given at time t only where, as the log is now,
+ * slice g is given at time t only where, as the log is now,
  *
  *	used(t + x) + reserved + x <= quota	for all x from 0 to g	(1)
  *
  * used(t + x) is what of it is still there by then: a run may use what leaves the
- * log while it runs. `reserved` is what other runs were granted, all of it.
+ * log while it runs. `reserved` is what other runs were given, all of it.
  *
  * Claim: in no second (s, s + 1 s], wherever s lies, is more CPU used than the
- * quota in force at the last grant before its end, plus what each task still
- * running then ran past its own grant.
+ * quota in force at the last slice before its end, plus what each task still
+ * running then ran past its own slice.
  *
  * Proof. Each ns is recorded for a time not before the one at which it was
  * really used: if i ns of the run's CPU follow it, at least i ns of time do.
  * It leaves the sum not sooner than one second after that time: (3).	(2)
- * Let t* <= s + 1 s be the time of the last grant g before the end of the
+ * Let t* <= s + 1 s be the time of the last slice g before the end of the
  * second, and s + 1 s = t* + x. CPU used within (s, s + 1 s] belongs to a run that
  *   a) was recorded by t*. Then by (2) it is in used(t* + x), as it was used
  *      after s; or
- *   b) was granted before t*, and not yet recorded then. Then it is one of those
- *      that `reserved` held, and uses its grant and whatever it overran it; or
- *   c) is the one that was granted at t*. It used no more than x by then, and
+ *   b) was given before t*, and not yet recorded then. Then it is one of those
+ *      that `reserved` held, and uses its slice and whatever it overran it; or
+ *   c) is the one that was given at t*. It used no more than x by then, and
  *      no more than g and what it overran that.
  * So the sum is at most used(t* + x) + reserved + the smaller of x and g, plus
  * the overruns, and by (1) (for x > g: as for g, since used() does not grow) that is
  * at most quota plus the overruns. An overrun ends at the task's next checkpoint. []
  *
  * Overruns do not add up: an overrun that is recorded is in `used` and makes
- * the next grants smaller. And they are paid back: what was used past a second's
+ * the next slices smaller. And they are paid back: what was used past a second's
  * quota would leave the log a second later and be forgotten, and a task that
- * overruns each of its grants would get more than its tenant bought in every second.
+ * overruns each of its slices would get more than its tenant bought in every second.
  * So an account also keeps the time by which all that its runs used is earned:
  *
  *	earned = max(earned, the time at which the run began) + cpu * second / quota
  *
- * and where that is more than a second (and BTN_EARN_SLACK) ahead, nothing is granted
+ * and where that is more than a second (and BTN_EARN_SLACK) ahead, nothing is given
  * until it is not. Without overruns it never is: the sliding second lets a tenant
  * use at most quota * (L + 1) in L seconds, wherever they begin, and that is earned a
  * second after their end. (A run that is recorded after one which began later puts
@@ -61,13 +61,13 @@
  * makes no debt; and another quota begins without one.
  *
  * An entry leaves at once one second after its time, or bit by bit before: it also
- * has the number r of runs that were granted at once when what is in it was
+ * has the number r of runs that were given at once when what is in it was
  * recorded, at most. Then of its amount a, for a time e, no more than r (e - t)
  * can have been used after t. So a second later no more than the smaller of a and
  * that is still there at t + 1 s.						(3)
- * What was used without a grant may have been used beside anything: where such
+ * What was used without a slice may have been used beside anything: where such
  * is in an entry, that leaves at once. (The microsecond in which a thread goes to sleep,
- * after it gave up its slot, is in nobody's grant, and recorded with its next run.)
+ * after it gave up its slot, is in nobody's slice, and recorded with its next run.)
  *
  * What was recorded after a time and turns out not to have been used (refund) is
  * taken from the entries of that time and before it, the newest first. What it was
@@ -96,11 +96,11 @@
  * waits for its entry and for a slot: no rule that is kept in every sliding
  * second can give more. A tenant that has to wait 10 ms for a slot loses one
  * percent. In the simulation nobody got less than 99%, alone or beside others that
- * want more as well, over five seconds and in each of them but for a grant. And
+ * want more as well, over five seconds and in each of them but for a slice. And
  * where nobody takes the CPUs from it, it gets so much in every sliding second, too,
  * but for its turn: there the worst of five tenants of 1 to 30% lacks 0.5 to 1.2%, of
  * which the most is that in the worst case all the others have theirs first. (Entries that
- * left at once, and grants of what had left before, and slices twice as long, made that 1.2 to 2.2%.)
+ * left at once, and slices of what had left before, and slices twice as long, made that 1.2 to 2.2%.)
  *
  * (A token bucket of one second's quota gives twice the quota in the second
  * after a pause; one without burst refuses what the tenant bought. Fixed
@@ -140,9 +140,9 @@ struct btn_log {
 
 struct btn_account {
 	uint64_t quota;		/* ns of CPU in a second */
-	uint64_t min;		/* grants are not smaller */
+	uint64_t min;		/* slices are not smaller */
 	uint64_t used;		/* in the log, and rest */
-	uint64_t reserved;	/* granted, not yet settled */
+	uint64_t reserved;	/* given as slices, not yet settled */
 	uint64_t tag;		/* see above */
 	uint64_t pace;		/* 2^20 second/quota */
 	uint64_t earned;	/* when all that its runs used is earned */
@@ -152,7 +152,7 @@ struct btn_account {
 	uint64_t opened;	/* when its span began */
 	uint64_t expires;	/* when the oldest entry leaves; BTN_NEVER: there is none */
 	uint32_t rest;		/* ns recorded, but less than one unit of an amount */
-	uint32_t running;	/* grants that are not settled */
+	uint32_t running;	/* slices that are not settled */
 	uint32_t abreast;	/* and the most there were at once, since there were none */
 	uint16_t first, n;	/* of the log */
 	struct btn_log *log;	/* the caller's memory */
@@ -170,25 +170,25 @@ void btn_account_set_quota(struct btn_account *a, uint64_t quota);
 /* The log resolves bursts of 1/256 of this; as set_quota leaves it, of the quota. */
 void btn_account_set_scale(struct btn_account *a, uint64_t of);
 
-/* What may be granted at this time: quota - used - reserved; 0 while something is owed. */
+/* What may be given at this time: quota - used - reserved; 0 while something is owed. */
 uint64_t btn_account_left(struct btn_account *a, uint64_t now);
 
 /* Grants up to max ns and returns how much; 0 where there is less than min. */
 uint64_t btn_account_reserve(struct btn_account *a, uint64_t now, uint64_t max);
 
 /*
- * The run that was granted `grant` used `cpu` and stopped now. However large, that
+ * The run that was given `slice` used `cpu` and stopped now. However large, that
  * takes no more than a second's quota, and moves the tag by 64 s at most. vstart: the
- * tag's clock when it started (a time, or the tier's virtual time). grant may
+ * tag's clock when it started (a time, or the tier's virtual time). slice may
  * be 0: CPU that nobody asked for first, as a child call's. Times do not go back
  * from call to call.
  */
-void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t grant,
+void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t slice,
 			uint64_t cpu, uint64_t vstart);
 
 /*
- * CPU that a task used without a grant, settled or about to be with grant 0: it makes
- * a debt, as what is used past a grant does.
+ * CPU that a task used without a slice, settled or about to be with slice 0: it makes
+ * a debt, as what is used past a slice does.
  */
 void btn_account_owe(struct btn_account *a, uint64_t now, uint64_t cpu);
 
@@ -202,7 +202,7 @@ static inline uint64_t btn_account_owes_until(const struct btn_account *a)
 void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uint64_t cpu);
 
 /*
- * The earliest time at which min can be granted if nothing else is recorded
+ * The earliest time at which min can be given if nothing else is recorded
  * and nothing reserved comes back; BTN_NEVER where the quota is below min.
  */
 uint64_t btn_account_when(struct btn_account *a, uint64_t now);

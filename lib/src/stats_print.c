@@ -223,7 +223,7 @@ static const struct {
 	{ "cpu_seconds_total", "counter", "CPU used.", FIELD(cpu), SECONDS },
 	{ "throttled_seconds_total", "counter", "Time in which tasks were ready and no quota was left.",
 	  FIELD(throttled), SECONDS },
-	{ "overrun_worst_seconds", "gauge", "The longest that a task ran past its grant.",
+	{ "overrun_worst_seconds", "gauge", "The longest that a task ran past its slice.",
 	  FIELD(overrun), SECONDS },
 	{ "quota_seconds", "gauge", "CPU bought in each second.", FIELD(quota), SECONDS },
 	{ "quota_left_seconds", "gauge", "Of that, left in this second.", 0, LEFT },

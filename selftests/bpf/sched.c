@@ -310,7 +310,7 @@ static int wakes_once(void *arg)
 	return both;
 }
 
-/* On a slow machine one may be stopped inside its round, for overrunning its grant. */
+/* On a slow machine one may be stopped inside its round, for overrunning its slice. */
 static void wakes(void *arg)
 {
 	int i, n = 1;

@@ -116,7 +116,7 @@ static void yields(void *arg)
 /*
  * No more tasks between two calls of the library than slots; and one more for
  * each whose slot was taken there, because the kernel did not let it run for
- * longer than its grant: it is stopped where it is, and somebody else has the slot.
+ * longer than its slice: it is stopped where it is, and somebody else has the slot.
  */
 TEST(no_more_than_slots)
 {

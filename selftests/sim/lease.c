@@ -381,7 +381,7 @@ static void awakes(void)
 	finish(0);
 }
 
-/* The account's tag after leases is the one that grants would have made. */
+/* The account's tag after leases is the one that slices would have made. */
 static void tags(void)
 {
 	unsigned n = any_spenders();

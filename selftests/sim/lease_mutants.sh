@@ -26,7 +26,7 @@ caught "recorded as of when the lease was taken" lease.c \
 	's/btn_account_settle(l->acct, now, l->room/btn_account_settle(l->acct, l->taken, l->room/'
 caught "what is past the lease is forgotten" lease.c \
 	's/l->room, l->spent, l->tag/l->room, btn_lease_left(l) ? l->spent : l->room, l->tag/'
-caught "what was spent does not stay reserved" ledger.c 's/a->reserved -= grant;/a->reserved -= cpu < grant ? cpu : grant;/'
+caught "what was spent does not stay reserved" ledger.c 's/a->reserved -= slice;/a->reserved -= cpu < slice ? cpu : slice;/'
 caught "a lease that is given back goes on" lease.c 's/	l->acct = NULL;//'
 caught "a new lease begins as the last one ended" lease.c 's/l->spent = 0;//'
 caught "leases at once are not counted" ledger.c \

@@ -22,7 +22,7 @@ TEST(grants_what_was_bought)
 	CHECK_EQ(btn_account_left(&a, 0), 100 * MS);
 	CHECK_EQ(btn_account_reserve(&a, 0, 30 * MS), 30 * MS);
 	CHECK_EQ(btn_account_left(&a, 0), 70 * MS);
-	/* Less was used than granted: the rest comes back. */
+	/* Less was used than reserved: the rest comes back. */
 	btn_account_settle(&a, 20 * MS, 30 * MS, 20 * MS, 0);
 	CHECK_EQ(btn_account_left(&a, 20 * MS), 80 * MS);
 	CHECK_EQ(btn_account_reserve(&a, 20 * MS, 500 * MS), 80 * MS);
@@ -77,7 +77,7 @@ TEST(bit_by_bit)
 	CHECK_EQ(btn_account_left(&a, 1001 * MS + full + 1100), 384 * MS);
 }
 
-/* A grant is also of what leaves while it is used, and not of what leaves too late for that. */
+/* A slice is also of what leaves while it is used, and not of what leaves too late for that. */
 TEST(grants_ahead)
 {
 	unsigned i;
@@ -346,7 +346,7 @@ TEST(slots_without_cpu)
 {
 	static struct { uint64_t begin, end; } run[65536];
 	struct btn_meter m[4] = { 0 };
-	uint64_t clock[4] = { 0 }, ends[2] = { 0 }, grant[2] = { 0 }, used[2] = { 0 }, total = 0, sum = 0;
+	uint64_t clock[4] = { 0 }, ends[2] = { 0 }, slice[2] = { 0 }, used[2] = { 0 }, total = 0, sum = 0;
 	uint64_t now = 0, seed = 3, cpu, back, mark, quota = 20 * MS, most = 0;
 	unsigned n = 0, first = 0, slot, w, on[2] = { 0 }, next = 0;
 
@@ -354,7 +354,7 @@ TEST(slots_without_cpu)
 	while (now < 20 * BTN_SECOND && n < 65536) {
 		slot = ends[1] < ends[0];
 		now = ends[slot] > now ? ends[slot] : now;
-		if (grant[slot]) {
+		if (slice[slot]) {
 			w = on[slot];
 			clock[w] += used[slot];
 			if (!btn_meter_run(&m[w], now, quota >> 10, &cpu)) {
@@ -363,7 +363,7 @@ TEST(slots_without_cpu)
 				if (back && now - mark < BTN_SECOND)
 					btn_account_refund(&a, now, mark, back);
 			}
-			btn_account_settle(&a, now, grant[slot], cpu, 0);
+			btn_account_settle(&a, now, slice[slot], cpu, 0);
 			run[n].begin = now - used[slot];
 			run[n++].end = now;
 			sum += used[slot];
@@ -374,22 +374,22 @@ TEST(slots_without_cpu)
 				sum -= run[first].end - run[first].begin;
 			most = sum > most ? sum : most;
 		}
-		grant[slot] = btn_account_reserve(&a, now, quota / 128);
-		if (!grant[slot]) {
+		slice[slot] = btn_account_reserve(&a, now, quota / 128);
+		if (!slice[slot]) {
 			ends[slot] = btn_account_when(&a, now);
 			if (ends[slot] <= now)
 				ends[slot] = now + 1000;
 			continue;
 		}
-		next += grant[!slot] && on[!slot] == next % 4;
+		next += slice[!slot] && on[!slot] == next % 4;
 		w = on[slot] = next++ % 4;
 		m[w].since = now;
 		seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
 		/* In some seconds it waits for the CPU, in others not. */
-		used[slot] = grant[slot];
-		ends[slot] = now + grant[slot];
+		used[slot] = slice[slot];
+		ends[slot] = now + slice[slot];
 		if (now / BTN_SECOND % 3 == 1 && seed >> 62 == 0) {
-			used[slot] = grant[slot] * (seed >> 54 & 255) / 256;
+			used[slot] = slice[slot] * (seed >> 54 & 255) / 256;
 			ends[slot] += (seed >> 40 & 511) * 1000;
 		}
 	}

@@ -28,8 +28,8 @@ struct ref {
 	struct run_rec *rec;
 	size_t first, n, room;
 	uint64_t longest, total;
-	uint64_t quota;		/* in force at the last grant */
-	uint64_t over;		/* past their grants, runs that ended since then */
+	uint64_t quota;		/* in force at the last slice */
+	uint64_t over;		/* past their slices, runs that ended since then */
 	uint64_t since;		/* what was used before counts for nothing */
 	uint64_t second[64];	/* use in each aligned second */
 };
@@ -197,11 +197,11 @@ static void check_window(struct ref *r, const struct btn_account *a)
 		/* Its tier had no limit when it began, and knows nothing of it. */
 		if (run->acct != a && !run->metered)
 			over += cpu;
-		else if (S.now - run->start > run->grant)
-			over += S.now - run->start - run->grant;
+		else if (S.now - run->start > run->reserved)
+			over += S.now - run->start - run->reserved;
 	}
 	MUST(used <= r->quota + over, "Q2: used %" PRIu64 " in the last second, quota %" PRIu64
-	     " and %" PRIu64 " past grants", used, r->quota, over);
+	     " and %" PRIu64 " past slices", used, r->quota, over);
 }
 
 static struct sten *ten_of(const struct stask *t)
@@ -345,7 +345,7 @@ static void plan_stop(unsigned i)
 	uint64_t here = t->progress, end = here + t->left, stop, ask;
 
 	/* Progress at which somebody wants it to stop ... */
-	ask = here + run->grant;
+	ask = here + run->reserved;
 	if (s->resched_at != BTN_NEVER && here + (s->resched_at - run->start) < ask)
 		ask = here + (s->resched_at - run->start);
 	/* ... and the next checkpoint from there. */
@@ -423,7 +423,7 @@ static void started(unsigned slot)
 	MUST(!r->done, "runs after its end");
 	MUST(t->req->started || S.now < r->deadline, "Q9: started after its deadline");
 	t->req->started = true;
-	MUST(run->grant > 0, "no grant");
+	MUST(run->reserved > 0, "no slice");
 	switch (r->class) {
 	case BTN_CRITICAL:
 		MUST(run->tier == &S.c.tier[BTN_LOW] || n->low < n->t->acct[BTN_LOW].min, "Q3: tier");
@@ -462,7 +462,7 @@ static void stopped(unsigned i)
 	struct stask *t = s->task;
 	struct sreq *r = t->req;
 	struct sten *n = r->ten;
-	uint64_t cpu = S.now - run.start, over = cpu > run.grant ? cpu - run.grant : 0;
+	uint64_t cpu = S.now - run.start, over = cpu > run.reserved ? cpu - run.reserved : 0;
 	struct ref *tref = &S.tier_ref[run.tier->index];
 	enum btn_stop why = s->why;
 
@@ -472,7 +472,7 @@ static void stopped(unsigned i)
 	r->cpu += cpu;
 	n->cpu += cpu;
 	S.max_gap = over > S.max_gap ? over : S.max_gap;
-	MUST(over <= t->gap, "a task overran its grant by more than a checkpoint");
+	MUST(over <= t->gap, "a task overran its slice by more than a checkpoint");
 	/* The model first: the window must hold with this run still counted as running. */
 	if (run.acct) {
 		struct ref *ref = &n->ref[run.tier->index];
@@ -891,11 +891,11 @@ static void saturated(void)
 				continue;
 			for (sum = 0, s = first; s < last; s++) {
 				sum += n->ref[k].second[s];
-				MUST(n->ref[k].second[s] + quota[k] / 100 + slots * S.c.slice >= quota[k],
+				MUST(n->ref[k].second[s] + quota[k] / 100 + slots * S.c.slice_max >= quota[k],
 				     "Q2: tenant %u got %" PRIu64 " of %" PRIu64 " in a second", i,
 				     n->ref[k].second[s], quota[k]);
 			}
-			MUST(sum + slots * S.c.slice >= (last - first) * quota[k] / 100 * 99,
+			MUST(sum + slots * S.c.slice_max >= (last - first) * quota[k] / 100 * 99,
 			     "Q2: tenant %u (class %u) got %" PRIu64 " of %" PRIu64 " in each of %" PRIu64 " seconds", i, n->class_mask,
 			     sum / (last - first), quota[k], last - first);
 		}
@@ -1068,8 +1068,8 @@ static void burst(void)
 	for (i = 0; i < good; i++)
 		at(&S.ten[i].arrive, S.now + rnd() % S.ten[i].period);
 	run_until_end();
-	/* All the good at once in one slot, a grant for each of the bad, and what no preemption is worth. */
-	bound = good * 3 * MS / 2 + bad * S.c.slice + 2 * MS;
+	/* All the good at once in one slot, a slice for each of the bad, and what no preemption is worth. */
+	bound = good * 3 * MS / 2 + bad * S.c.slice_max + 2 * MS;
 	for (i = 0; i < good; i++)
 		MUST(S.ten[i].worst_wait <= bound, "Q15: waited %" PRIu64 ", bound %" PRIu64,
 		     S.ten[i].worst_wait, bound);
@@ -1110,7 +1110,7 @@ static void tiers(void)
 	run_until_end();
 	for (s = first; s < S.end / BTN_SECOND; s++) {
 		a = S.tier_ref[2].second[s];
-		MUST(a + slots * S.c.slice >= tiers[2].reserve * 99 / 100, "Q13: reserve %" PRIu64 ", got %" PRIu64,
+		MUST(a + slots * S.c.slice_max >= tiers[2].reserve * 99 / 100, "Q13: reserve %" PRIu64 ", got %" PRIu64,
 		     tiers[2].reserve, a);
 		a = S.tier_ref[3].second[s];
 		/* What is given back late is not all used within the second. */
@@ -1171,8 +1171,8 @@ static void reloaded(void)
 	run_for(2 * BTN_SECOND);
 	all = 2 * S.c.capacity;
 	got = S.tier_ref[1].total + S.tier_ref[2].total + S.tier_ref[3].total;
-	/* Of those that were before, one grant each, and a checkpoint. */
-	MUST(got > all * 99 / 100 && got < all + 8 * (S.c.slice + 50 * US), "%u slots gave %" PRIu64, slots, got);
+	/* Of those that were before, one slice each, and a checkpoint. */
+	MUST(got > all * 99 / 100 && got < all + 8 * (S.c.slice_max + 50 * US), "%u slots gave %" PRIu64, slots, got);
 	for (i = 1; i < 4; i++) {
 		share = got * S.tier[i].share / (S.tier[1].share + S.tier[2].share + S.tier[3].share);
 		MUST(S.tier_ref[i].total > share * 95 / 100 && S.tier_ref[i].total < share * 105 / 100,
@@ -1181,12 +1181,12 @@ static void reloaded(void)
 	got = S.ten[0].cpu + S.ten[1].cpu;
 	MUST(S.ten[0].cpu > got * 45 / 100 && S.ten[1].cpu > got * 45 / 100, "Q7: tenants got %" PRIu64 " and %" PRIu64,
 	     S.ten[0].cpu, S.ten[1].cpu);
-	/* A first limit holds from the change on, but for the grants that are out. */
+	/* A first limit holds from the change on, but for the slices that are out. */
 	S.tier[2].limit = slots * BTN_SECOND / 20;
 	reload(slots, slots * BTN_SECOND / 2);
 	settle_down();
 	run_for(BTN_SECOND);
-	MUST(S.tier_ref[2].total <= S.tier[2].limit + slots * (S.c.slice + 50 * US), "Q13: limit %" PRIu64 ", got %" PRIu64,
+	MUST(S.tier_ref[2].total <= S.tier[2].limit + slots * (S.c.slice_max + 50 * US), "Q13: limit %" PRIu64 ", got %" PRIu64,
 	     S.tier[2].limit, S.tier_ref[2].total);
 	run_for(BTN_SECOND);
 	MUST(S.tier_ref[2].total >= S.tier[2].limit * 95 / 100 && S.tier_ref[2].total <= S.tier[2].limit + slots * 50 * US,

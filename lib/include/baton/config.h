@@ -110,7 +110,7 @@ BATON_API void baton_config_sched(const struct baton_config *c, struct baton_sch
  *
  * The policies, ranks, shares, reserves and limits of tiers, low_limit, and the
  * number of slots, where it is said, are others at once, too. Tasks that wait stand where
- * the new rules want them; those that run go on until their grant ends. A slot that is
+ * the new rules want them; those that run go on until their slice ends. A slot that is
  * no more loses its task at that one's next checkpoint, as if somebody more
  * important had come. A tier that had neither reserve nor limit does not know what it
  * used before: a limit holds in seconds that begin after the change.

@@ -8,7 +8,7 @@
  * that thread holds one of the scheduler's slots; it may spawn further tasks,
  * which are charged to the same tenant. A task gives its slot away when it
  * blocks in one of the calls below, when it ends, and at a checkpoint if it is
- * due: it used up its grant, or somebody more important waits.
+ * due: it used up its slice, or somebody more important waits.
  *
  * Quotas are parts per million of capacity, which is one second of CPU in each
  * second for each slot, and hold in every sliding second: no tenant gets more,
@@ -22,7 +22,7 @@
  *	BATON_INTERNAL     its tier alone        waits for its tier
  *
  * What happens to a task that never reaches a checkpoint: the monitor lets it run
- * a few tenths of a millisecond past the end of its grant, or past the moment at
+ * a few tenths of a millisecond past the end of its slice, or past the moment at
  * which somebody more important came. Then, with
  *
  *  BATON_PREEMPT_STOP (the default) its thread is sent a signal, and waits in the
@@ -185,7 +185,7 @@ BATON_API int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out,
 /**
  * baton_tenant_set - change a quota
  *
- * Any thread, also under load. From now on the new quotas hold; grants that
+ * Any thread, also under load. From now on the new quotas hold; slices that
  * were given run out. A request in flight is not lost: a critical one whose
  * tenant has no low-latency quota any more ends on the high-latency one.
  *
@@ -226,7 +226,7 @@ struct baton_tenant_stats {
 	uint64_t cpu[BATON_TIERS_MAX];	/* by tier */
 	uint64_t low_left, high_left;	/* of this sliding second's quota */
 	uint64_t throttled;		/* tasks were ready, and no quota was left */
-	uint64_t overrun_worst;		/* of a task past its grant, to its checkpoint */
+	uint64_t overrun_worst;		/* of a task past its slice, to its checkpoint */
 	uint64_t wait_p50, wait_p99, wait_p999;	/* from ready to its first slot */
 };
 

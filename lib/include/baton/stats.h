@@ -58,9 +58,9 @@ struct baton_stats_use {
 	uint64_t admitted, rejected, dropped, finished;
 	uint64_t cpu;
 	uint64_t throttled;	/* tasks were ready, and there was nothing to pay with */
-	uint64_t overrun;	/* the worst, past a grant */
+	uint64_t overrun;	/* the worst, past a slice */
 	uint64_t quota;		/* 0 also where tenants buy nothing */
-	uint64_t used;		/* of it, in the second before used_at, and granted */
+	uint64_t used;		/* of it, in the second before used_at, and reserved */
 	uint64_t used_at;
 	uint64_t spare[6];
 	struct baton_hist wait;	/* from ready to its first slot, of each task */

@@ -19,7 +19,7 @@
 /* How many critical requests that came too late one pick rejects. */
 #define REJECT_BATCH	32
 /*
- * A grant is no more than this part of a second's quota, where that is as long: small ones
+ * A slice is no more than this part of a second's quota, where that is as long: small ones
  * where others of its tier wait for their turn, as what they lack meanwhile is lost for a second.
  */
 #define SLICES		256
@@ -251,15 +251,15 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 
 	/* An urgent task may run without any quota to charge. */
 	if (run->acct && run->acct->log)
-		btn_account_settle(run->acct, now, run->grant, cpu, run->vstart);
+		btn_account_settle(run->acct, now, run->reserved, cpu, run->vstart);
 	if (tier->metered || run->metered)
-		btn_account_settle(&tier->acct, now, run->metered ? run->grant : 0, cpu, 0);
+		btn_account_settle(&tier->acct, now, run->metered ? run->reserved : 0, cpu, 0);
 	if (tier->tag < run->tier_vstart)
 		tier->tag = run->tier_vstart;
 	tier->tag += (cpu << 10) / tier->share;
 	show_used(tenant, tier->index, cpu);
-	if (cpu > run->length)
-		btn_stat_max(&use->overrun, cpu - run->length);
+	if (cpu > run->slice)
+		btn_stat_max(&use->overrun, cpu - run->slice);
 	btn_stat_hist(&use->run, cpu);
 	btn_tenant_show(tenant, tier->index, now);
 	btn_stat_set(&figures->tenant, 0);
@@ -273,8 +273,8 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 		btn_slot_open(c, now, slot);
 	else
 		btn_slots_close(c);
-	/* Its timers took the whole grant for used. */
-	if (cpu < run->grant)
+	/* The tenant's timers took the whole slice for used. */
+	if (cpu < run->reserved)
 		btn_tenant_release_held(c, now, tenant);
 	switch (why) {
 	case BTN_STOP_YIELD:
@@ -345,13 +345,13 @@ static bool feed(struct btn_core *c, uint64_t now)
 }
 
 /* turns: it is not the only one in its heap. */
-static uint64_t part_of(uint64_t quota, uint64_t slice, bool turns)
+static uint64_t part_of(uint64_t quota, uint64_t longest, bool turns)
 {
 	uint64_t part = quota / (turns ? TURNS : SLICES), least = turns ? TURN_MIN : SLICE_MIN;
 
 	if (part < least)
 		part = least;
-	return part < slice ? part : slice;
+	return part < longest ? part : longest;
 }
 
 struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
@@ -376,8 +376,8 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 		acct = g->acct;
 		key = 0;
 		run->reserve = false;
-		run->grant = 0;
-		run->length = c->slice;
+		run->reserved = 0;
+		run->slice = c->slice_max;
 		goto found;
 	}
 	for (;;) {
@@ -416,7 +416,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	}
 
 	/* Of a small quota a small part each time: a second holds many, and none is much. */
-	slice = c->slice;
+	slice = c->slice_max;
 	if (acct)
 		slice = part_of(acct->quota, slice, g->node.left != NULL);
 	left = btn_tier_reserve_left(tier, now);
@@ -429,7 +429,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 		left = btn_account_reserve(acct, now, left);
 	if (tier->metered)
 		btn_account_reserve(&tier->acct, now, left);
-	run->grant = run->length = left;
+	run->reserved = run->slice = left;
 found:
 	run->start = now;
 	run->acct = acct;

@@ -11,7 +11,7 @@
  *     that were idle and now have a task;
  *   - btn_core_next_resched() until -1: slots whose task must reach a checkpoint soon;
  *   - and again at btn_core_next() at the latest, with btn_core_tick().
- * When the task in a slot reaches a checkpoint after its grant ended or need_resched
+ * When the task in a slot reaches a checkpoint after its slice ended or need_resched
  * was set, blocks or ends, the driver says so with btn_core_stop() and picks.
  */
 #ifndef BTN_CORE_H

@@ -95,7 +95,7 @@ int btn_core_init(struct btn_core *c, unsigned slots, unsigned room, const struc
 	c->room = room;
 	c->span = slots;
 	c->tiers = n_tiers;
-	c->slice = 2000000;
+	c->slice_max = 2000000;
 	set_limits(c, slots, tiers, low_limit);
 	c->done_last = &c->done;
 	for (i = 0; i < n_tiers; i++) {
@@ -248,7 +248,7 @@ void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_
 
 			if (!run->task || run->tier != t)
 				continue;
-			/* Nothing is before it by a key until its grant ends. */
+			/* Nothing is before it by a key until its slice ends. */
 			if (t->renewed)
 				run->key = 0;
 			if (moves)

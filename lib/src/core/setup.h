@@ -26,8 +26,8 @@ void btn_core_fini(struct btn_core *c);
  * Why no promise breaks:
  *   - Accounts keep their logs, and what is reserved in them stays until the runs
  *     that it is for stop. So what ledger.h claims holds, for the quota in force
- *     at each grant. A tier that gets its first limit knows of what runs only from
- *     then on: the limit holds in seconds that begin after the change, but for grants
+ *     when each slice began. A tier that gets its first limit knows of what runs only from
+ *     then on: the limit holds in seconds that begin after the change, but for slices
  *     that were out at that time.
  *   - A slot that is no more gets no task from then on. The one that it has is to
  *     stop at its next checkpoint, like one that is preempted, and stands among

@@ -54,13 +54,13 @@ struct btn_run {
 	struct btn_group *group;
 	struct btn_tier *tier;
 	struct btn_account *acct;
-	uint64_t grant;		/* what was reserved */
-	uint64_t length;	/* and for how long it may run */
+	uint64_t reserved;	/* of acct, for this slice */
+	uint64_t slice;		/* for how long the task may run */
 	uint64_t start, key, vstart, tier_vstart;
 	bool need_resched;
 	bool listed;		/* in core.resched */
 	bool reserve;		/* it runs on its tier's reserve */
-	bool metered;		/* its grant is reserved in the tier's account, too */
+	bool metered;		/* what is reserved is so in the tier's account, too */
 };
 
 struct btn_core {
@@ -68,7 +68,7 @@ struct btn_core {
 	unsigned room;			/* how many slots there may be */
 	unsigned span;			/* slots, and those after them whose last task still runs */
 	uint64_t capacity;		/* ns a second */
-	uint64_t slice;			/* the longest grant */
+	uint64_t slice_max;
 	uint64_t low_limit;		/* Q6: what may be sold of BTN_LOW */
 	uint64_t low_sold, reserved;	/* ns a second */
 	uint64_t seq, requests;

@@ -153,7 +153,7 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	w->slot = w->last_slot = slot;
 	w->leaving = -1;
 	w->meter.since = now;
-	atomic_store_explicit(&w->until, now + run->length, memory_order_relaxed); /* [SCHED-1] */
+	atomic_store_explicit(&w->until, now + run->slice, memory_order_relaxed); /* [SCHED-1] */
 	BTN_OWN_SET(w->looked, now);
 	BTN_OWN_SET(w->quiet, 1);
 	BTN_OWN_SET(w->reload, 1);

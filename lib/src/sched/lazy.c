@@ -42,13 +42,13 @@
  * [HOLD-2] all four are sequentially consistent: if (f) does not see (g) then (h) sees (e).
  * selftests/model/hold.pml is a model of this.
  *
- * What a request may is decided by the lock's rules all the same: the run was granted so much
- * of its tenant's quota, and what runs in it, request after request, ends with the grant.
- * As long as the slot is idle the grant is not used, and its end (w.until) moves on by
- * that. So no run uses more than its grant or more than the time since it began, which is
+ * What a request may is decided by the lock's rules all the same: the run got a slice of so much
+ * of its tenant's quota, and what runs in it, request after request, ends with the slice.
+ * As long as the slot is idle the slice is not used, and its end (w.until) moves on by
+ * that. So no run uses more than its slice or more than the time since it began, which is
  * all that ledger.h's proof asks; and what was used is recorded when the run stops,
  * which is later than it was used. Only who is far from the end of its quota holds a slot:
- * the grants that lie idle are never what others of its tenant lack, and if one reaches no
+ * the slices that lie idle are never what others of its tenant lack, and if one reaches no
  * checkpoint then the monitor, which comes less often, is there before that end.
  *
  * Where tasks wait all the time, what is held is taken at once, which costs more than to
@@ -94,7 +94,7 @@ void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 	if (s->was_wanted || w->cell || btn_slot_demoted(w) || s->core.page.rings)
 		return;
 	left = a->used + a->reserved < a->quota ? a->quota - a->used - a->reserved : 0;
-	if (left < a->quota / 8 || left < (run->grant + BTN_TICK_HELD_NS) * s->core.span)
+	if (left < a->quota / 8 || left < (run->reserved + BTN_TICK_HELD_NS) * s->core.span)
 		return;
 	w->hold_tenant = btn_request_of(run->task->req)->tenant->serial;
 	w->hold_class = r->class;

@@ -53,7 +53,7 @@
 #include "tick.h"
 #include "wait.h"
 
-/* By how much a grant is overrun before it is to stop. */
+/* By how much a slice is overrun before it is to stop. */
 #define GRACE_NS	100000
 /*
  * BTN_LOOK_NS after it was to stop its CPU clock is looked at, and as long after

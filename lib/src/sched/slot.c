@@ -135,7 +135,7 @@ static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
 
 void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot)
 {
-	atomic_store_explicit(&w->until, now + s->core.run[slot].length, memory_order_relaxed); /* [SCHED-1] */
+	atomic_store_explicit(&w->until, now + s->core.run[slot].slice, memory_order_relaxed); /* [SCHED-1] */
 	s->resched_at[slot] = s->cpu_at[slot] = 0;
 	atomic_fetch_and_explicit(&w->flag, ~BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
 }

@@ -55,7 +55,7 @@ struct btn_worker {
 	_Atomic int told;		/* -ETIME, -ECANCELED: the task's checkpoints say so */
 	_Atomic uint64_t looked;	/* when the clock was read */
 	_Atomic uint64_t gap;		/* the longest between two checkpoints, since it has its slot */
-	_Atomic uint64_t until;		/* the end of the grant */
+	_Atomic uint64_t until;		/* the end of the slice */
 	_Atomic uint64_t idled;		/* of its run, time in which the slot was held idly */
 	_Atomic uint64_t again;		/* and requests that ended in it but were not counted */
 	struct baton_parker *parker;
