@@ -2,7 +2,7 @@
 /*
  * heap.h - an intrusive priority queue: a leftist heap.
  *
- * One structure for everything the scheduler orders: tasks in a group, groups
+ * One structure for everything the scheduler orders: tasks in a flow, flows
  * in a tier, timers. Chosen because each operation is O(log n) in the worst
  * case and not only on average (a pairing heap's first pop after a flood of
  * 10,000 inserts visits them all, with the scheduler's lock held), nothing is

@@ -2,15 +2,15 @@
 /*
  * policy.h - in which order the tasks of a tier run.
  *
- * Ready tasks stand in groups: those of one tenant and one class. A policy is
- * two keys, smallest first: of a group among the groups of its tier, and of a
- * task in its group. Everything else (who may run at all, throttling, moving
+ * Ready tasks stand in flows: those of one tenant and one class. A policy is
+ * two keys, smallest first: of a flow among the flows of its tier, and of a
+ * task in its flow. Everything else (who may run at all, throttling, moving
  * between tiers) is the core's and the same for all policies, so a policy is
  * one file of a few lines and cannot break a promise, only an order.
  *
- * A group's key may grow while the group stands in its tier (time passes, CPU
- * is charged): the core asks again before it takes the group. It may get
- * smaller only when a task joins the group: the core asks then, too.
+ * A flow's key may grow while the flow stands in its tier (time passes, CPU
+ * is charged): the core asks again before it takes the flow. It may get
+ * smaller only when a task joins the flow: the core asks then, too.
  */
 #ifndef BTN_POLICY_H
 #define BTN_POLICY_H
@@ -19,12 +19,12 @@
 #include "ledger.h"
 
 struct btn_tier;
-struct btn_group;
+struct btn_flow;
 struct btn_task;
 
 struct btn_policy {
 	const char *name;
-	uint64_t (*group_key)(const struct btn_tier *tier, const struct btn_group *g);
+	uint64_t (*flow_key)(const struct btn_tier *tier, const struct btn_flow *f);
 	uint64_t (*task_key)(const struct btn_task *t);
 	/* A task that had to stop keeps its place instead of going last. */
 	bool keeps_place;
@@ -45,19 +45,19 @@ struct btn_request_info {
 };
 
 struct btn_task {
-	struct btn_heap_node node;	/* in its group; key, and seq below */
+	struct btn_heap_node node;	/* in its flow; key, and seq below */
 	struct btn_request *req;
 	const struct btn_request_info *info;
 	uint64_t seq;		/* the order in which tasks became ready */
 	uint64_t ready_at;	/* since when it waits */
-	uint64_t held_mark;	/* how long its group had been held then */
+	uint64_t held_mark;	/* how long its flow had been held then */
 	uint8_t state;		/* enum btn_task_state */
 	bool ran;		/* it had a slot before */
 	bool urgent;		/* others wait for what it holds */
 	bool attached;		/* it brings its own worker */
 };
 
-struct btn_group {
+struct btn_flow {
 	struct btn_heap_node node;	/* in its tier */
 	struct btn_heap_node timer;	/* while held, or away from its tier */
 	struct btn_line tasks;
@@ -67,12 +67,12 @@ struct btn_group {
 	uint64_t turn;			/* round robin: when it was last served */
 	uint64_t held_at, held_total;
 	const struct btn_policy *order;	/* of its tasks: that of its first tier */
-	uint8_t lane;			/* which of its tenant's groups it is */
+	uint8_t kind;			/* which of its tenant's flows it is */
 	bool held;			/* has tasks, but nothing to pay with */
 };
 
 struct btn_tier {
-	struct btn_heap groups;		/* with tasks, and not held */
+	struct btn_heap flows;		/* with tasks, and not held */
 	const struct btn_policy *policy;
 	uint64_t vtime;		/* oversold: the tag last served */
 	bool oversold;		/* more may be sold than there is */
@@ -88,15 +88,15 @@ struct btn_tier {
 	struct btn_account acct; /* quota: the tier's limit */
 };
 
-static inline bool btn_group_empty(const struct btn_group *g)
+static inline bool btn_flow_empty(const struct btn_flow *f)
 {
-	return !btn_line_top(&g->tasks);
+	return !btn_line_top(&f->tasks);
 }
 
 /* It is not empty. */
-static inline struct btn_task *btn_group_first(const struct btn_group *g)
+static inline struct btn_task *btn_flow_first(const struct btn_flow *f)
 {
-	return btn_container(btn_line_top(&g->tasks), struct btn_task, node);
+	return btn_container(btn_line_top(&f->tasks), struct btn_task, node);
 }
 
 #endif

@@ -3,9 +3,9 @@
  * spawned itself. */
 #include "policy.h"
 
-static uint64_t group_key(const struct btn_tier *tier, const struct btn_group *g)
+static uint64_t flow_key(const struct btn_tier *tier, const struct btn_flow *f)
 {
-	return btn_group_first(g)->info->arrival;
+	return btn_flow_first(f)->info->arrival;
 }
 
 static uint64_t task_key(const struct btn_task *t)
@@ -15,7 +15,7 @@ static uint64_t task_key(const struct btn_task *t)
 
 const struct btn_policy btn_policy_arrival = {
 	.name = "arrival",
-	.group_key = group_key,
+	.flow_key = flow_key,
 	.task_key = task_key,
 	.keeps_place = true,
 	.preempts = true,

@@ -2,9 +2,9 @@
 /* Last in, first out: the newest, whose data is still in the caches. */
 #include "policy.h"
 
-static uint64_t group_key(const struct btn_tier *tier, const struct btn_group *g)
+static uint64_t flow_key(const struct btn_tier *tier, const struct btn_flow *f)
 {
-	return ~btn_group_first(g)->seq;
+	return ~btn_flow_first(f)->seq;
 }
 
 static uint64_t task_key(const struct btn_task *t)
@@ -14,7 +14,7 @@ static uint64_t task_key(const struct btn_task *t)
 
 const struct btn_policy btn_policy_lifo = {
 	.name = "lifo",
-	.group_key = group_key,
+	.flow_key = flow_key,
 	.task_key = task_key,
 	.keeps_place = true,
 };

@@ -5,11 +5,11 @@
  */
 #include "policy.h"
 
-static uint64_t group_key(const struct btn_tier *tier, const struct btn_group *g)
+static uint64_t flow_key(const struct btn_tier *tier, const struct btn_flow *f)
 {
-	uint64_t base = tier->oversold ? tier->vtime : btn_group_first(g)->info->arrival;
+	uint64_t base = tier->oversold ? tier->vtime : btn_flow_first(f)->info->arrival;
 
-	return g->acct && g->acct->tag > base ? g->acct->tag : base;
+	return f->acct && f->acct->tag > base ? f->acct->tag : base;
 }
 
 static uint64_t task_key(const struct btn_task *t)
@@ -19,7 +19,7 @@ static uint64_t task_key(const struct btn_task *t)
 
 const struct btn_policy btn_policy_quota = {
 	.name = "quota",
-	.group_key = group_key,
+	.flow_key = flow_key,
 	.task_key = task_key,
 	.keeps_place = true,
 	.preempts = true,

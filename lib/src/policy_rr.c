@@ -2,9 +2,9 @@
 /* Round robin: tenants take turns, and so do the tasks of each. */
 #include "policy.h"
 
-static uint64_t group_key(const struct btn_tier *tier, const struct btn_group *g)
+static uint64_t flow_key(const struct btn_tier *tier, const struct btn_flow *f)
 {
-	return g->turn;
+	return f->turn;
 }
 
 static uint64_t task_key(const struct btn_task *t)
@@ -14,6 +14,6 @@ static uint64_t task_key(const struct btn_task *t)
 
 const struct btn_policy btn_policy_rr = {
 	.name = "rr",
-	.group_key = group_key,
+	.flow_key = flow_key,
 	.task_key = task_key,
 };

@@ -126,14 +126,14 @@ void stuck_show(const struct baton_sched *s)
 			continue;
 		show_account("low", &t->core->acct[BTN_LOW]);
 		show_account("high", &t->core->acct[BTN_HIGH]);
-		for (i = 0; i < BTN_LANE_TIERS; i++) {
-			const struct btn_group *g = &t->core->group[i];
+		for (i = 0; i < BTN_FLOW_TIERS; i++) {
+			const struct btn_flow *f = &t->core->flow[i];
 			const struct btn_heap_node *node;
 
-			for (n = 0, node = g->tasks.first; node && n < 1000; node = node->right)
+			for (n = 0, node = f->tasks.first; node && n < 1000; node = node->right)
 				n++;
-			fprintf(stderr, "# lane %u: %u in line, rest %s, %s, %s\n", i, n, g->tasks.rest.top ? "some" : "none",
-				btn_heap_has(&g->node) ? "in its tier" : "not in its tier", g->held ? "held" : "not held");
+			fprintf(stderr, "# kind %u: %u in line, rest %s, %s, %s\n", i, n, f->tasks.rest.top ? "some" : "none",
+				btn_heap_has(&f->node) ? "in its tier" : "not in its tier", f->held ? "held" : "not held");
 		}
 	}
 	for (i = 0; i < places && i < TASKS_MAX; i++) {

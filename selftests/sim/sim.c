@@ -374,21 +374,21 @@ static void check_order(unsigned slot)
 
 	for (o = S.all.next; o != &S.all; o = o->next) {
 		struct btn_request *r = o->t.req;
-		struct btn_group *g;
+		struct btn_flow *f;
 		bool same;
 
 		if (&o->t == t || !r || o->t.state != BTN_TASK_READY || r->done)
 			continue;
-		/* A fresh critical request's group changes when it starts. */
-		g = &r->tenant->group[r->class == BTN_CRITICAL ? (r->started ? BTN_LANE_CRITICAL : BTN_LANE_FRESH) :
-				      r->class == BTN_INTERNAL ? BTN_LANE_TIERS + r->tier - 2u : BTN_LANE_TOLERANT + (r->class == BTN_BATCH)];
-		if (g->held || g->tier != run->tier)
+		/* A fresh critical request's flow changes when it starts. */
+		f = &r->tenant->flow[r->class == BTN_CRITICAL ? (r->started ? BTN_FLOW_CRITICAL : BTN_FLOW_FRESH) :
+				      r->class == BTN_INTERNAL ? BTN_FLOW_TIERS + r->tier - 2u : BTN_FLOW_TOLERANT + (r->class == BTN_BATCH)];
+		if (f->held || f->tier != run->tier)
 			continue;
 		/* Between tiers of unlike policies, each keeps its own. */
-		if (g->order != run->tier->policy || run->group->order != run->tier->policy)
+		if (f->order != run->tier->policy || run->flow->order != run->tier->policy)
 			continue;
-		if (g->acct && (g->acct == run->acct || btn_account_left(g->acct, S.now) < g->acct->min))
-			same = g == run->group;
+		if (f->acct && (f->acct == run->acct || btn_account_left(f->acct, S.now) < f->acct->min))
+			same = f == run->flow;
 		else
 			same = true;	/* nothing but the order kept it back */
 		if (!same)
@@ -400,11 +400,11 @@ static void check_order(unsigned slot)
 		else if (!strcmp(policy, "arrival"))
 			MUST(t->info->arrival <= r->info.arrival, "Q12, Q14: arrival");
 		else if (!strcmp(policy, "rr"))
-			MUST(g == run->group ? t->seq < o->t.seq : true, "Q14: rr within a tenant");
-		else if (g == run->group)
+			MUST(f == run->flow ? t->seq < o->t.seq : true, "Q14: rr within a tenant");
+		else if (f == run->flow)
 			MUST(t->info->arrival <= r->info.arrival, "Q12: quota");
-		else if (g->acct && run->acct && !run->tier->oversold)
-			MUST(run->key <= (g->acct->tag > r->info.arrival ? g->acct->tag : r->info.arrival),
+		else if (f->acct && run->acct && !run->tier->oversold)
+			MUST(run->key <= (f->acct->tag > r->info.arrival ? f->acct->tag : r->info.arrival),
 			     "Q15: quota, eligible time");
 	}
 }
@@ -587,7 +587,7 @@ static void reload(unsigned slots, uint64_t low_limit)
 	for (i = 0; i < S.tens; i++)
 		btn_core_tenant_lift(&S.c, S.ten[i].t, S.now);
 	for (i = 0; i < S.c.tiers; i++)
-		MUST(!S.c.tier[i].groups.top, "somebody still stands in tier %u", i);
+		MUST(!S.c.tier[i].flows.top, "somebody still stands in tier %u", i);
 	btn_core_reshape(&S.c, slots, S.tier, low_limit, S.now);
 	for (i = 0; i < S.tens; i++) {
 		btn_core_tenant_put(&S.c, S.ten[i].t, S.now);

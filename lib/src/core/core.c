@@ -52,7 +52,7 @@ static void happened(const struct btn_core *c, uint64_t now, const struct btn_re
 
 uint64_t btn_request_held(const struct btn_request *r, uint64_t now)
 {
-	return btn_group_held_until(btn_group_of(r->first), now) - r->first->held_mark;
+	return btn_flow_held_until(btn_flow_of(r->first), now) - r->first->held_mark;
 }
 
 /* A request whose first task waits for its first slot. */
@@ -67,7 +67,7 @@ static void give_up(struct btn_core *c, uint64_t now, struct btn_request *r, int
 		r->quota = a->quota;
 		r->used = a->used + a->reserved;
 	}
-	btn_group_leave(c, now, r->first);
+	btn_flow_leave(c, now, r->first);
 	r->first->state = BTN_TASK_ENDED;
 	r->tasks = 0;
 	btn_stat_add(why == -EDQUOT ? &btn_request_use(r)->rejected : &btn_request_use(r)->dropped, 1);
@@ -135,7 +135,7 @@ void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, str
 	t->ran = t->urgent = false;
 	t->seq = ++c->seq;
 	r->tasks++;
-	btn_group_join(c, now, t);
+	btn_flow_join(c, now, t);
 }
 
 void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
@@ -144,12 +144,12 @@ void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
 	if (btn_unlikely(t->state != BTN_TASK_BLOCKED))
 		btn_die("a task is made ready that is not blocked; its state:", t->state);
 	t->seq = ++c->seq;
-	btn_group_join(c, now, t);
+	btn_flow_join(c, now, t);
 }
 
 void btn_core_unready(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
-	btn_group_leave(c, now, t);
+	btn_flow_leave(c, now, t);
 	t->state = BTN_TASK_BLOCKED;
 }
 
@@ -166,7 +166,7 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
 	r->told = why;
 	for (i = 0; i < c->span; i++)
 		if (c->run[i].task && c->run[i].task->req == r)
-			btn_core_resched(c, i);
+			btn_flow_resched(c, i);
 }
 
 void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on)
@@ -174,10 +174,10 @@ void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on
 	bool waits = on && !t->urgent && t->state == BTN_TASK_READY;
 
 	if (waits)
-		btn_group_leave(c, now, t);
+		btn_flow_leave(c, now, t);
 	t->urgent = on;
 	if (waits)
-		btn_group_rejoin(c, now, t);
+		btn_flow_rejoin(c, now, t);
 }
 
 /* Where a request pays that has no slot. */
@@ -278,9 +278,9 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 		btn_tenant_release_held(c, now, tenant);
 	switch (why) {
 	case BTN_STOP_YIELD:
-		if (!run->group->order->keeps_place)
+		if (!run->flow->order->keeps_place)
 			t->seq = ++c->seq;
-		btn_group_join(c, now, t);
+		btn_flow_join(c, now, t);
 		break;
 	case BTN_STOP_BLOCK:
 		t->state = BTN_TASK_BLOCKED;
@@ -295,7 +295,7 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	}
 }
 
-/* The tier to serve next, of those that have groups and may go on. */
+/* The tier to serve next, of those that have flows and may go on. */
 static struct btn_tier *choose(struct btn_core *c, uint64_t now)
 {
 	struct btn_tier *best = NULL, *t;
@@ -304,7 +304,7 @@ static struct btn_tier *choose(struct btn_core *c, uint64_t now)
 
 	for (i = 0; i < c->tiers; i++) {
 		t = &c->tier[i];
-		if (!t->groups.top || (t->metered && !btn_account_can_pay(&t->acct, now)))
+		if (!t->flows.top || (t->metered && !btn_account_can_pay(&t->acct, now)))
 			continue;
 		if (btn_tier_reserve_left(t, now))
 			return t;
@@ -317,18 +317,18 @@ static struct btn_tier *choose(struct btn_core *c, uint64_t now)
 	return best;
 }
 
-/* The first group of its tier has nothing to pay with. */
-static void exhausted(struct btn_core *c, uint64_t now, struct btn_group *g)
+/* The first flow of its tier has nothing to pay with. */
+static void exhausted(struct btn_core *c, uint64_t now, struct btn_flow *f)
 {
 	unsigned n = REJECT_BATCH;
 
-	if (g->lane == BTN_LANE_FRESH) {
-		while (!btn_group_empty(g) && n--)
-			give_up(c, now, btn_group_first(g)->req, -EDQUOT);
+	if (f->kind == BTN_FLOW_FRESH) {
+		while (!btn_flow_empty(f) && n--)
+			give_up(c, now, btn_flow_first(f)->req, -EDQUOT);
 		return;
 	}
-	btn_group_take_out(c, now, g);
-	btn_group_place(c, now, g);
+	btn_flow_take_out(c, now, f);
+	btn_flow_place(c, now, f);
 }
 
 /* A worker was free: one that waited for it goes back to where it stood. */
@@ -340,7 +340,7 @@ static bool feed(struct btn_core *c, uint64_t now)
 		return false;
 	t = btn_container(c->starved.top, struct btn_task, node);
 	btn_heap_del(&c->starved, &t->node);
-	btn_group_rejoin(c, now, t);
+	btn_flow_rejoin(c, now, t);
 	return true;
 }
 
@@ -359,7 +359,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	struct baton_stats_slot *figures = &c->page.slots[slot];
 	struct btn_run *run = &c->run[slot];
 	struct btn_account *acct;
-	struct btn_group *g;
+	struct btn_flow *f;
 	struct btn_request *r;
 	struct btn_tier *tier;
 	struct btn_task *t;
@@ -371,9 +371,9 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	if (c->urgent.top) {
 		t = btn_container(c->urgent.top, struct btn_task, node);
 		r = t->req;
-		g = btn_group_of(t);
-		tier = g->tier;
-		acct = g->acct;
+		f = btn_flow_of(t);
+		tier = f->tier;
+		acct = f->acct;
 		key = 0;
 		run->reserve = false;
 		run->reserved = 0;
@@ -387,28 +387,28 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 				continue;
 			return NULL;
 		}
-		g = btn_container(tier->groups.top, struct btn_group, node);
-		key = tier->policy->group_key(tier, g);
-		if (key != g->node.key) {
-			btn_heap_del(&tier->groups, &g->node);
-			btn_group_enter(c, g);
-			if (tier->groups.top != &g->node)
+		f = btn_container(tier->flows.top, struct btn_flow, node);
+		key = tier->policy->flow_key(tier, f);
+		if (key != f->node.key) {
+			btn_heap_del(&tier->flows, &f->node);
+			btn_flow_enter(c, f);
+			if (tier->flows.top != &f->node)
 				continue;
 		}
-		t = btn_group_first(g);
+		t = btn_flow_first(f);
 		r = t->req;
 		if (!r->started && now >= r->deadline) {
 			give_up(c, now, r, -ETIME);
 			continue;
 		}
-		acct = g->acct;
+		acct = f->acct;
 		if (acct && !btn_account_can_pay(acct, now)) {
-			exhausted(c, now, g);
+			exhausted(c, now, f);
 			continue;
 		}
 		if (t->ran || t->attached || c->workers)
 			break;
-		btn_group_leave(c, now, t);
+		btn_flow_leave(c, now, t);
 		t->state = BTN_TASK_STARVED;
 		t->node.key = tier->rank;
 		t->node.seq = t->seq;
@@ -418,7 +418,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	/* Of a small quota a small part each time: a second holds many, and none is much. */
 	slice = c->slice_max;
 	if (acct)
-		slice = part_of(acct->quota, slice, g->node.left != NULL);
+		slice = part_of(acct->quota, slice, f->node.left != NULL);
 	left = btn_tier_reserve_left(tier, now);
 	run->reserve = left;
 	if (!left)
@@ -435,7 +435,7 @@ found:
 	run->acct = acct;
 	run->tier = tier;
 	run->metered = tier->metered;
-	run->group = g;
+	run->flow = f;
 	run->key = key;
 	run->vstart = tier->oversold ? tier->vtime : now;
 	run->tier_vstart = c->rank_vtime[tier->rank];
@@ -443,10 +443,10 @@ found:
 		c->rank_vtime[tier->rank] = tier->tag;
 	if (tier->oversold && key > tier->vtime && tier->policy == &btn_policy_quota)
 		tier->vtime = key;
-	g->turn = ++c->seq;
+	f->turn = ++c->seq;
 
-	r->held += btn_group_held_until(g, now) - t->held_mark;
-	btn_group_leave(c, now, t);
+	r->held += btn_flow_held_until(f, now) - t->held_mark;
+	btn_flow_leave(c, now, t);
 	if (!r->started) {
 		r->started = true;
 		r->first = NULL;
@@ -495,12 +495,12 @@ void btn_core_tick(struct btn_core *c, uint64_t now)
 		btn_core_cancel(c, now, r, -ETIME);
 	}
 	for (n = 0; n < TICK_BATCH && c->releases.top && c->releases.top->key <= now; n++) {
-		struct btn_group *g = btn_container(c->releases.top, struct btn_group, timer);
+		struct btn_flow *f = btn_container(c->releases.top, struct btn_flow, timer);
 
-		btn_group_take_out(c, now, g);
-		btn_group_place(c, now, g);
-		if (!g->held)
-			btn_core_preempt(c, now, g);
+		btn_flow_take_out(c, now, f);
+		btn_flow_place(c, now, f);
+		if (!f->held)
+			btn_flow_preempt(c, now, f);
 	}
 }
 
@@ -514,7 +514,7 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 	if (c->releases.top && c->releases.top->key < next)
 		next = c->releases.top->key;
 	for (i = 0; i < c->tiers; i++) {
-		if (!c->tier[i].groups.top || !c->tier[i].metered || btn_account_can_pay(&c->tier[i].acct, now))
+		if (!c->tier[i].flows.top || !c->tier[i].metered || btn_account_can_pay(&c->tier[i].acct, now))
 			continue;
 		when = btn_account_when(&c->tier[i].acct, now);
 		if (when < next)
@@ -525,7 +525,7 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 
 unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t)
 {
-	return btn_group_of(t)->tier->rank;
+	return btn_flow_of(t)->tier->rank;
 }
 
 bool btn_core_waits(struct btn_core *c, uint64_t now)
@@ -540,7 +540,7 @@ struct btn_task *btn_core_first(struct btn_core *c, uint64_t now)
 	if (c->urgent.top)
 		return btn_container(c->urgent.top, struct btn_task, node);
 	tier = choose(c, now);
-	return tier ? btn_group_first(btn_container(tier->groups.top, struct btn_group, node)) : NULL;
+	return tier ? btn_flow_first(btn_container(tier->flows.top, struct btn_flow, node)) : NULL;
 }
 
 int btn_core_idle(struct btn_core *c)

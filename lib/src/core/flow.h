@@ -34,20 +34,20 @@ static inline void btn_tenant_show(const struct btn_tenant *t, unsigned tier, ui
 }
 
 /* Where a task stands or would stand when it is ready. */
-struct btn_group *btn_group_of(const struct btn_task *t);
+struct btn_flow *btn_flow_of(const struct btn_task *t);
 /* Into its tier's heap, by its key. */
-void btn_group_enter(struct btn_core *c, struct btn_group *g);
+void btn_flow_enter(struct btn_core *c, struct btn_flow *f);
 /* Out of its tier, or out of being held. */
-void btn_group_take_out(struct btn_core *c, uint64_t now, struct btn_group *g);
-/* A group that has tasks and stands nowhere: into a tier, or held. */
-void btn_group_place(struct btn_core *c, uint64_t now, struct btn_group *g);
+void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f);
+/* A flow that has tasks and stands nowhere: into a tier, or held. */
+void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f);
 /* For how long it was held, ever. */
-uint64_t btn_group_held_until(const struct btn_group *g, uint64_t now);
+uint64_t btn_flow_held_until(const struct btn_flow *f, uint64_t now);
 
 /* A task becomes ready; rejoin: without a new time of waiting; leave: it is not any more. */
-void btn_group_join(struct btn_core *c, uint64_t now, struct btn_task *t);
-void btn_group_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t);
-void btn_group_leave(struct btn_core *c, uint64_t now, struct btn_task *t);
+void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t);
+void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t);
+void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t);
 
 /* Groups of this tenant that wait for quota may get it now, or sooner. */
 void btn_tenant_release_held(struct btn_core *c, uint64_t now, struct btn_tenant *t);
@@ -68,8 +68,8 @@ static inline void btn_slots_close(struct btn_core *c)
 }
 
 /* The slot's task must reach a checkpoint soon. */
-void btn_core_resched(struct btn_core *c, unsigned slot);
-/* Stops one running task that should give way to g, the worst of them. */
-void btn_core_preempt(struct btn_core *c, uint64_t now, struct btn_group *g);
+void btn_flow_resched(struct btn_core *c, unsigned slot);
+/* Stops one running task that should give way to f, the worst of them. */
+void btn_flow_preempt(struct btn_core *c, uint64_t now, struct btn_flow *f);
 
 #endif

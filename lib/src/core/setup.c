@@ -129,38 +129,38 @@ int btn_core_can_reshape(const struct btn_core *c, unsigned slots, const struct 
 	return slots > c->room ? -ERANGE : check(slots, tiers, c->tiers, low_limit);
 }
 
-static unsigned lanes(const struct btn_core *c)
+static unsigned flows_of_tenant(const struct btn_core *c)
 {
-	return BTN_LANE_TIERS + c->tiers - 2;
+	return BTN_FLOW_TIERS + c->tiers - 2;
 }
 
-/* The tier whose policy sorts a lane's tasks. */
-static struct btn_tier *home(struct btn_core *c, unsigned lane)
+/* The tier whose policy sorts a flow's tasks. */
+static struct btn_tier *home(struct btn_core *c, unsigned kind)
 {
-	if (lane >= BTN_LANE_TIERS)
-		return &c->tier[lane - BTN_LANE_TIERS + 2];
-	return &c->tier[lane == BTN_LANE_BATCH ? BTN_HIGH : BTN_LOW];
+	if (kind >= BTN_FLOW_TIERS)
+		return &c->tier[kind - BTN_FLOW_TIERS + 2];
+	return &c->tier[kind == BTN_FLOW_BATCH ? BTN_HIGH : BTN_LOW];
 }
 
 void btn_core_tenant_lift(struct btn_core *c, struct btn_tenant *t, uint64_t now)
 {
 	unsigned i;
 
-	for (i = 0; i < lanes(c); i++)
-		if (!btn_group_empty(&t->group[i]))
-			btn_group_take_out(c, now, &t->group[i]);
+	for (i = 0; i < flows_of_tenant(c); i++)
+		if (!btn_flow_empty(&t->flow[i]))
+			btn_flow_take_out(c, now, &t->flow[i]);
 }
 
-static void resort(struct btn_group *g, const struct btn_policy *order)
+static void resort(struct btn_flow *f, const struct btn_policy *order)
 {
 	struct btn_heap_node *all = NULL, *n;
 	struct btn_task *t;
 
-	if (g->order == order)
+	if (f->order == order)
 		return;
-	g->order = order;
-	while ((n = btn_line_top(&g->tasks))) {
-		btn_line_del(&g->tasks, n);
+	f->order = order;
+	while ((n = btn_line_top(&f->tasks))) {
+		btn_line_del(&f->tasks, n);
 		n->up = all;
 		all = n;
 	}
@@ -169,7 +169,7 @@ static void resort(struct btn_group *g, const struct btn_policy *order)
 		t = btn_container(n, struct btn_task, node);
 		n->key = order->task_key(t);
 		n->seq = t->seq;
-		btn_line_add(&g->tasks, n);
+		btn_line_add(&f->tasks, n);
 	}
 }
 
@@ -180,9 +180,9 @@ void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now)
 	/* Nobody is owed, or owes, what was not counted. */
 	if (c->tier[BTN_HIGH].renewed)
 		t->acct[BTN_HIGH].tag = c->tier[BTN_HIGH].vtime;
-	for (i = 0; i < lanes(c); i++) {
-		resort(&t->group[i], home(c, i)->policy);
-		btn_group_place(c, now, &t->group[i]);
+	for (i = 0; i < flows_of_tenant(c); i++) {
+		resort(&t->flow[i], home(c, i)->policy);
+		btn_flow_place(c, now, &t->flow[i]);
 	}
 }
 
@@ -225,7 +225,7 @@ static void open_and_close(struct btn_core *c, unsigned before, uint64_t now)
 	c->n_idle = n;
 	for (i = c->slots; i < c->span; i++)
 		if (c->run[i].task)
-			btn_core_resched(c, i);
+			btn_flow_resched(c, i);
 	btn_slots_close(c);
 }
 
@@ -289,17 +289,17 @@ int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, 
 	btn_stat_set(&btn_tenant_use(t, BTN_LOW)->quota, low);
 	btn_stat_set(&btn_tenant_use(t, BTN_HIGH)->quota, high);
 	/* What waits may be able to pay now, or not any more. */
-	for (i = 0; i < BTN_LANE_TIERS; i++)
-		if (!btn_group_empty(&t->group[i])) {
-			btn_group_take_out(c, now, &t->group[i]);
-			btn_group_place(c, now, &t->group[i]);
+	for (i = 0; i < BTN_FLOW_TIERS; i++)
+		if (!btn_flow_empty(&t->flow[i])) {
+			btn_flow_take_out(c, now, &t->flow[i]);
+			btn_flow_place(c, now, &t->flow[i]);
 		}
 	return 0;
 }
 
 size_t btn_core_tenant_size(const struct btn_core *c)
 {
-	return sizeof(struct btn_tenant) + lanes(c) * sizeof(struct btn_group);
+	return sizeof(struct btn_tenant) + flows_of_tenant(c) * sizeof(struct btn_flow);
 }
 
 int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now)
@@ -318,14 +318,14 @@ int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, u
 	}
 	btn_account_init(&t->acct[BTN_LOW], NULL);
 	btn_account_init(&t->acct[BTN_HIGH], NULL);
-	for (i = 0; i < lanes(c); i++) {
-		struct btn_group *g = &t->group[i];
+	for (i = 0; i < flows_of_tenant(c); i++) {
+		struct btn_flow *f = &t->flow[i];
 
-		g->tenant = t;
-		g->lane = i;
-		g->tier = home(c, i);
-		g->acct = g->tier->sold ? &t->acct[g->tier->index] : NULL;
-		g->order = g->tier->policy;
+		f->tenant = t;
+		f->kind = i;
+		f->tier = home(c, i);
+		f->acct = f->tier->sold ? &t->acct[f->tier->index] : NULL;
+		f->order = f->tier->policy;
 	}
 	err = btn_core_tenant_set(c, t, low, high, now);
 	if (err) {

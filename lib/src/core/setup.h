@@ -33,7 +33,7 @@ void btn_core_fini(struct btn_core *c);
  *     stop at its next checkpoint, like one that is preempted, and stands among
  *     the others then. Until then there is one more slot than there should be.
  *   - Keys of another policy, and tags of another rank, are of another scale. They
- *     all begin anew: tasks and groups are sorted anew, and a tier with another
+ *     all begin anew: tasks and flows are sorted anew, and a tier with another
  *     rank begins where that rank is, as one that had nothing to do until now.
  */
 int btn_core_can_reshape(const struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers,

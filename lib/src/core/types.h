@@ -13,8 +13,8 @@
 
 enum btn_class { BTN_CRITICAL, BTN_TOLERANT, BTN_BATCH, BTN_INTERNAL };
 
-/* A tenant's groups; further tiers have one each, from BTN_LANE_TIERS on. */
-enum btn_lane { BTN_LANE_FRESH, BTN_LANE_CRITICAL, BTN_LANE_TOLERANT, BTN_LANE_BATCH, BTN_LANE_TIERS };
+/* A tenant's kinds of flows; further tiers have one each, from BTN_FLOW_TIERS on. */
+enum btn_flow_kind { BTN_FLOW_FRESH, BTN_FLOW_CRITICAL, BTN_FLOW_TOLERANT, BTN_FLOW_BATCH, BTN_FLOW_TIERS };
 
 /* STARVED: its turn came, but no worker could be had. URGENT: others wait for it. */
 enum btn_task_state {
@@ -42,16 +42,16 @@ struct btn_request {
 struct btn_tenant {
 	struct btn_account acct[2];	/* BTN_LOW, BTN_HIGH */
 	unsigned requests;		/* in flight */
-	unsigned held;			/* groups */
+	unsigned held;			/* flows */
 	bool leaving;
 	uint64_t owed[BTN_TIERS_MAX];	/* refunded; its figures do not go back, but wait */
 	struct baton_stats_tenant *stats;
-	struct btn_group group[];
+	struct btn_flow flow[];
 };
 
 struct btn_run {
 	struct btn_task *task;		/* NULL: the slot is idle */
-	struct btn_group *group;
+	struct btn_flow *flow;
 	struct btn_tier *tier;
 	struct btn_account *acct;
 	uint64_t reserved;	/* of acct, for this slice */
