@@ -50,7 +50,7 @@ struct btn_task {
 	const struct btn_request_info *info;
 	uint64_t seq;		/* the order in which tasks became ready */
 	uint64_t ready_at;	/* since when it waits */
-	uint64_t held_mark;	/* how long its flow had been held then */
+	uint64_t throttled_mark;	/* how long its flow had been throttled then */
 	uint8_t state;		/* enum btn_task_state */
 	bool ran;		/* it had a slot before */
 	bool urgent;		/* others wait for what it holds */
@@ -59,20 +59,20 @@ struct btn_task {
 
 struct btn_flow {
 	struct btn_heap_node node;	/* in its tier */
-	struct btn_heap_node timer;	/* while held, or away from its tier */
+	struct btn_heap_node timer;	/* while throttled, or away from its tier */
 	struct btn_line tasks;
 	struct btn_tenant *tenant;
 	struct btn_tier *tier;		/* where it stands now */
 	struct btn_account *acct;	/* and who pays there; NULL: only the tier */
 	uint64_t turn;			/* round robin: when it was last served */
-	uint64_t held_at, held_total;
+	uint64_t throttled_at, throttled_total;
 	const struct btn_policy *order;	/* of its tasks: that of its first tier */
 	uint8_t kind;			/* which of its tenant's flows it is */
-	bool held;			/* has tasks, but nothing to pay with */
+	bool throttled;			/* has tasks, but nothing to pay with */
 };
 
 struct btn_tier {
-	struct btn_heap flows;		/* with tasks, and not held */
+	struct btn_heap flows;		/* with tasks, and not throttled */
 	const struct btn_policy *policy;
 	uint64_t vtime;		/* oversold: the tag last served */
 	bool oversold;		/* more may be sold than there is */

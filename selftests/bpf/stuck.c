@@ -132,8 +132,8 @@ void stuck_show(const struct baton_sched *s)
 
 			for (n = 0, node = f->tasks.first; node && n < 1000; node = node->right)
 				n++;
-			fprintf(stderr, "# kind %u: %u in line, rest %s, %s, %s\n", i, n, f->tasks.rest.top ? "some" : "none",
-				btn_heap_has(&f->node) ? "in its tier" : "not in its tier", f->held ? "held" : "not held");
+			fprintf(stderr, "# flow %u: %u in line, rest %s, %s, %s\n", i, n, f->tasks.rest.top ? "some" : "none",
+				btn_heap_has(&f->node) ? "in its tier" : "not in its tier", f->throttled ? "throttled" : "not throttled");
 		}
 	}
 	for (i = 0; i < places && i < TASKS_MAX; i++) {

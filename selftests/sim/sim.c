@@ -382,7 +382,7 @@ static void check_order(unsigned slot)
 		/* A fresh critical request's flow changes when it starts. */
 		f = &r->tenant->flow[r->class == BTN_CRITICAL ? (r->started ? BTN_FLOW_CRITICAL : BTN_FLOW_FRESH) :
 				      r->class == BTN_INTERNAL ? BTN_FLOW_TIERS + r->tier - 2u : BTN_FLOW_TOLERANT + (r->class == BTN_BATCH)];
-		if (f->held || f->tier != run->tier)
+		if (f->throttled || f->tier != run->tier)
 			continue;
 		/* Between tiers of unlike policies, each keeps its own. */
 		if (f->order != run->tier->policy || run->flow->order != run->tier->policy)

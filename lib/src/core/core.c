@@ -50,9 +50,9 @@ static void happened(const struct btn_core *c, uint64_t now, const struct btn_re
 	BTN_PROBE4(request, type, btn_stat_get(&r->tenant->stats->id), r->info.number, r->class);
 }
 
-uint64_t btn_request_held(const struct btn_request *r, uint64_t now)
+uint64_t btn_request_throttled(const struct btn_request *r, uint64_t now)
 {
-	return btn_flow_held_until(btn_flow_of(r->first), now) - r->first->held_mark;
+	return btn_flow_throttled_until(btn_flow_of(r->first), now) - r->first->throttled_mark;
 }
 
 /* A request whose first task waits for its first slot. */
@@ -62,7 +62,7 @@ static void give_up(struct btn_core *c, uint64_t now, struct btn_request *r, int
 
 	/* For whoever asks why. */
 	r->waited = now - r->first->ready_at;
-	r->held = btn_request_held(r, now);
+	r->throttled = btn_request_throttled(r, now);
 	if (r->class != BTN_INTERNAL) {
 		r->quota = a->quota;
 		r->used = a->used + a->reserved;
@@ -118,7 +118,7 @@ int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, str
 	r->tasks = 0;
 	r->started = r->done = false;
 	r->told = r->result = 0;
-	r->cpu = r->waited = r->held = 0;
+	r->cpu = r->waited = r->throttled = 0;
 	r->timer.rank = 0;
 	if (r->deadline != BTN_NEVER) {
 		r->timer.key = r->deadline;
@@ -275,7 +275,7 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 		btn_slots_close(c);
 	/* The tenant's timers took the whole slice for used. */
 	if (cpu < run->reserved)
-		btn_tenant_release_held(c, now, tenant);
+		btn_tenant_unthrottle(c, now, tenant);
 	switch (why) {
 	case BTN_STOP_YIELD:
 		if (!run->flow->order->keeps_place)
@@ -445,7 +445,7 @@ found:
 		tier->vtime = key;
 	f->turn = ++c->seq;
 
-	r->held += btn_flow_held_until(f, now) - t->held_mark;
+	r->throttled += btn_flow_throttled_until(f, now) - t->throttled_mark;
 	btn_flow_leave(c, now, t);
 	if (!r->started) {
 		r->started = true;
@@ -499,7 +499,7 @@ void btn_core_tick(struct btn_core *c, uint64_t now)
 
 		btn_flow_take_out(c, now, f);
 		btn_flow_place(c, now, f);
-		if (!f->held)
+		if (!f->throttled)
 			btn_flow_preempt(c, now, f);
 	}
 }

@@ -28,7 +28,7 @@
  */
 int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
 /* For how long one that has not started had nothing to pay with. */
-uint64_t btn_request_held(const struct btn_request *r, uint64_t now);
+uint64_t btn_request_throttled(const struct btn_request *r, uint64_t now);
 /* One more task of a request that has one which has not ended. */
 void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
 /* A blocked task can go on. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Where tasks wait. A flow with no ready task stands nowhere; else in its
- * tier's heap, or held: out of the heap with a timer, because whoever pays for
+ * tier's heap, or throttled: out of the heap with a timer, because whoever pays for
  * it has nothing left. Tolerant flows stand in BTN_LOW while that account has
  * something, else in BTN_HIGH with a timer that brings them back.
  */
@@ -33,11 +33,11 @@ static void set_timer(struct btn_core *c, struct btn_flow *f, uint64_t when)
 void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f)
 {
 	set_timer(c, f, BTN_NEVER);
-	if (f->held) {
-		f->held = false;
-		f->held_total += now - f->held_at;
-		btn_stat_add(&btn_tenant_use(f->tenant, f->tier->index)->throttled, now - f->held_at);
-		f->tenant->held--;
+	if (f->throttled) {
+		f->throttled = false;
+		f->throttled_total += now - f->throttled_at;
+		btn_stat_add(&btn_tenant_use(f->tenant, f->tier->index)->throttled, now - f->throttled_at);
+		f->tenant->throttled--;
 	} else if (btn_heap_has(&f->node)) {
 		btn_heap_del(&f->tier->flows, &f->node);
 	}
@@ -88,9 +88,9 @@ void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		when = f->timer.key;
 	set_timer(c, f, when);
 	spent(f->acct, now);
-	f->held = true;
-	f->held_at = now;
-	f->tenant->held++;
+	f->throttled = true;
+	f->throttled_at = now;
+	f->tenant->throttled++;
 }
 
 struct btn_flow *btn_flow_of(const struct btn_task *t)
@@ -190,9 +190,9 @@ static void stop_one(struct btn_core *c)
 		btn_flow_resched(c, victim);
 }
 
-uint64_t btn_flow_held_until(const struct btn_flow *f, uint64_t now)
+uint64_t btn_flow_throttled_until(const struct btn_flow *f, uint64_t now)
 {
-	return f->held_total + (f->held ? now - f->held_at : 0);
+	return f->throttled_total + (f->throttled ? now - f->throttled_at : 0);
 }
 
 /* Into its flow, without a new time of waiting. */
@@ -214,20 +214,20 @@ void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t)
 	t->node.seq = t->seq;
 	btn_line_add(&f->tasks, &t->node);
 	first = btn_line_top(&f->tasks) == &t->node;
-	if (!f->held && !btn_heap_has(&f->node)) {
+	if (!f->throttled && !btn_heap_has(&f->node)) {
 		btn_flow_place(c, now, f);
-	} else if (first && !f->held) {
+	} else if (first && !f->throttled) {
 		btn_heap_del(&f->tier->flows, &f->node);
 		btn_flow_enter(c, f);
 	}
-	if (first && !f->held)
+	if (first && !f->throttled)
 		btn_flow_preempt(c, now, f);
 }
 
 void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	t->ready_at = now;
-	t->held_mark = btn_flow_held_until(btn_flow_of(t), now);
+	t->throttled_mark = btn_flow_throttled_until(btn_flow_of(t), now);
 	btn_flow_rejoin(c, now, t);
 }
 
@@ -244,14 +244,14 @@ void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t)
 		btn_flow_take_out(c, now, f);
 }
 
-void btn_tenant_release_held(struct btn_core *c, uint64_t now, struct btn_tenant *t)
+void btn_tenant_unthrottle(struct btn_core *c, uint64_t now, struct btn_tenant *t)
 {
 	unsigned i;
 
 	for (i = 0; i < BTN_FLOW_TIERS; i++) {
 		struct btn_flow *f = &t->flow[i];
 
-		if (!f->held && !btn_heap_has(&f->timer))
+		if (!f->throttled && !btn_heap_has(&f->timer))
 			continue;
 		btn_flow_take_out(c, now, f);
 		btn_flow_place(c, now, f);

@@ -37,12 +37,12 @@ static inline void btn_tenant_show(const struct btn_tenant *t, unsigned tier, ui
 struct btn_flow *btn_flow_of(const struct btn_task *t);
 /* Into its tier's heap, by its key. */
 void btn_flow_enter(struct btn_core *c, struct btn_flow *f);
-/* Out of its tier, or out of being held. */
+/* Out of its tier, or out of being throttled. */
 void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f);
-/* A flow that has tasks and stands nowhere: into a tier, or held. */
+/* A flow that has tasks and stands nowhere: into a tier, or throttled. */
 void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f);
-/* For how long it was held, ever. */
-uint64_t btn_flow_held_until(const struct btn_flow *f, uint64_t now);
+/* For how long it was throttled, ever. */
+uint64_t btn_flow_throttled_until(const struct btn_flow *f, uint64_t now);
 
 /* A task becomes ready; rejoin: without a new time of waiting; leave: it is not any more. */
 void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t);
@@ -50,7 +50,7 @@ void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t);
 void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t);
 
 /* Groups of this tenant that wait for quota may get it now, or sooner. */
-void btn_tenant_release_held(struct btn_core *c, uint64_t now, struct btn_tenant *t);
+void btn_tenant_unthrottle(struct btn_core *c, uint64_t now, struct btn_tenant *t);
 /* What is left of the tier's reserve; too little is nothing. */
 uint64_t btn_tier_reserve_left(struct btn_tier *t, uint64_t now);
 

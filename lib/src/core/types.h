@@ -30,7 +30,7 @@ struct btn_request {
 	struct btn_task *first;		/* until it started */
 	struct btn_heap_node timer;	/* the deadline, until it started */
 	uint64_t deadline;		/* BTN_NEVER: none */
-	uint64_t cpu, waited, held;	/* ns: ran, ready, nothing to pay with */
+	uint64_t cpu, waited, throttled; /* ns: ran, ready, nothing to pay with */
 	uint64_t quota, used;		/* its tenant's, where it was given up */
 	unsigned tasks;			/* that have not ended */
 	int told;			/* -ETIME or -ECANCELED, for its checkpoints */
@@ -42,7 +42,7 @@ struct btn_request {
 struct btn_tenant {
 	struct btn_account acct[2];	/* BTN_LOW, BTN_HIGH */
 	unsigned requests;		/* in flight */
-	unsigned held;			/* flows */
+	unsigned throttled;		/* flows */
 	bool leaving;
 	uint64_t owed[BTN_TIERS_MAX];	/* refunded; its figures do not go back, but wait */
 	struct baton_stats_tenant *stats;

@@ -102,7 +102,7 @@ static bool again(struct btn_worker *w, const struct baton_tenant *t, const stru
 	}
 	r->began = now;
 	r->core.info.arrival = opts->arrival && opts->arrival < now ? opts->arrival : now;
-	r->core.cpu = r->core.waited = r->core.held = 0;
+	r->core.cpu = r->core.waited = r->core.throttled = 0;
 	BTN_OWN_SET(w->again, BTN_OWN_GET(w->again) + 1);
 	if (out) {
 		atomic_store_explicit(&r->refs, 2, memory_order_relaxed); /* [REQUEST-1] */

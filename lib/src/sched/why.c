@@ -71,14 +71,14 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	w.tier = home(r->core.class, r->core.tier);
 	w.elapsed = now > r->core.info.arrival ? now - r->core.info.arrival : 0;
 	w.waited = r->core.waited;
-	w.throttled = r->core.held;
+	w.throttled = r->core.throttled;
 	w.cpu = btn_request_cpu(r, now);
 	w.quota = r->core.quota;
 	w.used = r->core.used;
 	if (!r->done && !r->core.started) {
 		first = &r->first.core;
 		w.waited = now - first->ready_at;
-		w.throttled = btn_request_held(&r->core, now);
+		w.throttled = btn_request_throttled(&r->core, now);
 		starved = first->state == BTN_TASK_STARVED;
 	}
 	if (w.throttled > w.waited)
