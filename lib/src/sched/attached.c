@@ -211,7 +211,7 @@ void baton_request_leave(void)
 	if (!w || !w->attached)
 		return;
 	btn_gate_enter(w);
-	w->left = !w->away && !w->task->held && btn_lazy_idle(w, BTN_HOLD_LEFT);
+	w->left = !w->away && !w->task->locks_held && btn_lazy_idle(w, BTN_HOLD_LEFT);
 	if (!w->left)
 		btn_worker_task_end(w, true);
 	w->away = false;

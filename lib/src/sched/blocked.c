@@ -31,9 +31,9 @@
  * until then is charged, and counted as unauthorised.
  *
  * A kernel with the hook stops it before it runs on (bpf/hook.bpf.c). Its cell then
- * is PARKED, and the bell rings: its task is ready, it is `held`, and when it is
+ * is PARKED, and the bell rings: its task is ready (parked_ready), and when the task is
  * given a slot there is no permit to give but the cell, btn_cell_let_go(). If a signal's
- * handler gets it out of there, it is still held at its next call, without a
+ * handler gets it out of there, that is still so at its next call, without a
  * slot: it is taken out of the ready queue, and waits like one that ran on.
  *
  * There it is also not the notifier that is told, where a worker waits for a slot that
@@ -104,7 +104,7 @@ void btn_blocked_woken(struct baton_sched *s, uint64_t now)
 		    atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			continue;
 		btn_slot_end_away(w, now);
-		w->held = true;
+		w->parked_ready = true;
 		btn_core_ready(&s->core, now, &w->task->core);
 	}
 }
@@ -115,7 +115,7 @@ void btn_blocked_woken(struct baton_sched *s, uint64_t now)
  */
 static bool can_stand_by(const struct btn_worker *w)
 {
-	return w && w->cell && !w->standby && !w->in && !w->held && !w->attached && !btn_slot_demoted(w) && w->cpu < 0;
+	return w && w->cell && !w->standby && !w->in && !w->parked_ready && !w->attached && !btn_slot_demoted(w) && w->cpu < 0;
 }
 
 /* With the lock; t is likely to be given the next slot. */

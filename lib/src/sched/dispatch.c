@@ -165,13 +165,13 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	atomic_store_explicit(&w->flag, run->task->req->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
 	if (w->attached)
 		btn_lazy_arm(s, w, slot);
-	if (!w->held)
+	if (!w->parked_ready)
 		return w;
 	/*
 	 * With the lock: without it, whoever gives it its slot could be late, and
 	 * let it go from where it was parked the next time.
 	 */
-	w->held = false;
+	w->parked_ready = false;
 	btn_dispatch_bind(s, w);
 	btn_cell_let_go(w->cell);
 	return NULL;

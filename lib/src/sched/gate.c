@@ -213,7 +213,7 @@ static bool lost_slot(const struct baton_sched *s)
 {
 	const struct btn_worker *w = btn_self;
 
-	return w && w->s == s && w->slot < 0 && (w->in || w->held) &&
+	return w && w->s == s && w->slot < 0 && (w->in || w->parked_ready) &&
 	       !atomic_load_explicit(&w->waits, memory_order_relaxed); /* [PREEMPT-2] */
 }
 

@@ -232,8 +232,8 @@ void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)
 
 void btn_slot_end_away(struct btn_worker *w, uint64_t now)
 {
-	if (w->held) {
-		w->held = false;
+	if (w->parked_ready) {
+		w->parked_ready = false;
 		btn_core_unready(&w->s->core, now, &w->task->core);
 		btn_cell_let_go(w->cell);
 	}

@@ -100,7 +100,7 @@ int baton_mutex_trylock(struct baton_mutex *m)
 	if (atomic_compare_exchange_strong_explicit(&m->word, &old, (uintptr_t)t,
 						    memory_order_acquire, /* [SYNC-1] */
 						    memory_order_relaxed)) { /* [SYNC-1] */
-		t->held++;
+		t->locks_held++;
 		return 0;
 	}
 	return (old & ~WAITED) == (uintptr_t)t ? -EDEADLK : -EBUSY;
@@ -125,7 +125,7 @@ static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
 			break;
 	}
 	if (!word) {
-		t->held++;
+		t->locks_held++;
 		btn_gate_release(m->s);
 		return 0;
 	}
@@ -158,7 +158,7 @@ static void hand_on_locked(struct baton_mutex *m, struct baton_task *t)
 	struct baton_task *next = m->waiters.first, *w;
 
 	BTN_POINT("sync:mutex:hand_on");
-	t->held--;
+	t->locks_held--;
 	if (m->wanted) {
 		m->wanted = false;
 		btn_wait_want_locked(t, -1);
@@ -167,7 +167,7 @@ static void hand_on_locked(struct baton_mutex *m, struct baton_task *t)
 			      memory_order_release); /* [SYNC-1] */
 	if (!next)
 		return;
-	next->held++;
+	next->locks_held++;
 	for (w = next->next; w && !m->wanted; w = w->next)
 		if (strangers(next, w)) {
 			m->wanted = true;
@@ -186,7 +186,7 @@ int baton_mutex_unlock(struct baton_mutex *m)
 	if (t && atomic_compare_exchange_strong_explicit(&m->word, &word, 0,
 							 memory_order_release, /* [SYNC-1] */
 							 memory_order_relaxed)) { /* [SYNC-1] */
-		t->held--;
+		t->locks_held--;
 		return 0;
 	}
 	if (!t || (word & ~WAITED) != (uintptr_t)t)
@@ -229,7 +229,7 @@ static int wait_for_signal(struct baton_cond *c, struct baton_mutex *m, uint64_t
 	if (atomic_compare_exchange_strong_explicit(&m->word, &word, 0,
 						    memory_order_release, /* [SYNC-1] */
 						    memory_order_relaxed)) /* [SYNC-1] */
-		t->held--;
+		t->locks_held--;
 	else
 		hand_on_locked(m, t);
 	why = btn_gate_wait(t);

@@ -101,7 +101,7 @@ struct btn_worker {
 	/* The lock. */
 	bool taken;			/* its slot was taken because it blocked */
 	uint64_t taken_cpu;		/* and what it had used by then */
-	bool held;			/* it woke, the kernel has parked it, its task is ready */
+	bool parked_ready;		/* it woke, the kernel has parked it, its task is ready */
 	bool standby;			/* it was named to be woken when one blocks */
 };
 
@@ -130,7 +130,7 @@ struct baton_task {
 	baton_task_fn *fn;
 	void *arg;
 	unsigned wanted;		/* locks it holds that others' tasks wait for */
-	unsigned held;			/* mutexes; the owner, and whoever gives it one while it waits */
+	unsigned locks_held;		/* mutexes; the owner, and whoever gives it one while it waits */
 	bool ended, joinable, heap;
 };
 

@@ -25,8 +25,8 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	uint64_t now;
 
 	/* Nobody else can unlock it, and what it guards is half changed, for all we know. */
-	if (btn_unlikely(t->held))
-		btn_die("a task ended that holds a baton_mutex; how many:", t->held);
+	if (btn_unlikely(t->locks_held))
+		btn_die("a task ended that holds a baton_mutex; how many:", t->locks_held);
 	btn_gate_lock(s);
 	/* Between coming back and here it may be taken again. */
 	while (w->slot < 0) {
