@@ -165,7 +165,7 @@ TEST(huge_run)
 	CHECK_EQ(a.total, UINT64_MAX);
 }
 
-/* A task that runs past the end of each grant, three times as long as its tenant's whole second, gets no more on average. */
+/* A task that runs past the end of each slice, three times as long as its tenant's whole second, gets no more on average. */
 TEST(overruns_are_paid_back)
 {
 	const uint64_t end = 100 * BTN_SECOND;

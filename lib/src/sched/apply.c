@@ -295,7 +295,7 @@ int baton_config_apply(const struct baton_config *c, struct baton_sched *s, char
 		}
 		refuse(0, (struct saying){ why, room }, "%s", "");
 		btn_pool_stock_begin(s, &mine);
-		btn_dispatch_end_idle(s, &wakes);
+		btn_dispatch_end_cached(s, &wakes);
 		err = apply_locked(c, s, (struct saying){ why, room });
 		btn_pool_stock_end(s, &mine);
 		btn_gate_unlock(s, &wakes);

@@ -6,7 +6,7 @@
  * doing. It sleeps on its worker's parker until it is given a slot, or until
  * the request is done without having started (btn_request_done).
  *
- * One that leaves may keep its slot, and have it for its next request: [HOLD-2],
+ * One that leaves may keep its slot, and have it for its next request: [LAZY-2],
  * lazy.c. Its task, its request and its worker are anybody's with the
  * lock from then on, until it has its word back.
  */
@@ -75,7 +75,7 @@ static bool again(struct btn_worker *w, const struct baton_tenant *t, const stru
 	uint64_t now;
 	bool same;
 
-	same = w->s == s && w->hold_tenant == t->serial && w->hold_class == opts->cls && !opts->deadline &&
+	same = w->s == s && w->lazy_tenant == t->serial && w->lazy_class == opts->cls && !opts->deadline &&
 	       opts->sz == sizeof(*opts);
 	if (!same) {
 		end_left(w);
@@ -93,7 +93,7 @@ static bool again(struct btn_worker *w, const struct baton_tenant *t, const stru
 	if (atomic_load_explicit(&r->refs, memory_order_acquire) != 1 || /* [REQUEST-1] */
 	    atomic_load_explicit(&w->flag, memory_order_relaxed) || /* [SCHED-1] */
 	    atomic_load_explicit(&w->waits, memory_order_relaxed) || /* [PREEMPT-2] */
-	    atomic_load_explicit(&s->wanted, memory_order_relaxed) || /* [HOLD-2] */
+	    atomic_load_explicit(&s->wanted, memory_order_relaxed) || /* [LAZY-2] */
 	    now >= atomic_load_explicit(&w->until, memory_order_relaxed)) { /* [SCHED-1] */
 		btn_worker_task_end(w, true);
 		btn_self = NULL;
@@ -211,7 +211,7 @@ void baton_request_leave(void)
 	if (!w || !w->attached)
 		return;
 	btn_gate_enter(w);
-	w->left = !w->away && !w->task->locks_held && btn_lazy_idle(w, BTN_HOLD_LEFT);
+	w->left = !w->away && !w->task->locks_held && btn_lazy_cache(w, BTN_LAZY_LEFT);
 	if (!w->left)
 		btn_worker_task_end(w, true);
 	w->away = false;

@@ -83,7 +83,7 @@ void btn_dispatch_done(struct baton_sched *s, struct btn_wakes *wakes)
 	end_requests(s, wakes);
 }
 
-void btn_dispatch_end_idle(struct baton_sched *s, struct btn_wakes *wakes)
+void btn_dispatch_end_cached(struct baton_sched *s, struct btn_wakes *wakes)
 {
 	btn_lazy_take_all(s);
 	end_requests(s, wakes);
@@ -199,8 +199,8 @@ again:
 		goto again;
 	/* While slots are in use it comes by itself, often. */
 	due = btn_tick_first(&c->releases, btn_tick_first(&c->deadlines, btn_tick_first(&s->timers, BTN_NEVER)));
-	calm = c->span == c->slots && s->holds == c->slots - c->n_idle && !s->was_wanted;
-	tick = calm ? BTN_TICK_HELD_NS : BTN_TICK_QUIET_NS;
+	calm = c->span == c->slots && s->lazy_slots == c->slots - c->n_idle && !s->was_wanted;
+	tick = calm ? BTN_TICK_LAZY_NS : BTN_TICK_QUIET_NS;
 	if ((c->n_idle < c->slots || c->span > c->slots) && now + tick < due)
 		due = now + tick;
 	while ((slot = btn_core_next_resched(c)) >= 0) {

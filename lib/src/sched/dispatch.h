@@ -10,8 +10,8 @@ void btn_dispatch(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
 void btn_dispatch_wake(struct baton_sched *s, struct btn_wakes *wakes);
 /* With the lock. What ended is done with, before anybody looks at its tenant. */
 void btn_dispatch_done(struct baton_sched *s, struct btn_wakes *wakes);
-/* With the lock. Slots that are held idly are taken: all; the requests that were left so are done. */
-void btn_dispatch_end_idle(struct baton_sched *s, struct btn_wakes *wakes);
+/* With the lock. Slots that are cached are taken: all; the requests that were left so are done. */
+void btn_dispatch_end_cached(struct baton_sched *s, struct btn_wakes *wakes);
 /* With the lock. The worker of the task that was picked for this slot; NULL: none to be had. */
 struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsigned slot);
 /* With the lock. It leaves, and its last request ended. */

@@ -256,7 +256,7 @@ void btn_gate_settle(struct baton_sched *s)
 	struct btn_wakes wakes = { 0 };
 
 	btn_gate_lock(s);
-	btn_dispatch_end_idle(s, &wakes);
+	btn_dispatch_end_cached(s, &wakes);
 	btn_gate_unlock(s, &wakes);
 }
 

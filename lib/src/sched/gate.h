@@ -41,7 +41,7 @@ void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool 
 /* It ran without a slot, and waits for one: gives up the lock. */
 void btn_gate_come_back(struct btn_worker *w);
 
-/* Without the lock: slots that are held idly are taken, and what left has ended, for who looks. */
+/* Without the lock: slots that are cached are taken, and what left has ended, for who looks. */
 void btn_gate_settle(struct baton_sched *s);
 /* Without the lock. Nobody has it any more. */
 void btn_gate_request_free(struct baton_request *r);

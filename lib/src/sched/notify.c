@@ -59,7 +59,7 @@ int baton_request_notify(struct baton_request *r, struct baton_completions *q, v
 	btn_gate_lock(s);
 	/* An attached thread that left may keep its slot idle; until that is taken its request has not ended. */
 	if (r->first.core.attached)
-		btn_dispatch_end_idle(s, &wakes);
+		btn_dispatch_end_cached(s, &wakes);
 	done = r->done;
 	again = r->completions;
 	if (!again) {

@@ -158,7 +158,7 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 	bool futex = false;
 
 	/* It is not late, it is away; and may be taken by whoever waits. */
-	if (btn_lazy_is_idle(w))
+	if (btn_lazy_is_cached(w))
 		return;
 	if (!s->resched_at[slot] && now >= until + GRACE_NS) {
 		s->resched_at[slot] = until + GRACE_NS;
@@ -329,8 +329,8 @@ uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now)
 			continue;
 		if (!s->was_wanted && !s->resched_at[i] && btn_lazy_is_on(s->on[i])) {
 			/* Its quota is far from its end; and for who comes to wait it is soon enough then (settle_down). */
-			when = now + BTN_TICK_HELD_NS;
-		} else if (btn_lazy_is_idle(s->on[i])) {
+			when = now + BTN_TICK_LAZY_NS;
+		} else if (btn_lazy_is_cached(s->on[i])) {
 			when = now + BTN_TICK_QUIET_NS;
 		} else {
 			if (s->resched_at[i])

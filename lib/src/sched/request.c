@@ -191,7 +191,7 @@ void baton_request_cancel(struct baton_request *r)
 
 	btn_gate_lock(s);
 	if (r->first.core.attached)
-		btn_dispatch_end_idle(s, &wakes);
+		btn_dispatch_end_cached(s, &wakes);
 	if (!r->done)
 		btn_core_cancel(&s->core, s->now, &r->core, -ECANCELED);
 	if (!r->done)

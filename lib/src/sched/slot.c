@@ -73,17 +73,17 @@ void btn_slot_fold(struct btn_worker *w, unsigned slot)
 	btn_stat_add(&btn_tenant_use(r->tenant, run->tier->index)->wait.n[0], again);
 }
 
-void btn_slot_end_idle(struct baton_sched *s, struct btn_worker *w)
+void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w)
 {
-	uint64_t held = atomic_load_explicit(&w->hold, memory_order_relaxed); /* [HOLD-1] */
+	uint64_t word = atomic_load_explicit(&w->lazy, memory_order_relaxed); /* [LAZY-1] */
 
 	/* The owner calls: nobody else makes it anything without the lock. */
-	if (held == BTN_HOLD_NONE)
+	if (word == BTN_LAZY_NONE)
 		return;
-	if (held >= BTN_HOLD_IDLE && s->now > BTN_HOLD_SINCE(held))
-		BTN_OWN_SET(w->idled, BTN_OWN_GET(w->idled) + s->now - BTN_HOLD_SINCE(held));
-	atomic_store_explicit(&w->hold, BTN_HOLD_NONE, memory_order_relaxed); /* [HOLD-1] */
-	s->holds--;
+	if (word >= BTN_LAZY_CACHED && s->now > BTN_LAZY_SINCE(word))
+		BTN_OWN_SET(w->idled, BTN_OWN_GET(w->idled) + s->now - BTN_LAZY_SINCE(word));
+	atomic_store_explicit(&w->lazy, BTN_LAZY_NONE, memory_order_relaxed); /* [LAZY-1] */
+	s->lazy_slots--;
 }
 
 /* ------------------------------------------------- lists of those without a slot */
@@ -145,7 +145,7 @@ unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why)
 	uint64_t now = w->s->now, cpu;
 	unsigned slot = w->slot;
 
-	btn_slot_end_idle(w->s, w);
+	btn_slot_end_lazy(w->s, w);
 	btn_slot_fold(w, slot);
 	cpu = btn_slot_account(w, now, SETTLE_NS);
 	w->slot = -1;
@@ -176,7 +176,7 @@ unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
 	return slot;
 }
 
-void btn_slot_taken_idle(struct btn_worker *w, bool left, uint64_t since)
+void btn_slot_taken_cached(struct btn_worker *w, bool left, uint64_t since)
 {
 	struct baton_sched *s = w->s;
 	unsigned slot = w->slot;

@@ -16,7 +16,7 @@ uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle);
 /* The run is about to stop: what it did without the lock (lazy.c) is counted. */
 void btn_slot_fold(struct btn_worker *w, unsigned slot);
 /* The owner: its word is NONE. */
-void btn_slot_end_idle(struct baton_sched *s, struct btn_worker *w);
+void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w);
 
 /* The lists of those without a slot. */
 void btn_slot_link(struct btn_away *list, struct btn_worker *w);
@@ -34,8 +34,8 @@ void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, u
 unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why);
 /* Its task ended at this time; returns the slot, which is idle. */
 unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended);
-/* w's slot was taken, which was held idly since: as if it had left or blocked then. */
-void btn_slot_taken_idle(struct btn_worker *w, bool left, uint64_t since);
+/* w's slot was taken, which was cached since: as if it had left or blocked then. */
+void btn_slot_taken_cached(struct btn_worker *w, bool left, uint64_t since);
 /* Its cell says that it has no slot from now on. False: there is none, or it does not sleep. */
 bool btn_slot_take_cell(struct btn_worker *w);
 /* Its slot is somebody else's from now; it runs on, or sleeps, without. */

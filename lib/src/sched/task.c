@@ -40,7 +40,7 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 		*out = t;
 	btn_gate_lock(s);
 	/* Its first task's end is not the request's any more. */
-	btn_slot_end_idle(s, btn_self);
+	btn_slot_end_lazy(s, btn_self);
 	btn_core_spawn(&s->core, s->now, &t->req->core, &t->core);
 	btn_wait_trace(t);
 	btn_gate_unlock(s, &wakes);
@@ -133,7 +133,7 @@ void baton_blocking_begin(void)
 		return;
 	}
 	btn_gate_enter(w);
-	w->away = btn_lazy_idle(w, BTN_HOLD_BLOCKED);
+	w->away = btn_lazy_cache(w, BTN_LAZY_BLOCKED);
 	btn_gate_exit(w);
 	if (w->away)
 		return;

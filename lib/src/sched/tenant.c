@@ -142,7 +142,7 @@ int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opt
 		wakes = (struct btn_wakes){ 0 };
 		btn_gate_lock(s);
 		btn_pool_stock_begin(s, &mine);
-		btn_dispatch_end_idle(s, &wakes);
+		btn_dispatch_end_cached(s, &wakes);
 		err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_tenant_part(s, opts->low_ppm),
 						    btn_tenant_part(s, opts->high_ppm), s->now) : -ESHUTDOWN;
 		btn_pool_stock_end(s, &mine);
@@ -160,7 +160,7 @@ void baton_tenant_remove(struct baton_tenant *t)
 
 	btn_gate_lock(s);
 	btn_pool_stock_begin(s, &mine);
-	btn_dispatch_end_idle(s, &wakes);
+	btn_dispatch_end_cached(s, &wakes);
 	if (t->core)
 		btn_tenant_leave(t);
 	btn_pool_stock_end(s, &mine);

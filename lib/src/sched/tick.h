@@ -9,7 +9,7 @@
 #define BTN_TICK_NS		500000
 #define BTN_TICK_QUIET_NS	2000000
 /* And where nobody waited since the last one, and only attached threads run that may hold their slots. */
-#define BTN_TICK_HELD_NS	10000000
+#define BTN_TICK_LAZY_NS	10000000
 /* And after a task was told to stop. */
 #define BTN_LOOK_NS		120000
 /* So late, and whoever waits for it goes on for a moment: gate.c. */

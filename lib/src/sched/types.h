@@ -28,15 +28,15 @@
 #define BTN_FLAG_NEED_RESCHED 1u	/* lose the slot at the next checkpoint */
 #define BTN_FLAG_TOLD 2u	/* the checkpoint has something to say */
 
-/* A worker's word `hold`: lazy.c. */
-#define BTN_HOLD_NONE	0u
-#define BTN_HOLD_RUNS	1u
-#define BTN_HOLD_TAKING	2u
-#define BTN_HOLD_IDLE	4u	/* or more: since when, and why */
-#define BTN_HOLD_LEFT	0u
-#define BTN_HOLD_BLOCKED 1u
-#define BTN_HOLD_SHIFT	2
-#define BTN_HOLD_SINCE(WORD) ((WORD) >> BTN_HOLD_SHIFT)
+/* A worker's word `lazy`: lazy.c. */
+#define BTN_LAZY_NONE	0u
+#define BTN_LAZY_RUNS	1u
+#define BTN_LAZY_TAKING	2u
+#define BTN_LAZY_CACHED	4u	/* or more: since when, and why */
+#define BTN_LAZY_LEFT	0u
+#define BTN_LAZY_BLOCKED 1u
+#define BTN_LAZY_SHIFT	2
+#define BTN_LAZY_SINCE(WORD) ((WORD) >> BTN_LAZY_SHIFT)
 
 struct btn_worker {
 	/* Anybody; read at each checkpoint. */
@@ -47,7 +47,7 @@ struct btn_worker {
 	_Atomic bool parked;
 	_Atomic uint32_t inside;
 	/* What it does with its slot without the lock: lazy.c. */
-	_Atomic uint64_t hold;
+	_Atomic uint64_t lazy;
 
 	/* The owner; and whoever gives it a slot, with the lock held: [SCHED-2]. */
 	BTN_ALIGNED _Atomic int quiet;	/* checkpoints until the clock is read */
@@ -56,7 +56,7 @@ struct btn_worker {
 	_Atomic uint64_t looked;	/* when the clock was read */
 	_Atomic uint64_t gap;		/* the longest between two checkpoints, since it has its slot */
 	_Atomic uint64_t until;		/* the end of the slice */
-	_Atomic uint64_t idled;		/* of its run, time in which the slot was held idly */
+	_Atomic uint64_t idled;		/* of its run, time in which the slot was cached */
 	_Atomic uint64_t again;		/* and requests that ended in it but were not counted */
 	struct baton_parker *parker;
 	struct baton_sched *s;
@@ -91,8 +91,8 @@ struct btn_worker {
 	int home;			/* of an attached thread: the slot that it had last; the lock */
 	struct baton_request *kept;	/* of an attached thread: for its next request; the owner */
 	bool left, away;		/* of an attached thread: so it went, with its slot; the owner */
-	uint64_t hold_tenant;		/* the run is of this serial's; written while the word is NONE */
-	enum baton_class hold_class;
+	uint64_t lazy_tenant;		/* the run is of this serial's; written while the word is NONE */
+	enum baton_class lazy_class;
 
 	/* Who blocks in the kernel (blocked.c). The owner. */
 	struct btn_cell *cell;		/* NULL: not seen; written with the lock */
@@ -190,7 +190,7 @@ struct baton_sched {
 	/* Without a slot, but not by their own choice: may be running; parked. */
 	struct btn_away away, parked;
 	unsigned n_idle, keep, born, max, requests;
-	unsigned holds;			/* workers whose word is not NONE */
+	unsigned lazy_slots;		/* workers whose word is not NONE */
 	bool was_wanted;		/* since the monitor came */
 	struct btn_heap timers;		/* of tasks that wait */
 	struct baton_tenant *tenants;

@@ -34,7 +34,7 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 		btn_gate_lock(s);
 	}
 	now = s->now;
-	btn_slot_end_idle(s, w);
+	btn_slot_end_lazy(s, w);
 	slot = btn_slot_end_task(w, now);
 	if (btn_slot_demoted(w) || (s->n_idle >= s->keep && !s->core.starved.top))
 		leaves = true;

@@ -4,7 +4,7 @@
  * wants the only slot, twice; and the monitor, which may take the slot of one that
  * reaches no checkpoint, where it is not in the library.
  *
- * [HOLD-1] all of it is one word, and whoever has the lock. [HOLD-2] who leaves writes the
+ * [LAZY-1] all of it is one word, and whoever has the lock. [LAZY-2] who leaves writes the
  * word and looks whether somebody waits; who waits says so and looks at the word.
  * All here is sequentially consistent.
  *
@@ -15,10 +15,10 @@
 #define NONE 0
 #define RUNS 1
 #define TAKING 2
-#define IDLE 3
+#define CACHED 3
 #define TURNS 3
 
-byte hold = NONE;
+byte lazy = NONE;
 bool lock, wanted, inside;
 bool free = true;		/* the slot */
 byte running;			/* tasks that have it, and run */
@@ -45,10 +45,10 @@ inline settle()
 		wanted = true;
 #endif
 		if
-		:: atomic { hold == IDLE -> hold = TAKING };
+		:: atomic { lazy == CACHED -> lazy = TAKING };
 			touch();
 			free = true;
-			hold = NONE
+			lazy = NONE
 		:: else ->
 #ifdef BROKEN_LOOKS_FIRST
 			wanted = true;
@@ -76,12 +76,12 @@ active proctype attached()
 			held = false;
 #ifdef BROKEN_TAKES_IT_FOR_ITS_OWN
 			if
-			:: hold == IDLE -> hold = RUNS; ok = true
+			:: lazy == CACHED -> lazy = RUNS; ok = true
 			:: else
 			fi;
 #else
 			if
-			:: atomic { hold == IDLE -> hold = RUNS; ok = true }
+			:: atomic { lazy == CACHED -> lazy = RUNS; ok = true }
 			:: else
 			fi;
 #endif
@@ -89,7 +89,7 @@ active proctype attached()
 			:: ok -> touch()
 			:: else ->
 #ifndef BROKEN_DOES_NOT_WAIT
-				hold != TAKING;
+				lazy != TAKING;
 #endif
 				skip
 			fi
@@ -102,7 +102,7 @@ active proctype attached()
 			acquire();
 			/* Its task waits; in its turn. */
 			do
-			:: free -> free = false; hold = RUNS; break
+			:: free -> free = false; lazy = RUNS; break
 			:: !free -> release(); atomic { free && !lock -> lock = true }
 			od;
 			settle();
@@ -117,7 +117,7 @@ active proctype attached()
 		if
 		:: !wanted ->
 			if
-			:: atomic { hold == RUNS -> hold = IDLE; ok = true }
+			:: atomic { lazy == RUNS -> lazy = CACHED; ok = true }
 			:: else
 			fi;
 			if
@@ -126,7 +126,7 @@ active proctype attached()
 				if
 				:: wanted ->
 					if
-					:: atomic { hold == IDLE -> hold = RUNS; ok = false }
+					:: atomic { lazy == CACHED -> lazy = RUNS; ok = false }
 					:: else
 					fi
 				:: else
@@ -143,7 +143,7 @@ active proctype attached()
 		:: else ->
 			acquire();
 			touch();
-			hold = NONE;
+			lazy = NONE;
 			free = true;
 			settle();
 			release()
@@ -182,7 +182,7 @@ active proctype monitor()
 	:: !inside ->
 #ifndef BROKEN_TOUCHES_AT_ONCE
 		if
-		:: atomic { hold == RUNS -> hold = NONE };
+		:: atomic { lazy == RUNS -> lazy = NONE };
 			if
 			:: !inside -> touch()
 			:: else
@@ -191,7 +191,7 @@ active proctype monitor()
 		fi
 #else
 		if
-		:: hold == RUNS -> touch()
+		:: lazy == RUNS -> touch()
 		:: else
 		fi
 #endif
