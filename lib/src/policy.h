@@ -53,7 +53,7 @@ struct btn_task {
 	uint64_t throttled_mark;	/* how long its flow had been throttled then */
 	uint8_t state;		/* enum btn_task_state */
 	bool ran;		/* it had a slot before */
-	bool urgent;		/* others wait for what it holds */
+	bool boosted;		/* others wait for what it holds */
 	bool attached;		/* it brings its own worker */
 };
 

@@ -436,12 +436,12 @@ TEST(end_meets_deadline)
 	close_all();
 }
 
-/* --------------------------------------------- who hurries for whom, and how long */
+/* --------------------------------------------- who is boosted for whom, and how long */
 
 static _Atomic uint64_t cpu;
 static _Atomic bool gave_up;
 
-static void hurries(void *arg)
+static void boosted_now(void *arg)
 {
 	struct baton_request_times before, t;
 	uint64_t end;
@@ -467,7 +467,7 @@ static void loses_patience(void *arg)
 }
 
 /* A holder is without limits only as long as another tenant's task does wait. */
-TEST(hurry_ends)
+TEST(boost_ends)
 {
 	struct baton_tenant_opts o = { .sz = sizeof(o), .high_ppm = 20000 };
 	struct baton_request *a, *b;
@@ -477,7 +477,7 @@ TEST(hurry_ends)
 	rich = tenant;
 	CHECK_EQ(baton_tenant_add(s, &tenant, &o), 0);
 	go = gave_up = false;
-	ask(&a, hurries, NULL);
+	ask(&a, boosted_now, NULL);
 	while (!go)
 		sched_yield();
 	tenant = rich;
@@ -592,7 +592,7 @@ static void empties(void *arg)
 	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
 }
 
-/* Two tenants, so that holders hurry too; every third request is cancelled at some time. */
+/* Two tenants, so that holders are boosted, too; every third request is cancelled at some time. */
 TEST(seeded)
 {
 	struct baton_tenant_opts o = { .sz = sizeof(o), .high_ppm = 1000000 };

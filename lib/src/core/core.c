@@ -132,7 +132,7 @@ void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, str
 {
 	t->req = r;
 	t->info = &r->info;
-	t->ran = t->urgent = false;
+	t->ran = t->boosted = false;
 	t->seq = ++c->seq;
 	r->tasks++;
 	btn_flow_join(c, now, t);
@@ -169,13 +169,13 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
 			btn_flow_resched(c, i);
 }
 
-void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on)
+void btn_core_boost(struct btn_core *c, uint64_t now, struct btn_task *t, bool on)
 {
-	bool waits = on && !t->urgent && t->state == BTN_TASK_READY;
+	bool waits = on && !t->boosted && t->state == BTN_TASK_READY;
 
 	if (waits)
 		btn_flow_leave(c, now, t);
-	t->urgent = on;
+	t->boosted = on;
 	if (waits)
 		btn_flow_rejoin(c, now, t);
 }
@@ -249,7 +249,7 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	struct baton_stats_use *use = btn_tenant_use(tenant, tier->index);
 	struct baton_stats_slot *figures = &c->page.slots[slot];
 
-	/* An urgent task may run without any quota to charge. */
+	/* A boosted task may run without any quota to charge. */
 	if (run->acct && run->acct->log)
 		btn_account_settle(run->acct, now, run->reserved, cpu, run->vstart);
 	if (tier->metered || run->metered)
@@ -368,8 +368,8 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 
 	if (slot >= c->slots)
 		return NULL;
-	if (c->urgent.top) {
-		t = btn_container(c->urgent.top, struct btn_task, node);
+	if (c->boosted.top) {
+		t = btn_container(c->boosted.top, struct btn_task, node);
 		r = t->req;
 		f = btn_flow_of(t);
 		tier = f->tier;
@@ -530,15 +530,15 @@ unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t)
 
 bool btn_core_waits(struct btn_core *c, uint64_t now)
 {
-	return c->urgent.top || choose(c, now);
+	return c->boosted.top || choose(c, now);
 }
 
 struct btn_task *btn_core_first(struct btn_core *c, uint64_t now)
 {
 	struct btn_tier *tier;
 
-	if (c->urgent.top)
-		return btn_container(c->urgent.top, struct btn_task, node);
+	if (c->boosted.top)
+		return btn_container(c->boosted.top, struct btn_task, node);
 	tier = choose(c, now);
 	return tier ? btn_flow_first(btn_container(tier->flows.top, struct btn_flow, node)) : NULL;
 }

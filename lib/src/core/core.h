@@ -43,7 +43,7 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
  * uses is charged as an overrun. So nobody waits for a lock longer than it is
  * held.
  */
-void btn_core_urge(struct btn_core *c, uint64_t now, struct btn_task *t, bool on);
+void btn_core_boost(struct btn_core *c, uint64_t now, struct btn_task *t, bool on);
 /* CPU that a request used elsewhere (Q11); or here, without a slot: that is owed like what is used past a slice. */
 void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu, bool here);
 

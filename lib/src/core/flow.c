@@ -163,7 +163,7 @@ void btn_flow_preempt(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		const struct btn_run *r = &c->run[i], *v;
 
 		/* A slot with need_resched set will pick for itself. */
-		if (r->need_resched || r->task->urgent || !beats(f, reserve, r, now))
+		if (r->need_resched || r->task->boosted || !beats(f, reserve, r, now))
 			continue;
 		v = victim < 0 ? NULL : &c->run[victim];
 		if (!v || r->tier->rank > v->tier->rank ||
@@ -183,7 +183,7 @@ static void stop_one(struct btn_core *c)
 	if (c->n_idle)
 		return;
 	for (i = 0; i < c->slots; i++)
-		if (!c->run[i].need_resched && !c->run[i].task->urgent &&
+		if (!c->run[i].need_resched && !c->run[i].task->boosted &&
 		    (victim < 0 || c->run[i].tier->rank > c->run[victim].tier->rank))
 			victim = i;
 	if (victim >= 0)
@@ -201,11 +201,11 @@ void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t)
 	struct btn_flow *f = btn_flow_of(t);
 	bool first;
 
-	if (t->urgent) {
-		t->state = BTN_TASK_URGENT;
+	if (t->boosted) {
+		t->state = BTN_TASK_BOOSTED;
 		t->node.key = t->info->arrival;
 		t->node.seq = t->seq;
-		btn_heap_add(&c->urgent, &t->node);
+		btn_heap_add(&c->boosted, &t->node);
 		stop_one(c);
 		return;
 	}
@@ -235,8 +235,8 @@ void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	struct btn_flow *f = btn_flow_of(t);
 
-	if (t->state == BTN_TASK_STARVED || t->state == BTN_TASK_URGENT) {
-		btn_heap_del(t->state == BTN_TASK_STARVED ? &c->starved : &c->urgent, &t->node);
+	if (t->state == BTN_TASK_STARVED || t->state == BTN_TASK_BOOSTED) {
+		btn_heap_del(t->state == BTN_TASK_STARVED ? &c->starved : &c->boosted, &t->node);
 		return;
 	}
 	btn_line_del(&f->tasks, &t->node);

@@ -16,9 +16,9 @@ enum btn_class { BTN_CRITICAL, BTN_TOLERANT, BTN_BATCH, BTN_INTERNAL };
 /* A tenant's kinds of flows; further tiers have one each, from BTN_FLOW_TIERS on. */
 enum btn_flow_kind { BTN_FLOW_FRESH, BTN_FLOW_CRITICAL, BTN_FLOW_TOLERANT, BTN_FLOW_BATCH, BTN_FLOW_TIERS };
 
-/* STARVED: its turn came, but no worker could be had. URGENT: others wait for it. */
+/* STARVED: its turn came, but no worker could be had. BOOSTED: others wait for it. */
 enum btn_task_state {
-	BTN_TASK_READY, BTN_TASK_STARVED, BTN_TASK_URGENT, BTN_TASK_RUNNING, BTN_TASK_BLOCKED, BTN_TASK_ENDED,
+	BTN_TASK_READY, BTN_TASK_STARVED, BTN_TASK_BOOSTED, BTN_TASK_RUNNING, BTN_TASK_BLOCKED, BTN_TASK_ENDED,
 };
 
 enum btn_stop { BTN_STOP_YIELD, BTN_STOP_BLOCK, BTN_STOP_END };
@@ -75,7 +75,7 @@ struct btn_core {
 	uint64_t rank_vtime[BTN_TIERS_MAX];
 	struct btn_tier tier[BTN_TIERS_MAX];
 	unsigned workers;		/* that tasks yet to start may take */
-	struct btn_heap deadlines, releases, starved, urgent;
+	struct btn_heap deadlines, releases, starved, boosted;
 	struct btn_request *done, **done_last;
 	struct btn_run *run;		/* room for so many */
 	unsigned *idle, n_idle, *resched, n_resched;

@@ -96,7 +96,7 @@ static void stop(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_
 	struct btn_task *next;
 
 	show_preemption(s, now, slot);
-	btn_slot_unurge(w);
+	btn_slot_unboost(w);
 	btn_slot_fold(w, slot);
 	btn_core_stop(c, now, slot, btn_slot_account(w, now, 0), BTN_STOP_YIELD);
 	next = btn_core_pick(c, now, slot);
@@ -262,18 +262,18 @@ static void unstick(struct baton_sched *s, uint64_t now)
 			rank = i;
 	}
 	for (i = 0; i < s->core.span; i++)
-		if (s->on[i] && s->on[i]->urged) {
+		if (s->on[i] && s->on[i]->boosted) {
 			if (rank < BTN_TIERS_MAX)
 				return;		/* one at a time */
-			btn_slot_unurge(s->on[i]);
+			btn_slot_unboost(s->on[i]);
 		}
 	for (w = s->parked.first; w; w = next) {
 		next = w->next_away;
 		if (rank < btn_core_rank(&s->core, &w->task->core)) {
-			btn_slot_set_urged(w, true);
+			btn_slot_set_boosted(w, true);
 			return;
 		}
-		btn_slot_unurge(w);
+		btn_slot_unboost(w);
 	}
 }
 

@@ -109,12 +109,12 @@ void btn_slot_unlink(struct btn_worker *w)
 	w->in = NULL;
 }
 
-void btn_slot_set_urged(struct btn_worker *w, bool on)
+void btn_slot_set_boosted(struct btn_worker *w, bool on)
 {
-	if (w->urged == on)
+	if (w->boosted == on)
 		return;
-	w->urged = on;
-	btn_wait_want_locked(w->task, on ? 1 : -1);
+	w->boosted = on;
+	btn_wait_boost_locked(w->task, on ? 1 : -1);
 }
 
 /* ---------------------------------------------------------- a slot is lost */
@@ -150,7 +150,7 @@ unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why)
 	cpu = btn_slot_account(w, now, SETTLE_NS);
 	w->slot = -1;
 	show_gap(w, now, slot);
-	btn_slot_unurge(w);
+	btn_slot_unboost(w);
 	btn_core_stop(&w->s->core, now, slot, cpu, why);
 	return slot;
 }
@@ -166,7 +166,7 @@ unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
 	cpu = btn_slot_account(w, s->now, SETTLE_END_NS);
 	w->slot = -1;
 	w->leaving = w->home = slot;
-	btn_slot_unurge(w);
+	btn_slot_unboost(w);
 	w->task = NULL;
 	t->ended = true;
 	show_gap(w, ended, slot);
@@ -190,7 +190,7 @@ void btn_slot_taken_cached(struct btn_worker *w, bool left, uint64_t since)
 	cpu = btn_slot_account(w, s->now, SETTLE_NS);
 	w->slot = -1;
 	show_gap(w, since, slot);
-	btn_slot_unurge(w);
+	btn_slot_unboost(w);
 	btn_core_stop(&s->core, s->now, slot, cpu, BTN_STOP_BLOCK);
 	s->on[slot] = NULL;
 }
@@ -217,7 +217,7 @@ void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)
 {
 	struct btn_worker *w = s->on[slot];
 
-	btn_slot_unurge(w);
+	btn_slot_unboost(w);
 	/*
 	 * Unless whoever calls has. Nor of one that has its permit to take: the kernel's hook
 	 * would park it, and who waits is not let go there (btn_blocked_woken()).

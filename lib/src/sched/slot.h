@@ -22,10 +22,10 @@ void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w);
 void btn_slot_link(struct btn_away *list, struct btn_worker *w);
 void btn_slot_unlink(struct btn_worker *w);
 /* It is before all others because of a lock that it might hold; or not any more. */
-void btn_slot_set_urged(struct btn_worker *w, bool on);
-static inline void btn_slot_unurge(struct btn_worker *w)
+void btn_slot_set_boosted(struct btn_worker *w, bool on);
+static inline void btn_slot_unboost(struct btn_worker *w)
 {
-	btn_slot_set_urged(w, false);
+	btn_slot_set_boosted(w, false);
 }
 
 /* Its slot, on which it goes on though it was to stop. */

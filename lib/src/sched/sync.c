@@ -29,7 +29,7 @@ struct baton_mutex {
 	_Atomic uintptr_t word;
 	struct baton_sched *s;
 	struct btn_waiters waiters;
-	bool wanted;		/* its holder was told that others wait */
+	bool boosts;		/* its holder, for whom others wait */
 };
 
 struct baton_cond {
@@ -56,21 +56,21 @@ static bool strangers(const struct baton_task *a, const struct baton_task *b)
 	return a->core.req->tenant != b->core.req->tenant;
 }
 
-/* A waiter gave up: perhaps nobody is left on whose behalf the holder hurries. */
+/* A waiter gave up: perhaps nobody is left for whom the holder is boosted. */
 static void waiter_left(struct btn_waiters *in)
 {
 	struct baton_mutex *m = btn_container(in, struct baton_mutex, waiters);
 	struct baton_task *holder, *w;
 
-	if (!m->wanted)
+	if (!m->boosts)
 		return;
 	/* WAITED is set: nobody changes it but with the lock. */
 	holder = (struct baton_task *)(atomic_load_explicit(&m->word, memory_order_relaxed) & ~WAITED); /* [SYNC-1] */
 	for (w = in->first; w; w = w->next)
 		if (strangers(holder, w))
 			return;
-	m->wanted = false;
-	btn_wait_want_locked(holder, -1);
+	m->boosts = false;
+	btn_wait_boost_locked(holder, -1);
 }
 
 int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
@@ -135,9 +135,9 @@ static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
 		return err;
 	}
 	holder = (struct baton_task *)(word & ~WAITED);
-	if (!m->wanted && strangers(holder, t)) {
-		m->wanted = true;
-		btn_wait_want_locked(holder, 1);
+	if (!m->boosts && strangers(holder, t)) {
+		m->boosts = true;
+		btn_wait_boost_locked(holder, 1);
 	}
 	return btn_gate_wait(t);
 }
@@ -159,19 +159,19 @@ static void hand_on_locked(struct baton_mutex *m, struct baton_task *t)
 
 	BTN_POINT("sync:mutex:hand_on");
 	t->locks_held--;
-	if (m->wanted) {
-		m->wanted = false;
-		btn_wait_want_locked(t, -1);
+	if (m->boosts) {
+		m->boosts = false;
+		btn_wait_boost_locked(t, -1);
 	}
 	atomic_store_explicit(&m->word, (uintptr_t)next | (next && next->next ? WAITED : 0),
 			      memory_order_release); /* [SYNC-1] */
 	if (!next)
 		return;
 	next->locks_held++;
-	for (w = next->next; w && !m->wanted; w = w->next)
+	for (w = next->next; w && !m->boosts; w = w->next)
 		if (strangers(next, w)) {
-			m->wanted = true;
-			btn_wait_want_locked(next, 1);
+			m->boosts = true;
+			btn_wait_boost_locked(next, 1);
 		}
 	btn_wait_end(next, 0);
 }

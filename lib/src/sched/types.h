@@ -79,7 +79,7 @@ struct btn_worker {
 	bool born;			/* its thread exists */
 	bool given;			/* it waits, and its permit was given */
 	bool deaf;			/* it waits, and runs on: its task is blocked */
-	bool urged;			/* a lock that it may hold is waited for */
+	bool boosted;			/* a lock that it may hold is waited for */
 	bool in_futex;			/* it sleeps there */
 	uint64_t ask_at, ask_in;	/* whether it still does */
 	uint64_t stopped_at;		/* its CPU when it was sent the signal */
@@ -129,7 +129,7 @@ struct baton_task {
 
 	baton_task_fn *fn;
 	void *arg;
-	unsigned wanted;		/* locks it holds that others' tasks wait for */
+	unsigned boosts;		/* locks it holds that others' tasks wait for */
 	unsigned locks_held;		/* mutexes; the owner, and whoever gives it one while it waits */
 	bool ended, joinable, heap;
 };

@@ -45,10 +45,10 @@ void btn_wait_ready_locked(struct baton_task *t)
 	btn_core_ready(&t->s->core, t->s->now, &t->core);
 }
 
-void btn_wait_want_locked(struct baton_task *t, int by)
+void btn_wait_boost_locked(struct baton_task *t, int by)
 {
-	t->wanted += by;
-	btn_core_urge(&t->s->core, t->s->now, &t->core, t->wanted > 0);
+	t->boosts += by;
+	btn_core_boost(&t->s->core, t->s->now, &t->core, t->boosts > 0);
 }
 
 void btn_wait_add(struct baton_task *t, struct btn_waiters *in, uint64_t deadline, bool alert)

@@ -24,7 +24,7 @@ bool btn_wait_end_first(struct btn_waiters *in);	/* woken; false: nobody waits *
 void btn_wait_expire(struct baton_sched *s, uint64_t now);
 void btn_wait_cancel(struct baton_request *r);		/* it was told something */
 /* One lock more, or one less, that t holds and other tenants' tasks wait for. */
-void btn_wait_want_locked(struct baton_task *t, int by);
+void btn_wait_boost_locked(struct baton_task *t, int by);
 
 /* The caller's task returns to its code that its request was told so; 0: nothing. */
 static inline int btn_wait_hears(struct baton_task *t, int told)
