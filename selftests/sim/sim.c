@@ -486,8 +486,8 @@ static void stopped(unsigned i)
 	tref->over += run.metered ? over : cpu;
 	/* Q9: told by now, and it does as it is told. */
 	if (r->r.deadline < S.now && why == BTN_STOP_YIELD && !S.late && S.tick.key != S.now)
-		MUST(r->r.told, "Q9: not told at its checkpoint");
-	if (r->r.told && why == BTN_STOP_YIELD) {
+		MUST(r->r.cancel_pending, "Q9: not told at its checkpoint");
+	if (r->r.cancel_pending && why == BTN_STOP_YIELD) {
 		t->left = 0;
 		why = BTN_STOP_END;
 	}

@@ -117,7 +117,7 @@ int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, str
 	r->first = t;
 	r->tasks = 0;
 	r->started = r->done = false;
-	r->told = r->result = 0;
+	r->cancel_pending = r->result = 0;
 	r->cpu = r->waited = r->throttled = 0;
 	r->timer.rank = 0;
 	if (r->deadline != BTN_NEVER) {
@@ -163,7 +163,7 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
 		give_up(c, now, r, why);
 		return;
 	}
-	r->told = why;
+	r->cancel_pending = why;
 	for (i = 0; i < c->span; i++)
 		if (c->run[i].task && c->run[i].task->req == r)
 			btn_flow_resched(c, i);
@@ -289,7 +289,7 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 		t->state = BTN_TASK_ENDED;
 		if (!--r->tasks) {
 			btn_stat_add(&btn_request_use(r)->finished, 1);
-			finish(c, r, r->told);
+			finish(c, r, r->cancel_pending);
 		}
 		break;
 	}

@@ -35,7 +35,7 @@ void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, str
 void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t);
 /* A ready task that has run is blocked again. */
 void btn_core_unready(struct btn_core *c, uint64_t now, struct btn_task *t);
-/* Not started: it never runs, and is done with why. Else it is told why. */
+/* Not started: it never runs, and is done with why. Else why is pending for it. */
 void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, int why);
 /*
  * Somebody else's task waits for a lock that this one holds (on), or no more:

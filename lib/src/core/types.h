@@ -33,7 +33,7 @@ struct btn_request {
 	uint64_t cpu, waited, throttled; /* ns: ran, ready, nothing to pay with */
 	uint64_t quota, used;		/* its tenant's, where it was given up */
 	unsigned tasks;			/* that have not ended */
-	int told;			/* -ETIME or -ECANCELED, for its checkpoints */
+	int cancel_pending;		/* -ETIME or -ECANCELED, for its checkpoints */
 	int result;			/* once done */
 	uint8_t class, tier;
 	bool started, done;

@@ -158,11 +158,11 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	BTN_OWN_SET(w->quiet, 1);
 	BTN_OWN_SET(w->reload, 1);
 	BTN_OWN_SET(w->gap, 0);
-	BTN_OWN_SET(w->told, run->task->req->told);
+	BTN_OWN_SET(w->cancel_pending, run->task->req->cancel_pending);
 	s->on[slot] = w;
 	s->resched_at[slot] = s->cpu_at[slot] = 0;
 	/* Nobody sets it but with the lock. */
-	atomic_store_explicit(&w->flag, run->task->req->told ? BTN_FLAG_TOLD : 0, memory_order_relaxed); /* [SCHED-1] */
+	atomic_store_explicit(&w->flag, run->task->req->cancel_pending ? BTN_FLAG_CANCEL : 0, memory_order_relaxed); /* [SCHED-1] */
 	if (w->attached)
 		btn_lazy_arm(s, w, slot);
 	if (!w->parked_ready)

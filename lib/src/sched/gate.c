@@ -337,7 +337,7 @@ int btn_gate_wait(struct baton_task *t)
 	wait_for_slot(t);
 	BTN_POINT("sched:wait:woken");
 	if (t->woken == -ECANCELED || t->woken == -ETIME)
-		t->heard = t->woken;
+		t->cancel_delivered = t->woken;
 	return t->woken;
 }
 

@@ -80,7 +80,7 @@ void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 	unsigned home = r->class == BTN_BATCH ? BTN_HIGH : BTN_LOW;
 	uint64_t left;
 
-	if (r->class == BTN_INTERNAL || r->deadline != BTN_NEVER || r->told || r->tasks != 1)
+	if (r->class == BTN_INTERNAL || r->deadline != BTN_NEVER || r->cancel_pending || r->tasks != 1)
 		return;
 	/* Somebody waits for its end, which would come when the slot is taken. */
 	if (btn_request_of(run->task->req)->completions)

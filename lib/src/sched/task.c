@@ -94,14 +94,14 @@ static __attribute__((noinline)) int look(struct btn_worker *w)
 			BTN_OWN_SET(w->gap, gap);
 		BTN_OWN_SET(w->reload, left);
 		BTN_OWN_SET(w->quiet, left);
-		return btn_wait_hears(w->task, BTN_OWN_GET(w->told));
+		return btn_wait_deliver(w->task, BTN_OWN_GET(w->cancel_pending));
 	}
 	btn_gate_lock(w->s);
 	if (w->slot < 0)
 		btn_gate_come_back(w);
 	else
 		btn_gate_leave_slot(w, BTN_STOP_YIELD);
-	return btn_wait_hears(w->task, BTN_OWN_GET(w->told));
+	return btn_wait_deliver(w->task, BTN_OWN_GET(w->cancel_pending));
 }
 
 int baton_checkpoint(void)
@@ -179,19 +179,19 @@ int baton_sleep_until(uint64_t deadline)
 {
 	struct btn_worker *w = btn_self;
 	struct baton_task *t;
-	int told;
+	int cancel;
 
 	if (!w)
 		return 0;
 	t = w->task;
 	btn_gate_lock(w->s);
-	told = t->req->core.told;
-	/* Who has heard of it may want to sleep all the same. */
-	if (told && told != t->heard) {
+	cancel = t->req->core.cancel_pending;
+	/* A task that knows of the cancel may want to sleep all the same. */
+	if (cancel && cancel != t->cancel_delivered) {
 		btn_gate_release(w->s);
-		return btn_wait_hears(t, told);
+		return btn_wait_deliver(t, cancel);
 	}
-	btn_wait_add(t, NULL, deadline, !told);
+	btn_wait_add(t, NULL, deadline, !cancel);
 	btn_gate_wait(t);
-	return btn_wait_hears(t, BTN_OWN_GET(w->told));
+	return btn_wait_deliver(t, BTN_OWN_GET(w->cancel_pending));
 }

@@ -26,7 +26,7 @@
 
 /* Bits of a worker's flag. */
 #define BTN_FLAG_NEED_RESCHED 1u	/* lose the slot at the next checkpoint */
-#define BTN_FLAG_TOLD 2u	/* the checkpoint has something to say */
+#define BTN_FLAG_CANCEL 2u	/* the checkpoint has something to say */
 
 /* A worker's word `lazy`: lazy.c. */
 #define BTN_LAZY_NONE	0u
@@ -52,7 +52,7 @@ struct btn_worker {
 	/* The owner; and whoever gives it a slot, with the lock held: [SCHED-2]. */
 	BTN_ALIGNED _Atomic int quiet;	/* checkpoints until the clock is read */
 	_Atomic int reload;		/* what quiet was set to */
-	_Atomic int told;		/* -ETIME, -ECANCELED: the task's checkpoints say so */
+	_Atomic int cancel_pending;	/* -ETIME, -ECANCELED: the task's checkpoints say so */
 	_Atomic uint64_t looked;	/* when the clock was read */
 	_Atomic uint64_t gap;		/* the longest between two checkpoints, since it has its slot */
 	_Atomic uint64_t until;		/* the end of the slice */
@@ -123,9 +123,9 @@ struct baton_task {
 	struct btn_waiters *in;		/* NULL: for a time alone */
 	struct baton_task *next, *before;	/* there */
 	struct btn_heap_node timer;
-	struct baton_task *next_alert, **prev_alert;	/* NULL: it is not to be told */
+	struct baton_task *next_alert, **prev_alert;	/* NULL: a cancel does not end its wait */
 	int woken;			/* how the last wait ended */
-	int heard;			/* the owner: what calls returned of what its request was told */
+	int cancel_delivered;		/* the owner: what calls returned of its request's cancel_pending */
 
 	baton_task_fn *fn;
 	void *arg;

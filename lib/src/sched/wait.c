@@ -84,10 +84,10 @@ int btn_wait_begin(struct baton_task *t, struct btn_waiters *in, uint64_t deadli
 {
 	const struct baton_request *r = t->req;
 
-	if (alert && r->core.told)
-		return btn_wait_hears(t, r->core.told);
+	if (alert && r->core.cancel_pending)
+		return btn_wait_deliver(t, r->core.cancel_pending);
 	if (alert && t->s->now >= r->core.deadline)
-		return btn_wait_hears(t, -ETIME);
+		return btn_wait_deliver(t, -ETIME);
 	if (t->s->now >= deadline)
 		return -ETIMEDOUT;
 	btn_wait_add(t, in, deadline, alert);
@@ -144,5 +144,5 @@ void btn_wait_expire(struct baton_sched *s, uint64_t now)
 void btn_wait_cancel(struct baton_request *r)
 {
 	while (r->alert)
-		btn_wait_end(r->alert, r->core.told);
+		btn_wait_end(r->alert, r->core.cancel_pending);
 }

@@ -67,7 +67,7 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 		btn_gate_settle(s);
 	btn_gate_lock(s);
 	now = r->done ? r->ended : s->now;
-	w.result = r->done ? r->result : r->core.told;
+	w.result = r->done ? r->result : r->core.cancel_pending;
 	w.tier = home(r->core.class, r->core.tier);
 	w.elapsed = now > r->core.info.arrival ? now - r->core.info.arrival : 0;
 	w.waited = r->core.waited;
