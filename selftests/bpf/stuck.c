@@ -76,7 +76,7 @@ static void show_worker(const struct baton_sched *s, const struct btn_worker *w)
 		w->flag, w->waits ? " waits" : "", w->parked ? " parked" : "", w->given ? " given" : "",
 		w->deaf ? " deaf" : "", w->taken ? " taken" : "", w->parked_ready ? " parked_ready" : "", w->in_futex ? " in_futex" : "",
 		w->demoted ? " demoted" : "", w->retired ? " retired" : "", w->inside,
-		!w->in ? "-" : w->in == &s->away ? "away" : "parked", (unsigned long)w->meter.mark, (int)w->parker->word);
+		!w->in ? "-" : w->in == &s->slotless ? "slotless" : "parked", (unsigned long)w->meter.mark, (int)w->parker->word);
 	if (c)
 		fprintf(stderr, " cell %s armed %u slotless %u owes %u blocks %u", cells[c->state & 3], c->armed, c->slotless,
 			c->owes, c->blocks);
@@ -107,8 +107,8 @@ void stuck_show(const struct baton_sched *s)
 	fprintf(stderr, "# now %lu, last looked at %lu, monitor due %lu, its word %d, lock %u, look %d, idle slots %u\n",
 		(unsigned long)btn_clock_now(), (unsigned long)s->now, (unsigned long)btn_tick_due(s),
 		(int)s->monitor_parker->word, s->lock.word, s->look, c->n_idle);
-	fprintf(stderr, "# workers: %u born, %u idle, %u more may start; requests %u; away %s, parked %s; starved %s, boosted %s, done %s\n",
-		s->born, s->n_idle, c->workers, s->requests, s->away.first ? "some" : "none", s->parked.first ? "some" : "none",
+	fprintf(stderr, "# workers: %u born, %u idle, %u more may start; requests %u; slotless %s, parked %s; starved %s, boosted %s, done %s\n",
+		s->born, s->n_idle, c->workers, s->requests, s->slotless.first ? "some" : "none", s->parked.first ? "some" : "none",
 		c->starved.top ? "some" : "none", c->boosted.top ? "some" : "none", c->done ? "some" : "none");
 	if (s->detect)
 		fprintf(stderr, "# detecting %d, want %u, bell %lu of %lu, taken %lu\n", s->detecting,
@@ -143,8 +143,8 @@ void stuck_show(const struct baton_sched *s)
 		fprintf(stderr, "# task %u of its worker, at %s %d:\n", place[i].begun, place[i].what, place[i].n);
 		show_worker(s, w);
 	}
-	for (n = 0, w = s->away.first; w && n < 1000; w = w->next_away, n++)
-		fprintf(stderr, "# away: %d\n", w->tid);
-	for (n = 0, w = s->parked.first; w && n < 1000; w = w->next_away, n++)
+	for (n = 0, w = s->slotless.first; w && n < 1000; w = w->next_slotless, n++)
+		fprintf(stderr, "# slotless: %d\n", w->tid);
+	for (n = 0, w = s->parked.first; w && n < 1000; w = w->next_slotless, n++)
 		fprintf(stderr, "# parked: %d\n", w->tid);
 }

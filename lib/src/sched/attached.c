@@ -211,10 +211,10 @@ void baton_request_leave(void)
 	if (!w || !w->attached)
 		return;
 	btn_gate_enter(w);
-	w->left = !w->away && !w->task->locks_held && btn_lazy_cache(w, BTN_LAZY_LEFT);
+	w->left = !w->blocking && !w->task->locks_held && btn_lazy_cache(w, BTN_LAZY_LEFT);
 	if (!w->left)
 		btn_worker_task_end(w, true);
-	w->away = false;
+	w->blocking = false;
 	btn_self = NULL;
 	atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
 }

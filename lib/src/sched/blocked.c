@@ -97,13 +97,13 @@ void btn_blocked_woken(struct baton_sched *s, uint64_t now)
 {
 	struct btn_worker *w, *next;
 
-	for (w = s->away.first; w; w = next) {
-		next = w->next_away;
+	for (w = s->slotless.first; w; w = next) {
+		next = w->next_slotless;
 		/* One that waits was sent a signal, and parks in its handler. */
 		if (!w->taken || !w->cell || !btn_cell_parked(w->cell) ||
 		    atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			continue;
-		btn_slot_end_away(w, now);
+		btn_slot_end_slotless(w, now);
 		w->parked_ready = true;
 		btn_core_ready(&s->core, now, &w->task->core);
 	}

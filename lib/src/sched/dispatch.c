@@ -146,7 +146,7 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 		btn_stat_add(&s->core.page.slots[slot].steals, 1);
 	}
 	if (w->in)
-		btn_slot_end_away(w, now);
+		btn_slot_end_slotless(w, now);
 	if (w->standby)
 		btn_blocked_stand_down(w);
 	w->given = atomic_load_explicit(&w->waits, memory_order_relaxed); /* [PREEMPT-2] */

@@ -219,7 +219,7 @@ static bool lost_slot(const struct baton_sched *s)
 
 static void wait_again(struct btn_worker *w)
 {
-	btn_slot_end_away(w, w->s->now);
+	btn_slot_end_slotless(w, w->s->now);
 	btn_wait_ready_locked(w->task);
 	btn_slot_set_waits(w);
 }
@@ -327,7 +327,7 @@ static void wait_for_slot(struct baton_task *t)
 		return;
 	}
 	/* One whose slot was taken has none to give away. */
-	btn_slot_end_away(w, w->s->now);
+	btn_slot_end_slotless(w, w->s->now);
 	btn_slot_set_waits(w);
 	btn_gate_unlock(w->s, &wakes);
 }

@@ -50,7 +50,7 @@
 
 #define NEAR_NS 5000000
 /* From one look at the clock to the next, and it was off the CPU meanwhile. */
-#define AWAY_NS 10000
+#define OFF_CPU_NS 10000
 
 enum { AWAKE, ASLEEP, STOP };
 enum { OWES_NOTHING, OWES, TELLING };
@@ -131,7 +131,7 @@ static void idle(struct btn_idler *i)
 	while (had < i->idle_ns && btn_detect_wanted(i->detect) && !stopped(i)) {
 		btn_cpu_relax();
 		now = btn_clock_now();
-		had += now - at < AWAY_NS ? now - at : 0;
+		had += now - at < OFF_CPU_NS ? now - at : 0;
 		at = now;
 		if (pays(i))
 			had = 0;

@@ -69,7 +69,7 @@
 #define DEAF_NS		5000000
 /* A sleeper is asked again whether it waits for a lock, later each time. */
 #define ASK_MAX_NS	1000000000
-#define AWAY_BATCH	16
+#define SLOTLESS_BATCH	16
 
 static void send(const struct baton_sched *s, struct btn_worker *w)
 {
@@ -157,7 +157,7 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 	uint64_t until = atomic_load_explicit(&w->until, memory_order_relaxed), cpu; /* [SCHED-1] */
 	bool futex = false;
 
-	/* It is not late, it is away; and may be taken by whoever waits. */
+	/* It is not late: its slot is cached, and may be taken by whoever waits. */
 	if (btn_lazy_is_cached(w))
 		return;
 	if (!s->resched_at[slot] && now >= until + GRACE_NS) {
@@ -202,17 +202,17 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 }
 
 /* Those without a slot that may be running all the same. */
-static void look_at_away(struct baton_sched *s, uint64_t now)
+static void look_at_slotless(struct baton_sched *s, uint64_t now)
 {
 	struct btn_worker *w, *next, *last = NULL;
 	uint64_t cpu;
 	unsigned n;
 
 	/* A few each time, in turn: there may be thousands that sleep. */
-	for (n = 0, w = s->away.first; w && w != last && n < AWAY_BATCH; n++, w = next) {
-		next = w->next_away;
+	for (n = 0, w = s->slotless.first; w && w != last && n < SLOTLESS_BATCH; n++, w = next) {
+		next = w->next_slotless;
 		btn_slot_unlink(w);
-		btn_slot_link(&s->away, w);
+		btn_slot_link(&s->slotless, w);
 		last = last ? last : w;
 		cpu = btn_slot_account(w, now, 0);
 		btn_core_charge(&s->core, now, &w->task->req->core, cpu, true);
@@ -248,7 +248,7 @@ static void unstick(struct baton_sched *s, uint64_t now)
 
 	if (!s->parked.first)
 		return;
-	for (w = s->away.first; w; w = w->next_away) {
+	for (w = s->slotless.first; w; w = w->next_slotless) {
 		if (!w->in_futex || atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			continue;
 		if (now >= w->ask_at) {
@@ -268,7 +268,7 @@ static void unstick(struct baton_sched *s, uint64_t now)
 			btn_slot_unboost(s->on[i]);
 		}
 	for (w = s->parked.first; w; w = next) {
-		next = w->next_away;
+		next = w->next_slotless;
 		if (rank < btn_core_rank(&s->core, &w->task->core)) {
 			btn_slot_set_boosted(w, true);
 			return;
@@ -297,9 +297,9 @@ static void end_jam(struct baton_sched *s, bool jam)
 	for (i = 0; i < s->core.span; i++)
 		if (s->core.run[i].task)
 			stop_again(s, s->on[i]);
-	for (w = s->away.first; w; w = w->next_away)
+	for (w = s->slotless.first; w; w = w->next_slotless)
 		stop_again(s, w);
-	for (w = s->parked.first; w; w = w->next_away)
+	for (w = s->parked.first; w; w = w->next_slotless)
 		stop_again(s, w);
 }
 
@@ -315,13 +315,13 @@ void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wak
 		end_jam(s, jam);
 	if (s->detect)
 		btn_blocked_woken(s, now);
-	look_at_away(s, now);
+	look_at_slotless(s, now);
 	unstick(s, now);
 }
 
 uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now)
 {
-	uint64_t due = s->away.first ? now + BTN_TICK_NS : BTN_NEVER, when;
+	uint64_t due = s->slotless.first ? now + BTN_TICK_NS : BTN_NEVER, when;
 	unsigned i;
 
 	for (i = 0; i < s->core.span; i++) {

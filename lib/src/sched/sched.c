@@ -118,7 +118,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 		s->stack_size = PTHREAD_STACK_MIN;
 	s->core.workers = s->max;
 	btn_birth_note(&s->birth);
-	s->away.last = &s->away.first;
+	s->slotless.last = &s->slotless.first;
 	s->parked.last = &s->parked.first;
 	s->stop_signal = stop_signal;
 	s->worker_main = btn_worker_main;

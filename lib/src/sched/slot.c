@@ -88,24 +88,24 @@ void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w)
 
 /* ------------------------------------------------- lists of those without a slot */
 
-void btn_slot_link(struct btn_away *list, struct btn_worker *w)
+void btn_slot_link(struct btn_slotless *list, struct btn_worker *w)
 {
 	w->in = list;
-	w->next_away = NULL;
-	w->prev_away = list->last;
+	w->next_slotless = NULL;
+	w->prev_slotless = list->last;
 	*list->last = w;
-	list->last = &w->next_away;
+	list->last = &w->next_slotless;
 }
 
 void btn_slot_unlink(struct btn_worker *w)
 {
 	if (!w->in)
 		return;
-	*w->prev_away = w->next_away;
-	if (w->next_away)
-		w->next_away->prev_away = w->prev_away;
+	*w->prev_slotless = w->next_slotless;
+	if (w->next_slotless)
+		w->next_slotless->prev_slotless = w->prev_slotless;
 	else
-		w->in->last = w->prev_away;
+		w->in->last = w->prev_slotless;
 	w->in = NULL;
 }
 
@@ -210,7 +210,7 @@ void btn_slot_lose(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 	w->slot = -1;
 	w->in_futex = false;
 	s->on[slot] = NULL;
-	btn_slot_link(&s->away, w);
+	btn_slot_link(&s->slotless, w);
 }
 
 void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)
@@ -230,7 +230,7 @@ void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)
 	btn_slot_lose(s, w, slot);
 }
 
-void btn_slot_end_away(struct btn_worker *w, uint64_t now)
+void btn_slot_end_slotless(struct btn_worker *w, uint64_t now)
 {
 	if (w->parked_ready) {
 		w->parked_ready = false;

@@ -19,7 +19,7 @@ void btn_slot_fold(struct btn_worker *w, unsigned slot);
 void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w);
 
 /* The lists of those without a slot. */
-void btn_slot_link(struct btn_away *list, struct btn_worker *w);
+void btn_slot_link(struct btn_slotless *list, struct btn_worker *w);
 void btn_slot_unlink(struct btn_worker *w);
 /* It is before all others because of a lock that it might hold; or not any more. */
 void btn_slot_set_boosted(struct btn_worker *w, bool on);
@@ -43,7 +43,7 @@ void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot);
 /* The end of that: its run has stopped. */
 void btn_slot_lose(struct baton_sched *s, struct btn_worker *w, unsigned slot);
 /* It ran without a slot: what it used is charged. */
-void btn_slot_end_away(struct btn_worker *w, uint64_t now);
+void btn_slot_end_slotless(struct btn_worker *w, uint64_t now);
 
 static inline void btn_slot_set_waits(struct btn_worker *w)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What a task may call: checkpoints, tasks of its own, to be away, and to sleep. */
+/* What a task may call: checkpoints, tasks of its own, calls that block, and to sleep. */
 #include <baton/sched.h>
 
 #include <errno.h>
@@ -133,15 +133,15 @@ void baton_blocking_begin(void)
 		return;
 	}
 	btn_gate_enter(w);
-	w->away = btn_lazy_cache(w, BTN_LAZY_BLOCKED);
+	w->blocking = btn_lazy_cache(w, BTN_LAZY_BLOCKED);
 	btn_gate_exit(w);
-	if (w->away)
+	if (w->blocking)
 		return;
 	btn_gate_lock(w->s);
 	if (w->slot >= 0)
 		btn_slot_drop(w, BTN_STOP_BLOCK);
 	else
-		btn_slot_end_away(w, w->s->now);
+		btn_slot_end_slotless(w, w->s->now);
 	btn_gate_unlock(w->s, &wakes);
 }
 
@@ -158,10 +158,10 @@ void baton_blocking_end(void)
 		if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_NEED_RESCHED)) /* [SCHED-1] */
 			return;
 	}
-	if (w->away) {
+	if (w->blocking) {
 		bool again;
 
-		w->away = false;
+		w->blocking = false;
 		btn_gate_enter(w);
 		again = btn_lazy_resume(w);
 		btn_gate_exit(w);

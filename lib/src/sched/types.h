@@ -64,8 +64,8 @@ struct btn_worker {
 	/* The lock. */
 	struct baton_task *task;
 	struct btn_worker *next;	/* idle, to be let go on, or dead */
-	struct btn_worker *next_away, **prev_away;
-	struct btn_away *in;		/* this list of those without a slot */
+	struct btn_worker *next_slotless, **prev_slotless;
+	struct btn_slotless *in;		/* this list of those without a slot */
 	int slot;			/* -1: none */
 	int cpu;			/* its thread is bound to this one; -1: to none */
 	int last_slot;			/* that its task had; -1: none */
@@ -90,7 +90,7 @@ struct btn_worker {
 	uint64_t charged_to;		/* of an attached thread: the tenant's serial that the meter is for */
 	int home;			/* of an attached thread: the slot that it had last; the lock */
 	struct baton_request *kept;	/* of an attached thread: for its next request; the owner */
-	bool left, away;		/* of an attached thread: so it went, with its slot; the owner */
+	bool left, blocking;		/* of an attached thread: so it went, with its slot; the owner */
 	uint64_t lazy_tenant;		/* the run is of this serial's; written while the word is NONE */
 	enum baton_class lazy_class;
 
@@ -134,7 +134,7 @@ struct baton_task {
 	bool ended, joinable, heap;
 };
 
-struct btn_away {
+struct btn_slotless {
 	struct btn_worker *first, **last;
 };
 
@@ -188,7 +188,7 @@ struct baton_sched {
 	uint64_t *cpu_at;		/* by slot: its task's CPU, soon after that; 0: not yet */
 	struct btn_worker *idle, *dead;
 	/* Without a slot, but not by their own choice: may be running; parked. */
-	struct btn_away away, parked;
+	struct btn_slotless slotless, parked;
 	unsigned n_idle, keep, born, max, requests;
 	unsigned lazy_slots;		/* workers whose word is not NONE */
 	bool was_wanted;		/* since the monitor came */
