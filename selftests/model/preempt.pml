@@ -19,10 +19,10 @@
 #endif
 
 bool lock;
-bool waits, given, deaf, away, in_park, loose;	/* away, in_park: the two lists */
+bool waits, given, deaf, slotless, in_park, stall_escape;	/* slotless, in_park: the two lists */
 bool parked, inside, permit, sig, asleep;
 bool slot = true, ready;
-bool jammed;			/* the monitor was late; once */
+bool stalled;			/* the monitor was late; once */
 bool spins;			/* it goes on for that, until it is sent a signal */
 bool ended;
 
@@ -38,7 +38,7 @@ inline end_away()
 #ifndef BROKEN_DEAF_STAYS
 		deaf = false;
 #endif
-		away = false; in_park = false
+		slotless = false; in_park = false
 	}
 }
 inline set_waits() { atomic { given = false; waits = true } }
@@ -66,12 +66,12 @@ inline handler()
 				parked = false;
 				waits = false
 			/* Nobody comes: it goes on, and still waits. It calls nobody by itself. */
-			:: atomic { !jammed && !permit -> jammed = true };
+			:: atomic { !stalled && !permit -> stalled = true };
 				parked = false;
 				inside = false;
 				spins = true;
 #ifndef BROKEN_GOES_ON_UNSEEN
-				loose = true;
+				stall_escape = true;
 #endif
 				break
 			fi
@@ -189,7 +189,7 @@ end:	do
 	/* It is stopped. */
 	:: atomic { !lock && slot && !waits && !inside && !ended -> lock = true };
 		slot = false;
-		away = true;
+		slotless = true;
 		make_ready();
 		set_waits();
 		sig = true;
@@ -201,21 +201,21 @@ end:	do
 	:: atomic { !lock && slot && asleep && !waits && !ended -> lock = true };
 #endif
 		slot = false;
-		away = true;
+		slotless = true;
 		release()
 	/* It was given a slot again, and does not hear. */
 	:: atomic { !lock && slot && waits && !inside && !ended -> lock = true };
 		slot = false;
-		away = true;
+		slotless = true;
 		deaf = true;
 		release()
 	/* It has parked. */
 #ifdef BROKEN_FORGETS_THE_PERMIT
-	:: atomic { !lock && away && waits && parked -> lock = true };
+	:: atomic { !lock && slotless && waits && parked -> lock = true };
 #else
-	:: atomic { !lock && away && waits && parked && !(deaf && given) -> lock = true };
+	:: atomic { !lock && slotless && waits && parked && !(deaf && given) -> lock = true };
 #endif
-		away = false;
+		slotless = false;
 		in_park = true;
 		if
 		:: deaf -> make_ready()
@@ -224,21 +224,21 @@ end:	do
 		deaf = false;
 		release()
 	/* It does not hear, and has no slot. */
-	:: atomic { !lock && away && waits && !parked && !inside && !deaf -> lock = true };
+	:: atomic { !lock && slotless && waits && !parked && !inside && !deaf -> lock = true };
 		assert(ready);
 		ready = false;
 		deaf = true;
 		release()
 	/* It slept, or was deaf, and runs. */
-	:: atomic { !lock && away && !waits && !inside -> lock = true };
+	:: atomic { !lock && slotless && !waits && !inside -> lock = true };
 		deaf = false;
 		make_ready();
 		set_waits();
 		sig = true;
 		release()
-	/* It went on for a jam. */
-	:: atomic { !lock && loose -> lock = true };
-		loose = false;
+	/* It went on for a stall. */
+	:: atomic { !lock && stall_escape -> lock = true };
+		stall_escape = false;
 		if
 		:: waits && !parked -> sig = true
 		:: else
@@ -254,7 +254,7 @@ end:	do
 		assert(!slot && waits);
 		ready = false;
 		if
-		:: away || in_park -> end_away()
+		:: slotless || in_park -> end_away()
 		:: else
 		fi;
 		given = waits;

@@ -60,8 +60,8 @@
  *	(nobody takes any slot)
  *
  * So who is stopped asks from time to time whether the monitor is late [PREEMPT-3], or has
- * said that a slot is taken by one that does not come out of the library (jam); then it
- * goes on, still waiting (waits), and says so (loose). When there is no jam any more,
+ * said that a slot is taken by one that does not come out of the library (stall); then it
+ * goes on, still waiting (waits), and says so (stall_escape). When the stall is over,
  * the monitor sends the signal again to all that wait and are not parked. Both words
  * are hints for what comes again: late they cost time.
  *
@@ -85,7 +85,7 @@
 #include "wait.h"
 
 /* So long, and nobody comes: those that are stopped go on for a moment. They ask after a quarter of it, then later each time. */
-#define JAM_MAX_NS	1000000000
+#define STALL_MAX_NS	1000000000
 
 static pthread_mutex_t signal_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before[NSIG];
@@ -344,27 +344,27 @@ int btn_gate_wait(struct baton_task *t)
 /* ---------------------------------------------------------- the signal's handler */
 
 /* The monitor does not come, or says so. */
-static bool jammed(struct baton_sched *s)
+static bool stalled(struct baton_sched *s)
 {
 	uint64_t due = atomic_load_explicit(&s->monitor_due, memory_order_relaxed), now = btn_clock_now(); /* [PREEMPT-3] */
 
-	return atomic_load_explicit(&s->jam, memory_order_relaxed) || (now > due && now - due > BTN_JAM_NS); /* [PREEMPT-3] */
+	return atomic_load_explicit(&s->stall, memory_order_relaxed) || (now > due && now - due > BTN_STALL_NS); /* [PREEMPT-3] */
 }
 
 /* As btn_gate_exit(), for one that was stopped anywhere. */
 static void wait_stopped(struct btn_worker *w)
 {
-	uint64_t in = BTN_JAM_NS / 4;
+	uint64_t in = BTN_STALL_NS / 4;
 
 	for (;;) {
 		if (atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
 		    park_until(w, NULL, btn_clock_now() + in)) {
-			if (!jammed(w->s)) {
-				in = in < JAM_MAX_NS ? 2 * in : JAM_MAX_NS;
+			if (!stalled(w->s)) {
+				in = in < STALL_MAX_NS ? 2 * in : STALL_MAX_NS;
 				continue;
 			}
 			atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
-			atomic_store_explicit(&w->s->loose, true, memory_order_release); /* [PREEMPT-3] */
+			atomic_store_explicit(&w->s->stall_escape, true, memory_order_release); /* [PREEMPT-3] */
 			return;
 		}
 		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */

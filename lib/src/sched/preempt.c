@@ -151,7 +151,7 @@ static void demote(struct btn_worker *w)
 		btn_slot_set_demoted(w, sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0);
 }
 
-static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes, bool *jam)
+static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes, bool *stall)
 {
 	struct btn_worker *w = s->on[slot];
 	uint64_t until = atomic_load_explicit(&w->until, memory_order_relaxed), cpu; /* [SCHED-1] */
@@ -168,9 +168,9 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 		return;
 	/* It is on its way, or has not taken its slot yet. */
 	if (!w->tid || atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
-		if (now > s->resched_at[slot] + BTN_JAM_NS &&
+		if (now > s->resched_at[slot] + BTN_STALL_NS &&
 		    (!w->tid || atomic_load_explicit(&w->waits, memory_order_relaxed) || sleeps(w, &futex))) /* [PREEMPT-2] */
-			*jam = true;
+			*stall = true;
 		return;
 	}
 	if (!btn_lazy_off(s, w))
@@ -277,7 +277,7 @@ static void unstick(struct baton_sched *s, uint64_t now)
 	}
 }
 
-/* It went on because of a jam. Once too often does no harm. */
+/* The worker went on because of a stall. A signal too many does no harm. */
 static void stop_again(const struct baton_sched *s, const struct btn_worker *w)
 {
 	if (w && w->tid && atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
@@ -285,14 +285,14 @@ static void stop_again(const struct baton_sched *s, const struct btn_worker *w)
 		syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal);
 }
 
-static void end_jam(struct baton_sched *s, bool jam)
+static void end_stall(struct baton_sched *s, bool stall)
 {
 	const struct btn_worker *w;
 	unsigned i;
 
-	atomic_store_explicit(&s->jam, jam, memory_order_relaxed); /* [PREEMPT-3] */
-	if (jam || btn_likely(!atomic_load_explicit(&s->loose, memory_order_relaxed)) || /* [PREEMPT-3] */
-	    !atomic_exchange_explicit(&s->loose, false, memory_order_acquire)) /* [PREEMPT-3] */
+	atomic_store_explicit(&s->stall, stall, memory_order_relaxed); /* [PREEMPT-3] */
+	if (stall || btn_likely(!atomic_load_explicit(&s->stall_escape, memory_order_relaxed)) || /* [PREEMPT-3] */
+	    !atomic_exchange_explicit(&s->stall_escape, false, memory_order_acquire)) /* [PREEMPT-3] */
 		return;
 	for (i = 0; i < s->core.span; i++)
 		if (s->core.run[i].task)
@@ -305,14 +305,14 @@ static void end_jam(struct baton_sched *s, bool jam)
 
 void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
 {
-	bool jam = false;
+	bool stall = false;
 	unsigned i;
 
 	for (i = 0; i < s->core.span; i++)
 		if (s->core.run[i].task)
-			look_at_slot(s, now, i, wakes, &jam);
+			look_at_slot(s, now, i, wakes, &stall);
 	if (s->stop_signal)
-		end_jam(s, jam);
+		end_stall(s, stall);
 	if (s->detect)
 		btn_blocked_woken(s, now);
 	look_at_slotless(s, now);

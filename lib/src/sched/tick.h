@@ -13,7 +13,7 @@
 /* And after a task was told to stop. */
 #define BTN_LOOK_NS		120000
 /* So late, and whoever waits for it goes on for a moment: gate.c. */
-#define BTN_JAM_NS		100000000
+#define BTN_STALL_NS		100000000
 
 /* When the monitor is to come; the lock is held, and only there it is asked. [PREEMPT-3] others only look whether it is late. */
 static inline uint64_t btn_tick_due(const struct baton_sched *s)

@@ -203,7 +203,7 @@ struct baton_sched {
 	pthread_t monitor;
 	uint64_t retry_at;
 	_Atomic uint64_t monitor_due;	/* written with the lock */
-	_Atomic bool jam, loose;	/* gate.c */
+	_Atomic bool stall, stall_escape;	/* gate.c */
 	_Atomic bool wanted;		/* a task waits, and no slot is idle: lazy.c */
 	uint64_t now;			/* when the lock was taken */
 	size_t stack_size;
