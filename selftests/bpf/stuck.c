@@ -74,7 +74,7 @@ static void show_worker(const struct baton_sched *s, const struct btn_worker *w)
 
 	fprintf(stderr, "# worker %d slot %d flag %u%s%s%s%s%s%s%s%s%s inside %u list %s cpu %lu word %d", w->tid, w->slot,
 		w->flag, w->waits ? " waits" : "", w->parked ? " parked" : "", w->given ? " given" : "",
-		w->deaf ? " deaf" : "", w->taken ? " taken" : "", w->parked_ready ? " parked_ready" : "", w->in_futex ? " in_futex" : "",
+		w->signal_blocked ? " signal_blocked" : "", w->taken ? " taken" : "", w->parked_ready ? " parked_ready" : "", w->in_futex ? " in_futex" : "",
 		w->demoted ? " demoted" : "", w->retired ? " retired" : "", w->inside,
 		!w->in ? "-" : w->in == &s->slotless ? "slotless" : "parked", (unsigned long)w->meter.mark, (int)w->parker->word);
 	if (c)

@@ -4,7 +4,7 @@
  * library, by a signal in whose handler it parks, or because it sleeps in the kernel;
  * and the one permit that goes with each slot.
  *
- * The worker takes its signal whenever it likes, or not for long ("deaf"). The
+ * The worker takes its signal whenever it likes, or not for long (signal_blocked). The
  * monitor does one thing each time that it has the lock; the giver gives the slot,
  * and lets go later. Which words are read when: as there. With the lock all is
  * sequentially consistent, and so is a thread with its own signal's handler; inside and
@@ -19,7 +19,7 @@
 #endif
 
 bool lock;
-bool waits, given, deaf, slotless, in_park, stall_escape;	/* slotless, in_park: the two lists */
+bool waits, given, signal_blocked, slotless, in_park, stall_escape;	/* slotless, in_park: the two lists */
 bool parked, inside, permit, sig, asleep;
 bool slot = true, ready;
 bool stalled;			/* the monitor was late; once */
@@ -35,8 +35,8 @@ inline make_ready() { atomic { assert(!ready && !slot); ready = true } }
 inline end_away()
 {
 	atomic {
-#ifndef BROKEN_DEAF_STAYS
-		deaf = false;
+#ifndef BROKEN_SIGNAL_BLOCKED_STAYS
+		signal_blocked = false;
 #endif
 		slotless = false; in_park = false
 	}
@@ -207,31 +207,31 @@ end:	do
 	:: atomic { !lock && slot && waits && !inside && !ended -> lock = true };
 		slot = false;
 		slotless = true;
-		deaf = true;
+		signal_blocked = true;
 		release()
 	/* It has parked. */
 #ifdef BROKEN_FORGETS_THE_PERMIT
 	:: atomic { !lock && slotless && waits && parked -> lock = true };
 #else
-	:: atomic { !lock && slotless && waits && parked && !(deaf && given) -> lock = true };
+	:: atomic { !lock && slotless && waits && parked && !(signal_blocked && given) -> lock = true };
 #endif
 		slotless = false;
 		in_park = true;
 		if
-		:: deaf -> make_ready()
+		:: signal_blocked -> make_ready()
 		:: else
 		fi;
-		deaf = false;
+		signal_blocked = false;
 		release()
 	/* It does not hear, and has no slot. */
-	:: atomic { !lock && slotless && waits && !parked && !inside && !deaf -> lock = true };
+	:: atomic { !lock && slotless && waits && !parked && !inside && !signal_blocked -> lock = true };
 		assert(ready);
 		ready = false;
-		deaf = true;
+		signal_blocked = true;
 		release()
-	/* It slept, or was deaf, and runs. */
+	/* It slept, or was signal_blocked, and runs. */
 	:: atomic { !lock && slotless && !waits && !inside -> lock = true };
-		deaf = false;
+		signal_blocked = false;
 		make_ready();
 		set_waits();
 		sig = true;

@@ -111,7 +111,7 @@ TEST(spinner_keeps_its_quota)
 }
 
 /* It blocks every signal: it cannot be stopped, but its slot is taken. */
-static void spins_deaf(void *arg)
+static void spins_with_the_signal_blocked(void *arg)
 {
 	sigset_t set;
 
@@ -120,13 +120,13 @@ static void spins_deaf(void *arg)
 	spins(arg);
 }
 
-TEST(deaf_spinner)
+TEST(spinner_with_the_signal_blocked)
 {
 	int i;
 
 	open_sched(2, 10000000);
-	ask(bad, spins_deaf, NULL, NULL);
-	ask(bad, spins_deaf, NULL, NULL);
+	ask(bad, spins_with_the_signal_blocked, NULL, NULL);
+	ask(bad, spins_with_the_signal_blocked, NULL, NULL);
 	usleep(50000);
 	for (i = 0; i < 20; i++)
 		CHECK_CMP(answer(nothing), <, SECOND);
@@ -146,7 +146,7 @@ static void spin_for(uint64_t ns)
  * then it hears; its next call comes before anybody could see that it does. After
  * that it is stopped like any other.
  */
-static void deaf_now_and_then(void *arg)
+static void blocks_the_signal_now_and_then(void *arg)
 {
 	unsigned seed = (uintptr_t)arg;
 	sigset_t set, before;
@@ -164,9 +164,9 @@ static void deaf_now_and_then(void *arg)
 	atomic_fetch_add(&count, 1);
 }
 
-TEST(deaf_now_and_then)
+TEST(blocks_the_signal_now_and_then)
 {
-	struct baton_request_opts ro = { .sz = sizeof(ro), .cls = BATON_BATCH, .fn = deaf_now_and_then };
+	struct baton_request_opts ro = { .sz = sizeof(ro), .cls = BATON_BATCH, .fn = blocks_the_signal_now_and_then };
 	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
 	struct baton_request *r[8];
 	struct baton_tenant *t[4];

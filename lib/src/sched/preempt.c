@@ -28,7 +28,7 @@
  * wait after all (parked) or, where it had been given a slot and a permit
  * meanwhile, took that one (waits is false): two permits would be one again. The
  * latter may come to the library and wait there before the monitor has seen that it is
- * not deaf any more: whoever ends its being without a slot says so, or it would be made
+ * not signal_blocked any more: whoever ends its being without a slot says so, or it would be made
  * ready a second time when it is stopped the next time.
  *
  * selftests/model/preempt.pml is a model of all this.
@@ -66,7 +66,7 @@
 /* One that sleeps in the kernel loses its slot after that. */
 #define ASLEEP_NS	1000000
 /* One that ran on for so long after the signal does not take it. */
-#define DEAF_NS		5000000
+#define SIGNAL_BLOCKED_NS		5000000
 /* A sleeper is asked again whether it waits for a lock, later each time. */
 #define ASK_MAX_NS	1000000000
 #define SLOTLESS_BATCH	16
@@ -181,10 +181,10 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 		return;
 	}
 	if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [PREEMPT-2] */
-		if (cpu - s->cpu_at[slot] >= DEAF_NS) {
+		if (cpu - s->cpu_at[slot] >= SIGNAL_BLOCKED_NS) {
 			show_preemption(s, now, slot);
 			btn_slot_take(s, now, slot);
-			w->deaf = true;
+			w->signal_blocked = true;
 			demote(w);
 		}
 	} else if (cpu - s->cpu_at[slot] >= (s->stop_signal ? RAN_NS : DEMOTE_NS)) {
@@ -217,23 +217,23 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 		cpu = btn_slot_account(w, now, 0);
 		btn_core_charge(&s->core, now, &w->task->req->core, cpu, true);
 		if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [PREEMPT-2] */
-			if (w->deaf && w->given)
+			if (w->signal_blocked && w->given)
 				continue;	/* it has a permit to take, and did not yet */
 			if (atomic_load_explicit(&w->parked, memory_order_relaxed)) { /* [PREEMPT-1] */
 				btn_slot_unlink(w);
 				btn_slot_link(&s->parked, w);
-				if (w->deaf)
+				if (w->signal_blocked)
 					btn_wait_ready_locked(w->task);
-				w->deaf = false;
-			} else if (!w->deaf && w->meter.mark - w->stopped_at > DEAF_NS) {
+				w->signal_blocked = false;
+			} else if (!w->signal_blocked && w->meter.mark - w->stopped_at > SIGNAL_BLOCKED_NS) {
 				btn_core_unready(&s->core, now, &w->task->core);
-				w->deaf = true;
+				w->signal_blocked = true;
 				demote(w);
 			}
 		} else if (s->stop_signal && cpu >= RAN_NS &&
 			   !atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
-			/* It slept, and woke; or was deaf. */
-			w->deaf = false;
+			/* The worker slept, and woke; or had the signal blocked. */
+			w->signal_blocked = false;
 			btn_wait_ready_locked(w->task);
 			send(s, w);
 		}

@@ -238,7 +238,7 @@ void btn_slot_end_slotless(struct btn_worker *w, uint64_t now)
 		btn_cell_let_go(w->cell);
 	}
 	/* If it was, it took its permit since, and came before anybody saw that. */
-	w->deaf = false;
+	w->signal_blocked = false;
 	btn_core_charge(&w->s->core, now, &w->task->req->core, btn_slot_account(w, now, 0), true);
 	if (w->taken) {
 		w->taken = false;

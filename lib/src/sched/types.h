@@ -78,7 +78,7 @@ struct btn_worker {
 	pid_t tid;
 	bool born;			/* its thread exists */
 	bool given;			/* it waits, and its permit was given */
-	bool deaf;			/* it waits, and runs on: its task is blocked */
+	bool signal_blocked;			/* it waits, and runs on: its task is blocked */
 	bool boosted;			/* a lock that it may hold is waited for */
 	bool in_futex;			/* it sleeps there */
 	uint64_t ask_at, ask_in;	/* whether it still does */
