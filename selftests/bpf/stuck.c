@@ -115,7 +115,7 @@ void stuck_show(const struct baton_sched *s)
 			btn_detect_head(s->detect)->want, (unsigned long)*s->detect->consumer,
 			(unsigned long)*s->detect->producer, (unsigned long)s->taken);
 	/* Also those that are no more, by a reload, and still have a task. */
-	for (i = 0; i < c->span; i++) {
+	for (i = 0; i < c->slots_in_use; i++) {
 		fprintf(stderr, "# slot %u: task %p worker %d need_resched %lu cpu %lu\n", i, (void *)c->run[i].task,
 			s->on[i] ? s->on[i]->tid : 0, (unsigned long)s->resched_at[i], (unsigned long)s->cpu_at[i]);
 		if (s->on[i])

@@ -26,7 +26,7 @@ struct run_rec {
 };
 struct ref {
 	struct run_rec *rec;
-	size_t first, n, room;
+	size_t first, n, capacity;
 	uint64_t longest, total;
 	uint64_t quota;		/* in force at the last slice */
 	uint64_t over;		/* past their slices, runs that ended since then */
@@ -130,14 +130,14 @@ static void ref_add(struct ref *r, uint64_t start, uint64_t end)
 {
 	uint64_t s;
 
-	if (r->n == r->room) {
-		if (r->first > r->room / 2) {
+	if (r->n == r->capacity) {
+		if (r->first > r->capacity / 2) {
 			memmove(r->rec, r->rec + r->first, (r->n - r->first) * sizeof(*r->rec));
 			r->n -= r->first;
 			r->first = 0;
 		} else {
-			r->room = r->room ? 2 * r->room : 16;
-			r->rec = realloc(r->rec, r->room * sizeof(*r->rec));
+			r->capacity = r->capacity ? 2 * r->capacity : 16;
+			r->rec = realloc(r->rec, r->capacity * sizeof(*r->rec));
 			CHECK(r->rec);
 		}
 	}
@@ -186,7 +186,7 @@ static void check_window(struct ref *r, const struct btn_account *a)
 		return;
 
 	used = ref_ended(r, from);
-	for (i = 0; i < S.c.span; i++) {
+	for (i = 0; i < S.c.slots_in_use; i++) {
 		const struct btn_run *run = &S.c.run[i];
 		uint64_t cpu;
 
@@ -529,8 +529,8 @@ static void stopped(unsigned i)
 		drop_task(t);
 	}
 	/* And of somebody else, at a time that is nothing to him. */
-	i = rnd() % S.c.span;
-	if (S.c.span && S.c.run[i].task && S.c.run[i].acct) {
+	i = rnd() % S.c.slots_in_use;
+	if (S.c.slots_in_use && S.c.run[i].task && S.c.run[i].acct) {
 		t = S.slot[i].task;
 		check_window(&ten_of(t)->ref[S.c.run[i].tier->index], S.c.run[i].acct);
 	}
@@ -546,7 +546,7 @@ static void settle_down(void)
 		while ((r = btn_core_done(&S.c)))
 			request_done(r);
 		if (rnd() % 4 == 0)
-			btn_core_prefer(&S.c, rnd() % S.c.room);
+			btn_core_prefer(&S.c, rnd() % S.c.slots_max);
 		slot = btn_core_idle(&S.c);
 		if (slot < 0 || !btn_core_pick(&S.c, S.now, slot))
 			break;
@@ -605,7 +605,7 @@ static void reload(unsigned slots, uint64_t low_limit)
 
 static void random_reload(void)
 {
-	unsigned slots = between(1, S.c.room), i;
+	unsigned slots = between(1, S.c.slots_max), i;
 	uint64_t capacity = slots * BTN_SECOND;
 
 	for (i = 0; i < S.c.tiers; i++) {
@@ -619,7 +619,7 @@ static void random_reload(void)
 		t->limit = i > 1 && rnd() % 2 ? capacity / 10 : 0;
 	}
 	reload(slots, capacity / 10 * between(1, 7));
-	CHECK_EQ(btn_core_can_reshape(&S.c, S.c.room + 1, S.tier, 0), -ERANGE);
+	CHECK_EQ(btn_core_can_reshape(&S.c, S.c.slots_max + 1, S.tier, 0), -ERANGE);
 	CHECK_EQ(btn_core_can_reshape(&S.c, 0, S.tier, 0), -EINVAL);
 	CHECK_EQ(btn_core_can_reshape(&S.c, 1, S.tier, BTN_SECOND + 1), -EINVAL);
 }
@@ -910,7 +910,7 @@ static uint64_t used_until_now(const struct sten *n)
 	uint64_t cpu = n->cpu;
 	unsigned i;
 
-	for (i = 0; i < S.c.span; i++)
+	for (i = 0; i < S.c.slots_in_use; i++)
 		if (S.slot[i].task && ten_of(S.slot[i].task) == n)
 			cpu += S.now - S.c.run[i].start;
 	return cpu;

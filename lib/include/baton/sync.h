@@ -79,9 +79,9 @@ BATON_API void baton_sem_post(struct baton_sem *sem);
 /**
  * A bounded channel of pointers, in order. send and recv return 0; -EPIPE: it
  * was closed (and for recv, is empty); -EPERM: the call would wait and is not
- * from a task. close wakes all who wait. Room for `room` items, at least 1.
+ * from a task. close wakes all who wait. It takes @capacity items, at least 1.
  */
-BATON_API int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned room);
+BATON_API int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned capacity);
 BATON_API void baton_chan_destroy(struct baton_chan *c);
 BATON_API int baton_chan_send(struct baton_chan *c, void *item);
 BATON_API int baton_chan_send_until(struct baton_chan *c, void *item, uint64_t deadline);

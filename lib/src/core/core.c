@@ -46,7 +46,7 @@ static void finish(struct btn_core *c, struct btn_request *r, int result)
 /* To a request, for whoever traces. */
 static void happened(const struct btn_core *c, uint64_t now, const struct btn_request *r, unsigned type)
 {
-	btn_trace(&c->page, c->room, now, type, r->class, 0, r->tenant->stats, r->info.number, NULL);
+	btn_trace(&c->page, c->slots_max, now, type, r->class, 0, r->tenant->stats, r->info.number, NULL);
 	BTN_PROBE4(request, type, btn_stat_get(&r->tenant->stats->id), r->info.number, r->class);
 }
 
@@ -164,7 +164,7 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
 		return;
 	}
 	r->cancel_pending = why;
-	for (i = 0; i < c->span; i++)
+	for (i = 0; i < c->slots_in_use; i++)
 		if (c->run[i].task && c->run[i].task->req == r)
 			btn_flow_resched(c, i);
 }

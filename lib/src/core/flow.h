@@ -63,8 +63,8 @@ static inline void btn_slot_open(struct btn_core *c, uint64_t now, unsigned slot
 /* The last task of one that is no more has stopped. */
 static inline void btn_slots_close(struct btn_core *c)
 {
-	while (c->span > c->slots && !c->run[c->span - 1].task)
-		c->span--;
+	while (c->slots_in_use > c->slots && !c->run[c->slots_in_use - 1].task)
+		c->slots_in_use--;
 }
 
 /* The slot's task must reach a checkpoint soon. */

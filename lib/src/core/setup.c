@@ -71,29 +71,29 @@ static void set_limits(struct btn_core *c, unsigned slots, const struct btn_tier
 	btn_stat_set(&c->page.h->low_limit, c->low_limit);
 }
 
-int btn_core_init(struct btn_core *c, unsigned slots, unsigned room, const struct btn_tier_setup *tiers,
+int btn_core_init(struct btn_core *c, unsigned slots, unsigned slots_max, const struct btn_tier_setup *tiers,
 		  unsigned n_tiers, uint64_t low_limit)
 {
 	unsigned i;
 	char *m;
 
-	if (slots > room || room > 4096 || n_tiers < 2 || n_tiers > BTN_TIERS_MAX ||
+	if (slots > slots_max || slots_max > 4096 || n_tiers < 2 || n_tiers > BTN_TIERS_MAX ||
 	    check(slots, tiers, n_tiers, low_limit))
 		return -EINVAL;
 	memset(c, 0, sizeof(*c));
-	m = calloc(1, room * (sizeof(*c->run) + 2 * sizeof(unsigned)) +
+	m = calloc(1, slots_max * (sizeof(*c->run) + 2 * sizeof(unsigned)) +
 			      n_tiers * BTN_LOG * sizeof(struct btn_log));
 	if (!m)
 		return -ENOMEM;
-	if (btn_page_create(&c->page, room, n_tiers)) {
+	if (btn_page_create(&c->page, slots_max, n_tiers)) {
 		free(m);
 		return -ENOMEM;
 	}
 	c->memory = m;
 	c->run = (struct btn_run *)m;
-	m += room * sizeof(*c->run);
-	c->room = room;
-	c->span = slots;
+	m += slots_max * sizeof(*c->run);
+	c->slots_max = slots_max;
+	c->slots_in_use = slots;
 	c->tiers = n_tiers;
 	c->slice_max = 2000000;
 	set_limits(c, slots, tiers, low_limit);
@@ -109,7 +109,7 @@ int btn_core_init(struct btn_core *c, unsigned slots, unsigned room, const struc
 		set_tier(c, t, &tiers[i], 0);
 	}
 	c->idle = (unsigned *)m;
-	c->resched = c->idle + room;
+	c->resched = c->idle + slots_max;
 	for (i = 0; i < slots; i++)
 		c->idle[c->n_idle++] = slots - 1 - i;
 	return 0;
@@ -126,7 +126,7 @@ void btn_core_fini(struct btn_core *c)
 int btn_core_can_reshape(const struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers,
 			 uint64_t low_limit)
 {
-	return slots > c->room ? -ERANGE : check(slots, tiers, c->tiers, low_limit);
+	return slots > c->slots_max ? -ERANGE : check(slots, tiers, c->tiers, low_limit);
 }
 
 static unsigned flows_of_tenant(const struct btn_core *c)
@@ -208,8 +208,8 @@ static void open_and_close(struct btn_core *c, unsigned before, uint64_t now)
 {
 	unsigned i, n;
 
-	if (c->span < c->slots)
-		c->span = c->slots;
+	if (c->slots_in_use < c->slots)
+		c->slots_in_use = c->slots;
 	for (i = before; i < c->slots; i++) {
 		/* If it was to be closed, and its task did not stop yet, it is just not any more. */
 		if (c->run[i].task)
@@ -223,7 +223,7 @@ static void open_and_close(struct btn_core *c, unsigned before, uint64_t now)
 		else
 			btn_stat_add(&c->page.slots[c->idle[i]].idle, now);
 	c->n_idle = n;
-	for (i = c->slots; i < c->span; i++)
+	for (i = c->slots; i < c->slots_in_use; i++)
 		if (c->run[i].task)
 			btn_flow_resched(c, i);
 	btn_slots_close(c);
@@ -243,7 +243,7 @@ void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_
 		set_tier(c, t, &tiers[i], now);
 		if (moves)
 			t->tag = c->rank_vtime[t->rank];
-		for (k = 0; k < c->span; k++) {
+		for (k = 0; k < c->slots_in_use; k++) {
 			struct btn_run *run = &c->run[k];
 
 			if (!run->task || run->tier != t)

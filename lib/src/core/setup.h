@@ -9,14 +9,14 @@
  * tiers: at least BTN_LOW and BTN_HIGH. -EINVAL: counts out of range, a share
  * of 0, or more reserved, with low_limit, than there is. -ENOMEM.
  */
-int btn_core_init(struct btn_core *c, unsigned slots, unsigned room, const struct btn_tier_setup *tiers,
+int btn_core_init(struct btn_core *c, unsigned slots, unsigned slots_max, const struct btn_tier_setup *tiers,
 		  unsigned n_tiers, uint64_t low_limit);
 void btn_core_fini(struct btn_core *c);
 
 /*
  * Other slots, as many tiers with other rules, another limit of what is sold. In
  * this order, at one time, with nothing in between:
- *   - btn_core_can_reshape(): -ERANGE: more slots than there is room for;
+ *   - btn_core_can_reshape(): -ERANGE: more slots than slots_max;
  *     -EINVAL: as btn_core_init();
  *   - each tenant is lifted: its tasks stand nowhere;
  *   - btn_core_reshape(), which cannot fail;

@@ -65,8 +65,8 @@ struct btn_run {
 
 struct btn_core {
 	unsigned slots, tiers;
-	unsigned room;			/* how many slots there may be */
-	unsigned span;			/* slots, and those after them whose last task still runs */
+	unsigned slots_max;		/* how many slots there may be */
+	unsigned slots_in_use;		/* slots, and those after them whose last task still runs */
 	uint64_t capacity;		/* ns a second */
 	uint64_t slice_max;
 	uint64_t low_limit;		/* Q6: what may be sold of BTN_LOW */
@@ -77,7 +77,7 @@ struct btn_core {
 	unsigned workers;		/* that tasks yet to start may take */
 	struct btn_heap deadlines, releases, starved, boosted;
 	struct btn_request *done, **done_last;
-	struct btn_run *run;		/* room for so many */
+	struct btn_run *run;		/* slots_max of them */
 	unsigned *idle, n_idle, *resched, n_resched;
 	void *memory;
 	struct btn_stock *stock;	/* of what tenants take; NULL: malloc's */

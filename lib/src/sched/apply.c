@@ -97,9 +97,9 @@ static int new_shape(const struct baton_config *c, struct baton_sched *s, struct
 	to->slots = o.slots ? o.slots : s->core.slots;
 	to->capacity = to->slots * BTN_SECOND;
 	to->low_limit = btn_tenant_part_of(to->capacity, o.low_limit_ppm);
-	if (to->slots > s->core.room)
+	if (to->slots > s->core.slots_max)
 		return refuse(-ENOTSUP, say, "%s: slots %u: the service has room for %u until it is started again\n",
-			      WHERE(c, BTN_CONFIG_SLOTS, 0), to->slots, s->core.room);
+			      WHERE(c, BTN_CONFIG_SLOTS, 0), to->slots, s->core.slots_max);
 	if (o.tiers != s->core.tiers)
 		return refuse(-ENOTSUP, say, "%s: %u tiers: the service has %u until it is started again\n",
 			      /* The first that is too much, where there is one. */
@@ -157,7 +157,7 @@ static int prepare(const struct baton_config *c, struct baton_sched *s, const st
 	}
 	if (enough(c, s, to, say))
 		return -ENOSPC;
-	if (more && btn_names_room(s, more))
+	if (more && btn_names_reserve(s, more))
 		return refuse(-ENOMEM, say, "no memory\n");
 	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
 		t = btn_names_find_locked(s, name);

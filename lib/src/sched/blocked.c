@@ -73,7 +73,7 @@ void btn_blocked_take(struct baton_sched *s, uint64_t now)
 	struct btn_worker *w;
 	unsigned i;
 
-	for (i = 0; i < s->core.span; i++) {
+	for (i = 0; i < s->core.slots_in_use; i++) {
 		w = s->core.run[i].task ? s->on[i] : NULL;
 		/*
 		 * Of one that has a permit to take, and did not yet, no slot is taken: it

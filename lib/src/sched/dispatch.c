@@ -199,9 +199,9 @@ again:
 		goto again;
 	/* While slots are in use it comes by itself, often. */
 	due = btn_tick_first(&c->releases, btn_tick_first(&c->deadlines, btn_tick_first(&s->timers, BTN_NEVER)));
-	calm = c->span == c->slots && s->lazy_slots == c->slots - c->n_idle && !s->was_wanted;
+	calm = c->slots_in_use == c->slots && s->lazy_slots == c->slots - c->n_idle && !s->was_wanted;
 	tick = calm ? BTN_TICK_LAZY_NS : BTN_TICK_QUIET_NS;
-	if ((c->n_idle < c->slots || c->span > c->slots) && now + tick < due)
+	if ((c->n_idle < c->slots || c->slots_in_use > c->slots) && now + tick < due)
 		due = now + tick;
 	while ((slot = btn_core_next_resched(c)) >= 0) {
 		if (!c->run[slot].task)

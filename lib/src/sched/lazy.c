@@ -94,7 +94,7 @@ void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 	if (s->was_wanted || w->cell || btn_slot_demoted(w) || s->core.page.rings)
 		return;
 	left = a->used + a->reserved < a->quota ? a->quota - a->used - a->reserved : 0;
-	if (left < a->quota / 8 || left < (run->reserved + BTN_TICK_LAZY_NS) * s->core.span)
+	if (left < a->quota / 8 || left < (run->reserved + BTN_TICK_LAZY_NS) * s->core.slots_in_use)
 		return;
 	w->lazy_tenant = btn_request_of(run->task->req)->tenant->serial;
 	w->lazy_class = r->class;
@@ -167,7 +167,7 @@ bool btn_lazy_look(struct baton_sched *s, uint64_t now)
 	if (!wanted)
 		return false;
 	BTN_POINT("lazy:look:words");
-	for (i = 0; i < c->span; i++) {
+	for (i = 0; i < c->slots_in_use; i++) {
 		word = cached_in(s, i);
 		if (word && take(s, s->on[i], word))
 			return true;
@@ -180,7 +180,7 @@ void btn_lazy_take_old(struct baton_sched *s, uint64_t now)
 	uint64_t word;
 	unsigned i;
 
-	for (i = 0; s->lazy_slots && i < s->core.span; i++) {
+	for (i = 0; s->lazy_slots && i < s->core.slots_in_use; i++) {
 		word = cached_in(s, i);
 		if (word && (now > BTN_LAZY_SINCE(word) + CACHED_NS || now > s->core.run[i].start + RUN_NS))
 			take(s, s->on[i], word);
@@ -193,7 +193,7 @@ void btn_lazy_take_all(struct baton_sched *s)
 	uint64_t word;
 	unsigned i;
 
-	for (i = 0; s->lazy_slots && i < s->core.span; i++) {
+	for (i = 0; s->lazy_slots && i < s->core.slots_in_use; i++) {
 		w = s->core.run[i].task ? s->on[i] : NULL;
 		/* One that runs may become idle meanwhile; and run again. */
 		while (w && atomic_load_explicit(&w->lazy, memory_order_relaxed) != BTN_LAZY_NONE) { /* [LAZY-1] */

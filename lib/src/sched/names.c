@@ -60,7 +60,7 @@
 #define WORD	(BTN_HAZARD_WORDS - 1)
 
 struct btn_names {
-	size_t room;			/* a power of two */
+	size_t capacity;		/* a power of two */
 	size_t used;			/* places that are not empty; the lock */
 	struct btn_names *older;	/* the lock */
 	struct baton_tenant *_Atomic at[];
@@ -122,8 +122,8 @@ static struct baton_tenant *look_up(struct btn_names *names, const struct words 
 	size_t i, at, first = hash_of(n);
 	struct baton_tenant *t;
 
-	for (i = 0; names && i < names->room; i++) {
-		at = (first + i) & (names->room - 1);
+	for (i = 0; names && i < names->capacity; i++) {
+		at = (first + i) & (names->capacity - 1);
 		BTN_POINT("sched:names:place");
 		t = atomic_load_explicit(&names->at[at], memory_order_acquire); /* [NAMES-1] */
 		if (!t)
@@ -186,29 +186,29 @@ static void place_in(struct btn_names *names, struct baton_tenant *t)
 	for (i = 0; i < BTN_NAME_WORDS; i++)
 		n.w[i] = atomic_load_explicit(&t->name[i], memory_order_relaxed); /* [NAMES-2] */
 	for (i = hash_of(&n);; i++) {
-		old = atomic_load_explicit(&names->at[i & (names->room - 1)], memory_order_relaxed); /* [NAMES-4] */
+		old = atomic_load_explicit(&names->at[i & (names->capacity - 1)], memory_order_relaxed); /* [NAMES-4] */
 		if (!old || old == GONE)
 			break;
 	}
 	names->used += !old;
-	atomic_store_explicit(&names->at[i & (names->room - 1)], t, memory_order_release); /* [NAMES-1] */
+	atomic_store_explicit(&names->at[i & (names->capacity - 1)], t, memory_order_release); /* [NAMES-1] */
 }
 
-int btn_names_room(struct baton_sched *s, size_t more)
+int btn_names_reserve(struct baton_sched *s, size_t more)
 {
 	struct btn_names *old = table(s), *names, **at;
 	struct baton_tenant *t;
-	size_t room = 64;
+	size_t capacity = 64;
 
-	if (old && 4 * (old->used + more) <= 3 * old->room)
+	if (old && 4 * (old->used + more) <= 3 * old->capacity)
 		return 0;
-	while (room < 4 * (s->n_names + more))
-		room *= 2;
+	while (capacity < 4 * (s->n_names + more))
+		capacity *= 2;
 	names = BTN_FAIL("sched:names") ? NULL : btn_stock_take(s->core.stock, BTN_STOCK_NAMES,
-								sizeof(*names) + room * sizeof(names->at[0]));
+								sizeof(*names) + capacity * sizeof(names->at[0]));
 	if (!names)
 		return -ENOMEM;
-	names->room = room;
+	names->capacity = capacity;
 	names->older = old;
 	for (t = s->tenants; t; t = t->next)
 		if (t->named && !t->core->leaving)

@@ -24,7 +24,7 @@ struct baton_tenant *btn_names_find(struct baton_sched *s, const char *name);
 /* With the lock from here on. NULL: there is none. */
 struct baton_tenant *btn_names_find_locked(struct baton_sched *s, const char *name);
 /* Room for so many more: -ENOMEM. And it is a tenant from now on; "": without a name. It cannot be found any more. */
-int btn_names_room(struct baton_sched *s, size_t more);
+int btn_names_reserve(struct baton_sched *s, size_t more);
 void btn_names_add(struct baton_tenant *t, const char *name);
 void btn_names_del(struct baton_tenant *t);
 void btn_names_free(struct baton_sched *s);

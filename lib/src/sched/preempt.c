@@ -261,7 +261,7 @@ static void unstick(struct baton_sched *s, uint64_t now)
 		if (w->in_futex && i < rank)
 			rank = i;
 	}
-	for (i = 0; i < s->core.span; i++)
+	for (i = 0; i < s->core.slots_in_use; i++)
 		if (s->on[i] && s->on[i]->boosted) {
 			if (rank < BTN_TIERS_MAX)
 				return;		/* one at a time */
@@ -294,7 +294,7 @@ static void end_stall(struct baton_sched *s, bool stall)
 	if (stall || btn_likely(!atomic_load_explicit(&s->stall_escape, memory_order_relaxed)) || /* [PREEMPT-3] */
 	    !atomic_exchange_explicit(&s->stall_escape, false, memory_order_acquire)) /* [PREEMPT-3] */
 		return;
-	for (i = 0; i < s->core.span; i++)
+	for (i = 0; i < s->core.slots_in_use; i++)
 		if (s->core.run[i].task)
 			stop_again(s, s->on[i]);
 	for (w = s->slotless.first; w; w = w->next_slotless)
@@ -308,7 +308,7 @@ void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wak
 	bool stall = false;
 	unsigned i;
 
-	for (i = 0; i < s->core.span; i++)
+	for (i = 0; i < s->core.slots_in_use; i++)
 		if (s->core.run[i].task)
 			look_at_slot(s, now, i, wakes, &stall);
 	if (s->stop_signal)
@@ -324,7 +324,7 @@ uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now)
 	uint64_t due = s->slotless.first ? now + BTN_TICK_NS : BTN_NEVER, when;
 	unsigned i;
 
-	for (i = 0; i < s->core.span; i++) {
+	for (i = 0; i < s->core.slots_in_use; i++) {
 		if (!s->core.run[i].task)
 			continue;
 		if (!s->was_wanted && !s->resched_at[i] && btn_lazy_is_on(s->on[i])) {

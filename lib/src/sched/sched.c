@@ -54,7 +54,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	struct btn_tier_setup tiers[BTN_TIERS_MAX] = { 0 };
 	struct baton_sched *s;
 	uint64_t capacity;
-	unsigned slots, room;
+	unsigned slots, slots_max;
 	int err, n, stop_signal = 0;
 
 	*out = NULL;
@@ -62,9 +62,9 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 		return -EINVAL;
 	if (opts)
 		o = *opts;
-	room = cpus();
-	slots = o.slots ? o.slots : room;
-	room = room < slots ? slots : room > SLOTS_MAX ? SLOTS_MAX : room;
+	slots_max = cpus();
+	slots = o.slots ? o.slots : slots_max;
+	slots_max = slots_max < slots ? slots : slots_max > SLOTS_MAX ? SLOTS_MAX : slots_max;
 	capacity = slots * BTN_SECOND;
 	if (!o.low_limit_ppm)
 		o.low_limit_ppm = 700000;
@@ -92,19 +92,19 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	if (!s)
 		return -ENOMEM;
 	memset(s, 0, sizeof(*s));
-	err = btn_core_init(&s->core, slots, room, tiers, n, btn_tenant_part_of(capacity, o.low_limit_ppm));
+	err = btn_core_init(&s->core, slots, slots_max, tiers, n, btn_tenant_part_of(capacity, o.low_limit_ppm));
 	if (err)
 		goto no_core;
 	s->core.stock = &s->junk;
 	btn_page_start(&s->core.page, slots, btn_clock_now());
 	err = -ENOMEM;
-	s->on = calloc(room, sizeof(*s->on) + sizeof(*s->resched_at) + sizeof(*s->cpu_at));
+	s->on = calloc(slots_max, sizeof(*s->on) + sizeof(*s->resched_at) + sizeof(*s->cpu_at));
 	if (!s->on)
 		goto no_on;
-	s->resched_at = (uint64_t *)(s->on + room);
-	s->cpu_at = s->resched_at + room;
+	s->resched_at = (uint64_t *)(s->on + slots_max);
+	s->cpu_at = s->resched_at + slots_max;
 	if (o.bind) {
-		s->cpus = bound_cpus(room, &err);
+		s->cpus = bound_cpus(slots_max, &err);
 		if (!s->cpus)
 			goto no_parker;
 	}

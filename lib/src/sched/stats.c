@@ -58,7 +58,7 @@ void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, 
 	 * And what runs now, by its CPU clock: time would count what it has yet to use,
 	 * and be less the next time.
 	 */
-	for (i = 0; t->core && i < s->core.span; i++) {
+	for (i = 0; t->core && i < s->core.slots_in_use; i++) {
 		run = &s->core.run[i];
 		w = s->on[i];
 		if (run->task && run->task->req->tenant == t->core && w->tid)

@@ -46,7 +46,7 @@ struct baton_sem {
 struct baton_chan {
 	struct baton_sched *s;
 	struct btn_waiters senders, receivers;
-	unsigned room, first, n;
+	unsigned capacity, first, n;
 	bool closed;
 	void *item[];
 };
@@ -323,17 +323,17 @@ void baton_sem_post(struct baton_sem *sem)
 	btn_gate_unlock(sem->s, &wakes);
 }
 
-int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned room)
+int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned capacity)
 {
 	struct baton_chan *c;
 
-	if (!room)
-		room = 1;
-	c = *out = calloc(1, sizeof(*c) + room * sizeof(c->item[0]));
+	if (!capacity)
+		capacity = 1;
+	c = *out = calloc(1, sizeof(*c) + capacity * sizeof(c->item[0]));
 	if (!c)
 		return -ENOMEM;
 	c->s = s;
-	c->room = room;
+	c->capacity = capacity;
 	return 0;
 }
 
@@ -343,7 +343,7 @@ void baton_chan_destroy(struct baton_chan *c)
 }
 
 /*
- * Until there is room, or an item: the lock is held. Whoever is woken looks again,
+ * Until an item fits, or there is one: the lock is held. Whoever is woken looks again,
  * as another may have been quicker, and looks before it gives up: so a wake that
  * was meant for it is not lost.
  */
@@ -368,12 +368,12 @@ static int send(struct baton_chan *c, void *item, uint64_t deadline, bool alert)
 	int err = 0;
 
 	btn_gate_lock(c->s);
-	while (!err && !c->closed && c->n == c->room)
+	while (!err && !c->closed && c->n == c->capacity)
 		err = wait_for_change(c, &c->senders, deadline, alert);
 	if (c->closed) {
 		err = -EPIPE;
-	} else if (c->n < c->room) {
-		c->item[(c->first + c->n++) % c->room] = item;
+	} else if (c->n < c->capacity) {
+		c->item[(c->first + c->n++) % c->capacity] = item;
 		btn_wait_end_first(&c->receivers);
 		err = 0;
 	}
@@ -401,7 +401,7 @@ static int receive(struct baton_chan *c, void **item, uint64_t deadline, bool al
 		err = wait_for_change(c, &c->receivers, deadline, alert);
 	if (c->n) {
 		*item = c->item[c->first];
-		c->first = (c->first + 1) % c->room;
+		c->first = (c->first + 1) % c->capacity;
 		c->n--;
 		btn_wait_end_first(&c->senders);
 		err = 0;

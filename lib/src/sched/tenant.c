@@ -29,7 +29,7 @@ int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t lo
 
 	if (name && btn_names_find_locked(s, name))
 		return -EEXIST;
-	if (name && btn_names_room(s, 1))
+	if (name && btn_names_reserve(s, 1))
 		return -ENOMEM;
 	t = btn_pool_tenant_take(s);
 	if (!t)

@@ -65,7 +65,7 @@ struct btn_worker {
 	struct baton_task *task;
 	struct btn_worker *next;	/* idle, to be let go on, or dead */
 	struct btn_worker *next_slotless, **prev_slotless;
-	struct btn_slotless *in;		/* this list of those without a slot */
+	struct btn_slotless *in;	/* this list of those without a slot */
 	int slot;			/* -1: none */
 	int cpu;			/* its thread is bound to this one; -1: to none */
 	int last_slot;			/* that its task had; -1: none */
