@@ -76,7 +76,7 @@ struct btn_tier {
 	const struct btn_policy *policy;
 	uint64_t vtime;		/* oversold: the tag last served */
 	bool oversold;		/* more may be sold than there is */
-	bool metered;		/* it has a limit or a reserve: acct is kept */
+	bool accounted;		/* it has a limit or a reserve: acct is kept */
 	bool renewed;		/* its policy is a new one: btn_core_reshape() */
 	bool sold;		/* tenants pay for it from an account of their own */
 	uint8_t index;		/* which tier it is */
@@ -84,7 +84,7 @@ struct btn_tier {
 	uint32_t share;		/* among tiers of the same rank */
 	uint64_t tag;		/* likewise */
 	uint64_t reserve;	/* ns a second that come before any rank */
-	uint64_t metered_at;	/* since when it is */
+	uint64_t accounted_at;	/* since when it is */
 	struct btn_account acct; /* quota: the tier's limit */
 };
 

@@ -76,7 +76,7 @@ static void show_worker(const struct baton_sched *s, const struct btn_worker *w)
 		w->flag, w->waits ? " waits" : "", w->parked ? " parked" : "", w->given ? " given" : "",
 		w->signal_blocked ? " signal_blocked" : "", w->taken ? " taken" : "", w->parked_ready ? " parked_ready" : "", w->in_futex ? " in_futex" : "",
 		w->demoted ? " demoted" : "", w->retired ? " retired" : "", w->inside,
-		!w->in ? "-" : w->in == &s->slotless ? "slotless" : "parked", (unsigned long)w->meter.mark, (int)w->parker->word);
+		!w->in ? "-" : w->in == &s->slotless ? "slotless" : "parked", (unsigned long)w->cputime.mark, (int)w->parker->word);
 	if (c)
 		fprintf(stderr, " cell %s armed %u slotless %u owes %u blocks %u", cells[c->state & 3], c->armed, c->slotless,
 			c->owes, c->blocks);

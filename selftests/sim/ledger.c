@@ -3,7 +3,7 @@
 #include "tap.h"
 #include "heap.h"
 #include "ledger.h"
-#include "meter.h"
+#include "cputime.h"
 
 #define MS 1000000ULL
 
@@ -345,7 +345,7 @@ TEST(refund)
 TEST(slots_without_cpu)
 {
 	static struct { uint64_t begin, end; } run[65536];
-	struct btn_meter m[4] = { 0 };
+	struct btn_cputime m[4] = { 0 };
 	uint64_t clock[4] = { 0 }, ends[2] = { 0 }, slice[2] = { 0 }, used[2] = { 0 }, total = 0, sum = 0;
 	uint64_t now = 0, seed = 3, cpu, back, mark, quota = 20 * MS, most = 0;
 	unsigned n = 0, first = 0, slot, w, on[2] = { 0 }, next = 0;
@@ -357,9 +357,9 @@ TEST(slots_without_cpu)
 		if (slice[slot]) {
 			w = on[slot];
 			clock[w] += used[slot];
-			if (!btn_meter_run(&m[w], now, quota >> 10, &cpu)) {
+			if (!btn_cputime_run(&m[w], now, quota >> 10, &cpu)) {
 				mark = m[w].mark_at;
-				cpu = btn_meter_settle(&m[w], now, clock[w], &back);
+				cpu = btn_cputime_settle(&m[w], now, clock[w], &back);
 				if (back && now - mark < BTN_SECOND)
 					btn_account_refund(&a, now, mark, back);
 			}

@@ -195,7 +195,7 @@ static void check_window(struct ref *r, const struct btn_account *a)
 		cpu = S.now - (run->start > from ? run->start : from);
 		used += cpu;
 		/* Its tier had no limit when it began, and knows nothing of it. */
-		if (run->acct != a && !run->metered)
+		if (run->acct != a && !run->accounted)
 			over += cpu;
 		else if (S.now - run->start > run->reserved)
 			over += S.now - run->start - run->reserved;
@@ -483,7 +483,7 @@ static void stopped(unsigned i)
 	}
 	check_window(tref, &run.tier->acct);
 	ref_add(tref, run.start, S.now);
-	tref->over += run.metered ? over : cpu;
+	tref->over += run.accounted ? over : cpu;
 	/* Q9: told by now, and it does as it is told. */
 	if (r->r.deadline < S.now && why == BTN_STOP_YIELD && !S.late && S.tick.key != S.now)
 		MUST(r->r.cancel_pending, "Q9: not told at its checkpoint");
@@ -582,7 +582,7 @@ static void reload(unsigned slots, uint64_t low_limit)
 
 	CHECK_EQ(btn_core_can_reshape(&S.c, slots, S.tier, low_limit), 0);
 	for (i = 0; i < S.c.tiers; i++)
-		if (!S.c.tier[i].metered)
+		if (!S.c.tier[i].accounted)
 			S.tier_ref[i].since = S.now;
 	for (i = 0; i < S.tens; i++)
 		btn_core_tenant_lift(&S.c, S.ten[i].t, S.now);

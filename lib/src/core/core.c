@@ -215,7 +215,7 @@ void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, in
 		btn_account_refund(a, now, since, cpu);
 	/* What is charged without a slot is not charged to these. */
 	if (in >= 0) {
-		if (recent && tier->metered && since >= tier->metered_at)
+		if (recent && tier->accounted && since >= tier->accounted_at)
 			btn_account_refund(&tier->acct, now, since, cpu);
 		tier->tag -= tag < tier->tag ? tag : tier->tag;
 	}
@@ -252,8 +252,8 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	/* A boosted task may run without any quota to charge. */
 	if (run->acct && run->acct->log)
 		btn_account_settle(run->acct, now, run->reserved, cpu, run->vstart);
-	if (tier->metered || run->metered)
-		btn_account_settle(&tier->acct, now, run->metered ? run->reserved : 0, cpu, 0);
+	if (tier->accounted || run->accounted)
+		btn_account_settle(&tier->acct, now, run->accounted ? run->reserved : 0, cpu, 0);
 	if (tier->tag < run->tier_vstart)
 		tier->tag = run->tier_vstart;
 	tier->tag += (cpu << 10) / tier->share;
@@ -304,7 +304,7 @@ static struct btn_tier *choose(struct btn_core *c, uint64_t now)
 
 	for (i = 0; i < c->tiers; i++) {
 		t = &c->tier[i];
-		if (!t->flows.top || (t->metered && !btn_account_can_pay(&t->acct, now)))
+		if (!t->flows.top || (t->accounted && !btn_account_can_pay(&t->acct, now)))
 			continue;
 		if (btn_tier_reserve_left(t, now))
 			return t;
@@ -422,19 +422,19 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	left = btn_tier_reserve_left(tier, now);
 	run->reserve = left;
 	if (!left)
-		left = tier->metered ? btn_account_left(&tier->acct, now) : slice;
+		left = tier->accounted ? btn_account_left(&tier->acct, now) : slice;
 	if (left > slice)
 		left = slice;
 	if (acct)
 		left = btn_account_reserve(acct, now, left);
-	if (tier->metered)
+	if (tier->accounted)
 		btn_account_reserve(&tier->acct, now, left);
 	run->reserved = run->slice = left;
 found:
 	run->start = now;
 	run->acct = acct;
 	run->tier = tier;
-	run->metered = tier->metered;
+	run->accounted = tier->accounted;
 	run->flow = f;
 	run->key = key;
 	run->vstart = tier->oversold ? tier->vtime : now;
@@ -514,7 +514,7 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 	if (c->releases.top && c->releases.top->key < next)
 		next = c->releases.top->key;
 	for (i = 0; i < c->tiers; i++) {
-		if (!c->tier[i].flows.top || !c->tier[i].metered || btn_account_can_pay(&c->tier[i].acct, now))
+		if (!c->tier[i].flows.top || !c->tier[i].accounted || btn_account_can_pay(&c->tier[i].acct, now))
 			continue;
 		when = btn_account_when(&c->tier[i].acct, now);
 		if (when < next)

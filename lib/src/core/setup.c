@@ -43,15 +43,15 @@ static int check(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_
 /* What a tier may be set to at any time. */
 static void set_tier(struct btn_core *c, struct btn_tier *t, const struct btn_tier_setup *to, uint64_t now)
 {
-	bool metered = to->limit || to->reserve;
+	bool accounted = to->limit || to->reserve;
 
 	t->policy = to->policy;
 	t->rank = to->rank;
 	t->share = to->share;
 	t->reserve = to->reserve;
-	if (metered && !t->metered)
-		t->metered_at = now;
-	t->metered = metered;
+	if (accounted && !t->accounted)
+		t->accounted_at = now;
+	t->accounted = accounted;
 	btn_account_set_quota(&t->acct, to->limit ? to->limit : 16 * c->capacity);
 	if (t->reserve)
 		btn_account_set_scale(&t->acct, t->reserve);

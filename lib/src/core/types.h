@@ -60,7 +60,7 @@ struct btn_run {
 	bool need_resched;
 	bool listed;		/* in core.resched */
 	bool reserve;		/* it runs on its tier's reserve */
-	bool metered;		/* what is reserved is so in the tier's account, too */
+	bool accounted;		/* what is reserved is so in the tier's account, too */
 };
 
 struct btn_core {

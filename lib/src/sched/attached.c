@@ -173,8 +173,8 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 	btn_self = w;
 	if (w->charged_to != t->serial) {
 		w->charged_to = t->serial;
-		w->meter.mark = btn_slot_cpu(w);
-		w->meter.charged = 0;
+		w->cputime.mark = btn_slot_cpu(w);
+		w->cputime.charged = 0;
 	}
 	btn_gate_lock(s);
 	/* What is written for each slot is in this CPU's cache, if it had that one before. */

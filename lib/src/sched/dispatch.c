@@ -140,8 +140,8 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 		}
 		w->task = t;
 		t->worker = w;
-		w->mixed |= w->meter.charged && w->metered != t->req->tenant->core;
-		w->metered = t->req->tenant->core;
+		w->mixed |= w->cputime.charged && w->last_tenant != t->req->tenant->core;
+		w->last_tenant = t->req->tenant->core;
 	} else if (w->last_slot >= 0 && w->last_slot != (int)slot) {
 		btn_stat_add(&s->core.page.slots[slot].steals, 1);
 	}
@@ -152,7 +152,7 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	w->given = atomic_load_explicit(&w->waits, memory_order_relaxed); /* [PREEMPT-2] */
 	w->slot = w->last_slot = slot;
 	w->leaving = -1;
-	w->meter.since = now;
+	w->cputime.since = now;
 	atomic_store_explicit(&w->until, now + run->slice, memory_order_relaxed); /* [SCHED-1] */
 	BTN_OWN_SET(w->looked, now);
 	BTN_OWN_SET(w->quiet, 1);

@@ -88,7 +88,7 @@ void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 	/* Tolerant ones pay from what is high only as long as they have to. */
 	if (r->class == BTN_TOLERANT && !r->tenant->acct[BTN_LOW].quota)
 		home = BTN_HIGH;
-	if (!a || run->tier->index != home || run->metered || run->reserve)
+	if (!a || run->tier->index != home || run->accounted || run->reserve)
 		return;
 	/* Whoever blocks is seen; or all is to be seen; or what is cached would be taken at once. */
 	if (s->was_wanted || w->cell || btn_slot_demoted(w) || s->core.page.rings)

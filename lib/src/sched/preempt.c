@@ -225,7 +225,7 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 				if (w->signal_blocked)
 					btn_wait_ready_locked(w->task);
 				w->signal_blocked = false;
-			} else if (!w->signal_blocked && w->meter.mark - w->stopped_at > SIGNAL_BLOCKED_NS) {
+			} else if (!w->signal_blocked && w->cputime.mark - w->stopped_at > SIGNAL_BLOCKED_NS) {
 				btn_core_unready(&s->core, now, &w->task->core);
 				w->signal_blocked = true;
 				demote(w);

@@ -24,10 +24,10 @@ uint64_t btn_slot_cpu(const struct btn_worker *w)
 	if (w != btn_self && w->cell && (btn_cell_blocked(w->cell) || (w->taken && w->slot >= 0))) {
 		uint64_t cpu = btn_cell_cpu(w->cell);
 
-		return cpu > w->meter.mark ? cpu : w->meter.mark;
+		return cpu > w->cputime.mark ? cpu : w->cputime.mark;
 	}
 	if (clock_gettime(w == btn_self ? CLOCK_THREAD_CPUTIME_ID : w->cpu_clock, &ts))
-		return w->meter.mark;
+		return w->cputime.mark;
 	return ts.tv_sec * BTN_NSEC_PER_SEC + ts.tv_nsec;
 }
 
@@ -35,14 +35,14 @@ uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle)
 {
 	struct btn_core *c = &w->s->core;
 	const struct btn_run *run = w->slot < 0 ? NULL : &c->run[w->slot];
-	uint64_t cpu, back, mark_at = w->meter.mark_at;
+	uint64_t cpu, back, mark_at = w->cputime.mark_at;
 
 	/* What is wrong in between is at most a thousandth of what its tenant has in a second. */
 	if (run && run->acct && run->acct->quota >> 10 < settle)
 		settle = run->acct->quota >> 10 > SETTLE_MIN_NS ? run->acct->quota >> 10 : SETTLE_MIN_NS;
-	if (btn_meter_run(&w->meter, now, settle, &cpu))
+	if (btn_cputime_run(&w->cputime, now, settle, &cpu))
 		return cpu;
-	cpu = btn_meter_settle(&w->meter, now, btn_slot_cpu(w), &back);
+	cpu = btn_cputime_settle(&w->cputime, now, btn_slot_cpu(w), &back);
 	/* If it was another's, who knows how much of it: its log keeps that as used. */
 	if (back)
 		btn_core_refund(c, now, &w->task->req->core, run ? (int)run->tier->index : -1,
@@ -61,7 +61,7 @@ void btn_slot_fold(struct btn_worker *w, unsigned slot)
 
 	if (idled) {
 		BTN_OWN_SET(w->idled, 0);
-		w->meter.since += idled;
+		w->cputime.since += idled;
 		btn_stat_add(&c->page.slots[slot].idle, idled);
 	}
 	if (!again)
@@ -246,7 +246,7 @@ void btn_slot_end_slotless(struct btn_worker *w, uint64_t now)
 		btn_cell_pays(w->cell);
 		w->s->look = true;
 		/* The mark is of just now. */
-		w->s->unauthorised += w->meter.mark - w->taken_cpu;
+		w->s->unauthorised += w->cputime.mark - w->taken_cpu;
 	}
 	btn_slot_unlink(w);
 }

@@ -10,7 +10,7 @@
 uint64_t btn_slot_cpu(const struct btn_worker *w);
 /*
  * What w, which still has its task and its slot, used since it was last asked:
- * meter.h. What was charged too much is given back here.
+ * cputime.h. What was charged too much is given back here.
  */
 uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle);
 /* The run is about to stop: what it did without the lock (lazy.c) is counted. */

@@ -62,7 +62,7 @@ void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, 
 		run = &s->core.run[i];
 		w = s->on[i];
 		if (run->task && run->task->req->tenant == t->core && w->tid)
-			open[run->tier->index] += btn_meter_open(&w->meter, btn_slot_cpu(w));
+			open[run->tier->index] += btn_cputime_open(&w->cputime, btn_slot_cpu(w));
 		/* What it ended and began anew in this run is counted with that. */
 		if (run->task && run->task->req->tenant == t->core) {
 			st.admitted += BTN_OWN_GET(w->again);

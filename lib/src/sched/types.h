@@ -22,7 +22,7 @@
 #include "../core/types.h"
 #include "../detect.h"
 #include "../lock.h"
-#include "../meter.h"
+#include "../cputime.h"
 
 /* Bits of a worker's flag. */
 #define BTN_FLAG_NEED_RESCHED 1u	/* lose the slot at the next checkpoint */
@@ -70,9 +70,9 @@ struct btn_worker {
 	int cpu;			/* its thread is bound to this one; -1: to none */
 	int last_slot;			/* that its task had; -1: none */
 	int leaving;			/* the slot in which its task is about to have ended; -1: none */
-	struct btn_meter meter;
-	const struct btn_tenant *metered;	/* whose task it ran last */
-	bool mixed;			/* not only that one's, since the meter's mark */
+	struct btn_cputime cputime;
+	const struct btn_tenant *last_tenant;	/* whose task it ran last */
+	bool mixed;			/* not only that one's, since cputime.mark */
 	clockid_t cpu_clock;
 	pthread_t thread;
 	pid_t tid;
@@ -87,7 +87,7 @@ struct btn_worker {
 	bool retired;
 	bool attached;			/* a thread of somebody else's: baton_request_enter() */
 	int refused;			/* why that did not get a slot */
-	uint64_t charged_to;		/* of an attached thread: the tenant's serial that the meter is for */
+	uint64_t charged_to;		/* of an attached thread: the tenant's serial that cputime is for */
 	int home;			/* of an attached thread: the slot that it had last; the lock */
 	struct baton_request *kept;	/* of an attached thread: for its next request; the owner */
 	bool left, blocking;		/* of an attached thread: so it went, with its slot; the owner */

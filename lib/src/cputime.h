@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * meter.h - what a thread used, for the ledger. Pure.
+ * cputime.h - CPU accounting: what a thread used, for the ledger. Pure.
  *
  * The thread's CPU clock is right and takes half a microsecond to read. Time is
  * cheap, and too much where the thread had a slot but no CPU: until it woke, or
@@ -19,21 +19,21 @@
  * times the workers of the tenant: with four of them, a tenant with 20 ms in a
  * second was 10% above what it bought, though no sum in the ledger was.
  */
-#ifndef BTN_METER_H
-#define BTN_METER_H
+#ifndef BTN_CPUTIME_H
+#define BTN_CPUTIME_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct btn_meter {
+struct btn_cputime {
 	uint64_t since;		/* charged up to here, by time */
 	uint64_t charged;	/* by time, since the mark */
 	uint64_t mark;		/* the thread's CPU clock when last read */
 	uint64_t mark_at;	/* and when that was */
 };
 
-/* To be charged by time; false: read the CPU clock, for btn_meter_settle(). */
-static inline bool btn_meter_run(struct btn_meter *m, uint64_t now, uint64_t settle, uint64_t *cpu)
+/* To be charged by time; false: read the CPU clock, for btn_cputime_settle(). */
+static inline bool btn_cputime_run(struct btn_cputime *m, uint64_t now, uint64_t settle, uint64_t *cpu)
 {
 	*cpu = now > m->since ? now - m->since : 0;
 	m->since = now;
@@ -44,7 +44,7 @@ static inline bool btn_meter_run(struct btn_meter *m, uint64_t now, uint64_t set
 }
 
 /* Used and not yet charged, and not by time. */
-static inline uint64_t btn_meter_open(const struct btn_meter *m, uint64_t clock)
+static inline uint64_t btn_cputime_open(const struct btn_cputime *m, uint64_t clock)
 {
 	uint64_t used = clock - m->mark;
 
@@ -52,9 +52,9 @@ static inline uint64_t btn_meter_open(const struct btn_meter *m, uint64_t clock)
 }
 
 /* To be charged; or else what was charged, since m->mark_at, and not used. */
-static inline uint64_t btn_meter_settle(struct btn_meter *m, uint64_t now, uint64_t clock, uint64_t *back)
+static inline uint64_t btn_cputime_settle(struct btn_cputime *m, uint64_t now, uint64_t clock, uint64_t *back)
 {
-	uint64_t used = clock - m->mark, cpu = btn_meter_open(m, clock);
+	uint64_t used = clock - m->mark, cpu = btn_cputime_open(m, clock);
 
 	*back = used < m->charged ? m->charged - used : 0;
 	m->charged = 0;
