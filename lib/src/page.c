@@ -120,7 +120,7 @@ static bool have_room(struct btn_page *p, uint64_t i)
 	return true;
 }
 
-struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_stock *stock)
+struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_prealloc *prealloc)
 {
 	struct baton_stats_tenant *t = p->free;
 	uint64_t used = btn_stat_get(&p->h->tenants_used), next, *w, *end;
@@ -132,7 +132,7 @@ struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_stock 
 		t = record(p, used);
 		btn_stat_set(&p->h->tenants_used, used + 1);
 	} else {
-		t = btn_stock_take(stock, BTN_STOCK_STATS, p->tenant_size);
+		t = btn_prealloc_take(prealloc, BTN_PREALLOC_STATS, p->tenant_size);
 		if (!t)
 			return NULL;
 		btn_stat_add(&p->h->tenants_unlisted, 1);
@@ -157,11 +157,11 @@ void btn_page_tenant_show(struct baton_stats_tenant *t)
 		btn_stat_set(&t->generation, generation + 1);
 }
 
-void btn_page_tenant_free(struct btn_page *p, struct btn_stock *stock, struct baton_stats_tenant *t)
+void btn_page_tenant_free(struct btn_page *p, struct btn_prealloc *prealloc, struct baton_stats_tenant *t)
 {
 	if ((char *)t < p->tenants || (char *)t >= p->tenants + TENANTS * p->tenant_size) {
 		btn_stat_add(&p->h->tenants_unlisted, -1);
-		btn_stock_give(stock, t);
+		btn_prealloc_give(prealloc, t);
 		return;
 	}
 	/* Odd, and another one, also where it was never shown. */

@@ -38,7 +38,7 @@
 #include <baton/trace.h>
 
 #include "atomic.h"
-#include "stock.h"
+#include "prealloc.h"
 
 struct btn_page {
 	struct baton_stats_header *h;	/* the mapping */
@@ -135,10 +135,10 @@ void btn_page_destroy(struct btn_page *p);
 struct baton_stats_tier *btn_page_tier(struct btn_page *p, unsigned i);
 
 /* A tenant's record, perhaps one that nobody else can see; NULL: no memory. */
-struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_stock *stock);
+struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_prealloc *prealloc);
 /* Its quotas and its name are written: others may see it from now on. Again: nothing. */
 void btn_page_tenant_show(struct baton_stats_tenant *t);
-void btn_page_tenant_free(struct btn_page *p, struct btn_stock *stock, struct baton_stats_tenant *t);
+void btn_page_tenant_free(struct btn_page *p, struct btn_prealloc *prealloc, struct baton_stats_tenant *t);
 
 /* Traces or not, as the one word that others write says; the lock is held. */
 void btn_page_trace(struct btn_page *p, uint64_t now);

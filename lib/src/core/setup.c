@@ -262,7 +262,7 @@ void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_
 static int get_log(struct btn_core *c, struct btn_account *a, uint64_t quota)
 {
 	if (quota && !a->log && !BTN_FAIL("core:tenant:log"))
-		a->log = btn_stock_take(c->stock, BTN_STOCK_LOG, BTN_LOG_SIZE);
+		a->log = btn_prealloc_take(c->prealloc, BTN_PREALLOC_LOG, BTN_LOG_SIZE);
 	return quota && !a->log ? -ENOMEM : 0;
 }
 
@@ -304,16 +304,16 @@ size_t btn_core_tenant_size(const struct btn_core *c)
 
 int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now)
 {
-	struct btn_tenant *t = btn_stock_take(c->stock, BTN_STOCK_CORE, btn_core_tenant_size(c));
+	struct btn_tenant *t = btn_prealloc_take(c->prealloc, BTN_PREALLOC_CORE, btn_core_tenant_size(c));
 	unsigned i;
 	int err;
 
 	*out = NULL;
 	if (!t)
 		return -ENOMEM;
-	t->stats = btn_page_tenant(&c->page, c->stock);
+	t->stats = btn_page_tenant(&c->page, c->prealloc);
 	if (!t->stats) {
-		btn_stock_back(c->stock, BTN_STOCK_CORE, t);
+		btn_prealloc_back(c->prealloc, BTN_PREALLOC_CORE, t);
 		return -ENOMEM;
 	}
 	btn_account_init(&t->acct[BTN_LOW], NULL);
@@ -329,10 +329,10 @@ int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, u
 	}
 	err = btn_core_tenant_set(c, t, low, high, now);
 	if (err) {
-		btn_page_tenant_free(&c->page, c->stock, t->stats);
-		btn_stock_back(c->stock, BTN_STOCK_LOG, t->acct[BTN_LOW].log);
-		btn_stock_back(c->stock, BTN_STOCK_LOG, t->acct[BTN_HIGH].log);
-		btn_stock_back(c->stock, BTN_STOCK_CORE, t);
+		btn_page_tenant_free(&c->page, c->prealloc, t->stats);
+		btn_prealloc_back(c->prealloc, BTN_PREALLOC_LOG, t->acct[BTN_LOW].log);
+		btn_prealloc_back(c->prealloc, BTN_PREALLOC_LOG, t->acct[BTN_HIGH].log);
+		btn_prealloc_back(c->prealloc, BTN_PREALLOC_CORE, t);
 	} else {
 		btn_stat_set(&t->stats->added, now);
 		*out = t;
@@ -344,8 +344,8 @@ void btn_core_tenant_free(struct btn_core *c, struct btn_tenant *t)
 {
 	c->low_sold -= t->acct[BTN_LOW].quota;
 	btn_stat_set(&c->page.h->low_sold, c->low_sold);
-	btn_page_tenant_free(&c->page, c->stock, t->stats);
-	btn_stock_give(c->stock, t->acct[BTN_LOW].log);
-	btn_stock_give(c->stock, t->acct[BTN_HIGH].log);
-	btn_stock_give(c->stock, t);
+	btn_page_tenant_free(&c->page, c->prealloc, t->stats);
+	btn_prealloc_give(c->prealloc, t->acct[BTN_LOW].log);
+	btn_prealloc_give(c->prealloc, t->acct[BTN_HIGH].log);
+	btn_prealloc_give(c->prealloc, t);
 }

@@ -43,9 +43,9 @@ void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_
 		      uint64_t now);
 void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now);
 
-/* A tenant is 4 KiB for each quota above 0 and a little more, from c->stock. */
+/* A tenant is 4 KiB for each quota above 0 and a little more, from c->prealloc. */
 int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now);
-/* What that takes, for a stock: of BTN_STOCK_CORE, and for each quota of BTN_STOCK_LOG. */
+/* What that takes, for a pool: of BTN_PREALLOC_CORE, and for each quota of BTN_PREALLOC_LOG. */
 size_t btn_core_tenant_size(const struct btn_core *c);
 #define BTN_LOG_SIZE	(BTN_LOG * sizeof(struct btn_log))
 /* -ENOSPC: more of BTN_LOW sold than low_limit. -ENOMEM. Nothing changed then. */

@@ -80,7 +80,7 @@ struct btn_core {
 	struct btn_run *run;		/* slots_max of them */
 	unsigned *idle, n_idle, *resched, n_resched;
 	void *memory;
-	struct btn_stock *stock;	/* of what tenants take; NULL: malloc's */
+	struct btn_prealloc *prealloc;	/* of what tenants take; NULL: malloc's */
 	struct btn_page page;		/* the figures that others see */
 };
 

@@ -260,7 +260,7 @@ static int apply_locked(const struct baton_config *c, struct baton_sched *s, str
 }
 
 /* What tenants that are not there yet will take, and quotas of those that are. */
-static void count(const struct baton_config *c, struct baton_sched *s, struct btn_stock *stock)
+static void count(const struct baton_config *c, struct baton_sched *s, struct btn_prealloc *prealloc)
 {
 	struct baton_tenant_opts o;
 	struct baton_tenant *t;
@@ -273,14 +273,14 @@ static void count(const struct baton_config *c, struct baton_sched *s, struct bt
 		logs += o.low_ppm && !(t && t->core->acct[BTN_LOW].log);
 		logs += o.high_ppm && !(t && t->core->acct[BTN_HIGH].log);
 	}
-	btn_stock_want(stock, BTN_STOCK_TENANT, more, sizeof(struct baton_tenant));
-	btn_stock_want(stock, BTN_STOCK_CORE, more, btn_core_tenant_size(&s->core));
-	btn_stock_want(stock, BTN_STOCK_LOG, logs, BTN_LOG_SIZE);
+	btn_prealloc_want(prealloc, BTN_PREALLOC_TENANT, more, sizeof(struct baton_tenant));
+	btn_prealloc_want(prealloc, BTN_PREALLOC_CORE, more, btn_core_tenant_size(&s->core));
+	btn_prealloc_want(prealloc, BTN_PREALLOC_LOG, logs, BTN_LOG_SIZE);
 }
 
 int baton_config_apply(const struct baton_config *c, struct baton_sched *s, char *why, size_t room)
 {
-	struct btn_stock mine = { 0 };
+	struct btn_prealloc mine = { 0 };
 	struct btn_wakes wakes;
 	int err;
 
@@ -288,18 +288,18 @@ int baton_config_apply(const struct baton_config *c, struct baton_sched *s, char
 		wakes = (struct btn_wakes){ 0 };
 		btn_gate_lock(s);
 		count(c, s, &mine);
-		if (btn_stock_lacks(&mine)) {
+		if (btn_prealloc_lacks(&mine)) {
 			btn_gate_release(s);
 			err = refuse(-ENOMEM, (struct saying){ why, room }, "no memory\n");
 			continue;
 		}
 		refuse(0, (struct saying){ why, room }, "%s", "");
-		btn_pool_stock_begin(s, &mine);
+		btn_pool_prealloc_begin(s, &mine);
 		btn_dispatch_end_cached(s, &wakes);
 		err = apply_locked(c, s, (struct saying){ why, room });
-		btn_pool_stock_end(s, &mine);
+		btn_pool_prealloc_end(s, &mine);
 		btn_gate_unlock(s, &wakes);
-	} while (err == -ENOMEM && btn_stock_fill(&mine) > 0);
-	btn_stock_free(&mine);
+	} while (err == -ENOMEM && btn_prealloc_fill(&mine) > 0);
+	btn_prealloc_free(&mine);
 	return err;
 }

@@ -204,7 +204,7 @@ int btn_names_reserve(struct baton_sched *s, size_t more)
 		return 0;
 	while (capacity < 4 * (s->n_names + more))
 		capacity *= 2;
-	names = BTN_FAIL("sched:names") ? NULL : btn_stock_take(s->core.stock, BTN_STOCK_NAMES,
+	names = BTN_FAIL("sched:names") ? NULL : btn_prealloc_take(s->core.prealloc, BTN_PREALLOC_NAMES,
 								sizeof(*names) + capacity * sizeof(names->at[0]));
 	if (!names)
 		return -ENOMEM;
@@ -220,7 +220,7 @@ int btn_names_reserve(struct baton_sched *s, size_t more)
 			at = &old->older;
 		} else {
 			*at = old->older;
-			btn_stock_give(s->core.stock, old);
+			btn_prealloc_give(s->core.prealloc, old);
 		}
 	}
 	return 0;
@@ -267,6 +267,6 @@ void btn_names_free(struct baton_sched *s)
 
 	for (; names; names = older) {
 		older = names->older;
-		btn_stock_give(s->core.stock, names);
+		btn_prealloc_give(s->core.prealloc, names);
 	}
 }

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #include "../inject.h"
-#include "../stock.h"
+#include "../prealloc.h"
 #include "self.h"
 
 /* Workers at a time. */
@@ -183,7 +183,7 @@ struct baton_tenant *btn_pool_tenant_take(struct baton_sched *s)
 	if (t) {
 		s->spare_tenants = t->next;
 	} else {
-		t = btn_stock_take(s->core.stock, BTN_STOCK_TENANT, sizeof(*t));
+		t = btn_prealloc_take(s->core.prealloc, BTN_PREALLOC_TENANT, sizeof(*t));
 		if (!t)
 			return NULL;
 		t->s = s;
@@ -207,20 +207,20 @@ void btn_pool_tenant_put_locked(struct baton_tenant *t)
 	btn_pool_tenant_give(t);
 }
 
-void btn_pool_stock_begin(struct baton_sched *s, struct btn_stock *mine)
+void btn_pool_prealloc_begin(struct baton_sched *s, struct btn_prealloc *mine)
 {
-	btn_stock_open(mine);
-	s->core.stock = mine;
+	btn_prealloc_open(mine);
+	s->core.prealloc = mine;
 }
 
-void btn_pool_stock_end(struct baton_sched *s, struct btn_stock *mine)
+void btn_pool_prealloc_end(struct baton_sched *s, struct btn_prealloc *mine)
 {
 	struct btn_block **last;
 
-	s->core.stock = &s->junk;
+	s->core.prealloc = &s->deferred;
 	/* Tenants' whose last request ended since somebody was here. */
-	for (last = &mine->junk; *last; last = &(*last)->next)
+	for (last = &mine->deferred; *last; last = &(*last)->next)
 		;
-	*last = s->junk.junk;
-	s->junk.junk = NULL;
+	*last = s->deferred.deferred;
+	s->deferred.deferred = NULL;
 }

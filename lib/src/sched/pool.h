@@ -31,7 +31,7 @@ void btn_pool_tenant_give(struct baton_tenant *t);
 /* One less who has it, with the lock. */
 void btn_pool_tenant_put_locked(struct baton_tenant *t);
 /* The caller's memory is had for what follows; and it is not, and what was freed is the caller's to free. */
-void btn_pool_stock_begin(struct baton_sched *s, struct btn_stock *mine);
-void btn_pool_stock_end(struct baton_sched *s, struct btn_stock *mine);
+void btn_pool_prealloc_begin(struct baton_sched *s, struct btn_prealloc *mine);
+void btn_pool_prealloc_end(struct baton_sched *s, struct btn_prealloc *mine);
 
 #endif

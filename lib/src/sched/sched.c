@@ -95,7 +95,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	err = btn_core_init(&s->core, slots, slots_max, tiers, n, btn_tenant_part_of(capacity, o.low_limit_ppm));
 	if (err)
 		goto no_core;
-	s->core.stock = &s->junk;
+	s->core.prealloc = &s->deferred;
 	btn_page_start(&s->core.page, slots, btn_clock_now());
 	err = -ENOMEM;
 	s->on = calloc(slots_max, sizeof(*s->on) + sizeof(*s->resched_at) + sizeof(*s->cpu_at));

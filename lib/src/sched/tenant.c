@@ -69,14 +69,14 @@ void btn_tenants_free(struct baton_sched *s)
 {
 	struct baton_tenant *t;
 
-	btn_stock_free(&s->junk);
-	s->core.stock = NULL;
+	btn_prealloc_free(&s->deferred);
+	s->core.prealloc = NULL;
 	while (s->tenants)
 		btn_tenant_leave(s->tenants);
 	btn_names_free(s);
 	while ((t = s->all_tenants)) {
 		s->all_tenants = t->next_all;
-		btn_stock_give(NULL, t);
+		btn_prealloc_give(NULL, t);
 	}
 }
 
@@ -93,7 +93,7 @@ void btn_tenant_leave(struct baton_tenant *t)
 int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const struct baton_tenant_opts *opts)
 {
 	const char *name = opts->name;
-	struct btn_stock mine = { 0 };
+	struct btn_prealloc mine = { 0 };
 	int err;
 
 	*out = NULL;
@@ -101,19 +101,19 @@ int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const str
 	    (name && (!*name || strlen(name) >= BATON_STATS_NAME || !btn_utf8_valid(name, strlen(name)))))
 		return -EINVAL;
 	/* What it takes but for what is rare. */
-	btn_stock_want(&mine, BTN_STOCK_TENANT, 1, sizeof(struct baton_tenant));
-	btn_stock_want(&mine, BTN_STOCK_CORE, 1, btn_core_tenant_size(&s->core));
-	btn_stock_want(&mine, BTN_STOCK_LOG, !!opts->low_ppm + !!opts->high_ppm, BTN_LOG_SIZE);
-	for (err = -ENOMEM; err == -ENOMEM && btn_stock_fill(&mine) > 0;) {
+	btn_prealloc_want(&mine, BTN_PREALLOC_TENANT, 1, sizeof(struct baton_tenant));
+	btn_prealloc_want(&mine, BTN_PREALLOC_CORE, 1, btn_core_tenant_size(&s->core));
+	btn_prealloc_want(&mine, BTN_PREALLOC_LOG, !!opts->low_ppm + !!opts->high_ppm, BTN_LOG_SIZE);
+	for (err = -ENOMEM; err == -ENOMEM && btn_prealloc_fill(&mine) > 0;) {
 		btn_gate_lock(s);
-		btn_pool_stock_begin(s, &mine);
+		btn_pool_prealloc_begin(s, &mine);
 		err = btn_tenant_new(s, out, btn_tenant_part(s, opts->low_ppm), btn_tenant_part(s, opts->high_ppm), name);
 		if (!err)
 			btn_page_tenant_show((*out)->core->stats);
-		btn_pool_stock_end(s, &mine);
+		btn_pool_prealloc_end(s, &mine);
 		btn_gate_release(s);
 	}
-	btn_stock_free(&mine);
+	btn_prealloc_free(&mine);
 	return err;
 }
 
@@ -133,7 +133,7 @@ int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opt
 {
 	struct baton_sched *s = t->s;
 	struct btn_wakes wakes;
-	struct btn_stock mine = { 0 };
+	struct btn_prealloc mine = { 0 };
 	int err;
 
 	if (opts->sz != sizeof(*opts))
@@ -141,29 +141,29 @@ int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opt
 	do {
 		wakes = (struct btn_wakes){ 0 };
 		btn_gate_lock(s);
-		btn_pool_stock_begin(s, &mine);
+		btn_pool_prealloc_begin(s, &mine);
 		btn_dispatch_end_cached(s, &wakes);
 		err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_tenant_part(s, opts->low_ppm),
 						    btn_tenant_part(s, opts->high_ppm), s->now) : -ESHUTDOWN;
-		btn_pool_stock_end(s, &mine);
+		btn_pool_prealloc_end(s, &mine);
 		btn_gate_unlock(s, &wakes);
-	} while (err == -ENOMEM && btn_stock_fill(&mine) > 0);
-	btn_stock_free(&mine);
+	} while (err == -ENOMEM && btn_prealloc_fill(&mine) > 0);
+	btn_prealloc_free(&mine);
 	return err;
 }
 
 void baton_tenant_remove(struct baton_tenant *t)
 {
 	struct baton_sched *s = t->s;
-	struct btn_stock mine = { 0 };
+	struct btn_prealloc mine = { 0 };
 	struct btn_wakes wakes = { 0 };
 
 	btn_gate_lock(s);
-	btn_pool_stock_begin(s, &mine);
+	btn_pool_prealloc_begin(s, &mine);
 	btn_dispatch_end_cached(s, &wakes);
 	if (t->core)
 		btn_tenant_leave(t);
-	btn_pool_stock_end(s, &mine);
+	btn_pool_prealloc_end(s, &mine);
 	btn_gate_unlock(s, &wakes);
-	btn_stock_free(&mine);
+	btn_prealloc_free(&mine);
 }

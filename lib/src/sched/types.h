@@ -197,7 +197,7 @@ struct baton_sched {
 	struct baton_tenant *all_tenants, *spare_tenants;
 	void *_Atomic names;		/* struct btn_names; written with the lock */
 	size_t n_names;
-	struct btn_stock junk;		/* core's, when nobody brings one: only takes what is given */
+	struct btn_prealloc deferred;	/* core.prealloc where no call brings one: only what is to be freed */
 	unsigned epoch;
 	struct baton_parker *monitor_parker;
 	pthread_t monitor;

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * prealloc.h - pools of memory that is had beforehand, for what is made and freed with the scheduler's lock held, as
+ * tenants are. malloc() there would make others wait for it and for what it asks of
+ * the kernel; and its own lock may be had by a task that was stopped, and goes on
+ * only when the scheduler's lock is free. So:
+ *
+ *	without the lock			with it
+ *
+ *	btn_prealloc_add(), what will be needed
+ *						btn_prealloc_take(); NULL: there is none, and
+ *						    now it is known how much is wanted
+ *	btn_prealloc_fill() > 0: again
+ *						btn_prealloc_give(), what is needed no more
+ *	btn_prealloc_free(), all that is in it
+ *
+ * NULL instead of a pool is malloc itself: for what has no lock.
+ */
+#ifndef BTN_PREALLOC_H
+#define BTN_PREALLOC_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum btn_kind { BTN_PREALLOC_TENANT, BTN_PREALLOC_CORE, BTN_PREALLOC_LOG, BTN_PREALLOC_STATS, BTN_PREALLOC_NAMES, BTN_PREALLOC_KINDS };
+
+struct btn_block {
+	struct btn_block *next;
+	size_t size;		/* of what follows */
+};
+
+struct btn_prealloc {
+	struct {
+		struct btn_block *first;
+		size_t n, want, size;
+		size_t taken;	/* since btn_prealloc_open() */
+	} kind[BTN_PREALLOC_KINDS];
+	struct btn_block *deferred;
+};
+
+static inline void btn_prealloc_push(struct btn_prealloc *s, enum btn_kind kind, struct btn_block *b)
+{
+	b->next = s->kind[kind].first;
+	s->kind[kind].first = b;
+	s->kind[kind].n++;
+}
+
+/* One more block of zeroes; 0 or -ENOMEM. */
+static inline int btn_prealloc_add(struct btn_prealloc *s, enum btn_kind kind, size_t size)
+{
+	struct btn_block *b = calloc(1, sizeof(*b) + size);
+
+	if (!b)
+		return -ENOMEM;
+	b->size = size;
+	btn_prealloc_push(s, kind, b);
+	return 0;
+}
+
+static inline void btn_prealloc_want(struct btn_prealloc *s, enum btn_kind kind, size_t n, size_t size)
+{
+	s->kind[kind].want = n;
+	s->kind[kind].size = size;
+}
+
+/* It is about to be used: what is wanted from now on is what there is not enough of. */
+static inline void btn_prealloc_open(struct btn_prealloc *s)
+{
+	unsigned i;
+
+	for (i = 0; i < BTN_PREALLOC_KINDS; i++)
+		s->kind[i].want = s->kind[i].taken = 0;
+}
+
+/* Less is there than is wanted. */
+static inline bool btn_prealloc_lacks(const struct btn_prealloc *s)
+{
+	unsigned i;
+
+	for (i = 0; i < BTN_PREALLOC_KINDS; i++)
+		if (s->kind[i].n < s->kind[i].want)
+			return true;
+	return false;
+}
+
+/* What is wanted: 1; 0: there was enough, so it was not for want of it; -ENOMEM. */
+static inline int btn_prealloc_fill(struct btn_prealloc *s)
+{
+	unsigned i;
+
+	if (!btn_prealloc_lacks(s))
+		return 0;
+	for (i = 0; i < BTN_PREALLOC_KINDS; i++) {
+		while (s->kind[i].n < s->kind[i].want)
+			if (btn_prealloc_add(s, i, s->kind[i].size))
+				return -ENOMEM;
+		s->kind[i].want = 0;
+	}
+	return 1;
+}
+
+static inline void *btn_prealloc_take(struct btn_prealloc *s, enum btn_kind kind, size_t size)
+{
+	struct btn_block *b;
+
+	if (!s) {
+		b = calloc(1, sizeof(*b) + size);
+		return b ? b + 1 : NULL;
+	}
+	b = s->kind[kind].first;
+	if (!b || b->size < size) {
+		/* As all that was taken is given up, and taken again: more than that, or it never ends. */
+		btn_prealloc_want(s, kind, s->kind[kind].n + 2 * s->kind[kind].taken + 1, size);
+		return NULL;
+	}
+	s->kind[kind].first = b->next;
+	s->kind[kind].n--;
+	s->kind[kind].taken++;
+	return b + 1;
+}
+
+/* The block of what was taken; NULL: it was none, or malloc's, which has it again. */
+static inline struct btn_block *btn_prealloc_block(struct btn_prealloc *s, void *memory)
+{
+	struct btn_block *b = memory;
+
+	if (!memory)
+		return NULL;
+	b--;
+	if (s)
+		return b;
+	free(b);
+	return NULL;
+}
+
+/* It was taken, and is not used after all. */
+static inline void btn_prealloc_back(struct btn_prealloc *s, enum btn_kind kind, void *memory)
+{
+	struct btn_block *b = btn_prealloc_block(s, memory);
+
+	if (!b)
+		return;
+	memset(memory, 0, b->size);
+	btn_prealloc_push(s, kind, b);
+}
+
+static inline void btn_prealloc_give(struct btn_prealloc *s, void *memory)
+{
+	struct btn_block *b = btn_prealloc_block(s, memory);
+
+	if (!b)
+		return;
+	b->next = s->deferred;
+	s->deferred = b;
+}
+
+static inline void btn_prealloc_free_list(struct btn_block *b)
+{
+	struct btn_block *next;
+
+	for (; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+}
+
+static inline void btn_prealloc_free(struct btn_prealloc *s)
+{
+	unsigned i;
+
+	for (i = 0; i < BTN_PREALLOC_KINDS; i++)
+		btn_prealloc_free_list(s->kind[i].first);
+	btn_prealloc_free_list(s->deferred);
+	memset(s, 0, sizeof(*s));
+}
+
+#endif
