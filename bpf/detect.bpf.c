@@ -12,7 +12,7 @@
  *			loaded the programs
  *	baton_cells	each session's own array of cells, which that scheduler
  *			maps: no other can reach it
- *	baton_bells	each session's own ring buffer
+ *	baton_doorbells	each session's own ring buffer
  *	baton_workers	task storage: this thread is the worker of that cell. A
  *			task without it pays for one pointer test at a switch,
  *			and one at a wakeup
@@ -20,7 +20,7 @@
  *			can join for another. It needs no capability, but the
  *			session's token, and the process that was first
  *
- * The cell is the truth, the bell only says "look". Nothing is in the ring
+ * The cell is the truth, the doorbell only says "look". Nothing is in the ring
  * buffer that matters: under the run queue's lock it is the only thing that can
  * wake a process, and that is all it is for. So nothing is lost when it is full:
  * then somebody has been told and has not looked yet. Measured against an event
@@ -43,16 +43,16 @@
  *	barrier					barrier
  *	want? ring				cell BLOCKED? take its slot
  *
- * The bell is not rung if the CPU goes on with a worker of the same scheduler
+ * The doorbell is not rung if the CPU goes on with a worker of the same scheduler
  * that has no slot: one that slept, whose slot was taken, and that woke. It gets no
  * further than its next call of the library, where it looks at the cells itself,
  * as it has to wait for a slot there. Or one that waits for a slot in a call of the
  * library and was woken, most often with one: before it is out of there it looks
  * whether it `owes`, and at the cells if it does. If either comes to leave the CPU before, the
- * bell is rung then. Or an idler, which runs where nothing else does and tells of them
+ * doorbell is rung then. Or an idler, which runs where nothing else does and tells of them
  * (lib/src/sched/idle.c). So what is most common where many tasks
- * sleep and wake costs no bell at all; on a virtual machine, where the interrupt that
- * the CPU sends itself to ring it is emulated, a bell is 12 us.
+ * sleep and wake costs no doorbell at all; on a virtual machine, where the interrupt that
+ * the CPU sends itself to ring it is emulated, a doorbell is 12 us.
  *
  *	worker, in sched_switch		next, without a slot	scheduler
  *	cell = BLOCKED
@@ -114,7 +114,7 @@ static __always_inline int goes_to_look(struct task_struct *next, __u64 worker, 
 	return 1;
 }
 
-/* Before the bell, and so heard with it. */
+/* Before the doorbell, and so heard with it. */
 static __always_inline void says_idle(void *cells)
 {
 	struct baton_head *head = cell_of(cells, BATON_CELL_HEAD);

@@ -39,7 +39,7 @@ struct baton_cell {
 	__u32 state;
 	__u32 blocks;		/* times it blocked with a slot */
 	__u32 unannounced;	/* of those */
-	__u32 rung;		/* of those, the bell was rung */
+	__u32 rung;		/* of those, the doorbell was rung */
 	__u64 since;		/* CLOCK_MONOTONIC ns: it blocked, or woke */
 	__u64 cpu;		/* CPU that the thread had used when it blocked, ns */
 	__u64 blocked;		/* ns, sum */
@@ -63,7 +63,7 @@ struct baton_head {
 	__u32 want;
 	/* The scheduler; 0 also by the hook's programs, or an idler: whom to wake, by its cell, so that it looks. */
 	__u32 standby;
-	/* The programs, and 0 by the scheduler: the bell was rung where nothing else ran, on this CPU less 1. */
+	/* The programs, and 0 by the scheduler: the doorbell was rung where nothing else ran, on this CPU less 1. */
 	__u32 idle;
 	__u32 unused[13];
 };

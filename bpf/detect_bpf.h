@@ -2,7 +2,7 @@
 /*
  * detect_bpf.h - what both variants of the programs have: detect.bpf.c, for any
  * kernel, and hook.bpf.c, for one with sched_block_ops. The maps, whose cell a
- * worker has, the bell, and who may join.
+ * worker has, the doorbell, and who may join.
  *
  * A session's cell goes
  *
@@ -69,7 +69,7 @@ struct {
 	__array(values, struct cells);
 } baton_cells SEC(".maps");
 
-struct bell {
+struct doorbell {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 };
@@ -78,8 +78,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, BATON_SESSIONS);
 	__type(key, __u32);
-	__array(values, struct bell);
-} baton_bells SEC(".maps");
+	__array(values, struct doorbell);
+} baton_doorbells SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -126,15 +126,15 @@ static __always_inline int wanted(void *cells)
 static __always_inline void ring(__u64 worker, void *cells, struct baton_cell *cell)
 {
 	__u32 session = BATON_WORKER_SESSION(worker);
-	void *bell = bpf_map_lookup_elem(&baton_bells, &session);
+	void *doorbell = bpf_map_lookup_elem(&baton_doorbells, &session);
 	struct baton_counts *counts = cell_of(cells, BATON_CELL_COUNTS);
 	__u32 word = BATON_WORKER_CELL(worker);
 
-	if (!bell || !counts)
+	if (!doorbell || !counts)
 		return;
 	cell->rung++;
 	__sync_fetch_and_add(&counts->rung, 1);
-	bpf_ringbuf_output(bell, &word, sizeof(word), 0);
+	bpf_ringbuf_output(doorbell, &word, sizeof(word), 0);
 }
 
 /* It is about to sleep, or does, with its slot. Not 0: which somebody wants. */

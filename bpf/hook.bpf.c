@@ -3,7 +3,7 @@
  * Who blocks and who wakes, on a kernel with sched_block_ops, which the patches
  * in kernel-patch/ add.
  *
- * The same maps, cells and bell as detect.bpf.c, whose head says what they are
+ * The same maps, cells and doorbell as detect.bpf.c, whose head says what they are
  * for and why nothing is lost. What is different:
  *
  *	blocked()	is called by the worker itself, before it sleeps and
@@ -18,7 +18,7 @@
  *			would be given a slot for that
  *
  * And whom it tells. There is no run queue's lock here, so a thread can be woken at once,
- * without the bell's interrupt and without the notifier in between: a worker that waits
+ * without the doorbell's interrupt and without the notifier in between: a worker that waits
  * for a slot in a call of the library and that the scheduler has named for it
  * (`standby`, its cell), most likely the one that is to have the slot. It looks at the
  * cells as the notifier would, gives itself the slot, and goes on. [CALL-1]
@@ -26,15 +26,15 @@
  *	worker, in blocked()		the one that is named
  *	cell = BLOCKED
  *	want?
- *	standby: it -> 0, or the bell
+ *	standby: it -> 0, or the doorbell
  *	its called = 1
  *	wake its futex: nobody?
- *	the bell			woken: no permit, but called?
+ *	the doorbell			woken: no permit, but called?
  *					called = 0; with the lock, look at the cells
  *
  * Exchanged for 0, so that one call is one wake and whoever else blocks meanwhile rings.
  * If nobody sleeps there it was on its way there, or had its permit already: the
- * bell. What must not be is one that is named and does not come, for it was given a
+ * doorbell. What must not be is one that is named and does not come, for it was given a
  * slot just then and has other things to do. So whoever gives it its slot takes its
  * name away first, and finds by the same exchange that the call was first: then
  * it is the one who has to look (lib/src/sched/blocked.c, selftests/model/call.pml).
@@ -64,7 +64,7 @@ extern int bpf_sched_block_wake(__u64 uaddr, __u32 nr) __ksym;
 
 /*
  * The scheduler has to look. It is told by waking whom it named for that, or if
- * there is nobody, or did not sleep yet, by the bell [CALL-1].
+ * there is nobody, or did not sleep yet, by the doorbell [CALL-1].
  */
 static __always_inline void tell(__u64 worker, void *cells, struct baton_cell *cell)
 {

@@ -4,11 +4,11 @@
  * descriptors come over a socket, two are mapped, the third is a program that a
  * thread runs for itself.
  *
- * The bell is a ring buffer of which only the two positions are looked at: it
+ * The doorbell is a ring buffer of which only the two positions are looked at: it
  * has rung if they differ, and setting one to the other is having heard it.
- * [BELL-1] whatever the kernel had written before it rang is seen after the
+ * [DOORBELL-1] whatever the kernel had written before it rang is seen after the
  * producer's position was; the consumer's is released, as the kernel asks.
- * epoll looks at the positions itself, so a bell that rings before it is
+ * epoll looks at the positions itself, so a doorbell that rings before it is
  * called is not missed.
  */
 #include "detect.h"
@@ -126,13 +126,13 @@ static int map(struct btn_detect *d, int cells, char *how)
 	if (p == MAP_FAILED)
 		return no(how, errno, "mmap of the cells");
 	d->cells = p;
-	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, d->bell, 0);
+	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, d->doorbell, 0);
 	if (p == MAP_FAILED)
-		return no(how, errno, "mmap of the bell");
+		return no(how, errno, "mmap of the doorbell");
 	d->consumer = p;
-	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, d->bell, PAGE);
+	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, d->doorbell, PAGE);
 	if (p == MAP_FAILED)
-		return no(how, errno, "mmap of the bell");
+		return no(how, errno, "mmap of the doorbell");
 	d->producer = p;
 	return 0;
 }
@@ -161,7 +161,7 @@ int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return no(how, ENOMEM, "calloc");
-	d->bell = d->join = d->stop = d->told = d->poll = -1;
+	d->doorbell = d->join = d->stop = d->told = d->poll = -1;
 	atomic_init(&d->refs, 1);
 	d->sock = err = meet(how);
 	if (err < 0)
@@ -175,7 +175,7 @@ int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
 		goto out;
 	}
 	err = receive(d->sock, &a, fd, how);
-	d->bell = fd[1];
+	d->doorbell = fd[1];
 	d->join = fd[2];
 	if (err)
 		goto out;
@@ -192,7 +192,7 @@ int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
 	d->told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d->poll = epoll_create1(EPOLL_CLOEXEC);
 	d->free = calloc(d->n_cells, sizeof(*d->free));
-	if (d->stop < 0 || d->told < 0 || d->poll < 0 || !d->free || watch(d, d->bell, EPOLLIN) ||
+	if (d->stop < 0 || d->told < 0 || d->poll < 0 || !d->free || watch(d, d->doorbell, EPOLLIN) ||
 	    watch(d, d->stop, EPOLLIN) || watch(d, d->told, EPOLLIN) || watch(d, d->sock, EPOLLRDHUP))
 		err = no(how, ENOMEM, "epoll");
 out:
@@ -236,7 +236,7 @@ void btn_detect_close(struct btn_detect *d)
 		munmap(d->consumer, PAGE);
 	if (d->producer)
 		munmap(d->producer, PAGE);
-	let_go(d->bell);
+	let_go(d->doorbell);
 	let_go(d->join);
 	let_go(d->stop);
 	let_go(d->poll);
@@ -343,12 +343,12 @@ int btn_cell_wake(struct btn_cell *cell)
 
 static bool hear(struct btn_detect *d)
 {
-	uint64_t at = atomic_load_explicit(d->producer, memory_order_acquire); /* [BELL-1] */
+	uint64_t at = atomic_load_explicit(d->producer, memory_order_acquire); /* [DOORBELL-1] */
 
-	if (at == atomic_load_explicit(d->consumer, memory_order_relaxed)) /* [BELL-1] */
+	if (at == atomic_load_explicit(d->consumer, memory_order_relaxed)) /* [DOORBELL-1] */
 		return false;
 	BTN_POINT("detect:hear:store");
-	atomic_store_explicit(d->consumer, at, memory_order_release); /* [BELL-1] */
+	atomic_store_explicit(d->consumer, at, memory_order_release); /* [DOORBELL-1] */
 	return true;
 }
 
@@ -361,7 +361,7 @@ bool btn_detect_wait(struct btn_detect *d)
 		if (hear(d))
 			return true;
 		BTN_POINT("detect:wait:poll");
-		if (epoll_wait(d->poll, &e, 1, -1) < 1 || e.data.fd == d->bell)
+		if (epoll_wait(d->poll, &e, 1, -1) < 1 || e.data.fd == d->doorbell)
 			continue;
 		if (e.data.fd == d->stop)
 			return false;

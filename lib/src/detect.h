@@ -3,7 +3,7 @@
  * detect.h - a session with `baton load`: who blocks in the kernel and wakes.
  *
  * One session for a scheduler. The kernel's programs write each worker's cell
- * and, if the scheduler wants to know, ring the bell (bpf/detect.bpf.c says the
+ * and, if the scheduler wants to know, ring the doorbell (bpf/detect.bpf.c says the
  * whole protocol). Nothing here is needed for correctness: without a session the
  * scheduler works, and finds out later.
  */
@@ -19,13 +19,13 @@ struct btn_detect {
 	struct btn_cell *cells;		/* [0] and [1] are head and counts */
 	uint32_t n_cells, used;
 	uint32_t *free, n_free;		/* detect.c's lock */
-	_Atomic uint64_t *consumer;	/* of the bell */
+	_Atomic uint64_t *consumer;	/* of the doorbell */
 	_Atomic uint64_t *producer;
 	uint64_t token, id;		/* id: of no other session of this process */
 	bool calls;			/* the kernel, or an idler, wakes whom btn_detect_stand_by() names */
 	struct btn_detect *next;
 	uint32_t session;
-	int sock, bell, join, stop, told, poll;
+	int sock, doorbell, join, stop, told, poll;
 	_Atomic unsigned refs;		/* who has the cells and `told`; the rest goes with btn_detect_close() */
 	char how[96];
 };
@@ -60,12 +60,12 @@ void btn_detect_leave(uint64_t id);
 int btn_detect_join(struct btn_detect *d, struct btn_cell *cell);
 
 /*
- * Sleeps until the bell rings: true. False: btn_detect_stop() was called, or the
+ * Sleeps until the doorbell rings: true. False: btn_detect_stop() was called, or the
  * session is no more. One thread.
  */
 bool btn_detect_wait(struct btn_detect *d);
 void btn_detect_stop(struct btn_detect *d);
-/* As if the bell had rung. Any thread. */
+/* As if the doorbell had rung. Any thread. */
 void btn_detect_tell(struct btn_detect *d);
 
 static inline struct btn_detect_head *btn_detect_head(struct btn_detect *d)
@@ -99,7 +99,7 @@ static inline void btn_cell_arm(struct btn_cell *cell, uint32_t how)
  * by the worker itself, it has come to the library. Or by the worker: it is about to wait
  * for a slot; and it does not any more. In between nobody rings for those that block
  * where it runs next: if btn_cell_owes() it has to look at all cells [DETECT-3]. Set
- * when the slot is taken and not before that is certain: a bell
+ * when the slot is taken and not before that is certain: a doorbell
  * too many is nothing, one too few is a task that waits.
  */
 static inline void btn_cell_slotless(struct btn_cell *cell, bool is)
@@ -131,7 +131,7 @@ static inline void btn_detect_want(struct btn_detect *d)
 
 static inline void btn_detect_want_no_more(struct btn_detect *d)
 {
-	/* A bell too many is nothing. */
+	/* A doorbell too many is nothing. */
 	atomic_store_explicit(&btn_detect_head(d)->want, 0, memory_order_relaxed); /* [DETECT-2] */
 }
 
@@ -168,7 +168,7 @@ static inline bool btn_cell_take(struct btn_cell *cell)
 }
 
 /*
- * [CALL-1] Whom the kernel wakes for it instead of ringing the bell: the worker of this
+ * [CALL-1] Whom the kernel wakes for it instead of ringing the doorbell: the worker of this
  * cell, which waits for a slot on its parker. Nobody is named.
  */
 static inline void btn_detect_stand_by(struct btn_detect *d, struct btn_cell *cell)
@@ -195,7 +195,7 @@ static inline struct btn_cell *btn_detect_call(struct btn_detect *d)
 	return &d->cells[who];
 }
 
-/* The CPU from which the bell was rung because it had nothing else to run, since this was asked last; or -1. */
+/* The CPU from which the doorbell was rung because it had nothing else to run, since this was asked last; or -1. */
 static inline unsigned btn_detect_idle_cpu(struct btn_detect *d)
 {
 	return atomic_exchange_explicit(&btn_detect_head(d)->idle, 0, memory_order_relaxed) - 1; /* [DETECT-2] a hint */

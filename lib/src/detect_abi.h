@@ -56,7 +56,7 @@ struct btn_detect_join {
 /*
  * The conversation: the service connects (SOCK_SEQPACKET) and says what it
  * wants; the answer carries three descriptors, in this order: the cells, the
- * bell, and the program that a thread runs to join. The session lasts until
+ * doorbell, and the program that a thread runs to join. The session lasts until
  * either side closes.
  */
 #define BTN_DETECT_MAGIC 0x31446e7442ULL

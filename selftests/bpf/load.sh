@@ -94,7 +94,7 @@ names() {
 	expect_rc 0 bpftool prog
 	for name in switch wakeup exec join; do expect_says "name baton_$name "; done
 	expect_rc 0 bpftool map
-	for name in cells bells sessions workers; do expect_says "name baton_$name "; done
+	for name in cells doorbells sessions workers; do expect_says "name baton_$name "; done
 	expect_rc 1 "$baton" status "${at[@]}"
 	expect_says 'programs  loaded, version'
 	expect_says 'server    none'

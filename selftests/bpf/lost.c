@@ -50,7 +50,7 @@ static void *worker_main(void *arg)
 static int lost(const char *broken)
 {
 	struct pollfd p = { .events = POLLIN };
-	int i, n = 0, bells = 0, seen = 0;
+	int i, n = 0, doorbells = 0, seen = 0;
 	pthread_t thread;
 	uint64_t end;
 
@@ -61,7 +61,7 @@ static int lost(const char *broken)
 	load_begin("--test-delay", "5000000", "--test-broken", broken, NULL);
 	d = session(4);
 	cell = btn_detect_cell(d);
-	p.fd = d->bell;
+	p.fd = d->doorbell;
 	CHECK(!pipe(fds));
 	pthread_create(&thread, NULL, worker_main, NULL);
 	for (i = 0; i < ROUNDS; i++) {
@@ -76,7 +76,7 @@ static int lost(const char *broken)
 		if (btn_cell_blocked(cell)) {
 			seen++;
 		} else if (poll(&p, 1, 500) == 1) {
-			bells++;
+			doorbells++;
 		} else {
 			n++;
 		}
@@ -89,7 +89,7 @@ static int lost(const char *broken)
 	close(fds[1]);
 	btn_detect_close(d);
 	load_end();
-	printf("# told by the bell %d, saw it %d, told nothing %d\n", bells, seen, n);
+	printf("# told by the doorbell %d, saw it %d, told nothing %d\n", doorbells, seen, n);
 	return n;
 }
 
@@ -104,7 +104,7 @@ TEST(in_the_wrong_order_they_are)
 }
 
 /*
- * The CPU goes on with one who has no slot: that one owes it, and no bell rings. Unless it
+ * The CPU goes on with one who has no slot: that one owes it, and no doorbell rings. Unless it
  * sleeps and has not looked. Real-time, so that it is certain who runs next.
  */
 static struct btn_cell *other;
@@ -151,11 +151,11 @@ static void *blocks_main(void *arg)
 	return NULL;
 }
 
-/* True: the bell rang. */
+/* True: the doorbell rang. */
 static bool goes_on_with_it(bool pays)
 {
 	struct sched_param p = { .sched_priority = 1 };
-	struct pollfd bell = { .events = POLLIN };
+	struct pollfd doorbell = { .events = POLLIN };
 	bool rang = false;
 	pthread_t a, b;
 	int i;
@@ -174,7 +174,7 @@ static bool goes_on_with_it(bool pays)
 		d = session(4);
 		if (d->calls)
 			SKIP("with the hook whoever blocks wakes another");
-		bell.fd = d->bell;
+		doorbell.fd = d->doorbell;
 		cell = btn_detect_cell(d);
 		other = btn_detect_cell(d);
 		CHECK(!pipe(fds) && !pipe(to_other));
@@ -189,10 +189,10 @@ static bool goes_on_with_it(bool pays)
 		CHECK_EQ(write(fds[1], "a", 1), 1);
 		pthread_join(b, NULL);
 		if (owed && !pays)
-			CHECK(WITHIN(20, poll(&bell, 1, 0) == 1));
+			CHECK(WITHIN(20, poll(&doorbell, 1, 0) == 1));
 		CHECK_EQ(write(to_other[1], "b", 1), 1);
 		pthread_join(a, NULL);
-		rang = poll(&bell, 1, 0) == 1;
+		rang = poll(&doorbell, 1, 0) == 1;
 		close(fds[0]);
 		close(fds[1]);
 		close(to_other[0]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Places where a thread can block: in each the cell says so and the bell rings,
+ * Places where a thread can block: in each the cell says so and the doorbell rings,
  * and the cell says when it woke. And what is no blocking at all.
  */
 #include <dirent.h>
@@ -75,7 +75,7 @@ static void finish(struct worker *w)
 
 static bool heard(void)
 {
-	struct pollfd p = { .fd = d->bell, .events = POLLIN };
+	struct pollfd p = { .fd = d->doorbell, .events = POLLIN };
 
 	if (poll(&p, 1, 0) != 1)
 		return false;
@@ -102,7 +102,7 @@ static void blocks(void (*fn)(void), void (*wake)(void))
 	btn_detect_want(d);
 	began = now_ns();
 	start(&w, fn);
-	CHECK_MSG(WITHIN(20, heard() && btn_cell_blocked(w.cell)), "no bell rang: state %u armed %u, %u blocks, %u rung, want %u, done %d",
+	CHECK_MSG(WITHIN(20, heard() && btn_cell_blocked(w.cell)), "no doorbell rang: state %u armed %u, %u blocks, %u rung, want %u, done %d",
 		  w.cell->state, w.cell->armed, w.cell->blocks, w.cell->rung, btn_detect_wanted(d), w.done);
 	/* It may have blocked for something else before; here it stays. */
 	CHECK(WITHIN(20, btn_cell_blocked(w.cell) && now_ns() - w.cell->since > 5000000));

@@ -131,7 +131,7 @@ static void spin_then_read(void *arg)
 	reader(arg);
 }
 
-/* It sleeps when a task waits already: the bell. */
+/* It sleeps when a task waits already: the doorbell. */
 TEST(a_task_that_waits_gets_it)
 {
 	struct baton_request *r, *r2;
@@ -157,7 +157,7 @@ TEST(a_task_that_waits_gets_it)
 
 /*
  * With the kernel's hook it is a worker that waits for a slot that is woken, and no
- * bell: one that has run a task before, which waits for the next.
+ * doorbell: one that has run a task before, which waits for the next.
  */
 static void lets_go_on(void *arg)
 {

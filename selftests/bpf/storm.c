@@ -190,7 +190,7 @@ static void storm(unsigned slots, bool die)
 		pause_us(300);
 	}
 	CHECK(!baton_detect_stats(s, &st, sizeof(st)));
-	printf("# %ld tasks, %lu blocks, %lu unannounced, %lu bells, %lu of them calls, %lu slots taken, %lu us unauthorised\n",
+	printf("# %ld tasks, %lu blocks, %lu unannounced, %lu doorbells, %lu of them calls, %lu slots taken, %lu us unauthorised\n",
 	       (long)ended, (unsigned long)st.blocks, (unsigned long)st.unannounced, (unsigned long)st.rung, (unsigned long)st.called,
 	       (unsigned long)st.taken, (unsigned long)st.unauthorised / 1000);
 	CHECK(st.taken > 0);

@@ -111,7 +111,7 @@ void stuck_show(const struct baton_sched *s)
 		s->born, s->n_idle, c->workers, s->requests, s->slotless.first ? "some" : "none", s->parked.first ? "some" : "none",
 		c->starved.top ? "some" : "none", c->boosted.top ? "some" : "none", c->done ? "some" : "none");
 	if (s->detect)
-		fprintf(stderr, "# detecting %d, want %u, bell %lu of %lu, taken %lu\n", s->detecting,
+		fprintf(stderr, "# detecting %d, want %u, doorbell %lu of %lu, taken %lu\n", s->detecting,
 			btn_detect_head(s->detect)->want, (unsigned long)*s->detect->consumer,
 			(unsigned long)*s->detect->producer, (unsigned long)s->taken);
 	/* Also those that are no more, by a reload, and still have a task. */

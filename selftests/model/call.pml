@@ -3,7 +3,7 @@
  * bpf/hook.bpf.c and lib/src/sched/blocked.c, [CALL-1]: two workers block, each on a
  * CPU of its own, while tasks wait; the kernel's program wakes a third worker, which waits
  * for a slot and was named for that, so that it looks at the cells; or else rings
- * the bell. The third one is given slots meanwhile, and loses them: by a checkpoint, or
+ * the doorbell. The third one is given slots meanwhile, and loses them: by a checkpoint, or
  * because it is stopped, in whose signal's handler it sleeps on the same word and must not
  * take the scheduler's lock. It may be woken for nothing.
  *
@@ -16,7 +16,7 @@
 #define SLOTS 2			/* that the third one is given */
 
 bool blocked[2], taken[2];	/* cells */
-bool lock, bell;
+bool lock, doorbell;
 bool standby;			/* the word: the third one is named */
 bool called;
 bool named;			/* w->standby */
@@ -88,7 +88,7 @@ proctype blocks(byte me)
 	:: else
 	fi;
 	if
-	:: !got -> bell = true
+	:: !got -> doorbell = true
 	:: else
 	fi;
 	taken[me]
@@ -97,8 +97,8 @@ proctype blocks(byte me)
 active proctype notifier()
 {
 end:	do
-	:: bell ->
-		bell = false;
+	:: doorbell ->
+		doorbell = false;
 		acquire();
 		look();
 		stand_by();

@@ -2,7 +2,7 @@
 /*
  * bpf/detect.bpf.c and lib/src/sched/blocked.c: a worker with the only slot
  * blocks, twice, until a task has run that has no slot yet; somebody submits
- * these tasks, the notifier sleeps until the bell rings. Somebody outside may
+ * these tasks, the notifier sleeps until the doorbell rings. Somebody outside may
  * wake the worker without a reason.
  *
  * Plain stores are buffered as on x86, and drained some time later; read-modify-
@@ -10,10 +10,10 @@
  * with the run queue's lock: block and wakeup of one task exclude each other.
  *
  * Where the worker blocks, the CPU may go on with another worker that has no
- * slot: then the bell is not rung, and that one looks when it comes to the library, or
+ * slot: then the doorbell is not rung, and that one looks when it comes to the library, or
  * before it leaves it. It may be put off the CPU before, or sleep, and then rings.
  *
- * The bell is that the ring buffer's two positions differ.
+ * The doorbell is that the ring buffer's two positions differ.
  *
  * Wrong: a task that waits for ever while the worker sleeps with the slot (an
  * invalid end state); a cell that says BLOCKED of a worker that runs, or RUNS of
@@ -31,7 +31,7 @@ byte at[2], value[2];
 #define KERNEL 0
 #define SCHED 1
 
-bool bell, lock, rq;
+bool doorbell, lock, rq;
 bool slotless;			/* there is one without a slot, and it will look whether it owes */
 bool owes;			/* it goes on where the worker blocked, and will look at the cells */
 bool asleep;			/* the worker, truly */
@@ -111,7 +111,7 @@ active proctype worker()
 			load(KERNEL, WANT, w);
 #endif
 			if
-			:: w -> bell = true
+			:: w -> doorbell = true
 			:: atomic { w && slotless -> owes = true }
 			:: else
 			fi;
@@ -188,7 +188,7 @@ active proctype without()
 #ifdef BROKEN_SLEEPS_OWING
 	:: owes -> owes = false
 #else
-	:: atomic { owes -> owes = false; bell = true }
+	:: atomic { owes -> owes = false; doorbell = true }
 #endif
 	:: times++;
 #ifdef BROKEN_LOOKS_BEFORE
@@ -226,15 +226,15 @@ active proctype notifier()
 	byte v;
 
 end:	do
-	:: bell ->
+	:: doorbell ->
 #ifndef BROKEN_HEARS_LATE
-		bell = false;
+		doorbell = false;
 #endif
 		acquire();
 		look(v);
 		release();
 #ifdef BROKEN_HEARS_LATE
-		bell = false
+		doorbell = false
 #endif
 	od
 }

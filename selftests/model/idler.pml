@@ -36,7 +36,7 @@ end:	do
 		runs = false;
 		assert(!untold)
 	}
-	/* A worker blocks, and it is next; or something else is, or the CPU is idle: the bell. */
+	/* A worker blocks, and it is next; or something else is, or the CPU is idle: the doorbell. */
 	:: atomic { !runs && blocked < BLOCKS ->
 		blocked++;
 		if

@@ -236,7 +236,7 @@ static int other_version(const char *pins)
 
 void detect_close(struct detect *d)
 {
-	int *fds[] = { &d->cells, &d->bells, &d->sessions, &d->join };
+	int *fds[] = { &d->cells, &d->doorbells, &d->sessions, &d->join };
 	unsigned i;
 
 	if (d->session)
@@ -253,10 +253,10 @@ static int open_pins(struct detect *d)
 	void *p;
 
 	d->cells = pinned(d, "baton_cells");
-	d->bells = pinned(d, "baton_bells");
+	d->doorbells = pinned(d, "baton_doorbells");
 	d->sessions = pinned(d, "baton_sessions");
 	d->join = pinned(d, "baton_join");
-	if (d->cells < 0 || d->bells < 0 || d->sessions < 0 || d->join < 0) {
+	if (d->cells < 0 || d->doorbells < 0 || d->sessions < 0 || d->join < 0) {
 		detect_close(d);
 		return -ENOENT;
 	}
@@ -277,7 +277,7 @@ int detect_open(struct detect *d, const char *pins)
 	int v = other_version(pins), err;
 
 	memset(d, 0, sizeof(*d));
-	d->cells = d->bells = d->sessions = d->join = -1;
+	d->cells = d->doorbells = d->sessions = d->join = -1;
 	snprintf(d->pins, sizeof(d->pins), "%s", pins);
 	if (v) {
 		fprintf(stderr, "baton: the programs of another version of baton (%d, this one has %d) are loaded in %s; `baton unload` removes them\n",
@@ -348,7 +348,7 @@ static int load_tracepoints(struct detect *d, const struct detect_knobs *knobs)
 	}
 	const struct pin pins[] = {
 		{ "baton_cells", bpf_map__fd(skel->maps.baton_cells) },
-		{ "baton_bells", bpf_map__fd(skel->maps.baton_bells) },
+		{ "baton_doorbells", bpf_map__fd(skel->maps.baton_doorbells) },
 		{ "baton_sessions", bpf_map__fd(skel->maps.baton_sessions) },
 		{ "baton_workers", bpf_map__fd(skel->maps.baton_workers) },
 		{ "baton_join", bpf_program__fd(skel->progs.baton_join) },
@@ -418,7 +418,7 @@ static int load_hook(struct detect *d, const struct detect_knobs *knobs)
 	}
 	const struct pin pins[] = {
 		{ "baton_cells", bpf_map__fd(skel->maps.baton_cells) },
-		{ "baton_bells", bpf_map__fd(skel->maps.baton_bells) },
+		{ "baton_doorbells", bpf_map__fd(skel->maps.baton_doorbells) },
 		{ "baton_sessions", bpf_map__fd(skel->maps.baton_sessions) },
 		{ "baton_join", bpf_program__fd(skel->progs.baton_join) },
 		{ "link_hook", fd },
@@ -545,7 +545,7 @@ int detect_begin(struct detect *d, pid_t pid, uid_t uid, unsigned workers, unsig
 	if (err)
 		return err;
 	if (bpf_map_update_elem(d->cells, &i, &fd[0], BPF_ANY) ||
-	    bpf_map_update_elem(d->bells, &i, &fd[1], BPF_ANY)) {
+	    bpf_map_update_elem(d->doorbells, &i, &fd[1], BPF_ANY)) {
 		err = -errno;
 		close(fd[0]);
 		close(fd[1]);
@@ -576,7 +576,7 @@ void detect_end(struct detect *d, unsigned session)
 	__atomic_store_n(&s->token, 0, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&s->gen, 1, __ATOMIC_SEQ_CST);
 	bpf_map_delete_elem(d->cells, &i);
-	bpf_map_delete_elem(d->bells, &i);
+	bpf_map_delete_elem(d->doorbells, &i);
 }
 
 #endif

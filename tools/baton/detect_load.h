@@ -16,7 +16,7 @@
 
 /* The programs' maps, by descriptor; pinned under their own names. */
 struct detect {
-	int cells, bells, sessions, join;
+	int cells, doorbells, sessions, join;
 	struct baton_session *session;	/* BATON_SESSIONS of them, mapped */
 	char pins[256];
 	char how[96];			/* what was chosen, and why */
@@ -55,7 +55,7 @@ int detect_unload(const char *pins);
 
 /*
  * A session for a process, with cells for so many workers. 0; -ENOSPC: there
- * are as many as there can be; or -errno. fd: the cells and the bell.
+ * are as many as there can be; or -errno. fd: the cells and the doorbell.
  */
 int detect_begin(struct detect *d, pid_t pid, uid_t uid, unsigned workers, unsigned *session, int fd[2]);
 void detect_end(struct detect *d, unsigned session);

@@ -107,7 +107,7 @@ static int share_maps(struct stacks_bpf *skel, const struct detect *d, unsigned 
 
 	err = bpf_map__reuse_fd(skel->maps.baton_cells, d->cells);
 	if (!err)
-		err = bpf_map__reuse_fd(skel->maps.baton_bells, d->bells);
+		err = bpf_map__reuse_fd(skel->maps.baton_doorbells, d->doorbells);
 	if (!err)
 		err = bpf_map__reuse_fd(skel->maps.baton_sessions, d->sessions);
 	/* None with the kernel's hook. */

@@ -5,18 +5,18 @@
  * A worker with a slot is armed from the moment it leaves the library until it
  * comes back. If it blocks meanwhile, in whatever, its cell says so, and its
  * slot is taken as soon as a task waits for one: by whoever makes that task wait,
- * if the worker blocked before; by the notifier, which sleeps until the bell
+ * if the worker blocked before; by the notifier, which sleeps until the doorbell
  * rings, if it blocks afterwards.
  *
  *	worker				whoever has the scheduler's lock
  *
  *	(in the kernel)			a task waits, no slot is idle
  *	(a) cell = BLOCKED		(c) want = 1
- *	(b) want? ring the bell		(d) each slot's cell BLOCKED? take it
+ *	(b) want? ring the doorbell		(d) each slot's cell BLOCKED? take it
  *
  * [DETECT-1], bpf/detect.bpf.c. If (b) does not see (c) then (d) sees (a). While
  * want stays set (d) need not be done again: every (b) that comes rings. When
- * the bell rang (d) is done for all slots, since what rang once may stand for
+ * the doorbell rang (d) is done for all slots, since what rang once may stand for
  * many.
  *
  * A worker that woke without its slot looks too, when it comes to the library,
@@ -31,7 +31,7 @@
  * until then is charged, and counted as unauthorised.
  *
  * A kernel with the hook stops it before it runs on (bpf/hook.bpf.c). Its cell then
- * is PARKED, and the bell rings: its task is ready (parked_ready), and when the task is
+ * is PARKED, and the doorbell rings: its task is ready (parked_ready), and when the task is
  * given a slot there is no permit to give but the cell, btn_cell_let_go(). If a signal's
  * handler gets it out of there, that is still so at its next call, without a
  * slot: it is taken out of the ready queue, and waits like one that ran on.
@@ -48,7 +48,7 @@
  *	(d) wakes w			or was (b) first? look at the cells
  *
  * [CALL-1] the exchanges (b) and (c): one of them finds w. If it is (c), then whoever
- * blocks afterwards rings the bell. If it is (b), then (c) sees (a), whether w has
+ * blocks afterwards rings the doorbell. If it is (b), then (c) sees (a), whether w has
  * noticed or not; and so w is not named again before it has looked or (c) was done:
  *
  *	(a), (b): standby is 0		names w again: standby = w

@@ -2,7 +2,7 @@
 /*
  * Idlers: who looks when a CPU has nothing to do.
  *
- * Where a worker blocks and nothing else is there to run, the bell costs an interrupt
+ * Where a worker blocks and nothing else is there to run, the doorbell costs an interrupt
  * that the CPU sends itself, before it has gone to sleep, and then the notifier, which
  * wakes the next one: on a virtual machine more than 20 us. An idler is a thread
  * of SCHED_IDLE that is bound to one CPU: it runs when nothing else does, so the kernel
@@ -17,14 +17,14 @@
  *
  *	idler				kernel, where it leaves the CPU or comes to it
  *	(a) owes? owes = TELLING	it leaves and owes, whichever: owes = 0, and the
- *	(b) tells			  next one owes, or the bell is rung
+ *	(b) tells			  next one owes, or the doorbell is rung
  *	(c) owes: TELLING -> 0		somebody blocked and it is next: owes = 1
  *
  * [IDLER-1] all on its own CPU and in order. If it leaves for good between (a) and (c)
  * somebody is told once more; if it leaves and comes back with another's, (c) finds 1.
  * selftests/model/idler.pml.
  *
- * Each is awake only while it is of use: it is woken when the bell was rung twice in NEAR_NS
+ * Each is awake only while it is of use: it is woken when the doorbell was rung twice in NEAR_NS
  * from its CPU for want of anything to run, and sleeps when it has had the CPU for `idle_ns`
  * and nobody blocked; at once when no task waits for a slot. (A kernel that runs in a
  * virtual machine does the same before it stops a CPU: cpuidle-haltpoll, 200 us as well.)

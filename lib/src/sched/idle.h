@@ -7,7 +7,7 @@
 
 unsigned btn_idle_max(void);
 void btn_idle_begin(struct baton_sched *s, uint64_t idle_ns);
-/* By the notifier, which heard the bell. */
+/* By the notifier, which heard the doorbell. */
 void btn_idle_rung(struct baton_sched *s);
 void btn_idle_end(struct baton_sched *s);
 

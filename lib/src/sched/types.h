@@ -215,8 +215,8 @@ struct baton_sched {
 	struct btn_detect *detect;	/* NULL: nobody says who blocks */
 	struct btn_idlers *idlers;	/* or NULL */
 	bool detecting;			/* and the session lasts */
-	bool look;			/* at the cells, though the bell is set: one came back without its slot */
-	bool hear;			/* as if the bell had rung */
+	bool look;			/* at the cells, though the doorbell is set: one came back without its slot */
+	bool hear;			/* as if the doorbell had rung */
 	pthread_t notifier;
 	uint64_t taken, unauthorised;
 	char how[96];
