@@ -49,7 +49,7 @@
  * as it has to wait for a slot there. Or one that waits for a slot in a call of the
  * library and was woken, most often with one: before it is out of there it looks
  * whether it `owes`, and at the cells if it does. If either comes to leave the CPU before, the
- * doorbell is rung then. Or an idler, which runs where nothing else does and tells of them
+ * doorbell is rung then. Or an idle poller, which runs where nothing else does and tells of them
  * (lib/src/sched/idle.c). So what is most common where many tasks
  * sleep and wake costs no doorbell at all; on a virtual machine, where the interrupt that
  * the CPU sends itself to ring it is emulated, a doorbell is 12 us.

@@ -50,9 +50,9 @@ struct baton_cell {
 	 * worker: it waits there for a slot.
 	 */
 	__u32 slotless;
-	/* The programs, and 0 by the worker: whoever blocked before it ran was not rung for. An idler: 2 while it tells. */
+	/* The programs, and 0 by the worker: whoever blocked before it ran was not rung for. An idle poller: 2 while it tells. */
 	__u32 owes;
-	/* The hook's programs or an idler, and 0 by the worker: it was woken to look at the cells. */
+	/* The hook's programs or an idle poller, and 0 by the worker: it was woken to look at the cells. */
 	__u32 called;
 	/* The worker: the address of the futex on which it waits for a slot. */
 	__u64 parker;
@@ -61,7 +61,7 @@ struct baton_cell {
 struct baton_head {
 	/* The scheduler: a task waits for a slot. */
 	__u32 want;
-	/* The scheduler; 0 also by the hook's programs, or an idler: whom to wake, by its cell, so that it looks. */
+	/* The scheduler; 0 also by the hook's programs, or an idle poller: whom to wake, by its cell, so that it looks. */
 	__u32 standby;
 	/* The programs, and 0 by the scheduler: the doorbell was rung where nothing else ran, on this CPU less 1. */
 	__u32 idle;

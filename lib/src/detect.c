@@ -247,13 +247,13 @@ void btn_detect_close(struct btn_detect *d)
 
 struct btn_detect *btn_detect_get(struct btn_detect *d)
 {
-	atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed); /* [IDLER-2] */
+	atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed); /* [IDLE-2] */
 	return d;
 }
 
 void btn_detect_put(struct btn_detect *d)
 {
-	if (atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) != 1) /* [IDLER-2] */
+	if (atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) != 1) /* [IDLE-2] */
 		return;
 	if (d->cells)
 		munmap(d->cells, d->n_cells * sizeof(struct btn_cell));

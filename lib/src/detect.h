@@ -22,7 +22,7 @@ struct btn_detect {
 	_Atomic uint64_t *consumer;	/* of the doorbell */
 	_Atomic uint64_t *producer;
 	uint64_t token, id;		/* id: of no other session of this process */
-	bool calls;			/* the kernel, or an idler, wakes whom btn_detect_stand_by() names */
+	bool calls;			/* the kernel, or an idle poller, wakes whom btn_detect_stand_by() names */
 	struct btn_detect *next;
 	uint32_t session;
 	int sock, doorbell, join, stop, told, poll;

@@ -199,7 +199,7 @@ TEST(with_the_hook_the_next_one_is_woken)
  * Without the hook: one CPU, which is idle each time, so that somebody of its own looks
  * there. That one ends, too.
  */
-static int idlers(void)
+static int idle_pollers(void)
 {
 	DIR *dir = opendir("/proc/self/task");
 	struct dirent *e;
@@ -213,7 +213,7 @@ static int idlers(void)
 		f = fopen(path, "r");
 		if (!f)
 			continue;
-		n += fgets(name, sizeof(name), f) && !strcmp(name, "baton-idler\n");
+		n += fgets(name, sizeof(name), f) && !strcmp(name, "baton-idle-poll\n");
 		fclose(f);
 	}
 	closedir(dir);
@@ -244,10 +244,10 @@ static int calls_on_one_cpu(unsigned poll_us)
 		wait_for(submit(waits_for_its_children, &n));
 	} while (!stats().called && now_ns() < end_at);
 	calls = stats().called;
-	printf("# called %d times, rung for %lu, %d idlers\n", calls, (unsigned long)stats().rung, idlers());
-	CHECK_EQ(idlers() > 0, poll_us != BATON_IDLE_POLL_NONE);
+	printf("# called %d times, rung for %lu, %d idle pollers\n", calls, (unsigned long)stats().rung, idle_pollers());
+	CHECK_EQ(idle_pollers() > 0, poll_us != BATON_IDLE_POLL_NONE);
 	end();
-	CHECK(WITHIN(30, !idlers()));
+	CHECK(WITHIN(30, !idle_pollers()));
 	return calls;
 }
 

@@ -202,12 +202,12 @@ static void storm(unsigned slots, bool die)
 }
 
 #ifdef BTN_INJECT
-/* An idler may stand still anywhere for long, and the others go on. */
-static int idlers_stand_still(const char *point)
+/* An idle poller may stand still anywhere for long, and the others go on. */
+static int idle_pollers_stand_still(const char *point)
 {
 	static _Atomic unsigned n;
 
-	if (!strncmp(point, "idler:", 6) && ++n % 4 == 0)
+	if (!strncmp(point, "idle:", 5) && ++n % 4 == 0)
 		pause_us(n % 64 ? 500 : 20000);
 	return 0;
 }
@@ -217,7 +217,7 @@ TEST(two_slots)
 {
 #ifdef BTN_INJECT
 	/* [INJECT-1] before there are other threads. */
-	atomic_store_explicit(&btn_inject_hook, idlers_stand_still, memory_order_relaxed); /* [INJECT-1] */
+	atomic_store_explicit(&btn_inject_hook, idle_pollers_stand_still, memory_order_relaxed); /* [INJECT-1] */
 #endif
 	load_begin(NULL);
 	storm(2, false);

@@ -16,7 +16,7 @@
  *
  * On a kernel without the hook a CPU that has nothing to run, while tasks block often
  * and others wait for a slot, is kept awake for opts->idle_poll_us, by a thread of the
- * scheduling class SCHED_IDLE and of that CPU ("baton-idler"), so that the next task
+ * scheduling class SCHED_IDLE and of that CPU ("baton-idle-poll"), so that the next task
  * comes sooner. It sleeps otherwise. A scheduler that ends does not wait for these threads.
  *
  * The environment variable BATON_DETECT=off, read by baton_sched_create(), does

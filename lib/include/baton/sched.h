@@ -152,7 +152,7 @@ BATON_API int baton_sched_create(struct baton_sched **out, const struct baton_sc
  * @s: the scheduler, or NULL
  *
  * Not from a task of @s. Waits until its threads have ended, but for those that
- * <baton/detect.h> calls idlers; frees its tenants.
+ * <baton/detect.h> calls idle pollers; frees its tenants.
  *
  * Returns 0; -EBUSY: requests are in flight or handles of tenants not put;
  * then nothing happened.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Idlers: who looks when a CPU has nothing to do.
+ * Idle pollers: who looks when a CPU has nothing to do.
  *
  * Where a worker blocks and nothing else is there to run, the doorbell costs an interrupt
  * that the CPU sends itself, before it has gone to sleep, and then the notifier, which
- * wakes the next one: on a virtual machine more than 20 us. An idler is a thread
+ * wakes the next one: on a virtual machine more than 20 us. An idle poller is a thread
  * of SCHED_IDLE that is bound to one CPU: it runs when nothing else does, so the kernel
  * goes on with it by itself. It is like a worker without a slot, that is, it
  * is owed for those that block where it runs next (bpf/detect.bpf.c, [DETECT-3]), and
@@ -15,14 +15,14 @@
  * go on, wherever it stands. So what it owes is paid, for the kernel, when it has told
  * somebody and not before:
  *
- *	idler				kernel, where it leaves the CPU or comes to it
+ *	idle poller				kernel, where it leaves the CPU or comes to it
  *	(a) owes? owes = TELLING	it leaves and owes, whichever: owes = 0, and the
  *	(b) tells			  next one owes, or the doorbell is rung
  *	(c) owes: TELLING -> 0		somebody blocked and it is next: owes = 1
  *
- * [IDLER-1] all on its own CPU and in order. If it leaves for good between (a) and (c)
+ * [IDLE-1] all on its own CPU and in order. If it leaves for good between (a) and (c)
  * somebody is told once more; if it leaves and comes back with another's, (c) finds 1.
- * selftests/model/idler.pml.
+ * selftests/model/idle.pml.
  *
  * Each is awake only while it is of use: it is woken when the doorbell was rung twice in NEAR_NS
  * from its CPU for want of anything to run, and sleeps when it has had the CPU for `idle_ns`
@@ -32,7 +32,7 @@
  * Nobody waits for one to end, for the same reason: it has a hold of the session's
  * memory, is told to stop, and goes when it comes to run.
  *
- * [IDLER-2] its word, a futex: AWAKE to ASLEEP by itself, back by the notifier, and STOP
+ * [IDLE-2] its word, a futex: AWAKE to ASLEEP by itself, back by the notifier, and STOP
  * at the end by an exchange, none of which is lost as all are one step each. What its memory holds is
  * written before its thread starts; the last of the two that have it frees it.
  */
@@ -55,7 +55,7 @@
 enum { AWAKE, ASLEEP, STOP };
 enum { OWES_NOTHING, OWES, TELLING };
 
-struct btn_idler {
+struct btn_idle_poller {
 	BTN_ALIGNED _Atomic uint32_t word;
 	_Atomic uint32_t refs;
 	struct btn_detect *detect;
@@ -65,33 +65,33 @@ struct btn_idler {
 };
 
 /* By CPU; the notifier's. */
-struct btn_idlers {
+struct btn_idle_pollers {
 	unsigned n;
 	uint64_t idle_ns;
 	struct {
-		struct btn_idler *idler;
+		struct btn_idle_poller *poller;
 		uint64_t rung_at;
 	} on[];
 };
 
-static void put(struct btn_idler *i)
+static void put(struct btn_idle_poller *i)
 {
-	if (atomic_fetch_sub_explicit(&i->refs, 1, memory_order_acq_rel) != 1) /* [IDLER-2] the last one frees it */
+	if (atomic_fetch_sub_explicit(&i->refs, 1, memory_order_acq_rel) != 1) /* [IDLE-2] the last one frees it */
 		return;
 	btn_detect_put(i->detect);
 	free(i);
 }
 
-static void tell(struct btn_idler *i)
+static void tell(struct btn_idle_poller *i)
 {
 	struct btn_detect_counts *counts = btn_detect_counts(i->detect);
 	struct btn_cell *other = btn_detect_call(i->detect);
 
 	atomic_fetch_add_explicit(&counts->rung, 1, memory_order_relaxed); /* [DETECT-2] */
-	BTN_POINT("idler:tell:named");
+	BTN_POINT("idle:tell:named");
 	if (other) {
 		atomic_store_explicit(&other->called, 1, memory_order_seq_cst); /* [CALL-1] */
-		BTN_POINT("idler:tell:called");
+		BTN_POINT("idle:tell:called");
 		if (btn_cell_wake(other) > 0) {
 			atomic_fetch_add_explicit(&counts->called, 1, memory_order_relaxed); /* [DETECT-2] */
 			return;
@@ -101,29 +101,29 @@ static void tell(struct btn_idler *i)
 }
 
 /* What it owes, if anything. */
-static bool pays(struct btn_idler *i)
+static bool pays(struct btn_idle_poller *i)
 {
 	uint32_t telling = TELLING;
 
-	if (!atomic_load_explicit(&i->cell->owes, memory_order_relaxed)) /* [IDLER-1] */
+	if (!atomic_load_explicit(&i->cell->owes, memory_order_relaxed)) /* [IDLE-1] */
 		return false;
-	atomic_store_explicit(&i->cell->owes, TELLING, memory_order_relaxed); /* [IDLER-1] */
-	atomic_signal_fence(memory_order_seq_cst); /* [IDLER-1] */
+	atomic_store_explicit(&i->cell->owes, TELLING, memory_order_relaxed); /* [IDLE-1] */
+	atomic_signal_fence(memory_order_seq_cst); /* [IDLE-1] */
 	tell(i);
-	BTN_POINT("idler:pays:told");
-	/* [IDLER-1] */
-	atomic_compare_exchange_strong_explicit(&i->cell->owes, &telling, OWES_NOTHING, memory_order_relaxed, /* [IDLER-1] */
-						memory_order_relaxed); /* [IDLER-1] */
+	BTN_POINT("idle:pays:told");
+	/* [IDLE-1] */
+	atomic_compare_exchange_strong_explicit(&i->cell->owes, &telling, OWES_NOTHING, memory_order_relaxed, /* [IDLE-1] */
+						memory_order_relaxed); /* [IDLE-1] */
 	return true;
 }
 
-static bool stopped(struct btn_idler *i)
+static bool stopped(struct btn_idle_poller *i)
 {
-	return atomic_load_explicit(&i->word, memory_order_acquire) == STOP; /* [IDLER-2] */
+	return atomic_load_explicit(&i->word, memory_order_acquire) == STOP; /* [IDLE-2] */
 }
 
 /* As long as it is of use. */
-static void idle(struct btn_idler *i)
+static void idle(struct btn_idle_poller *i)
 {
 	uint64_t had = 0, at = btn_clock_now(), now;
 
@@ -140,7 +140,7 @@ static void idle(struct btn_idler *i)
 	pays(i);
 }
 
-static bool becomes(struct btn_idler *i)
+static bool becomes(struct btn_idle_poller *i)
 {
 	struct sched_param p = { 0 };
 	cpu_set_t set;
@@ -151,13 +151,13 @@ static bool becomes(struct btn_idler *i)
 	       !btn_detect_join(i->detect, i->cell);
 }
 
-static void *idler_main(void *arg)
+static void *poller_main(void *arg)
 {
 	struct sched_param p = { 0 };
-	struct btn_idler *i = arg;
+	struct btn_idle_poller *i = arg;
 	uint32_t awake;
 
-	btn_birth_own("baton-idler");
+	btn_birth_own("baton-idle-poll");
 	/* One that cannot stays AWAKE, as far as the notifier can see, and is not asked again. */
 	if (becomes(i)) {
 		/* The kernel looks at what it owes, and for the rest it may sleep where it likes. */
@@ -165,11 +165,11 @@ static void *idler_main(void *arg)
 		while (!stopped(i)) {
 			idle(i);
 			awake = AWAKE;
-			/* [IDLER-2] */
-			if (!atomic_compare_exchange_strong_explicit(&i->word, &awake, ASLEEP, memory_order_relaxed, /* [IDLER-2] */
-								     memory_order_relaxed)) /* [IDLER-2] */
+			/* [IDLE-2] */
+			if (!atomic_compare_exchange_strong_explicit(&i->word, &awake, ASLEEP, memory_order_relaxed, /* [IDLE-2] */
+								     memory_order_relaxed)) /* [IDLE-2] */
 				continue;
-			while (atomic_load_explicit(&i->word, memory_order_relaxed) == ASLEEP) /* [IDLER-2] */
+			while (atomic_load_explicit(&i->word, memory_order_relaxed) == ASLEEP) /* [IDLE-2] */
 				btn_futex->wait(&i->word, ASLEEP, BATON_FOREVER);
 		}
 	}
@@ -180,9 +180,9 @@ static void *idler_main(void *arg)
 }
 
 /* NULL: not now. */
-static struct btn_idler *bear(struct btn_detect *d, int cpu, uint64_t idle_ns)
+static struct btn_idle_poller *bear(struct btn_detect *d, int cpu, uint64_t idle_ns)
 {
-	struct btn_idler *i = aligned_alloc(_Alignof(struct btn_idler), sizeof(*i));
+	struct btn_idle_poller *i = aligned_alloc(_Alignof(struct btn_idle_poller), sizeof(*i));
 	pthread_attr_t attr;
 	pthread_t thread;
 
@@ -203,7 +203,7 @@ static struct btn_idler *bear(struct btn_detect *d, int cpu, uint64_t idle_ns)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	/* Without a thread it stays AWAKE, too. */
-	if (pthread_create(&thread, &attr, idler_main, i))
+	if (pthread_create(&thread, &attr, poller_main, i))
 		put(i);
 	pthread_attr_destroy(&attr);
 	return i;
@@ -211,10 +211,10 @@ static struct btn_idler *bear(struct btn_detect *d, int cpu, uint64_t idle_ns)
 
 void btn_idle_rung(struct baton_sched *s)
 {
-	struct btn_idlers *all = s->idlers;
+	struct btn_idle_pollers *all = s->idle_pollers;
 	uint32_t asleep = ASLEEP;
 	uint64_t now, before;
-	struct btn_idler *i;
+	struct btn_idle_poller *i;
 	unsigned cpu;
 
 	if (!all)
@@ -227,16 +227,16 @@ void btn_idle_rung(struct baton_sched *s)
 	all->on[cpu].rung_at = now;
 	if (now - before > NEAR_NS)
 		return;
-	i = all->on[cpu].idler;
+	i = all->on[cpu].poller;
 	if (!i) {
-		all->on[cpu].idler = bear(s->detect, cpu, all->idle_ns);
-		if (all->on[cpu].idler) {
+		all->on[cpu].poller = bear(s->detect, cpu, all->idle_ns);
+		if (all->on[cpu].poller) {
 			btn_lock_acquire(&s->lock);
 			s->detect->calls = true;
 			btn_lock_release(&s->lock);
 		}
-	} else if (atomic_compare_exchange_strong_explicit(&i->word, &asleep, AWAKE, memory_order_relaxed, /* [IDLER-2] */
-							   memory_order_relaxed)) { /* [IDLER-2] */
+	} else if (atomic_compare_exchange_strong_explicit(&i->word, &asleep, AWAKE, memory_order_relaxed, /* [IDLE-2] */
+							   memory_order_relaxed)) { /* [IDLE-2] */
 		btn_futex->wake(&i->word, 1);
 	}
 }
@@ -255,27 +255,27 @@ void btn_idle_begin(struct baton_sched *s, uint64_t idle_ns)
 	/* The hook does it itself; and one that is bound wants its own slot, not the next one's. */
 	if (!idle_ns || s->detect->calls || s->cpus)
 		return;
-	s->idlers = calloc(1, sizeof(*s->idlers) + n * sizeof(s->idlers->on[0]));
-	if (!s->idlers)
+	s->idle_pollers = calloc(1, sizeof(*s->idle_pollers) + n * sizeof(s->idle_pollers->on[0]));
+	if (!s->idle_pollers)
 		return;
-	s->idlers->n = n;
-	s->idlers->idle_ns = idle_ns;
+	s->idle_pollers->n = n;
+	s->idle_pollers->idle_ns = idle_ns;
 }
 
 void btn_idle_end(struct baton_sched *s)
 {
-	struct btn_idlers *all = s->idlers;
-	struct btn_idler *i;
+	struct btn_idle_pollers *all = s->idle_pollers;
+	struct btn_idle_poller *i;
 	unsigned k;
 
 	for (k = 0; all && k < all->n; k++) {
-		i = all->on[k].idler;
+		i = all->on[k].poller;
 		if (!i)
 			continue;
-		if (atomic_exchange_explicit(&i->word, STOP, memory_order_release) == ASLEEP) /* [IDLER-2] */
+		if (atomic_exchange_explicit(&i->word, STOP, memory_order_release) == ASLEEP) /* [IDLE-2] */
 			btn_futex->wake(&i->word, 1);
 		put(i);
 	}
 	free(all);
-	s->idlers = NULL;
+	s->idle_pollers = NULL;
 }

@@ -213,7 +213,7 @@ struct baton_sched {
 	bool stopping;
 
 	struct btn_detect *detect;	/* NULL: nobody says who blocks */
-	struct btn_idlers *idlers;	/* or NULL */
+	struct btn_idle_pollers *idle_pollers;	/* or NULL */
 	bool detecting;			/* and the session lasts */
 	bool look;			/* at the cells, though the doorbell is set: one came back without its slot */
 	bool hear;			/* as if the doorbell had rung */

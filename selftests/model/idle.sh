@@ -5,8 +5,8 @@ set -u
 . "$TOP/selftests/tap.sh"
 . "$TOP/selftests/model/model.sh"
 
-check "idler" model_holds idler
+check "idle" model_holds idle
 for mistake in PAYS_FIRST STORES ONE_VALUE; do
-	check "rejects BROKEN_$mistake" model_fails idler "-DBROKEN_$mistake"
+	check "rejects BROKEN_$mistake" model_fails idle "-DBROKEN_$mistake"
 done
 finish

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lib/src/sched/idle.c and bpf/detect.bpf.c, [IDLER-1] [DETECT-3]: one CPU, on which
- * workers block, and go on; an idler, which runs where nothing else does, and is of a class
+ * lib/src/sched/idle.c and bpf/detect.bpf.c, [IDLE-1] [DETECT-3]: one CPU, on which
+ * workers block, and go on; an idle poller, which runs where nothing else does, and is of a class
  * that may never run again, wherever it stands.
  *
- * Wrong: the idler is off the CPU, or asleep, and somebody blocked of whom nobody was told.
+ * Wrong: the idle poller is off the CPU, or asleep, and somebody blocked of whom nobody was told.
  * BROKEN_* each make one mistake.
  */
 #define BLOCKS 4
@@ -13,7 +13,7 @@
 #define OWES 1
 #define TELLING 2
 
-bool runs;			/* the idler has the CPU: nobody else does */
+bool runs;			/* the idle poller has the CPU: nobody else does */
 bool slotless;
 byte owes;
 bool untold;			/* one blocked, and nobody was told since */
@@ -77,7 +77,7 @@ inline pays()
 	fi
 }
 
-active proctype idler()
+active proctype poller()
 {
 end:	do
 	:: STEP slotless = true };
