@@ -53,7 +53,7 @@ struct baton_cell {
 	/* The programs, and 0 by the worker: whoever blocked before it ran was not rung for. An idle poller: 2 while it tells. */
 	__u32 owes;
 	/* The hook's programs or an idle poller, and 0 by the worker: it was woken to look at the cells. */
-	__u32 called;
+	__u32 notified;
 	/* The worker: the address of the futex on which it waits for a slot. */
 	__u64 parker;
 };
@@ -62,7 +62,7 @@ struct baton_head {
 	/* The scheduler: a task waits for a slot. */
 	__u32 want;
 	/* The scheduler; 0 also by the hook's programs, or an idle poller: whom to wake, by its cell, so that it looks. */
-	__u32 standby;
+	__u32 waker;
 	/* The programs, and 0 by the scheduler: the doorbell was rung where nothing else ran, on this CPU less 1. */
 	__u32 idle;
 	__u32 unused[13];
@@ -71,7 +71,7 @@ struct baton_head {
 struct baton_counts {
 	/* The programs, atomically. */
 	__u64 rung;
-	__u64 called;		/* of those, by waking whom `standby` named */
+	__u64 notified;		/* of those, by waking whom `waker` named */
 	__u64 unused[6];
 };
 

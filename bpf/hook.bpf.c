@@ -20,24 +20,24 @@
  * And whom it tells. There is no run queue's lock here, so a thread can be woken at once,
  * without the doorbell's interrupt and without the notifier in between: a worker that waits
  * for a slot in a call of the library and that the scheduler has named for it
- * (`standby`, its cell), most likely the one that is to have the slot. It looks at the
- * cells as the notifier would, gives itself the slot, and goes on. [CALL-1]
+ * (`waker`, its cell), most likely the one that is to have the slot. It looks at the
+ * cells as the notifier would, gives itself the slot, and goes on. [WAKER-1]
  *
  *	worker, in blocked()		the one that is named
  *	cell = BLOCKED
  *	want?
- *	standby: it -> 0, or the doorbell
- *	its called = 1
+ *	waker: it -> 0, or the doorbell
+ *	its notified = 1
  *	wake its futex: nobody?
- *	the doorbell			woken: no permit, but called?
- *					called = 0; with the lock, look at the cells
+ *	the doorbell			woken: no permit, but notified?
+ *					notified = 0; with the lock, look at the cells
  *
  * Exchanged for 0, so that one call is one wake and whoever else blocks meanwhile rings.
  * If nobody sleeps there it was on its way there, or had its permit already: the
  * doorbell. What must not be is one that is named and does not come, for it was given a
  * slot just then and has other things to do. So whoever gives it its slot takes its
  * name away first, and finds by the same exchange that the call was first: then
- * it is the one who has to look (lib/src/sched/blocked.c, selftests/model/call.pml).
+ * it is the one who has to look (lib/src/sched/blocked.c, selftests/model/waker.pml).
  *
  * It parks on its cell's state, in the service's memory, so the service lets it
  * go with a store and a futex wake, whatever becomes of these programs; and if
@@ -64,23 +64,23 @@ extern int bpf_sched_block_wake(__u64 uaddr, __u32 nr) __ksym;
 
 /*
  * The scheduler has to look. It is told by waking whom it named for that, or if
- * there is nobody, or did not sleep yet, by the doorbell [CALL-1].
+ * there is nobody, or did not sleep yet, by the doorbell [WAKER-1].
  */
 static __always_inline void tell(__u64 worker, void *cells, struct baton_cell *cell)
 {
 	struct baton_head *head = cell_of(cells, BATON_CELL_HEAD);
 	struct baton_counts *counts = cell_of(cells, BATON_CELL_COUNTS);
-	__u32 who = head ? *(volatile __u32 *)&head->standby : 0;
+	__u32 who = head ? *(volatile __u32 *)&head->waker : 0;
 	struct baton_cell *other;
 
-	if (who && counts && __sync_val_compare_and_swap(&head->standby, who, 0) == who) {
+	if (who && counts && __sync_val_compare_and_swap(&head->waker, who, 0) == who) {
 		other = cell_of(cells, who);
 		if (other) {
-			*(volatile __u32 *)&other->called = 1;
+			*(volatile __u32 *)&other->notified = 1;
 			if (bpf_sched_block_wake(other->parker, 1) > 0) {
 				cell->rung++;
 				__sync_fetch_and_add(&counts->rung, 1);
-				__sync_fetch_and_add(&counts->called, 1);
+				__sync_fetch_and_add(&counts->notified, 1);
 				return;
 			}
 		}

@@ -182,7 +182,7 @@ int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
 	d->token = a.token;
 	d->session = a.session;
 	d->n_cells = a.cells;
-	d->calls = a.calls;
+	d->notifies = a.notifies;
 	d->used = BTN_CELL_FIRST;
 	memcpy(d->how, a.how, sizeof(d->how) - 1);
 	err = map(d, fd[0], how);
@@ -336,7 +336,7 @@ void btn_cell_let_go(struct btn_cell *cell)
 
 int btn_cell_wake(struct btn_cell *cell)
 {
-	uintptr_t word = atomic_load_explicit(&cell->parker, memory_order_relaxed); /* [CALL-1] */
+	uintptr_t word = atomic_load_explicit(&cell->parker, memory_order_relaxed); /* [WAKER-1] */
 
 	return btn_futex->wake((_Atomic uint32_t *)word, 1);
 }

@@ -22,7 +22,7 @@ struct btn_detect {
 	_Atomic uint64_t *consumer;	/* of the doorbell */
 	_Atomic uint64_t *producer;
 	uint64_t token, id;		/* id: of no other session of this process */
-	bool calls;			/* the kernel, or an idle poller, wakes whom btn_detect_stand_by() names */
+	bool notifies;			/* the kernel, or an idle poller, wakes whom btn_detect_designate() names */
 	struct btn_detect *next;
 	uint32_t session;
 	int sock, doorbell, join, stop, told, poll;
@@ -168,29 +168,29 @@ static inline bool btn_cell_take(struct btn_cell *cell)
 }
 
 /*
- * [CALL-1] Whom the kernel wakes for it instead of ringing the doorbell: the worker of this
+ * [WAKER-1] Whom the kernel wakes for it instead of ringing the doorbell: the worker of this
  * cell, which waits for a slot on its parker. Nobody is named.
  */
-static inline void btn_detect_stand_by(struct btn_detect *d, struct btn_cell *cell)
+static inline void btn_detect_designate(struct btn_detect *d, struct btn_cell *cell)
 {
-	atomic_store_explicit(&btn_detect_head(d)->standby, cell - d->cells, memory_order_release); /* [CALL-1] */
+	atomic_store_explicit(&btn_detect_head(d)->waker, cell - d->cells, memory_order_release); /* [WAKER-1] */
 }
 
-static inline bool btn_detect_stands_by(struct btn_detect *d)
+static inline bool btn_detect_designated(struct btn_detect *d)
 {
-	return atomic_load_explicit(&btn_detect_head(d)->standby, memory_order_relaxed); /* [CALL-1] */
+	return atomic_load_explicit(&btn_detect_head(d)->waker, memory_order_relaxed); /* [WAKER-1] */
 }
 
 /* As the kernel does where it can: whom to wake, who is not named any more; or NULL. */
-static inline struct btn_cell *btn_detect_call(struct btn_detect *d)
+static inline struct btn_cell *btn_detect_take_waker(struct btn_detect *d)
 {
-	uint32_t who = atomic_load_explicit(&btn_detect_head(d)->standby, memory_order_relaxed); /* [CALL-1] */
+	uint32_t who = atomic_load_explicit(&btn_detect_head(d)->waker, memory_order_relaxed); /* [WAKER-1] */
 
 	if (who < BTN_CELL_FIRST || who >= d->n_cells)
 		return NULL;
-	/* [CALL-1] */
-	if (!atomic_compare_exchange_strong_explicit(&btn_detect_head(d)->standby, &who, 0, memory_order_seq_cst, /* [CALL-1] */
-						     memory_order_seq_cst)) /* [CALL-1] */
+	/* [WAKER-1] */
+	if (!atomic_compare_exchange_strong_explicit(&btn_detect_head(d)->waker, &who, 0, memory_order_seq_cst, /* [WAKER-1] */
+						     memory_order_seq_cst)) /* [WAKER-1] */
 		return NULL;
 	return &d->cells[who];
 }
@@ -202,13 +202,13 @@ static inline unsigned btn_detect_idle_cpu(struct btn_detect *d)
 }
 
 /* Not this one any more. False: the kernel was first, and has told it, and nobody else. */
-static inline bool btn_detect_stand_down(struct btn_detect *d, struct btn_cell *cell)
+static inline bool btn_detect_undesignate(struct btn_detect *d, struct btn_cell *cell)
 {
 	uint32_t who = cell - d->cells;
 
-	/* [CALL-1] */
-	return atomic_compare_exchange_strong_explicit(&btn_detect_head(d)->standby, &who, 0, memory_order_seq_cst, /* [CALL-1] */
-						       memory_order_seq_cst); /* [CALL-1] */
+	/* [WAKER-1] */
+	return atomic_compare_exchange_strong_explicit(&btn_detect_head(d)->waker, &who, 0, memory_order_seq_cst, /* [WAKER-1] */
+						       memory_order_seq_cst); /* [WAKER-1] */
 }
 
 /* It woke without a slot, and sleeps in the kernel until btn_cell_let_go(). */

@@ -31,19 +31,19 @@ struct btn_cell {
 	/* The worker. */
 	_Atomic uint32_t armed;
 	_Atomic uint32_t slotless, owes;
-	_Atomic uint32_t called;
+	_Atomic uint32_t notified;
 	_Atomic uint64_t parker;
 };
 
 struct btn_detect_head {
 	_Atomic uint32_t want;
-	_Atomic uint32_t standby;
+	_Atomic uint32_t waker;
 	_Atomic uint32_t idle;
 	uint32_t unused[13];
 };
 
 struct btn_detect_counts {
-	_Atomic uint64_t rung, called;
+	_Atomic uint64_t rung, notified;
 	uint64_t unused[6];
 };
 
@@ -73,7 +73,7 @@ struct btn_detect_answer {
 	int32_t err;		/* 0, or -errno and no descriptors */
 	uint64_t token;
 	uint32_t session, cells;
-	uint32_t calls;		/* not 0: the programs wake whom the scheduler names */
+	uint32_t notifies;		/* not 0: the programs wake whom the scheduler names */
 	uint32_t unused;
 	char how[96];		/* what it is, or why not */
 };

@@ -256,12 +256,12 @@ static inline int take(struct baton_parker *self)
 }
 
 /* The word was PARKED and a first wait returned err. */
-static int wait_on(struct baton_parker *self, uint64_t deadline, _Atomic uint32_t *called, int err)
+static int wait_on(struct baton_parker *self, uint64_t deadline, _Atomic uint32_t *notified, int err)
 {
 	for (;;) {
 		/* Written before the wake, looked at after it. */
 		if (err == -ETIMEDOUT ||
-		    (called && atomic_load_explicit(called, memory_order_relaxed))) { /* [CALL-1] */
+		    (notified && atomic_load_explicit(notified, memory_order_relaxed))) { /* [WAKER-1] */
 			BTN_POINT("park:wait_on:give_up");
 			if (atomic_exchange_explicit(&self->word, BTN_PARK_EMPTY,
 						     memory_order_acquire) == /* [PARK-1] */
@@ -276,12 +276,12 @@ static int wait_on(struct baton_parker *self, uint64_t deadline, _Atomic uint32_
 	}
 }
 
-static inline int block(struct baton_parker *self, uint64_t deadline, _Atomic uint32_t *called)
+static inline int block(struct baton_parker *self, uint64_t deadline, _Atomic uint32_t *notified)
 {
 	if (take_or_park(self, deadline))
 		return 0;
 	BTN_POINT("park:block:wait");
-	return wait_on(self, deadline, called,
+	return wait_on(self, deadline, notified,
 		       btn_futex->wait(&self->word, BTN_PARK_PARKED, deadline));
 }
 
@@ -300,12 +300,12 @@ void baton_parker_resume(struct baton_parker *to)
 }
 
 static inline int switch_to(struct baton_parker *self, struct baton_parker *to, uint64_t deadline,
-			    _Atomic uint32_t *called)
+			    _Atomic uint32_t *notified)
 {
 	int err;
 
 	if (!give(to, "baton_parker_switch_to: this parker was destroyed"))
-		return block(self, deadline, called);
+		return block(self, deadline, notified);
 	/* From here on *to may be another parker, and its owner is owed a wake. */
 	if (!btn_futex->swap) {
 		/*
@@ -314,7 +314,7 @@ static inline int switch_to(struct baton_parker *self, struct baton_parker *to, 
 		 */
 		BTN_POINT("park:switch_to:wake_first");
 		btn_futex->wake(&to->word, 1);
-		return block(self, deadline, called);
+		return block(self, deadline, notified);
 	}
 	if (take_or_park(self, deadline)) {
 		BTN_POINT("park:switch_to:wake");
@@ -326,7 +326,7 @@ static inline int switch_to(struct baton_parker *self, struct baton_parker *to, 
 	/* Nearly always so: wait_on() need not be called. */
 	if (btn_likely(!err && !still_parked(self)))
 		return take(self);
-	return wait_on(self, deadline, called, err);
+	return wait_on(self, deadline, notified, err);
 }
 
 int baton_parker_switch_to(struct baton_parker *self, struct baton_parker *to, uint64_t deadline)
@@ -334,7 +334,7 @@ int baton_parker_switch_to(struct baton_parker *self, struct baton_parker *to, u
 	return switch_to(self, to, deadline, NULL);
 }
 
-int btn_parker_wait(struct baton_parker *self, struct baton_parker *to, uint64_t deadline, _Atomic uint32_t *called)
+int btn_parker_wait(struct baton_parker *self, struct baton_parker *to, uint64_t deadline, _Atomic uint32_t *notified)
 {
-	return to ? switch_to(self, to, deadline, called) : block(self, deadline, called);
+	return to ? switch_to(self, to, deadline, notified) : block(self, deadline, notified);
 }

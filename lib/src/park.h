@@ -38,11 +38,11 @@ struct btn_park_chunk {
 extern struct btn_park_chunk *btn_park_chunks;
 
 /*
- * As baton_parker_switch_to(), or with to == NULL as _block(). called: not 0: who
+ * As baton_parker_switch_to(), or with to == NULL as _block(). notified: not 0: who
  * wakes the owner's futex without a permit, and wrote it before, wants it to
  * return: -EINTR, if there is still no permit. Or NULL.
  */
-int btn_parker_wait(struct baton_parker *self, struct baton_parker *to, uint64_t deadline, _Atomic uint32_t *called);
+int btn_parker_wait(struct baton_parker *self, struct baton_parker *to, uint64_t deadline, _Atomic uint32_t *notified);
 
 /*
  * The futex the owner sleeps on while it holds BTN_PARK_PARKED. Valid as long

@@ -189,9 +189,9 @@ TEST(with_the_hook_the_next_one_is_woken)
 	wait_for(submit(waits_for_its_children, &n));
 	CHECK_EQ(n, 50);
 	/* The monitor may be first on a slow machine, and the first time there is no other worker. */
-	printf("# woken %lu times, rung for %lu\n", (unsigned long)stats().called, (unsigned long)stats().rung);
-	CHECK(stats().called >= 5);
-	CHECK(stats().called <= stats().rung);
+	printf("# woken %lu times, rung for %lu\n", (unsigned long)stats().notified, (unsigned long)stats().rung);
+	CHECK(stats().notified >= 5);
+	CHECK(stats().notified <= stats().rung);
 	end();
 }
 
@@ -242,9 +242,9 @@ static int calls_on_one_cpu(unsigned poll_us)
 	end_at = now_ns() + (poll_us == BATON_IDLE_POLL_NONE ? 1 : 30) * 1000000000ull;
 	do {
 		wait_for(submit(waits_for_its_children, &n));
-	} while (!stats().called && now_ns() < end_at);
-	calls = stats().called;
-	printf("# called %d times, rung for %lu, %d idle pollers\n", calls, (unsigned long)stats().rung, idle_pollers());
+	} while (!stats().notified && now_ns() < end_at);
+	calls = stats().notified;
+	printf("# notified %d times, rung for %lu, %d idle pollers\n", calls, (unsigned long)stats().rung, idle_pollers());
 	CHECK_EQ(idle_pollers() > 0, poll_us != BATON_IDLE_POLL_NONE);
 	end();
 	CHECK(WITHIN(30, !idle_pollers()));

@@ -267,7 +267,7 @@ static int open_pins(struct detect *d)
 	}
 	d->session = p;
 	snprintf(hook, sizeof(hook), "%s/link_hook", d->pins);
-	d->calls = !access(hook, F_OK);
+	d->notifies = !access(hook, F_OK);
 	return 0;
 }
 
@@ -459,7 +459,7 @@ int detect_load(struct detect *d, const char *pins, const struct detect_knobs *k
 	uname(&u);
 	err = detect_open(d, pins);
 	if (err != -ENOENT) {
-		snprintf(d->how, sizeof(d->how), "%s, taken over", d->calls ? "the kernel's hook" : "tracepoints");
+		snprintf(d->how, sizeof(d->how), "%s, taken over", d->notifies ? "the kernel's hook" : "tracepoints");
 		return err;
 	}
 	hook = has_hook();

@@ -20,7 +20,7 @@ struct detect {
 	struct baton_session *session;	/* BATON_SESSIONS of them, mapped */
 	char pins[256];
 	char how[96];			/* what was chosen, and why */
-	bool calls;			/* the programs wake whom a scheduler names */
+	bool notifies;			/* the programs wake whom a scheduler names */
 };
 
 /* By what: the best that the kernel has, or that and nothing else. */

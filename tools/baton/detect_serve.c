@@ -243,7 +243,7 @@ static bool hear(struct detect *d, struct peer *p)
 	a.token = d->session[p->session].token;
 	a.session = p->session;
 	a.cells = d->session[p->session].cells;
-	a.calls = d->calls;
+	a.notifies = d->notifies;
 	snprintf(a.how, sizeof(a.how), "%s", d->how);
 	answer(p->sock, &a, fd);
 	close(fd[0]);

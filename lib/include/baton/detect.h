@@ -44,7 +44,7 @@ struct baton_detect_stats {
 	uint64_t rung;		/* of those, the kernel told the scheduler because a task waited */
 	uint64_t taken;		/* slots that were given to somebody else for it */
 	uint64_t unauthorised;	/* CPU used between waking without a slot and the next call */
-	uint64_t called;	/* of those rung, by waking a worker that waits, which looks */
+	uint64_t notified;	/* of those rung, by waking a worker that waits, which looks */
 };
 
 /**

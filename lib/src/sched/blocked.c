@@ -42,22 +42,22 @@
  * any other: nothing is made ready by it, and no permit is given, but by settle_down().
  *
  *	kernel				whoever has the scheduler's lock
- *					names w: standby = w
+ *					names w: waker = w
  *	(a) cell = BLOCKED
- *	(b) standby: w -> 0		(c) w gets a slot: standby: w -> 0
+ *	(b) waker: w -> 0		(c) w gets a slot: waker: w -> 0
  *	(d) wakes w			or was (b) first? look at the cells
  *
- * [CALL-1] the exchanges (b) and (c): one of them finds w. If it is (c), then whoever
+ * [WAKER-1] the exchanges (b) and (c): one of them finds w. If it is (c), then whoever
  * blocks afterwards rings the doorbell. If it is (b), then (c) sees (a), whether w has
  * noticed or not; and so w is not named again before it has looked or (c) was done:
  *
- *	(a), (b): standby is 0		names w again: standby = w
+ *	(a), (b): waker is 0		names w again: waker = w
  *	(d)				w gets a slot, and its name is there:
  *					(a) was seen by nobody
  *
  * Only one that waits in a call of the library is named: who was stopped in a signal's
  * handler may have a lock that the scheduler needs, malloc's above all, and does not
- * answer (park_until()). selftests/model/call.pml has all of this.
+ * answer (park_until()). selftests/model/waker.pml has all of this.
  */
 #include "blocked.h"
 
@@ -113,28 +113,28 @@ void btn_blocked_woken(struct baton_sched *s, uint64_t now)
  * The kernel can wake it instead of ringing: it waits for a slot, in a call of the library.
  * Not one that is bound to a CPU: that may be in use, for long, where others are not.
  */
-static bool can_stand_by(const struct btn_worker *w)
+static bool can_be_waker(const struct btn_worker *w)
 {
-	return w && w->cell && !w->standby && !w->in && !w->parked_ready && !w->attached && !btn_slot_demoted(w) && w->cpu < 0;
+	return w && w->cell && !w->designated && !w->in && !w->parked_ready && !w->attached && !btn_slot_demoted(w) && w->cpu < 0;
 }
 
 /* With the lock; t is likely to be given the next slot. */
-static void stand_by(struct baton_sched *s, const struct btn_task *t)
+static void designate(struct baton_sched *s, const struct btn_task *t)
 {
 	struct btn_worker *w = t->ran ? btn_container(t, struct baton_task, core)->worker : s->idle;
 
-	if (!can_stand_by(w))
+	if (!can_be_waker(w))
 		w = s->idle;
-	if (!can_stand_by(w))
+	if (!can_be_waker(w))
 		return;
-	w->standby = true;
-	btn_detect_stand_by(s->detect, w->cell);
+	w->designated = true;
+	btn_detect_designate(s->detect, w->cell);
 }
 
-void btn_blocked_stand_down(struct btn_worker *w)
+void btn_blocked_undesignate(struct btn_worker *w)
 {
-	w->standby = false;
-	if (!btn_detect_stand_down(w->s->detect, w->cell))
+	w->designated = false;
+	if (!btn_detect_undesignate(w->s->detect, w->cell))
 		w->s->hear = true;
 }
 
@@ -163,8 +163,8 @@ bool btn_blocked_look(struct baton_sched *s, uint64_t now)
 		if (c->n_idle)
 			return true;
 	}
-	if (s->detect->calls && !btn_detect_stands_by(s->detect))
-		stand_by(s, first);
+	if (s->detect->notifies && !btn_detect_designated(s->detect))
+		designate(s, first);
 	return false;
 }
 
@@ -184,11 +184,11 @@ void btn_blocked_join(struct btn_worker *w)
 	}
 	if (!cell)
 		return;
-	/* [CALL-1] before anybody can name it. */
-	atomic_store_explicit(&cell->called, 0, memory_order_relaxed); /* [CALL-1] */
+	/* [WAKER-1] before anybody can name it. */
+	atomic_store_explicit(&cell->notified, 0, memory_order_relaxed); /* [WAKER-1] */
 	btn_cell_slotless(cell, false);
 	btn_cell_pays(cell);
-	atomic_store_explicit(&cell->parker, (uintptr_t)btn_park_word(w->parker), memory_order_relaxed); /* [CALL-1] */
+	atomic_store_explicit(&cell->parker, (uintptr_t)btn_park_word(w->parker), memory_order_relaxed); /* [WAKER-1] */
 	btn_lock_acquire(&w->s->lock);
 	w->session = d->id;
 	w->cell = cell;

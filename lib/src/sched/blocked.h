@@ -12,7 +12,7 @@ void btn_blocked_take(struct baton_sched *s, uint64_t now);
 /* Whoever the kernel has parked, because they woke without a slot, is ready again. */
 void btn_blocked_woken(struct baton_sched *s, uint64_t now);
 /* w was to be woken when one blocks, and cannot be asked any more. */
-void btn_blocked_stand_down(struct btn_worker *w);
+void btn_blocked_undesignate(struct btn_worker *w);
 
 /*
  * For the thread that is w, without the lock: it is seen from now on, or it is already;

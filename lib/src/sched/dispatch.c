@@ -147,8 +147,8 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	}
 	if (w->in)
 		btn_slot_end_slotless(w, now);
-	if (w->standby)
-		btn_blocked_stand_down(w);
+	if (w->designated)
+		btn_blocked_undesignate(w);
 	w->given = atomic_load_explicit(&w->waits, memory_order_relaxed); /* [PREEMPT-2] */
 	w->slot = w->last_slot = slot;
 	w->leaving = -1;

@@ -93,19 +93,19 @@ static bool ours[NSIG];
 
 /* ---------------------------------------------------------- waiting for a permit */
 
-/* 0: it has its permit; -ETIMEDOUT; or -EINTR: it was called, which only one who waits in the library is. */
+/* 0: it has its permit; -ETIMEDOUT; or -EINTR: it was notified, which only one who waits in the library is. */
 static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t deadline)
 {
-	_Atomic uint32_t *called = w->cell && deadline == BATON_FOREVER ? &w->cell->called : NULL;
+	_Atomic uint32_t *notified = w->cell && deadline == BATON_FOREVER ? &w->cell->notified : NULL;
 	int err;
 
 	btn_slot_arm(w, BTN_CELL_NOT);
 	atomic_store_explicit(&w->parked, true, memory_order_relaxed); /* [PREEMPT-1] */
 	/* One that was stopped goes on where it was, and does not look. */
-	if (called)
+	if (notified)
 		btn_cell_slotless(w->cell, true);
-	err = btn_parker_wait(w->parker, to ? to->parker : NULL, deadline, called);
-	if (called)
+	err = btn_parker_wait(w->parker, to ? to->parker : NULL, deadline, notified);
+	if (notified)
 		btn_cell_slotless(w->cell, false);
 	atomic_store_explicit(&w->parked, false, memory_order_relaxed); /* [PREEMPT-1] */
 	if (err)
@@ -130,17 +130,17 @@ static void look_at_once(struct btn_worker *w, bool *why)
 	btn_lock_acquire(&s->lock);
 	s->now = btn_clock_read(&s->clock);
 	*why = true;
-	if (w->standby)
-		btn_blocked_stand_down(w);
+	if (w->designated)
+		btn_blocked_undesignate(w);
 	btn_cell_pays(w->cell);
 	btn_dispatch(s, s->now, &wakes);
 	btn_lock_release(&s->lock);
 	btn_dispatch_wake(s, &wakes);
 }
 
-static void answer(struct btn_worker *w)
+static void ack(struct btn_worker *w)
 {
-	atomic_exchange_explicit(&w->cell->called, 0, memory_order_seq_cst); /* [CALL-1] */
+	atomic_exchange_explicit(&w->cell->notified, 0, memory_order_seq_cst); /* [WAKER-1] */
 	look_at_once(w, &w->s->hear);
 }
 
@@ -154,7 +154,7 @@ static void pay(struct btn_worker *w)
 static void park(struct btn_worker *w, struct btn_worker *to)
 {
 	while (park_until(w, to, BATON_FOREVER)) {
-		answer(w);
+		ack(w);
 		to = NULL;
 	}
 	if (w->cell && btn_cell_owes(w->cell))

@@ -8,7 +8,7 @@
  * of SCHED_IDLE that is bound to one CPU: it runs when nothing else does, so the kernel
  * goes on with it by itself. It is like a worker without a slot, that is, it
  * is owed for those that block where it runs next (bpf/detect.bpf.c, [DETECT-3]), and
- * wakes who is to have the slot, as the kernel does with the hook [CALL-1], or tells the
+ * wakes who is to have the slot, as the kernel does with the hook [WAKER-1], or tells the
  * notifier.
  *
  * It never takes the scheduler's lock: in that class it may have to wait for seconds to
@@ -85,15 +85,15 @@ static void put(struct btn_idle_poller *i)
 static void tell(struct btn_idle_poller *i)
 {
 	struct btn_detect_counts *counts = btn_detect_counts(i->detect);
-	struct btn_cell *other = btn_detect_call(i->detect);
+	struct btn_cell *other = btn_detect_take_waker(i->detect);
 
 	atomic_fetch_add_explicit(&counts->rung, 1, memory_order_relaxed); /* [DETECT-2] */
 	BTN_POINT("idle:tell:named");
 	if (other) {
-		atomic_store_explicit(&other->called, 1, memory_order_seq_cst); /* [CALL-1] */
-		BTN_POINT("idle:tell:called");
+		atomic_store_explicit(&other->notified, 1, memory_order_seq_cst); /* [WAKER-1] */
+		BTN_POINT("idle:tell:notified");
 		if (btn_cell_wake(other) > 0) {
-			atomic_fetch_add_explicit(&counts->called, 1, memory_order_relaxed); /* [DETECT-2] */
+			atomic_fetch_add_explicit(&counts->notified, 1, memory_order_relaxed); /* [DETECT-2] */
 			return;
 		}
 	}
@@ -232,7 +232,7 @@ void btn_idle_rung(struct baton_sched *s)
 		all->on[cpu].poller = bear(s->detect, cpu, all->idle_ns);
 		if (all->on[cpu].poller) {
 			btn_lock_acquire(&s->lock);
-			s->detect->calls = true;
+			s->detect->notifies = true;
 			btn_lock_release(&s->lock);
 		}
 	} else if (atomic_compare_exchange_strong_explicit(&i->word, &asleep, AWAKE, memory_order_relaxed, /* [IDLE-2] */
@@ -253,7 +253,7 @@ void btn_idle_begin(struct baton_sched *s, uint64_t idle_ns)
 	unsigned n = btn_idle_max();
 
 	/* The hook does it itself; and one that is bound wants its own slot, not the next one's. */
-	if (!idle_ns || s->detect->calls || s->cpus)
+	if (!idle_ns || s->detect->notifies || s->cpus)
 		return;
 	s->idle_pollers = calloc(1, sizeof(*s->idle_pollers) + n * sizeof(s->idle_pollers->on[0]));
 	if (!s->idle_pollers)

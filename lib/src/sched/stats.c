@@ -105,7 +105,7 @@ int baton_detect_stats(struct baton_sched *s, struct baton_detect_stats *out, si
 		}
 		counts = btn_detect_counts(s->detect);
 		st.rung = atomic_load_explicit(&counts->rung, memory_order_relaxed); /* [DETECT-2] */
-		st.called = atomic_load_explicit(&counts->called, memory_order_relaxed); /* [DETECT-2] */
+		st.notified = atomic_load_explicit(&counts->notified, memory_order_relaxed); /* [DETECT-2] */
 	}
 	btn_gate_release(s);
 	memcpy(out, &st, sz < sizeof(st) ? sz : sizeof(st));

@@ -102,7 +102,7 @@ struct btn_worker {
 	bool taken;			/* its slot was taken because it blocked */
 	uint64_t taken_cpu;		/* and what it had used by then */
 	bool parked_ready;		/* it woke, the kernel has parked it, its task is ready */
-	bool standby;			/* it was named to be woken when one blocks */
+	bool designated;		/* it was named to be woken when one blocks */
 };
 
 /* Tasks that wait for the same, first come, first served: wait.c. All 0: none. */

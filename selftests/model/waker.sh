@@ -5,8 +5,8 @@ set -u
 . "$TOP/selftests/tap.sh"
 . "$TOP/selftests/model/model.sh"
 
-check "call" model_holds call
+check "waker" model_holds waker
 for mistake in NAMES_THE_STOPPED NAMES_TWICE WAKES_FIRST NOBODY_SLEEPS STAYS_NAMED DOES_NOT_HEAR; do
-	check "rejects BROKEN_$mistake" model_fails call "-DBROKEN_$mistake"
+	check "rejects BROKEN_$mistake" model_fails waker "-DBROKEN_$mistake"
 done
 finish

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * bpf/hook.bpf.c and lib/src/sched/blocked.c, [CALL-1]: two workers block, each on a
+ * bpf/hook.bpf.c and lib/src/sched/blocked.c, [WAKER-1]: two workers block, each on a
  * CPU of its own, while tasks wait; the kernel's program wakes a third worker, which waits
  * for a slot and was named for that, so that it looks at the cells; or else rings
  * the doorbell. The third one is given slots meanwhile, and loses them: by a checkpoint, or
@@ -17,9 +17,9 @@
 
 bool blocked[2], taken[2];	/* cells */
 bool lock, doorbell;
-bool standby;			/* the word: the third one is named */
-bool called;
-bool named;			/* w->standby */
+bool waker;			/* the word: the third one is named */
+bool notified;
+bool named;			/* w->designated */
 bool ready, stopped;		/* the third one's task; and it sleeps in the handler, or is about to */
 bool permit, asleep;
 
@@ -39,16 +39,16 @@ inline look()
 	fi
 }
 
-inline stand_by()
+inline designate()
 {
 	if
 #ifdef BROKEN_NAMES_THE_STOPPED
-	:: !standby && ready && !named -> named = true; standby = true
+	:: !waker && ready && !named -> named = true; waker = true
 #else
 #ifdef BROKEN_NAMES_TWICE
-	:: !standby && ready && !stopped -> named = true; standby = true
+	:: !waker && ready && !stopped -> named = true; waker = true
 #else
-	:: !standby && ready && !stopped && !named -> named = true; standby = true
+	:: !waker && ready && !stopped && !named -> named = true; waker = true
 #endif
 #endif
 	:: else
@@ -70,16 +70,16 @@ proctype blocks(byte me)
 
 	blocked[me] = true;
 	if
-	:: standby -> atomic { got = standby; standby = false }
+	:: waker -> atomic { got = waker; waker = false }
 	:: else
 	fi;
 	if
 	:: got ->
 #ifdef BROKEN_WAKES_FIRST
 		wake(got);
-		called = true;
+		notified = true;
 #else
-		called = true;
+		notified = true;
 		wake(got);
 #endif
 #ifdef BROKEN_NOBODY_SLEEPS
@@ -101,7 +101,7 @@ end:	do
 		doorbell = false;
 		acquire();
 		look();
-		stand_by();
+		designate();
 		release()
 	od
 }
@@ -119,7 +119,7 @@ end:	do
 		if
 		:: named ->
 			named = false;
-			atomic { hear = !standby; standby = false }
+			atomic { hear = !waker; waker = false }
 		:: else
 		fi;
 #endif
@@ -132,8 +132,8 @@ end:	do
 		release();
 		permit = true;
 		wake(n)
-	:: atomic { !lock && ready && !standby -> lock = true };
-		stand_by();
+	:: atomic { !lock && ready && !waker -> lock = true };
+		designate();
 		release()
 	/* No slot is free any more, but those of the two that block. */
 	:: break
@@ -162,15 +162,15 @@ active proctype third()
 		:: atomic { !permit -> asleep = true };
 end_waits:		!asleep;
 			if
-			:: called && !permit && !stopped ->
-				called = false;
+			:: notified && !permit && !stopped ->
+				notified = false;
 				acquire();
 				if
-				:: named -> named = false; standby = false
+				:: named -> named = false; waker = false
 				:: else
 				fi;
 				look();
-				stand_by();
+				designate();
 				release()
 			:: else
 			fi
