@@ -16,7 +16,7 @@
 #include "../probe.h"
 #include "flow.h"
 
-/* How many critical requests that came too late one pick rejects. */
+/* Critical requests without quota that one pick rejects, at most. */
 #define REJECT_BATCH	32
 /*
  * A slice is no more than this part of a second's quota, where that is as long: small ones
@@ -28,7 +28,7 @@
 #define TURN_MIN	40000
 /* Deadlines and releases that one tick handles; the next is due at once. */
 #define TICK_BATCH	64
-/* Among how many idle slots the one that is preferred is looked for. */
+/* Idle slots among which btn_core_prefer() looks. */
 #define PREFER_MAX	16
 
 static void finish(struct btn_core *c, struct btn_request *r, int result)
@@ -43,7 +43,7 @@ static void finish(struct btn_core *c, struct btn_request *r, int result)
 	c->done_last = &r->next_done;
 }
 
-/* To a request, for whoever traces. */
+/* Traces what happened to a request. */
 static void happened(const struct btn_core *c, uint64_t now, const struct btn_request *r, unsigned type)
 {
 	btn_trace(&c->page, c->slots_max, now, type, r->class, 0, r->tenant->stats, r->info.number, NULL);
@@ -60,7 +60,7 @@ static void give_up(struct btn_core *c, uint64_t now, struct btn_request *r, int
 {
 	const struct btn_account *a = &r->tenant->acct[r->class == BTN_BATCH];
 
-	/* For whoever asks why. */
+	/* Noted for baton_request_why(). */
 	r->waited = now - r->first->ready_at;
 	r->throttled = btn_request_throttled(r, now);
 	if (r->class != BTN_INTERNAL) {
@@ -140,7 +140,7 @@ void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, str
 
 void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
-	/* In two places of a heap at once it would take others' tasks out with it. */
+	/* A task in two places of a heap at once would take others' tasks out with it. */
 	if (btn_unlikely(t->state != BTN_TASK_BLOCKED))
 		btn_die("a task is made ready that is not blocked; its state:", t->state);
 	t->seq = ++c->seq;
@@ -180,7 +180,7 @@ void btn_core_boost(struct btn_core *c, uint64_t now, struct btn_task *t, bool o
 		btn_flow_rejoin(c, now, t);
 }
 
-/* Where a request pays that has no slot. */
+/* The tier in which a request without a slot pays. */
 static struct btn_tier *pays_in(struct btn_core *c, uint64_t now, const struct btn_request *r)
 {
 	switch (r->class) {
@@ -210,10 +210,10 @@ void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, in
 	uint64_t tag = (cpu << 10) / tier->share;
 	bool recent = since && now < since + BTN_SECOND;
 
-	/* Else it has left the log by itself, in part or as a whole. */
+	/* CPU charged more than a second ago has left the log by itself, in part or as a whole. */
 	if (recent && a && a->log)
 		btn_account_refund(a, now, since, cpu);
-	/* What is charged without a slot is not charged to these. */
+	/* Charges without a slot are in neither the tier's account nor its tag. */
 	if (in >= 0) {
 		if (recent && tier->accounted && since >= tier->accounted_at)
 			btn_account_refund(&tier->acct, now, since, cpu);
@@ -270,9 +270,9 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	run->task = NULL;
 	run->need_resched = false;
 	if (slot < c->slots)
-		btn_slot_open(c, now, slot);
+		btn_flow_open_slot(c, now, slot);
 	else
-		btn_slots_close(c);
+		btn_flow_close_slots(c);
 	/* The tenant's timers took the whole slice for used. */
 	if (cpu < run->reserved)
 		btn_tenant_unthrottle(c, now, tenant);
@@ -415,7 +415,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 		btn_heap_add(&c->starved, &t->node);
 	}
 
-	/* Of a small quota a small part each time: a second holds many, and none is much. */
+	/* Slices of a small quota are small: a second holds many of them, and each is little. */
 	slice = c->slice_max;
 	if (acct)
 		slice = part_of(acct->quota, slice, f->node.left != NULL);

@@ -20,37 +20,42 @@
 #include "types.h"
 
 /*
- * r->tenant, class, tier (of BTN_INTERNAL), info.arrival and deadline are set.
- * 0, and t waits for a slot; -EDQUOT: no quota now (critical) or ever;
- * -ETIME: the deadline is past; -EINVAL: it is nearer than BTN_DEADLINE_MIN to the
- * arrival; -ESHUTDOWN: the tenant is leaving. On an error
- * r and t are the caller's again.
+ * Submits r with its first task t. The caller has set r->tenant, class, tier (of
+ * BTN_INTERNAL), info.arrival and deadline. Returns 0, and t waits for a slot; -EDQUOT: no
+ * quota now (critical) or ever; -ETIME: the deadline is past; -EINVAL: the deadline is nearer
+ * than BTN_DEADLINE_MIN to the arrival; -ESHUTDOWN: the tenant is leaving. On an error r and t
+ * are the caller's again.
  */
 int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
-/* For how long one that has not started had nothing to pay with. */
+/* ns for which a request that has not started had nothing to pay with. */
 uint64_t btn_request_throttled(const struct btn_request *r, uint64_t now);
-/* One more task of a request that has one which has not ended. */
+/* Adds a task to a request in which another has not ended. */
 void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
 /* A blocked task can go on. */
 void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t);
 /* A ready task that has run is blocked again. */
 void btn_core_unready(struct btn_core *c, uint64_t now, struct btn_task *t);
-/* Not started: it never runs, and is done with why. Else why is pending for it. */
+/*
+ * A request that has not started never runs, and is done with the result why. For one that has
+ * started, why is pending.
+ */
 void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, int why);
 /*
- * Somebody else's task waits for a lock that this one holds (on), or no more:
- * meanwhile it goes before all others, whatever its quota says, and what it
- * uses is charged as an overrun. So nobody waits for a lock longer than it is
- * held.
+ * Boost (on): another tenant's task waits for a lock that t holds. Until the boost ends, t
+ * goes before all others whatever its quota says, and what t uses is charged as an overrun. So
+ * nobody waits for a lock longer than it is held.
  */
 void btn_core_boost(struct btn_core *c, uint64_t now, struct btn_task *t, bool on);
-/* CPU that a request used elsewhere (Q11); or here, without a slot: that is owed like what is used past a slice. */
+/*
+ * Charges CPU that a request used elsewhere (Q11); or here, without a slot: that is owed like
+ * what is used past a slice.
+ */
 void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, uint64_t cpu, bool here);
 
 /*
- * So much was charged to a request since then, by stops of its runs in this tier,
- * and not used. tier < 0: by btn_core_charge(). since 0: nobody knows to whom, and the
- * quota is as if it had been used; so it is where that is a second ago.
+ * Gives back CPU that was charged to r since then, when runs in this tier stopped, and was not
+ * used. tier < 0: CPU that btn_core_charge() charged. since 0: nobody knows which request was
+ * charged. Then, or where `since` is a second ago, the quota stays used.
  */
 void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int tier, uint64_t since, uint64_t cpu);
 
@@ -58,19 +63,19 @@ void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, in
 void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why);
 /* The next task for an idle slot, running from now on; NULL: none may run. */
 struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot);
-/* One more worker for a task that has not run yet; pick takes one for each. */
+/* Adds a worker for a task that has not run yet; btn_core_pick() takes one for each. */
 void btn_core_worker(struct btn_core *c, uint64_t now);
 
 void btn_core_tick(struct btn_core *c, uint64_t now);
 uint64_t btn_core_next(struct btn_core *c, uint64_t now);
 
-unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t);	/* of its tier */
-bool btn_core_waits(struct btn_core *c, uint64_t now);	/* a task that could run */
+unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t);	/* the rank of the task's tier */
+bool btn_core_waits(struct btn_core *c, uint64_t now);	/* does a task wait that could run? */
 struct btn_task *btn_core_first(struct btn_core *c, uint64_t now);	/* likely the next; NULL: none waits */
 int btn_core_idle(struct btn_core *c);			/* a slot, or -1 */
-/* If it is idle, it may be the next one that btn_core_idle() names. */
+/* Makes this slot the next one that btn_core_idle() names, if it is idle and easily found. */
 void btn_core_prefer(struct btn_core *c, unsigned slot);
 int btn_core_next_resched(struct btn_core *c);		/* a slot, or -1 */
-struct btn_request *btn_core_done(struct btn_core *c);	/* or NULL */
+struct btn_request *btn_core_done(struct btn_core *c);	/* NULL: none */
 
 #endif

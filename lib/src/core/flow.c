@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Where tasks wait. A flow with no ready task stands nowhere; else in its
- * tier's heap, or throttled: out of the heap with a timer, because whoever pays for
- * it has nothing left. Tolerant flows stand in BTN_LOW while that account has
- * something, else in BTN_HIGH with a timer that brings them back.
+ * Flows, in which ready tasks wait. A flow without a ready task stands nowhere. A flow with
+ * one stands in its tier's heap; or it is throttled: out of the heap, with a timer, because
+ * the account that pays for it has nothing left. Tolerant flows stand in BTN_LOW while that
+ * account has something, else in BTN_HIGH with a timer that brings them back.
  */
 #include "flow.h"
 
-/* A later key by less than this is not worth a switch. */
+/* A key that is earlier by less than this is not worth a switch. */
 #define PREEMPT_NS	200000
-/* Less of a tier's reserve is not worth a switch. */
+/* A reserve of less than this is not worth a switch. */
 #define RESERVE_MIN	50000
 
 void btn_flow_enter(struct btn_core *c, struct btn_flow *f)
 {
 	f->node.key = f->tier->policy->flow_key(f->tier, f);
-	/* Of one tenant, in arrival order across its flows. */
+	/* Flows of one tenant go in the order in which their first tasks arrived. */
 	f->node.seq = btn_flow_first(f)->info->arrival;
 	btn_heap_add(&f->tier->flows, &f->node);
 }
@@ -44,9 +44,9 @@ void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f)
 }
 
 /*
- * There is nothing left: what it did not use while it could is lost, and no reason to go
- * before others from now on. (Else who lost something once is always first, and whoever
- * is always last lacks what all of them wait for.)
+ * The account has nothing left. Quota that it did not use while it could is lost, and no
+ * reason to go before others from now on. (Else a tenant that lost something once is always
+ * first, and the one that is always last lacks what all of them wait for.)
  */
 static void spent(struct btn_account *a, uint64_t now)
 {
@@ -72,13 +72,16 @@ void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		}
 	}
 	if (f->kind == BTN_FLOW_CRITICAL) {
-		/* In flight when its quota was sold to somebody else: it ends on the other. */
+		/*
+		 * A request that is in flight when its low-latency quota is sold to another
+		 * tenant ends on the high-latency one.
+		 */
 		unsigned in = acct[BTN_LOW].quota < acct[BTN_LOW].min ? BTN_HIGH : BTN_LOW;
 
 		f->tier = &c->tier[in];
 		f->acct = &acct[in];
 	}
-	/* Fresh critical ones without quota are for pick to reject. */
+	/* btn_core_pick() rejects critical requests that are fresh and without quota. */
 	if (f->kind == BTN_FLOW_FRESH || !f->acct || btn_account_can_pay(f->acct, now)) {
 		btn_flow_enter(c, f);
 		return;
@@ -121,7 +124,7 @@ uint64_t btn_tier_reserve_left(struct btn_tier *t, uint64_t now)
 	return taken + RESERVE_MIN < t->reserve ? t->reserve - taken : 0;
 }
 
-/* Does the flow that just got a task go before what runs there? */
+/* True: the flow, which just got a task, goes before the task that runs there. */
 static bool beats(const struct btn_flow *f, bool reserve, const struct btn_run *r, uint64_t now)
 {
 	uint64_t key;
@@ -132,7 +135,7 @@ static bool beats(const struct btn_flow *f, bool reserve, const struct btn_run *
 		return !reserve && f->tier->rank < r->tier->rank;
 	if (!f->tier->policy->preempts)
 		return false;
-	/* Its key has moved on since it was picked. */
+	/* The running task's key has moved on since it was picked. */
 	key = r->key;
 	if (r->acct && f->tier->policy == &btn_policy_quota)
 		key += btn_account_earn(r->acct, now - r->start);
@@ -174,7 +177,7 @@ void btn_flow_preempt(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		btn_flow_resched(c, victim);
 }
 
-/* For a task that others wait for: any slot, the least important one. */
+/* A boosted task takes any slot: the least important one. */
 static void stop_one(struct btn_core *c)
 {
 	int victim = -1;
@@ -195,7 +198,6 @@ uint64_t btn_flow_throttled_until(const struct btn_flow *f, uint64_t now)
 	return f->throttled_total + (f->throttled ? now - f->throttled_at : 0);
 }
 
-/* Into its flow, without a new time of waiting. */
 void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	struct btn_flow *f = btn_flow_of(t);

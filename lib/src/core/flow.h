@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* core/flow.h - who waits, and where; and which of those that run has to give way. */
+/* core/flow.h - flows: where ready tasks wait; and which running task has to give way to them. */
 #ifndef BTN_FLOW_H
 #define BTN_FLOW_H
 
@@ -11,7 +11,7 @@ static inline bool btn_account_can_pay(struct btn_account *a, uint64_t now)
 	       btn_account_left(a, now) >= a->min;
 }
 
-/* The figures of a tenant in a tier; a request's, where its class is at home. */
+/* Figures of a tenant in a tier. */
 static inline struct baton_stats_use *btn_tenant_use(const struct btn_tenant *t, unsigned tier)
 {
 	return &t->stats->tier[tier];
@@ -22,7 +22,7 @@ static inline struct baton_stats_use *btn_request_use(const struct btn_request *
 	return btn_tenant_use(r->tenant, r->class == BTN_INTERNAL ? r->tier : r->class == BTN_BATCH);
 }
 
-/* What is left of a quota, for others to see. */
+/* Shows what is used of a quota. */
 static inline void btn_tenant_show(const struct btn_tenant *t, unsigned tier, uint64_t now)
 {
 	struct baton_stats_use *u = btn_tenant_use(t, tier);
@@ -33,43 +33,47 @@ static inline void btn_tenant_show(const struct btn_tenant *t, unsigned tier, ui
 	btn_stat_set(&u->used_at, now);
 }
 
-/* Where a task stands or would stand when it is ready. */
+/* The flow in which a task stands, or would stand if it were ready. */
 struct btn_flow *btn_flow_of(const struct btn_task *t);
-/* Into its tier's heap, by its key. */
+/* Puts a flow into its tier's heap, by its key. */
 void btn_flow_enter(struct btn_core *c, struct btn_flow *f);
-/* Out of its tier, or out of being throttled. */
+/* Takes a flow out of its tier, or ends its being throttled. */
 void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f);
-/* A flow that has tasks and stands nowhere: into a tier, or throttled. */
+/* Puts a flow that has tasks and stands nowhere into a tier, or throttles it. */
 void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f);
-/* For how long it was throttled, ever. */
+/* ns for which the flow was throttled, since it was made. */
 uint64_t btn_flow_throttled_until(const struct btn_flow *f, uint64_t now);
 
-/* A task becomes ready; rejoin: without a new time of waiting; leave: it is not any more. */
+/*
+ * A task becomes ready (join); goes back without a new time of waiting (rejoin); is not ready
+ * any more (leave).
+ */
 void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t);
 void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t);
 void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t);
 
-/* Groups of this tenant that wait for quota may get it now, or sooner. */
+/* Places the tenant's throttled flows anew: quota may be there now, or sooner than it seemed. */
 void btn_tenant_unthrottle(struct btn_core *c, uint64_t now, struct btn_tenant *t);
-/* What is left of the tier's reserve; too little is nothing. */
+/* ns that are left of the tier's reserve; too few are 0. */
 uint64_t btn_tier_reserve_left(struct btn_tier *t, uint64_t now);
 
-/* It may be given tasks from now on. */
-static inline void btn_slot_open(struct btn_core *c, uint64_t now, unsigned slot)
+/* The slot may be given tasks from now on. */
+static inline void btn_flow_open_slot(struct btn_core *c, uint64_t now, unsigned slot)
 {
 	c->idle[c->n_idle++] = slot;
 	btn_stat_add(&c->page.slots[slot].idle, -now);
 }
-/* The last task of one that is no more has stopped. */
-static inline void btn_slots_close(struct btn_core *c)
+
+/* The last task of a slot that was removed has stopped. */
+static inline void btn_flow_close_slots(struct btn_core *c)
 {
 	while (c->slots_in_use > c->slots && !c->run[c->slots_in_use - 1].task)
 		c->slots_in_use--;
 }
 
-/* The slot's task must reach a checkpoint soon. */
+/* Sets need_resched for the slot's task. */
 void btn_flow_resched(struct btn_core *c, unsigned slot);
-/* Stops one running task that should give way to f, the worst of them. */
+/* Sets need_resched for the running task that should give way to f most. */
 void btn_flow_preempt(struct btn_core *c, uint64_t now, struct btn_flow *f);
 
 #endif

@@ -40,7 +40,7 @@ static int check(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_
 	return !slots || reserved + low_limit > slots * BTN_SECOND ? -EINVAL : 0;
 }
 
-/* What a tier may be set to at any time. */
+/* Sets all that may change of a tier at any time. */
 static void set_tier(struct btn_core *c, struct btn_tier *t, const struct btn_tier_setup *to, uint64_t now)
 {
 	bool accounted = to->limit || to->reserve;
@@ -177,7 +177,7 @@ void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now)
 {
 	unsigned i;
 
-	/* Nobody is owed, or owes, what was not counted. */
+	/* Tags were not kept under the policy before: nobody owes, or is owed, anything. */
 	if (c->tier[BTN_HIGH].renewed)
 		t->acct[BTN_HIGH].tag = c->tier[BTN_HIGH].vtime;
 	for (i = 0; i < flows_of_tenant(c); i++) {
@@ -186,7 +186,7 @@ void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now)
 	}
 }
 
-/* Those that wait for a worker stand by rank. */
+/* Tasks that wait for a worker stand by rank. */
 static void resort_starved(struct btn_core *c)
 {
 	struct btn_heap_node *all = NULL, *n;
@@ -211,11 +211,11 @@ static void open_and_close(struct btn_core *c, unsigned before, uint64_t now)
 	if (c->slots_in_use < c->slots)
 		c->slots_in_use = c->slots;
 	for (i = before; i < c->slots; i++) {
-		/* If it was to be closed, and its task did not stop yet, it is just not any more. */
+		/* A slot that was to be removed and whose task did not stop yet simply stays. */
 		if (c->run[i].task)
 			continue;
 		btn_stat_set(&c->page.slots[i].since, now);
-		btn_slot_open(c, now, i);
+		btn_flow_open_slot(c, now, i);
 	}
 	for (n = 0, i = 0; i < c->n_idle; i++)
 		if (c->idle[i] < c->slots)
@@ -226,7 +226,7 @@ static void open_and_close(struct btn_core *c, unsigned before, uint64_t now)
 	for (i = c->slots; i < c->slots_in_use; i++)
 		if (c->run[i].task)
 			btn_flow_resched(c, i);
-	btn_slots_close(c);
+	btn_flow_close_slots(c);
 }
 
 void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers, uint64_t low_limit,
@@ -248,7 +248,7 @@ void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_
 
 			if (!run->task || run->tier != t)
 				continue;
-			/* Nothing is before it by a key until its slice ends. */
+			/* Nothing goes before this run by its key until its slice ends. */
 			if (t->renewed)
 				run->key = 0;
 			if (moves)
@@ -266,7 +266,7 @@ static int get_log(struct btn_core *c, struct btn_account *a, uint64_t quota)
 	return quota && !a->log ? -ENOMEM : 0;
 }
 
-/* One that is there without a quota is in nobody's way. */
+/* A log without a quota is in nobody's way. */
 int btn_core_tenant_prepare(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high)
 {
 	return get_log(c, &t->acct[BTN_LOW], low) || get_log(c, &t->acct[BTN_HIGH], high) ? -ENOMEM : 0;
@@ -288,7 +288,7 @@ int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, 
 	btn_stat_set(&c->page.h->low_sold, sold);
 	btn_stat_set(&btn_tenant_use(t, BTN_LOW)->quota, low);
 	btn_stat_set(&btn_tenant_use(t, BTN_HIGH)->quota, high);
-	/* What waits may be able to pay now, or not any more. */
+	/* Waiting tasks may be able to pay now, or not any more. */
 	for (i = 0; i < BTN_FLOW_TIERS; i++)
 		if (!btn_flow_empty(&t->flow[i])) {
 			btn_flow_take_out(c, now, &t->flow[i]);
