@@ -5,18 +5,24 @@
 
 #include "types.h"
 
-/* With the lock. Nothing is idle: if a task waits, slots of workers that block are. True: one is. */
+/*
+ * With the lock. Takes the slots of workers that block, if a task waits and no slot is idle.
+ * True: one is idle now.
+ */
 bool btn_blocked_look(struct baton_sched *s, uint64_t now);
-/* Slots of all that block now are taken: a task waits for one. */
+/* With the lock. Takes the slots of all workers that block now. */
 void btn_blocked_take(struct baton_sched *s, uint64_t now);
-/* Whoever the kernel has parked, because they woke without a slot, is ready again. */
+/*
+ * With the lock. Workers that the kernel has parked, because they woke slotless, are ready
+ * again.
+ */
 void btn_blocked_woken(struct baton_sched *s, uint64_t now);
-/* w was to be woken when one blocks, and cannot be asked any more. */
+/* With the lock. w is not the designated waker any more. */
 void btn_blocked_undesignate(struct btn_worker *w);
 
 /*
- * For the thread that is w, without the lock: it is seen from now on, or it is already;
- * and, before it ends, not any more.
+ * Called by the thread that is w, without the lock. Join: its blocking is seen from now on, if
+ * it is not already. Part: before the thread ends.
  */
 void btn_blocked_join(struct btn_worker *w);
 void btn_blocked_part(struct btn_worker *w);

@@ -5,16 +5,19 @@
 
 #include "types.h"
 
-/* Takes the lock, and the time for all that follows until it is given up. */
+/* Takes the lock; and the time, s->now, that holds until the lock is given up. */
 void btn_gate_lock(struct baton_sched *s);
 /*
- * Everything that follows from what happened, then the lock is given up; and if
- * the caller's worker waits it does that here, and returns with a slot.
+ * Does all that follows from what happened, and gives the lock up. A caller whose worker has
+ * to wait does so here, and returns with a slot.
  */
 void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes);
-/* Only gives the lock up: nothing happened that somebody waits for. */
+/* Gives the lock up, where nothing happened that a task waits for. */
 void btn_gate_release(struct baton_sched *s);
-/* A call of the library begins (the lock's begin so): the caller's worker w is not stopped. */
+/*
+ * A call of the library begins: the caller's worker w is not stopped until it ends.
+ * btn_gate_lock() does this, too.
+ */
 static inline void btn_gate_enter(struct btn_worker *w)
 {
 	uint32_t inside;
@@ -26,27 +29,36 @@ static inline void btn_gate_enter(struct btn_worker *w)
 	atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
 }
 
-/* A call of the library ends: the caller's worker w, if it is one, waits if it has to. */
+/*
+ * A call of the library ends: the caller's worker w waits for a slot if it has to. NULL: the
+ * caller is no worker.
+ */
 void btn_gate_exit(struct btn_worker *w);
 
-/* The lock is held, and is not when it returns. 0: it was woken; or as btn_wait_begin(), but not both. */
+/* Waits after btn_wait_begin(). Gives up the lock. 0: woken; or -ETIMEDOUT, -ETIME, -ECANCELED. */
 int btn_gate_wait(struct baton_task *t);
-/* The caller's slot is handed on. It returns when it has one; without the lock then. */
+/* Hands the caller's slot on, and returns when the caller has one again. Gives up the lock. */
 void btn_gate_leave_slot(struct btn_worker *w, enum btn_stop why);
 /*
- * The slot's last task stopped: its next one. Gives up the lock. Parks w,
- * unless it is w's own turn again, or `leaves`: then the thread is about to end.
+ * The slot's task stopped: the next one gets the slot. Gives up the lock. Parks w, unless the
+ * next task is that of w, or w `leaves`: then its thread is about to end, or to go.
  */
 void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool leaves);
-/* It ran without a slot, and waits for one: gives up the lock. */
+/* The caller, w, is slotless, and waits for a slot. Gives up the lock. */
 void btn_gate_come_back(struct btn_worker *w);
 
-/* Without the lock: slots that are cached are taken, and what left has ended, for who looks. */
+/*
+ * Without the lock. Takes all cached slots, so that requests which were left so have ended,
+ * for a caller that looks.
+ */
 void btn_gate_settle(struct baton_sched *s);
-/* Without the lock. Nobody has it any more. */
+/* Without the lock. The last reference to r is gone. */
 void btn_gate_request_free(struct baton_request *r);
 
-/* 0 or -errno: the signal's handler is ours. And a new thread of s takes it. */
+/*
+ * Installs the handler of the signal that stops tasks: 0 or -errno. And lets the calling
+ * thread, new in s, take that signal.
+ */
 int btn_gate_signal_init(int sig);
 void btn_gate_signal_thread(const struct baton_sched *s);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sched/idle.h - who looks where a CPU has nothing to do. */
+/*
+ * sched/idle.h - idle pollers: threads that look for blocked workers where a CPU has nothing
+ * to do.
+ */
 #ifndef BTN_SCHED_IDLE_H
 #define BTN_SCHED_IDLE_H
 
@@ -7,7 +10,7 @@
 
 unsigned btn_idle_max(void);
 void btn_idle_begin(struct baton_sched *s, uint64_t idle_ns);
-/* By the notifier, which heard the doorbell. */
+/* Called by the notifier after the doorbell rang. */
 void btn_idle_rung(struct baton_sched *s);
 void btn_idle_end(struct baton_sched *s);
 

@@ -1,28 +1,38 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sched/lazy.h - slots that are kept idle by attached threads that left or block. */
+/*
+ * sched/lazy.h - lazy release: slots that are cached by attached threads which left their
+ * request, or block.
+ */
 #ifndef BTN_SCHED_LAZY_H
 #define BTN_SCHED_LAZY_H
 
 #include "slot.h"
 
 /*
- * With the lock. An attached thread was given this slot: it may cache it, if it may. Its run is
- * to be touched by another: false: not now, it has it cached or is in the library.
+ * With the lock. Arm: an attached thread was given this slot, and may cache it, where the
+ * rules allow that. Off: another thread is about to touch its run; false: not now, the slot is
+ * cached or the owner is in the library.
  */
 void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot);
 bool btn_lazy_off(struct baton_sched *s, struct btn_worker *w);
-/* Nothing is idle: if a task waits, a slot that is cached. True: one is idle. */
+/* Takes a cached slot, if a task waits and no slot is idle. True: one is idle now. */
 bool btn_lazy_look(struct baton_sched *s, uint64_t now);
-/* Those that were for long; all, and nobody has one until his next slot. Some requests may be done. */
+/*
+ * Takes the slots that were cached for long; or all, and those that run may not cache theirs.
+ * Some requests may be done then: btn_dispatch_done().
+ */
 void btn_lazy_take_old(struct baton_sched *s, uint64_t now);
 void btn_lazy_take_all(struct baton_sched *s);
-/* Hints: it caches its slot; or may. */
+/* Hints: the slot of w is cached; w may cache its slot. */
 bool btn_lazy_is_cached(const struct btn_worker *w);
 bool btn_lazy_is_on(const struct btn_worker *w);
-/* The owner, without the lock, inside the library. False: it is to go the long way. */
+/*
+ * Called by the owner without the lock, inside the library: caches its slot, and takes it
+ * again. False: the owner has to take the lock.
+ */
 bool btn_lazy_cache(struct btn_worker *w, unsigned why);
 bool btn_lazy_resume(struct btn_worker *w);
-/* It is out of the library, and whoever sees that has what it wrote there. */
+/* The owner leaves the library. A thread that sees that has acquired what the owner wrote there. */
 void btn_lazy_out(struct btn_worker *w);
 
 #endif

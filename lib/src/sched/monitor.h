@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sched/monitor.h - the thread for what nobody else is there to do. */
+/* sched/monitor.h - the monitor's thread. */
 #ifndef BTN_SCHED_MONITOR_H
 #define BTN_SCHED_MONITOR_H
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sched/names.h - tenants by name, and who has them. */
+/* sched/names.h - tenants by name, and references to them. */
 #ifndef BTN_SCHED_NAMES_H
 #define BTN_SCHED_NAMES_H
 
 #include "types.h"
 
-/* Without the lock. One more who has it; false: it is none. And one less. */
+/* Without the lock. Takes a reference; false: the tenant is gone. */
 static inline bool btn_names_get(struct baton_tenant *t)
 {
 	unsigned refs = atomic_load_explicit(&t->refs, memory_order_relaxed); /* [NAMES-3] */
@@ -18,12 +18,15 @@ static inline bool btn_names_get(struct baton_tenant *t)
 }
 
 void btn_names_put(struct baton_tenant *t);
-/* For btn_names_get()'s caller; NULL: there is none. */
+/* Without the lock. The tenant of that name, with a reference for the caller; NULL: none. */
 struct baton_tenant *btn_names_find(struct baton_sched *s, const char *name);
 
-/* With the lock from here on. NULL: there is none. */
+/* With the lock, all from here on. The tenant of that name; NULL: none. */
 struct baton_tenant *btn_names_find_locked(struct baton_sched *s, const char *name);
-/* Room for so many more: -ENOMEM. And it is a tenant from now on; "": without a name. It cannot be found any more. */
+/*
+ * Reserve: memory for so many more names. -ENOMEM. Add: t is a tenant from now on; "": without
+ * a name. Del: t cannot be found any more.
+ */
 int btn_names_reserve(struct baton_sched *s, size_t more);
 void btn_names_add(struct baton_tenant *t, const char *name);
 void btn_names_del(struct baton_tenant *t);

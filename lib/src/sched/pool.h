@@ -6,31 +6,37 @@
 #include "types.h"
 
 struct btn_worker *btn_pool_worker_new(struct baton_sched *s, bool attached);
-/* Its thread has ended. */
+/* The worker's thread has ended. */
 void btn_pool_worker_free(struct btn_worker *w);
-/* The memory of all but attached threads. */
+/* Frees the memory of all workers but those of attached threads. */
 void btn_pool_free_workers(struct baton_sched *s);
-/* Its thread may have ended: its cell is others'. */
+/* The worker's cell becomes others'. Its thread may have ended. */
 void btn_pool_quit(struct btn_worker *w);
 
 /*
- * Requests. An attached thread keeps one's memory for its next one: NULL, false: it does not. Else
- * they are with the scheduler, behind a lock: the caller's thread is inside the library
- * (gate.h). *more: for the caller to free where it may; NULL: nothing.
+ * Memory of requests. An attached thread keeps that of one request for its next one (NULL,
+ * false: it does not). The rest is with the scheduler, under a lock of its own; callers are
+ * inside the library (gate.h). *more: memory for the caller to free, where it may; NULL: none.
  */
 struct baton_request *btn_pool_request_kept(void);
 bool btn_pool_request_keep(struct baton_request *r);
 struct baton_request *btn_pool_request_take(struct baton_sched *s, struct baton_request **more);
 void btn_pool_request_give(struct baton_request *r);
-/* The caller is about to free s: nobody else has it. */
+/* The scheduler is about to be freed. */
 void btn_pool_free_requests(struct baton_sched *s);
 
-/* With the lock. Tenants' memory; it has no name yet, and nobody can find it. NULL: there is none. */
+/*
+ * Memory of tenants, with the lock. A tenant that was taken has no name yet, and cannot be
+ * found. NULL: no memory.
+ */
 struct baton_tenant *btn_pool_tenant_take(struct baton_sched *s);
 void btn_pool_tenant_give(struct baton_tenant *t);
-/* One less who has it, with the lock. */
+/* Gives back one reference, with the lock. */
 void btn_pool_tenant_put_locked(struct baton_tenant *t);
-/* The caller's memory is had for what follows; and it is not, and what was freed is the caller's to free. */
+/*
+ * From begin to end, with the lock, the core takes memory from `mine`, the caller's pool. What
+ * was freed meanwhile is in it afterwards, for the caller to free.
+ */
 void btn_pool_prealloc_begin(struct baton_sched *s, struct btn_prealloc *mine);
 void btn_pool_prealloc_end(struct baton_sched *s, struct btn_prealloc *mine);
 

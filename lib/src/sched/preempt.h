@@ -5,7 +5,7 @@
 
 #include "types.h"
 
-/* With the lock: the monitor's part, and when it wants to be called again. */
+/* With the lock: the monitor's look at all workers; and the time of the next one. */
 void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
 uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now);
 

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sched/request.h - what tenants ask for. */
+/* sched/request.h - requests: made, and submitted. */
 #ifndef BTN_SCHED_REQUEST_H
 #define BTN_SCHED_REQUEST_H
 
 #include "types.h"
 
-/* fn may be NULL: the caller brings a worker. -EINVAL, -ENOMEM. */
+/* Makes a request. opts->fn may be NULL: the caller brings a worker. -EINVAL, -ENOMEM. */
 int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 		    const struct baton_request_opts *opts, bool handle);
-/* The lock is held. As baton_submit(); r is the caller's on an error. */
+/* With the lock. Submits r; errors as of baton_submit(), and r is the caller's then. */
 int btn_request_submit(struct baton_request *r, uint64_t arrival);
 
-/* What it used until now; if its run was others' as well, before it, then no more than since. */
+/*
+ * CPU charged to r; at most the time since it began, where its run began under an earlier
+ * request.
+ */
 static inline uint64_t btn_request_cpu(const struct baton_request *r, uint64_t now)
 {
 	uint64_t most = r->began && now > r->began ? now - r->began : BTN_NEVER;

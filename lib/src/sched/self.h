@@ -5,15 +5,18 @@
 
 #include "types.h"
 
-/* The worker that this thread is, or NULL. */
+/* The worker that this thread is; NULL: none. */
 extern __thread struct btn_worker *btn_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* The worker that a thread of the caller's brings along, once it was attached: attached.c. Or NULL. */
+/*
+ * The worker that this thread brings along when it is attached (attached.c), once it was;
+ * NULL: not yet.
+ */
 extern __thread struct btn_worker *btn_self_attached
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* The task that runs on this thread, or NULL. */
+/* The task that runs on this thread; NULL: none. */
 static inline struct baton_task *btn_self_task(void)
 {
 	return btn_self ? btn_self->task : NULL;

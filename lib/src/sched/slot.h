@@ -1,48 +1,57 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sched/slot.h - who has which slot, who is without, and what they used. With the lock. */
+/*
+ * sched/slot.h - which worker has which slot, which are slotless, and what they used. All
+ * calls with the lock.
+ */
 #ifndef BTN_SCHED_SLOT_H
 #define BTN_SCHED_SLOT_H
 
 #include "../detect.h"
 #include "types.h"
 
-/* ns on its thread's CPU clock. */
+/* ns on the CPU clock of the worker's thread. */
 uint64_t btn_slot_cpu(const struct btn_worker *w);
 /*
- * What w, which still has its task and its slot, used since it was last asked:
- * cputime.h. What was charged too much is given back here.
+ * ns of CPU to be charged for w, which still has its task and its slot, since the last call:
+ * cputime.h. CPU that was charged too much is given back to the account here.
  */
 uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle);
-/* The run is about to stop: what it did without the lock (lazy.c) is counted. */
+/* The run is about to stop: requests that ended in it without the lock (lazy.c) are counted. */
 void btn_slot_fold(struct btn_worker *w, unsigned slot);
-/* The owner: its word is NONE. */
+/* The owner's `lazy` becomes NONE. Called by the owner. */
 void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w);
 
-/* The lists of those without a slot. */
+/* Into a list of slotless workers, and out of it. */
 void btn_slot_link(struct btn_slotless *list, struct btn_worker *w);
 void btn_slot_unlink(struct btn_worker *w);
-/* It is before all others because of a lock that it might hold; or not any more. */
+/*
+ * The worker's task is boosted because of a lock, not of this library, that it may hold; or
+ * not any more.
+ */
 void btn_slot_set_boosted(struct btn_worker *w, bool on);
 static inline void btn_slot_unboost(struct btn_worker *w)
 {
 	btn_slot_set_boosted(w, false);
 }
 
-/* Its slot, on which it goes on though it was to stop. */
+/* Another slice for a task that goes on although need_resched was set. */
 void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot);
-/* The caller stops running its task; returns the slot, which is idle. */
+/* The caller, w, stops running its task. Returns the slot, which is idle. */
 unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why);
-/* Its task ended at this time; returns the slot, which is idle. */
+/* The task of w ended at this time. Returns the slot, which is idle. */
 unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended);
-/* w's slot was taken, which was cached since: as if it had left or blocked then. */
+/*
+ * The slot of w was taken, which was cached since: the task ended (left) or blocked at that
+ * time.
+ */
 void btn_slot_taken_cached(struct btn_worker *w, bool left, uint64_t since);
-/* Its cell says that it has no slot from now on. False: there is none, or it does not sleep. */
+/* Makes the cell of w say that w is slotless. False: w has no cell, or does not sleep. */
 bool btn_slot_take_cell(struct btn_worker *w);
-/* Its slot is somebody else's from now; it runs on, or sleeps, without. */
+/* Takes the slot from its worker, which runs on, or sleeps, slotless. */
 void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot);
-/* The end of that: its run has stopped. */
+/* The last step of taking: the worker's run has stopped. */
 void btn_slot_lose(struct baton_sched *s, struct btn_worker *w, unsigned slot);
-/* It ran without a slot: what it used is charged. */
+/* The worker is not slotless any more: what it used meanwhile is charged. */
 void btn_slot_end_slotless(struct btn_worker *w, uint64_t now);
 
 static inline void btn_slot_set_waits(struct btn_worker *w)
@@ -52,8 +61,9 @@ static inline void btn_slot_set_waits(struct btn_worker *w)
 }
 
 /*
- * [PREEMPT-4] With the lock, but that a worker ends it as it takes its permit. That may be
- * just when it is demoted (preempt.c): then it sees it the next time.
+ * [PREEMPT-4] Written with the lock, but for a worker that ends its being demoted when it
+ * takes its permit. That may be just when it is demoted (preempt.c): then the worker sees it
+ * the next time.
  */
 static inline bool btn_slot_demoted(const struct btn_worker *w)
 {
@@ -65,7 +75,7 @@ static inline void btn_slot_set_demoted(struct btn_worker *w, bool is)
 	atomic_store_explicit(&w->demoted, is, memory_order_relaxed); /* [PREEMPT-4] */
 }
 
-/* w, the caller, runs with a slot from here on; or, NOT, is about to park or to wait. */
+/* The caller, w, runs with a slot from here on (ARMED); or is about to park or to wait (NOT). */
 static inline void btn_slot_arm(struct btn_worker *w, uint32_t how)
 {
 	if (w && w->cell)

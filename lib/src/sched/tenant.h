@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sched/tenant.h - who bought what. */
+/* sched/tenant.h - tenants, and what they bought. */
 #ifndef BTN_SCHED_TENANT_H
 #define BTN_SCHED_TENANT_H
 
@@ -14,12 +14,15 @@ static inline uint64_t btn_tenant_part_of(uint64_t capacity, unsigned ppm)
 
 uint64_t btn_tenant_part(const struct baton_sched *s, unsigned ppm);
 
-/* With the lock. Two steps: without memory of a name nothing happens. Not shown to others yet: page.h. */
+/*
+ * With the lock. Makes a tenant, or nothing. Readers of the page do not see it until
+ * btn_page_tenant_show().
+ */
 int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,
 		   const char *name);
-/* With the lock. No requests from now on; gone when there are none. */
+/* With the lock. The tenant gets no requests from now on, and is gone when it has none. */
 void btn_tenant_leave(struct baton_tenant *t);
-/* Somebody has one of its tenants; and the memory of all. */
+/* Busy: a tenant of s has references. Free: the memory of all tenants of s. */
 bool btn_tenants_busy(const struct baton_sched *s);
 void btn_tenants_free(struct baton_sched *s);
 

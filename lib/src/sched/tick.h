@@ -5,17 +5,23 @@
 
 #include "types.h"
 
-/* The monitor, while somebody runs without a slot, and while tasks run at all. */
+/* How soon the monitor comes again while a worker is slotless, and while tasks run at all. */
 #define BTN_TICK_NS		500000
 #define BTN_TICK_QUIET_NS	2000000
-/* And where nobody waited since the last one, and only attached threads run that may hold their slots. */
+/*
+ * The same, where no task waited since it came last, and all that run are attached threads
+ * that may cache their slots.
+ */
 #define BTN_TICK_LAZY_NS	10000000
-/* And after a task was told to stop. */
+/* How long after need_resched was set the monitor looks at the task. */
 #define BTN_LOOK_NS		120000
-/* So late, and whoever waits for it goes on for a moment: gate.c. */
+/* If the monitor is late by this, those that are stopped go on for a moment: gate.c. */
 #define BTN_STALL_NS		100000000
 
-/* When the monitor is to come; the lock is held, and only there it is asked. [PREEMPT-3] others only look whether it is late. */
+/*
+ * The time when the monitor is to come. Callers hold the lock. [PREEMPT-3] a thread without it
+ * only looks whether the monitor is late.
+ */
 static inline uint64_t btn_tick_due(const struct baton_sched *s)
 {
 	return atomic_load_explicit(&s->monitor_due, memory_order_relaxed); /* [PREEMPT-3] */

@@ -24,91 +24,91 @@
 #include "../lock.h"
 #include "../cputime.h"
 
-/* Bits of a worker's flag. */
-#define BTN_FLAG_NEED_RESCHED 1u	/* lose the slot at the next checkpoint */
-#define BTN_FLAG_CANCEL 2u	/* the checkpoint has something to say */
+/* Bits of btn_worker.flag. */
+#define BTN_FLAG_NEED_RESCHED 1u	/* the task loses its slot at its next checkpoint */
+#define BTN_FLAG_CANCEL 2u	/* a cancel is pending for the task */
 
-/* A worker's word `lazy`: lazy.c. */
+/* States of btn_worker.lazy: lazy.c. */
 #define BTN_LAZY_NONE	0u
 #define BTN_LAZY_RUNS	1u
 #define BTN_LAZY_TAKING	2u
-#define BTN_LAZY_CACHED	4u	/* or more: since when, and why */
+#define BTN_LAZY_CACHED	4u	/* or more: since when (BTN_LAZY_SINCE), and why (LEFT, BLOCKED) */
 #define BTN_LAZY_LEFT	0u
 #define BTN_LAZY_BLOCKED 1u
 #define BTN_LAZY_SHIFT	2
 #define BTN_LAZY_SINCE(WORD) ((WORD) >> BTN_LAZY_SHIFT)
 
 struct btn_worker {
-	/* Anybody; read at each checkpoint. */
+	/* Written by any thread, read by the owner at each checkpoint. */
 	BTN_ALIGNED _Atomic uint32_t flag;
-	/* It has to take a permit from its parker before it may go on: gate.c. */
+	/* The worker has to take a permit from its parker before it may go on: gate.c. */
 	_Atomic bool waits;
-	/* The owner: calls of the library that it is in; and it is about to take it. */
+	/* Written by the owner: it is about to take the permit; calls of the library that it is in. */
 	_Atomic bool parked;
 	_Atomic uint32_t inside;
-	/* What it does with its slot without the lock: lazy.c. */
+	/* What the owner does with its slot without the lock: lazy.c. */
 	_Atomic uint64_t lazy;
 
-	/* The owner; and whoever gives it a slot, with the lock held: [SCHED-2]. */
+	/* Written by the owner; and with the lock by the thread that gives it a slot: [SCHED-2]. */
 	BTN_ALIGNED _Atomic int quiet;	/* checkpoints until the clock is read */
-	_Atomic int reload;		/* what quiet was set to */
-	_Atomic int cancel_pending;	/* -ETIME, -ECANCELED: the task's checkpoints say so */
-	_Atomic uint64_t looked;	/* when the clock was read */
+	_Atomic int reload;		/* value that quiet was set to */
+	_Atomic int cancel_pending;	/* -ETIME, -ECANCELED: returned by the task's checkpoints */
+	_Atomic uint64_t looked;	/* time when the clock was read */
 	_Atomic uint64_t gap;		/* the longest between two checkpoints, since it has its slot */
 	_Atomic uint64_t until;		/* the end of the slice */
-	_Atomic uint64_t idled;		/* of its run, time in which the slot was cached */
-	_Atomic uint64_t again;		/* and requests that ended in it but were not counted */
+	_Atomic uint64_t idled;		/* ns of the run in which the slot was cached */
+	_Atomic uint64_t again;		/* requests that ended in the run and were not counted */
 	struct baton_parker *parker;
 	struct baton_sched *s;
 
-	/* The lock. */
+	/* Under the lock. */
 	struct baton_task *task;
-	struct btn_worker *next;	/* idle, to be let go on, or dead */
+	struct btn_worker *next;	/* in the list of idle ones, of those to be woken, or of dead ones */
 	struct btn_worker *next_slotless, **prev_slotless;
-	struct btn_slotless *in;	/* this list of those without a slot */
-	int slot;			/* -1: none */
-	int cpu;			/* its thread is bound to this one; -1: to none */
-	int last_slot;			/* that its task had; -1: none */
-	int leaving;			/* the slot in which its task is about to have ended; -1: none */
+	struct btn_slotless *in;	/* the list of slotless workers in which this one is; NULL: in none */
+	int slot;			/* -1: the worker has none */
+	int cpu;			/* the CPU to which the thread is bound; -1: to none */
+	int last_slot;			/* the slot that the task had last; -1: none */
+	int leaving;			/* the slot in which the task is about to end; -1: none */
 	struct btn_cputime cputime;
-	const struct btn_tenant *last_tenant;	/* whose task it ran last */
-	bool mixed;			/* not only that one's, since cputime.mark */
+	const struct btn_tenant *last_tenant;	/* the tenant whose task the worker ran last */
+	bool mixed;			/* tasks of several tenants ran since cputime.mark */
 	clockid_t cpu_clock;
 	pthread_t thread;
 	pid_t tid;
-	bool born;			/* its thread exists */
-	bool given;			/* it waits, and its permit was given */
-	bool signal_blocked;			/* it waits, and runs on: its task is blocked */
-	bool boosted;			/* a lock that it may hold is waited for */
-	bool in_futex;			/* it sleeps there */
-	uint64_t ask_at, ask_in;	/* whether it still does */
-	uint64_t stopped_at;		/* its CPU when it was sent the signal */
+	bool born;			/* the thread exists */
+	bool given;			/* the worker waits, and its permit was given */
+	bool signal_blocked;		/* the worker is to wait, and runs on: its task is blocked */
+	bool boosted;			/* a task waits for a lock, not of this library, that this worker may hold */
+	bool in_futex;			/* the thread sleeps in a futex */
+	uint64_t ask_at, ask_in;	/* when /proc is asked whether it still does; and how much later again */
+	uint64_t stopped_at;		/* the thread's CPU clock when it was sent the signal */
 	_Atomic bool demoted;		/* [PREEMPT-4] */
 	bool retired;
-	bool attached;			/* a thread of somebody else's: baton_request_enter() */
-	int refused;			/* why that did not get a slot */
-	uint64_t charged_to;		/* of an attached thread: the tenant's serial that cputime is for */
-	int home;			/* of an attached thread: the slot that it had last; the lock */
-	struct baton_request *kept;	/* of an attached thread: for its next request; the owner */
-	bool left, blocking;		/* of an attached thread: so it went, with its slot; the owner */
-	uint64_t lazy_tenant;		/* the run is of this serial's; written while the word is NONE */
+	bool attached;			/* the thread is the caller's: baton_request_enter() */
+	int refused;			/* why the attached thread's request did not start */
+	uint64_t charged_to;		/* attached thread: serial of the tenant that cputime is for */
+	int home;			/* attached thread: the slot that it had last */
+	struct baton_request *kept;	/* attached thread: memory for its next request; the owner's */
+	bool left, blocking;		/* attached thread: why it went with its slot cached; the owner's */
+	uint64_t lazy_tenant;		/* serial of the run's tenant; written while `lazy` is NONE */
 	enum baton_class lazy_class;
 
-	/* Who blocks in the kernel (blocked.c). The owner. */
-	struct btn_cell *cell;		/* NULL: not seen; written with the lock */
-	uint64_t session;		/* that the cell is of */
-	bool hinted;			/* between blocking_begin and end, with its slot */
-	/* The lock. */
-	bool taken;			/* its slot was taken because it blocked */
-	uint64_t taken_cpu;		/* and what it had used by then */
-	bool parked_ready;		/* it woke, the kernel has parked it, its task is ready */
-	bool designated;		/* it was named to be woken when one blocks */
+	/* Blocking in the kernel is seen (blocked.c). Written by the owner. */
+	struct btn_cell *cell;		/* NULL: this worker's blocking is not seen; written with the lock */
+	uint64_t session;		/* the session to which the cell belongs */
+	bool hinted;			/* between baton_blocking_begin() and _end(), with the slot */
+	/* Under the lock. */
+	bool taken;			/* the slot was taken because the worker blocked */
+	uint64_t taken_cpu;		/* CPU that the worker had used by then */
+	bool parked_ready;		/* the worker woke, the kernel has parked it, its task is ready */
+	bool designated;		/* this is the designated waker */
 };
 
-/* Tasks that wait for the same, first come, first served: wait.c. All 0: none. */
+/* Tasks that wait for the same thing, first come, first served: wait.c. All 0: none. */
 struct btn_waiters {
 	struct baton_task *first, *last;
-	/* One gave up, and is not in the list any more; or NULL. The lock is held. */
+	/* Called, with the lock, after a waiter left the list by timeout or cancel. May be NULL. */
 	void (*left)(struct btn_waiters *in);
 };
 
@@ -116,21 +116,21 @@ struct baton_task {
 	struct btn_task core;
 	struct baton_sched *s;
 	struct baton_request *req;
-	struct btn_worker *worker;	/* from its first slot to its end */
+	struct btn_worker *worker;	/* the worker, from the task's first slot to its end */
 	struct btn_waiters joiner;
 
-	/* While it waits. */
-	struct btn_waiters *in;		/* NULL: for a time alone */
-	struct baton_task *next, *before;	/* there */
+	/* Valid while the task waits. */
+	struct btn_waiters *in;		/* NULL: the task waits for a time alone */
+	struct baton_task *next, *before;	/* neighbours in that list */
 	struct btn_heap_node timer;
-	struct baton_task *next_alert, **prev_alert;	/* NULL: a cancel does not end its wait */
-	int woken;			/* how the last wait ended */
-	int cancel_delivered;		/* the owner: what calls returned of its request's cancel_pending */
+	struct baton_task *next_alert, **prev_alert;	/* prev_alert NULL: a cancel does not end the wait */
+	int woken;			/* the result of the last wait */
+	int cancel_delivered;		/* the owner's: the cancel_pending that a call has returned */
 
 	baton_task_fn *fn;
 	void *arg;
-	unsigned boosts;		/* locks it holds that others' tasks wait for */
-	unsigned locks_held;		/* mutexes; the owner, and whoever gives it one while it waits */
+	unsigned boosts;		/* mutexes that the task holds and other tenants' tasks wait for */
+	unsigned locks_held;		/* mutexes; written by the owner, and by the task that hands it one while it waits */
 	bool ended, joinable, heap;
 };
 
@@ -143,18 +143,18 @@ struct btn_slotless {
 struct baton_tenant {
 	struct btn_tenant *core;
 	struct baton_sched *s;
-	struct baton_tenant *next, **prev;	/* next: also of those that are none */
+	struct baton_tenant *next, **prev;	/* next: also in spare_tenants */
 	struct baton_tenant *next_all;
-	uint64_t serial;		/* no other tenant of this process has it, ever; 0: none */
-	unsigned epoch;			/* the last configuration that named it; 0: none did */
+	uint64_t serial;		/* unique among all tenants that this process ever has */
+	unsigned epoch;			/* the last configuration that named the tenant; 0: none did */
 	bool named;
 
-	/* Without the lock, also when it is none any more: names.c. */
-	_Atomic unsigned refs;		/* being one, and of baton_tenant_find(); 0: it is none */
+	/* Read without the lock, also after the tenant is gone: names.c. */
+	_Atomic unsigned refs;		/* references: one while registered, one per handle; 0: free for reuse */
 	_Atomic uint64_t name[BTN_NAME_WORDS];
 };
 
-/* A thread that waits for a request, and is no task of its scheduler. */
+/* A thread that waits for a request and is no task of the scheduler. */
 struct btn_thread_waiter {
 	struct baton_parker *parker;
 	struct btn_thread_waiter *next, **prev;
@@ -165,34 +165,34 @@ struct baton_request {
 	struct baton_task first;
 	struct baton_sched *s;
 	struct baton_tenant *tenant;
-	struct baton_request *next;	/* spare, or to be; ended, and in a completion queue */
-	struct baton_completions *completions;	/* where its end is put; NULL: nowhere */
-	void *cookie;				/* for whoever takes it there */
+	struct baton_request *next;	/* in the list of spare requests, of those to be freed, or of a completion queue */
+	struct baton_completions *completions;	/* the queue that gets the request's end; NULL: none */
+	void *cookie;				/* the caller's, returned with the end */
 	struct btn_waiters waiters;
-	struct btn_thread_waiter *threads;		/* that wait, and are no tasks of s */
-	struct baton_task *alert;	/* its own tasks, if a cancel ends their waits */
-	struct btn_worker *attached;	/* it waits to be the first task; or did */
-	_Atomic unsigned refs;		/* the handle, and being in flight: [REQUEST-1] */
+	struct btn_thread_waiter *threads;	/* threads that wait and are no tasks of s */
+	struct baton_task *alert;	/* the request's own tasks whose waits a cancel ends */
+	struct btn_worker *attached;	/* the attached thread's worker, which is or waits to be the first task; or NULL */
+	_Atomic unsigned refs;		/* one for the handle, one while in flight: [REQUEST-1] */
 	bool done;
 	int result;
 	uint64_t ended;
-	uint64_t began;			/* in the run of the attached thread's last one; 0: in its own */
+	uint64_t began;			/* when it began in the run of the attached thread's last request; 0: it has a run of its own */
 };
 
 struct baton_sched {
 	BTN_ALIGNED struct btn_lock lock;
 	BTN_ALIGNED struct btn_core core;
 	struct btn_clock clock;
-	struct btn_worker **on;		/* by slot */
-	uint64_t *resched_at;		/* by slot; 0: not */
-	uint64_t *cpu_at;		/* by slot: its task's CPU, soon after that; 0: not yet */
+	struct btn_worker **on;		/* each slot's worker */
+	uint64_t *resched_at;		/* each slot's time of need_resched; 0: not set */
+	uint64_t *cpu_at;		/* each slot's CPU clock, read soon after that; 0: not yet */
 	struct btn_worker *idle, *dead;
-	/* Without a slot, but not by their own choice: may be running; parked. */
+	/* Workers that lost their slot by force: those that may be running; those that are parked. */
 	struct btn_slotless slotless, parked;
 	unsigned n_idle, keep, born, max, requests;
-	unsigned lazy_slots;		/* workers whose word is not NONE */
-	bool was_wanted;		/* since the monitor came */
-	struct btn_heap timers;		/* of tasks that wait */
+	unsigned lazy_slots;		/* workers whose `lazy` is not NONE */
+	bool was_wanted;		/* `wanted` was set since the monitor came last */
+	struct btn_heap timers;		/* deadlines of waits */
 	struct baton_tenant *tenants;
 	struct baton_tenant *all_tenants, *spare_tenants;
 	void *_Atomic names;		/* struct btn_names; written with the lock */
@@ -205,18 +205,18 @@ struct baton_sched {
 	_Atomic uint64_t monitor_due;	/* written with the lock */
 	_Atomic bool stall, stall_escape;	/* gate.c */
 	_Atomic bool wanted;		/* a task waits, and no slot is idle: lazy.c */
-	uint64_t now;			/* when the lock was taken */
+	uint64_t now;			/* time when the lock was taken */
 	size_t stack_size;
-	struct btn_birth birth;		/* of each worker */
-	int *cpus;			/* by slot, where workers are bound to CPUs; or NULL */
-	int stop_signal;		/* of BATON_PREEMPT_STOP; 0: _DEMOTE */
+	struct btn_birth birth;		/* given to each worker's thread */
+	int *cpus;			/* each slot's CPU; NULL: workers are not bound */
+	int stop_signal;		/* the signal of BATON_PREEMPT_STOP; 0: BATON_PREEMPT_DEMOTE */
 	bool stopping;
 
-	struct btn_detect *detect;	/* NULL: nobody says who blocks */
-	struct btn_idle_pollers *idle_pollers;	/* or NULL */
-	bool detecting;			/* and the session lasts */
-	bool look;			/* at the cells, though the doorbell is set: one came back without its slot */
-	bool hear;			/* as if the doorbell had rung */
+	struct btn_detect *detect;	/* NULL: blocking is not seen */
+	struct btn_idle_pollers *idle_pollers;	/* NULL: none */
+	bool detecting;			/* the session with `baton load` lasts */
+	bool look;			/* the cells are to be looked at although `want` is set: a worker came back slotless */
+	bool hear;			/* the cells are to be looked at as if the doorbell had rung */
 	pthread_t notifier;
 	uint64_t taken, unauthorised;
 	char how[96];
@@ -226,21 +226,21 @@ struct baton_sched {
 	unsigned spares;
 	struct btn_worker *spare_worker;
 	struct btn_workers *chunks;
-	void *(*worker_main)(void *worker);	/* what a worker's thread does: worker.c */
+	void *(*worker_main)(void *worker);	/* start routine of workers' threads: worker.c */
 };
 
 struct btn_wakes {
 	struct btn_worker *first;
 	bool monitor;
 	struct baton_request *dead;
-	struct baton_request *ended;	/* to be put into their completion queues */
+	struct baton_request *ended;	/* requests to be put into their completion queues */
 };
 
 /*
- * [SCHED-2] What a worker keeps from checkpoint to checkpoint is set anew with each
- * slot. One that was stopped may be given its next slot before it has noticed that
- * it lost the last one, and then a store of its own may overwrite the new value:
- * its next look at the clock comes late, for which there is the flag.
+ * [SCHED-2] The values that a worker keeps from checkpoint to checkpoint are set anew with
+ * each slot. A worker that was stopped may be given its next slot before it has noticed that
+ * it lost the last one. Then a store of its own may overwrite a new value, and its next look
+ * at the clock comes late; the flag covers that.
  */
 #define BTN_OWN_GET(word) atomic_load_explicit(&(word), memory_order_relaxed) /* [SCHED-2] */
 #define BTN_OWN_SET(word, to) atomic_store_explicit(&(word), to, memory_order_relaxed) /* [SCHED-2] */

@@ -5,11 +5,11 @@
 
 #include "types.h"
 
-/* What a worker's thread does: struct baton_sched.worker_main. */
+/* The start routine of a worker's thread. */
 void *btn_worker_main(void *worker);
 /*
- * Without the lock: its task ended. False: its thread is to end, too, or is
- * somebody else's again.
+ * Without the lock. The task of w, the caller, ended. False: the thread is to end, too, or
+ * (attached) goes back to its owner.
  */
 bool btn_worker_task_end(struct btn_worker *w, bool leaves);
 
