@@ -62,10 +62,10 @@ static int refuse(int err, struct saying say, const char *fmt, ...)
 	return err;
 }
 
-/* As much of "NAME:LINE" as one would want to see. */
+/* "NAME:LINE", or as much of it as fits. */
 #define WHERE(C, WHAT, I) btn_config_where(C, WHAT, I, (char[256]){ 0 }, 256)
 
-/* What the scheduler is to be. */
+/* The slots, capacity and tiers that the scheduler is to have. */
 struct shape {
 	unsigned slots;
 	uint64_t capacity, low_limit;
@@ -102,7 +102,7 @@ static int new_shape(const struct baton_config *c, struct baton_sched *s, struct
 			      WHERE(c, BTN_CONFIG_SLOTS, 0), to->slots, s->core.slots_max);
 	if (o.tiers != s->core.tiers)
 		return refuse(-ENOTSUP, say, "%s: %u tiers: the service has %u until it is started again\n",
-			      /* The first that is too much, where there is one. */
+			      /* The first tier that is too much, where there is one. */
 			      WHERE(c, BTN_CONFIG_TIER, s->core.tiers), o.tiers, s->core.tiers);
 	if (btn_apply_tiers(&o, to->tier, to->capacity) < 0 ||
 	    btn_core_can_reshape(&s->core, to->slots, to->tier, to->low_limit))
@@ -189,8 +189,8 @@ static void set_quota(struct baton_sched *s, struct btn_tenant *t, uint64_t low,
 }
 
 /*
- * Those that the file names. First those that sell less, so that the sum never gets
- * above what it will be.
+ * Sets the quotas of tenants that the file names. Those that sell less come first, so that the
+ * sum never gets above what it will be.
  */
 static void set_quotas(const struct baton_config *c, struct baton_sched *s, bool less)
 {
@@ -203,7 +203,7 @@ static void set_quotas(const struct baton_config *c, struct baton_sched *s, bool
 			  less);
 }
 
-/* The service's own, and those that leave, keep their part of what there is. */
+/* Tenants of the service's own, and those that leave, keep their part of what there is. */
 static void scale_others(struct baton_sched *s, unsigned before)
 {
 	struct baton_tenant *t;
@@ -259,7 +259,7 @@ static int apply_locked(const struct baton_config *c, struct baton_sched *s, str
 	return 0;
 }
 
-/* What tenants that are not there yet will take, and quotas of those that are. */
+/* Counts the memory that new tenants will take, and new quotas of those that are there. */
 static void count(const struct baton_config *c, struct baton_sched *s, struct btn_prealloc *prealloc)
 {
 	struct baton_tenant_opts o;

@@ -40,7 +40,10 @@ static void thread_ends(void *arg)
 	baton_request_leave();
 	end_left(w);
 	btn_blocked_part(w);
-	/* Whoever comes after this, another thread-local's end, keeps none any more. */
+	/*
+	 * A destructor of another thread-local that comes after this finds no worker, and
+	 * makes another.
+	 */
 	btn_self_attached = NULL;
 	free(w->kept);
 	btn_pool_worker_free(w);
@@ -51,7 +54,10 @@ static void prepare(void)
 	at_exit_err = pthread_key_create(&at_exit, thread_ends);
 }
 
-/* It left with its slot, and is to be as any other: its last request has ended. */
+/*
+ * Ends the last request of a thread that left with its slot cached: then the thread is as any
+ * other.
+ */
 static void end_left(struct btn_worker *w)
 {
 	if (!w->left)
@@ -66,7 +72,10 @@ static void end_left(struct btn_worker *w)
 	btn_lazy_out(w);
 }
 
-/* Its last request, which nobody has a handle of, is this one; or else it is ended. */
+/*
+ * Turns the thread's last request, which was left with the slot cached and of which there is
+ * no handle, into this one. False: it could not, and the last request is ended.
+ */
 static bool again(struct btn_worker *w, const struct baton_tenant *t, const struct baton_request_opts *opts,
 		  struct baton_request **out)
 {
@@ -177,7 +186,10 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 		w->cputime.charged = 0;
 	}
 	btn_gate_lock(s);
-	/* What is written for each slot is in this CPU's cache, if it had that one before. */
+	/*
+	 * Data that is written for each slot is in this CPU's cache, if the thread had that
+	 * slot before.
+	 */
 	btn_core_prefer(&s->core, w->home);
 	err = btn_request_submit(r, opts->arrival);
 	if (err) {
@@ -191,7 +203,7 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 	btn_slot_set_waits(w);
 	btn_dispatch(s, s->now, &wakes);
 	runs = w->slot >= 0 && btn_wakes_del(&wakes, w);
-	/* Nobody else gives it a permit. */
+	/* The worker is out of the wakes, so it gets no permit. */
 	if (runs)
 		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [PREEMPT-2] */
 	btn_lock_release(&s->lock);

@@ -76,8 +76,8 @@ void btn_blocked_take(struct baton_sched *s, uint64_t now)
 	for (i = 0; i < s->core.slots_in_use; i++) {
 		w = s->core.run[i].task ? s->on[i] : NULL;
 		/*
-		 * Of one that has a permit to take, and did not yet, no slot is taken: it
-		 * could be given a second one (gate.c).
+		 * The slot of a worker that has a permit to take is not taken: the worker
+		 * could be given a second permit (gate.c).
 		 */
 		if (!w || !w->cell || !btn_cell_blocked(w->cell) ||
 		    atomic_load_explicit(&w->waits, memory_order_acquire)) /* [PREEMPT-2] */
@@ -86,7 +86,10 @@ void btn_blocked_take(struct baton_sched *s, uint64_t now)
 			continue;
 		s->taken++;
 		btn_slot_take(s, now, i);
-		/* Perhaps for a lock of one that is parked: to be asked when there is one. */
+		/*
+		 * The worker may sleep for a lock that a parked one holds: preempt.c asks,
+		 * when there is one.
+		 */
 		w->in_futex = true;
 		w->ask_in = BTN_TICK_NS;
 		w->ask_at = now;
@@ -99,7 +102,7 @@ void btn_blocked_woken(struct baton_sched *s, uint64_t now)
 
 	for (w = s->slotless.first; w; w = next) {
 		next = w->next_slotless;
-		/* One that waits was sent a signal, and parks in its handler. */
+		/* A worker that waits was sent a signal, and parks in its handler. */
 		if (!w->taken || !w->cell || !btn_cell_parked(w->cell) ||
 		    atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			continue;
@@ -110,15 +113,19 @@ void btn_blocked_woken(struct baton_sched *s, uint64_t now)
 }
 
 /*
- * The kernel can wake it instead of ringing: it waits for a slot, in a call of the library.
- * Not one that is bound to a CPU: that may be in use, for long, where others are not.
+ * True: the kernel can wake w instead of ringing, as w waits for a slot in a call of the
+ * library. A worker that is bound to a CPU cannot: that one may be in use for long, where
+ * others are not.
  */
 static bool can_be_waker(const struct btn_worker *w)
 {
 	return w && w->cell && !w->designated && !w->in && !w->parked_ready && !w->attached && !btn_slot_demoted(w) && w->cpu < 0;
 }
 
-/* With the lock; t is likely to be given the next slot. */
+/*
+ * Designates a waker: the worker of t, which is likely to be given the next slot, or an idle
+ * one.
+ */
 static void designate(struct baton_sched *s, const struct btn_task *t)
 {
 	struct btn_worker *w = t->ran ? btn_container(t, struct baton_task, core)->worker : s->idle;
@@ -184,7 +191,7 @@ void btn_blocked_join(struct btn_worker *w)
 	}
 	if (!cell)
 		return;
-	/* [WAKER-1] before anybody can name it. */
+	/* [WAKER-1] before the worker can be designated. */
 	atomic_store_explicit(&cell->notified, 0, memory_order_relaxed); /* [WAKER-1] */
 	btn_cell_slotless(cell, false);
 	btn_cell_pays(cell);

@@ -6,18 +6,18 @@
 #include "types.h"
 
 /*
- * With the lock. Takes the slots of workers that block, if a task waits and no slot is idle.
- * True: one is idle now.
+ * Takes the slots of workers that block, if a task waits and no slot is idle. True: one is
+ * idle now. Needs the lock.
  */
 bool btn_blocked_look(struct baton_sched *s, uint64_t now);
-/* With the lock. Takes the slots of all workers that block now. */
+/* Takes the slots of all workers that block now. Needs the lock. */
 void btn_blocked_take(struct baton_sched *s, uint64_t now);
 /*
- * With the lock. Workers that the kernel has parked, because they woke slotless, are ready
- * again.
+ * Workers that the kernel has parked, because they woke slotless, are ready again. Needs the
+ * lock.
  */
 void btn_blocked_woken(struct baton_sched *s, uint64_t now);
-/* With the lock. w is not the designated waker any more. */
+/* w is not the designated waker any more. Needs the lock. */
 void btn_blocked_undesignate(struct btn_worker *w);
 
 /*

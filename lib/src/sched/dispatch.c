@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Everything that follows from what happened: requests that ended are done with, ready tasks
- * get the slots that are idle, and who got one is woken, by whoever gave up the lock.
+ * Dispatch: all that follows from what happened. Requests that ended are completed, ready
+ * tasks get the slots that are idle, and the thread that gave up the lock wakes the workers
+ * that got one.
  */
 #include "dispatch.h"
 
@@ -20,7 +21,7 @@
 #include "tick.h"
 #include "wait.h"
 
-/* After that a worker may be had again, where none was. */
+/* Time after which a worker is tried again, where none could be had. */
 #define RETRY_NS	100000000
 
 /* ---------------------------------------------------------- requests that ended */
@@ -64,7 +65,10 @@ static void request_done(struct baton_request *r, struct btn_wakes *wakes)
 		wakes->ended = r;
 	}
 	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) { /* [REQUEST-1] */
-		/* Not now: its first task may be the one that ends. */
+		/*
+		 * Its memory is needed for a moment: the request's first task may be the one
+		 * that ends.
+		 */
 		r->next = wakes->dead;
 		wakes->dead = r;
 	}
@@ -91,7 +95,7 @@ void btn_dispatch_end_cached(struct baton_sched *s, struct btn_wakes *wakes)
 
 /* ---------------------------------------------------------- workers for tasks */
 
-/* The slot's task can have no worker: it waits until one is free. */
+/* The slot's task can have no worker, and waits until one is free. */
 static void give_back(struct baton_sched *s, uint64_t now, unsigned slot)
 {
 	struct btn_task *t = s->core.run[slot].task;
@@ -99,7 +103,7 @@ static void give_back(struct baton_sched *s, uint64_t now, unsigned slot)
 	t->ran = false;
 	btn_task_of(t)->worker = NULL;
 	s->on[slot] = NULL;
-	/* Whatever was thought to be possible is not, for now. */
+	/* The limit on workers is what there is, for now. */
 	s->core.workers = s->n_idle;
 	s->retry_at = now + RETRY_NS;
 	btn_core_stop(&s->core, now, slot, 0, BTN_STOP_YIELD);
@@ -114,7 +118,7 @@ void btn_dispatch_bind(struct baton_sched *s, struct btn_worker *w)
 	w->cpu = s->cpus[w->slot];
 	CPU_ZERO(&set);
 	CPU_SET(w->cpu, &set);
-	/* Where that CPU is gone or forbidden by now: then it is where it was. */
+	/* A thread whose CPU is gone or forbidden by now stays where it was. */
 	if (w->tid)
 		sched_setaffinity(w->tid, sizeof(set), &set);
 }
@@ -161,15 +165,15 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	BTN_OWN_SET(w->cancel_pending, run->task->req->cancel_pending);
 	s->on[slot] = w;
 	s->resched_at[slot] = s->cpu_at[slot] = 0;
-	/* Nobody sets it but with the lock. */
+	/* The flag is only set with the lock. */
 	atomic_store_explicit(&w->flag, run->task->req->cancel_pending ? BTN_FLAG_CANCEL : 0, memory_order_relaxed); /* [SCHED-1] */
 	if (w->attached)
 		btn_lazy_arm(s, w, slot);
 	if (!w->parked_ready)
 		return w;
 	/*
-	 * With the lock: without it, whoever gives it its slot could be late, and
-	 * let it go from where it was parked the next time.
+	 * The cell is let go with the lock: a thread that did so without it could be late, and
+	 * let the worker go from where it was parked the next time.
 	 */
 	w->parked_ready = false;
 	btn_dispatch_bind(s, w);
@@ -197,7 +201,7 @@ again:
 	}
 	if (btn_lazy_look(s, now) || (s->detecting && btn_blocked_look(s, now)))
 		goto again;
-	/* While slots are in use it comes by itself, often. */
+	/* The monitor comes by itself, often, while slots are in use. */
 	due = btn_tick_first(&c->releases, btn_tick_first(&c->deadlines, btn_tick_first(&s->timers, BTN_NEVER)));
 	calm = c->slots_in_use == c->slots && s->lazy_slots == c->slots - c->n_idle && !s->was_wanted;
 	tick = calm ? BTN_TICK_LAZY_NS : BTN_TICK_QUIET_NS;
@@ -219,7 +223,10 @@ again:
 
 /* ---------------------------------------------------------- who is woken */
 
-/* A worker that has a slot begins or goes on; false: it has no thread, and there can be none now. */
+/*
+ * Lets a worker that has a slot begin or go on. False: the worker has no thread, and there can
+ * be none now.
+ */
 static bool let_go(struct baton_sched *s, struct btn_worker *w)
 {
 	pthread_attr_t attr;
@@ -246,12 +253,15 @@ static bool let_go(struct baton_sched *s, struct btn_worker *w)
 	return !err;
 }
 
-/* Their slots are others'. */
+/* Workers that could not begin: their slots are given to others. */
 static void cannot_begin(struct baton_sched *s, struct btn_worker *unborn, struct btn_wakes *wakes)
 {
 	struct btn_worker *w;
 
-	/* Not btn_gate_lock(): where the caller is to wait itself it would do so there. */
+	/*
+	 * The lock is taken directly: a caller that is to wait itself would do so in
+	 * btn_gate_lock().
+	 */
 	btn_lock_acquire(&s->lock);
 	s->now = btn_clock_read(&s->clock);
 	while ((w = unborn)) {
@@ -280,7 +290,7 @@ static void end_in_queues(struct btn_wakes *wakes)
 	}
 }
 
-/* False: some could not begin, and others have their slots now. */
+/* Wakes all. False: some could not begin; their slots are others', which are the new wakes. */
 static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
 {
 	struct btn_worker *w, *next, *unborn = NULL;

@@ -11,18 +11,21 @@
  */
 void btn_dispatch(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
 void btn_dispatch_wake(struct baton_sched *s, struct btn_wakes *wakes);
-/* With the lock. Completes the requests that ended, before their tenants are looked at. */
+/* Completes the requests that ended, before their tenants are looked at. Needs the lock. */
 void btn_dispatch_done(struct baton_sched *s, struct btn_wakes *wakes);
-/* With the lock. Takes all cached slots, and completes the requests that were left so. */
+/* Takes all cached slots, and completes the requests that were left so. Needs the lock. */
 void btn_dispatch_end_cached(struct baton_sched *s, struct btn_wakes *wakes);
 /*
- * With the lock. Gives the slot to the worker of the task that was picked for it. Returns that
- * worker, which is to be woken; NULL: none is.
+ * Gives the slot to the worker of the task that was picked for it. Returns that worker, which
+ * is to be woken; NULL: none is. Needs the lock.
  */
 struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsigned slot);
-/* With the lock. The tenant leaves, and its last request has ended. */
+/* The tenant leaves, and its last request has ended. Needs the lock. */
 void btn_dispatch_tenant_gone(struct baton_tenant *t);
-/* Without the lock. Binds w, which was given a slot and does not run yet, to that slot's CPU. */
+/*
+ * Binds w, which was given a slot and does not run yet, to that slot's CPU. Called without the
+ * lock.
+ */
 void btn_dispatch_bind(struct baton_sched *s, struct btn_worker *w);
 
 static inline void btn_wakes_add(struct btn_wakes *wakes, struct btn_worker *w)

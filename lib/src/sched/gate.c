@@ -84,7 +84,10 @@
 #include "tick.h"
 #include "wait.h"
 
-/* So long, and nobody comes: those that are stopped go on for a moment. They ask after a quarter of it, then later each time. */
+/*
+ * Stopped workers ask whether there is a stall after a quarter of BTN_STALL_NS, then later
+ * each time, up to this.
+ */
 #define STALL_MAX_NS	1000000000
 
 static pthread_mutex_t signal_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -93,7 +96,10 @@ static bool ours[NSIG];
 
 /* ---------------------------------------------------------- waiting for a permit */
 
-/* 0: it has its permit; -ETIMEDOUT; or -EINTR: it was notified, which only one who waits in the library is. */
+/*
+ * Waits for the permit of w, and before that lets `to` go, if not NULL. 0: w has its permit;
+ * -ETIMEDOUT; -EINTR: w was notified, which happens only to one that waits in the library.
+ */
 static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t deadline)
 {
 	_Atomic uint32_t *notified = w->cell && deadline == BATON_FOREVER ? &w->cell->notified : NULL;
@@ -101,7 +107,10 @@ static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t dead
 
 	btn_slot_arm(w, BTN_CELL_NOT);
 	atomic_store_explicit(&w->parked, true, memory_order_relaxed); /* [PREEMPT-1] */
-	/* One that was stopped goes on where it was, and does not look. */
+	/*
+	 * A worker that was stopped (with a deadline) goes on where it was, and is not to be
+	 * notified.
+	 */
 	if (notified)
 		btn_cell_slotless(w->cell, true);
 	err = btn_parker_wait(w->parker, to ? to->parker : NULL, deadline, notified);
@@ -113,7 +122,7 @@ static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t dead
 	if (btn_unlikely(btn_slot_demoted(w))) {
 		struct sched_param p = { 0 };
 
-		/* Where it may. Else it stays what it is until its task ends. */
+		/* A thread that may not leave SCHED_IDLE stays in it until its task ends. */
 		btn_slot_set_demoted(w, sched_setscheduler(0, SCHED_OTHER, &p) != 0);
 	}
 	atomic_store_explicit(&w->waits, false, memory_order_release); /* [PREEMPT-2] */
@@ -121,7 +130,10 @@ static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t dead
 	return 0;
 }
 
-/* Not btn_gate_lock(): the caller, w, waits and is to go on waiting, or has a slot. */
+/*
+ * Looks at the cells at once, because of *why. Takes the lock directly: btn_gate_lock() would
+ * let w, which waits and is to go on waiting, or has a slot, wait.
+ */
 static void look_at_once(struct btn_worker *w, bool *why)
 {
 	struct baton_sched *s = w->s;
@@ -200,7 +212,7 @@ void btn_gate_exit(struct btn_worker *w)
 	}
 }
 
-/* The caller's call of the library ends; runs: with a slot, where it does not wait. */
+/* Ends the caller's call of the library. runs: the caller has a slot, and does not wait. */
 static void leave(bool runs)
 {
 	if (runs)
@@ -208,7 +220,7 @@ static void leave(bool runs)
 	btn_gate_exit(btn_self);
 }
 
-/* The caller ran without a slot, and does not wait for one yet. */
+/* True: the caller is slotless, and does not wait for a slot yet. */
 static bool lost_slot(const struct baton_sched *s)
 {
 	const struct btn_worker *w = btn_self;
@@ -228,7 +240,7 @@ void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes)
 {
 	bool runs;
 
-	/* One whose slot was taken waits for another here. */
+	/* A worker whose slot was taken waits for another here. */
 	if (lost_slot(s))
 		wait_again(btn_self);
 	btn_dispatch(s, s->now, wakes);
@@ -326,7 +338,7 @@ static void wait_for_slot(struct baton_task *t)
 		btn_gate_leave_slot(w, BTN_STOP_BLOCK);
 		return;
 	}
-	/* One whose slot was taken has none to give away. */
+	/* A worker whose slot was taken has none to hand on. */
 	btn_slot_end_slotless(w, w->s->now);
 	btn_slot_set_waits(w);
 	btn_gate_unlock(w->s, &wakes);
@@ -343,7 +355,7 @@ int btn_gate_wait(struct baton_task *t)
 
 /* ---------------------------------------------------------- the signal's handler */
 
-/* The monitor does not come, or says so. */
+/* True: the monitor is late, or says that there is a stall. */
 static bool stalled(struct baton_sched *s)
 {
 	uint64_t due = atomic_load_explicit(&s->monitor_due, memory_order_relaxed), now = btn_clock_now(); /* [PREEMPT-3] */
@@ -351,7 +363,7 @@ static bool stalled(struct baton_sched *s)
 	return atomic_load_explicit(&s->stall, memory_order_relaxed) || (now > due && now - due > BTN_STALL_NS); /* [PREEMPT-3] */
 }
 
-/* As btn_gate_exit(), for one that was stopped anywhere. */
+/* Waits as btn_gate_exit() does, for a worker that was stopped anywhere. */
 static void wait_stopped(struct btn_worker *w)
 {
 	uint64_t in = BTN_STALL_NS / 4;

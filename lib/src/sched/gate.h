@@ -48,11 +48,11 @@ void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool 
 void btn_gate_come_back(struct btn_worker *w);
 
 /*
- * Without the lock. Takes all cached slots, so that requests which were left so have ended,
- * for a caller that looks.
+ * Takes all cached slots, so that requests which were left so have ended, for a caller that
+ * looks. Called without the lock.
  */
 void btn_gate_settle(struct baton_sched *s);
-/* Without the lock. The last reference to r is gone. */
+/* The last reference to r is gone. Called without the lock. */
 void btn_gate_request_free(struct baton_request *r);
 
 /*

@@ -49,7 +49,7 @@
 #include "../inject.h"
 
 #define NEAR_NS 5000000
-/* From one look at the clock to the next, and it was off the CPU meanwhile. */
+/* Time from one look at the clock to the next that means that the poller was off the CPU. */
 #define OFF_CPU_NS 10000
 
 enum { AWAKE, ASLEEP, STOP };
@@ -64,7 +64,7 @@ struct btn_idle_poller {
 	uint64_t idle_ns;
 };
 
-/* By CPU; the notifier's. */
+/* All pollers of a scheduler, by CPU. Used by the notifier. */
 struct btn_idle_pollers {
 	unsigned n;
 	uint64_t idle_ns;
@@ -100,7 +100,7 @@ static void tell(struct btn_idle_poller *i)
 	btn_detect_tell(i->detect);
 }
 
-/* What it owes, if anything. */
+/* Pays what the poller owes. False: nothing. */
 static bool pays(struct btn_idle_poller *i)
 {
 	uint32_t telling = TELLING;
@@ -122,7 +122,7 @@ static bool stopped(struct btn_idle_poller *i)
 	return atomic_load_explicit(&i->word, memory_order_acquire) == STOP; /* [IDLE-2] */
 }
 
-/* As long as it is of use. */
+/* Polls as long as that is of use. */
 static void idle(struct btn_idle_poller *i)
 {
 	uint64_t had = 0, at = btn_clock_now(), now;
@@ -158,7 +158,10 @@ static void *poller_main(void *arg)
 	uint32_t awake;
 
 	btn_birth_own("baton-idle-poll");
-	/* One that cannot stays AWAKE, as far as the notifier can see, and is not asked again. */
+	/*
+	 * A poller that cannot become what it is to be stays AWAKE, as far as the notifier can
+	 * see, and is not woken again.
+	 */
 	if (becomes(i)) {
 		/* The kernel looks at what it owes, and for the rest it may sleep where it likes. */
 		btn_cell_arm(i->cell, BTN_CELL_NOT);
@@ -173,7 +176,10 @@ static void *poller_main(void *arg)
 				btn_futex->wait(&i->word, ASLEEP, BATON_FOREVER);
 		}
 	}
-	/* Where it may: the C library has locks on a thread's way out, and malloc. */
+	/*
+	 * Leaves SCHED_IDLE, where it may: the C library takes locks on a thread's way out,
+	 * and malloc's.
+	 */
 	sched_setscheduler(0, SCHED_OTHER, &p);
 	put(i);
 	return NULL;
@@ -202,7 +208,7 @@ static struct btn_idle_poller *bear(struct btn_detect *d, int cpu, uint64_t idle
 	btn_cell_pays(i->cell);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	/* Without a thread it stays AWAKE, too. */
+	/* A poller without a thread stays AWAKE, too. */
 	if (pthread_create(&thread, &attr, poller_main, i))
 		put(i);
 	pthread_attr_destroy(&attr);

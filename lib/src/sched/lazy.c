@@ -67,11 +67,10 @@
 #include "../inject.h"
 #include "tick.h"
 
-/* The monitor takes a slot that was idle for so long; or whose run began so long ago. */
+/* The monitor takes a slot that was cached for so long, or whose run began so long ago. */
 #define CACHED_NS		1000000
 #define RUN_NS		8000000
 
-/* With the lock: w has just got this slot. */
 void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 {
 	const struct btn_run *run = &s->core.run[slot];
@@ -82,7 +81,7 @@ void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 
 	if (r->class == BTN_INTERNAL || r->deadline != BTN_NEVER || r->cancel_pending || r->tasks != 1)
 		return;
-	/* Somebody waits for its end, which would come when the slot is taken. */
+	/* A thread waits for the request's end, which would come when the slot is taken. */
 	if (btn_request_of(run->task->req)->completions)
 		return;
 	/* Tolerant ones pay from what is high only as long as they have to. */
@@ -90,7 +89,10 @@ void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 		home = BTN_HIGH;
 	if (!a || run->tier->index != home || run->accounted || run->reserve)
 		return;
-	/* Whoever blocks is seen; or all is to be seen; or what is cached would be taken at once. */
+	/*
+	 * A cached slot would be taken at once; or its owner's blocking is seen; or a trace is
+	 * to show all.
+	 */
 	if (s->was_wanted || w->cell || btn_slot_demoted(w) || s->core.page.rings)
 		return;
 	left = a->used + a->reserved < a->quota ? a->quota - a->used - a->reserved : 0;
@@ -115,7 +117,10 @@ bool btn_lazy_off(struct baton_sched *s, struct btn_worker *w)
 	return !atomic_load_explicit(&w->inside, memory_order_acquire); /* [LAZY-1] */
 }
 
-/* It was cached: the run stops as of that time. */
+/*
+ * Takes a cached slot: the run stops as of the time since which it was cached. False: the
+ * owner was first.
+ */
 static bool take(struct baton_sched *s, struct btn_worker *w, uint64_t word)
 {
 	BTN_POINT("lazy:take:exchange");
@@ -130,7 +135,7 @@ static bool take(struct baton_sched *s, struct btn_worker *w, uint64_t word)
 	return true;
 }
 
-/* Or 0. */
+/* The word of this slot's worker, if the slot is cached; else 0. */
 static uint64_t cached_in(const struct baton_sched *s, unsigned slot)
 {
 	uint64_t word;
@@ -159,7 +164,10 @@ bool btn_lazy_look(struct baton_sched *s, uint64_t now)
 	unsigned i;
 
 	s->was_wanted |= wanted;
-	/* As it was: it is set right before anybody who holds one can look. */
+	/*
+	 * Without lazy slots `wanted` stays as it was: it is set right before an owner of one
+	 * can look.
+	 */
 	if (!s->lazy_slots)
 		return false;
 	if (wanted != atomic_load_explicit(&s->wanted, memory_order_relaxed)) /* [LAZY-2] */
@@ -195,7 +203,7 @@ void btn_lazy_take_all(struct baton_sched *s)
 
 	for (i = 0; s->lazy_slots && i < s->core.slots_in_use; i++) {
 		w = s->core.run[i].task ? s->on[i] : NULL;
-		/* One that runs may become idle meanwhile; and run again. */
+		/* A worker that runs may cache its slot meanwhile, and run again. */
 		while (w && atomic_load_explicit(&w->lazy, memory_order_relaxed) != BTN_LAZY_NONE) { /* [LAZY-1] */
 			btn_lazy_off(s, w);
 			word = cached_in(s, i);
@@ -267,7 +275,7 @@ bool btn_lazy_resume(struct btn_worker *w)
 
 void btn_lazy_out(struct btn_worker *w)
 {
-	/* [PREEMPT-1] as btn_gate_exit(), where nobody waits */
+	/* [PREEMPT-1] as in btn_gate_exit(), where the worker does not wait */
 	atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
 	atomic_store_explicit(&w->inside, 0, memory_order_release); /* [PREEMPT-1] [LAZY-1] */
 	atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */

@@ -9,9 +9,9 @@
 #include "slot.h"
 
 /*
- * With the lock. Arm: an attached thread was given this slot, and may cache it, where the
- * rules allow that. Off: another thread is about to touch its run; false: not now, the slot is
- * cached or the owner is in the library.
+ * Arm: an attached thread was given this slot, and may cache it, where the rules allow that.
+ * Off: another thread is about to touch its run; false: not now, the slot is cached or the
+ * owner is in the library. Needs the lock.
  */
 void btn_lazy_arm(struct baton_sched *s, struct btn_worker *w, unsigned slot);
 bool btn_lazy_off(struct baton_sched *s, struct btn_worker *w);

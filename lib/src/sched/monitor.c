@@ -19,7 +19,7 @@
 #include "tick.h"
 #include "wait.h"
 
-/* When the monitor has something to do. */
+/* The next time at which the monitor has something to do. */
 static uint64_t next_due(struct baton_sched *s, uint64_t now)
 {
 	struct btn_core *c = &s->core;
@@ -40,7 +40,10 @@ void *btn_monitor_main(void *arg)
 	uint64_t now, due;
 
 	btn_birth_own("baton-monitor");
-	/* It runs for a few microseconds, and is late if it has to wait for a task's slice. */
+	/*
+	 * The monitor runs for a few microseconds, and is late if it has to wait for a task's
+	 * time slice.
+	 */
 	baton_thread_prefer_latency();
 	prctl(PR_SET_TIMERSLACK, 1);
 	for (;;) {
@@ -68,7 +71,7 @@ void *btn_monitor_main(void *arg)
 		if (s->stopping)
 			due = 0;
 		btn_tick_set_due(s, due);
-		/* The late ones behind those that came since. */
+		/* Workers whose threads are late stand behind those that came since. */
 		for (last = &s->dead; *last; last = &(*last)->next)
 			;
 		*last = late;
@@ -77,7 +80,10 @@ void *btn_monitor_main(void *arg)
 		btn_lock_release(&s->lock);
 		BTN_POINT("sched:monitor:unlocked");
 		btn_dispatch_wake(s, &wakes);
-		/* One that is SCHED_IDLE may take its time: nobody waits for it. */
+		/*
+		 * A thread that is SCHED_IDLE may take its time: the monitor does not wait for
+		 * it.
+		 */
 		for (; dead; dead = next) {
 			next = dead->next;
 			if (due ? pthread_tryjoin_np(dead->thread, NULL) : pthread_join(dead->thread, NULL)) {

@@ -56,7 +56,10 @@
 #include "pool.h"
 
 #define GONE	((struct baton_tenant *)1)
-/* Of a thread's hazard pointers: queues use it too, and nobody is in both at once. */
+/*
+ * The hazard pointer of a thread that look-ups use; queues use it too, and no thread is in
+ * both at once.
+ */
 #define WORD	(BTN_HAZARD_WORDS - 1)
 
 struct btn_names {
@@ -111,7 +114,10 @@ void btn_names_put(struct baton_tenant *t)
 							  memory_order_release, /* [NAMES-3] */
 							  memory_order_relaxed)) /* [NAMES-3] */
 			return;
-	/* The last one, with the lock: as long as it is not given up nobody destroys s. */
+	/*
+	 * The last reference is given back with the lock: as long as that is held s is not
+	 * destroyed.
+	 */
 	btn_gate_lock(s);
 	btn_pool_tenant_put_locked(t);
 	btn_gate_release(s);
@@ -130,7 +136,7 @@ static struct baton_tenant *look_up(struct btn_names *names, const struct words 
 			break;
 		if (t == GONE || !called(t, n))
 			continue;
-		/* With the lock, what is there is there. */
+		/* A caller with the lock (place) knows that the tenant stays. */
 		if (place) {
 			*place = at;
 			return t;
@@ -168,7 +174,7 @@ struct baton_tenant *btn_names_find(struct baton_sched *s, const char *name)
 
 	if (me)
 		return look_up(btn_hazard_protect(me, WORD, &s->names), &n, NULL);
-	/* No memory for one: with the lock nothing changes. */
+	/* Without memory for a hazard pointer the look-up takes the lock: then nothing changes. */
 	btn_gate_lock(s);
 	t = btn_names_find_locked(s, name);
 	if (t)

@@ -5,7 +5,7 @@
 
 #include "types.h"
 
-/* Without the lock. Takes a reference; false: the tenant is gone. */
+/* Takes a reference; false: the tenant is gone. Called without the lock. */
 static inline bool btn_names_get(struct baton_tenant *t)
 {
 	unsigned refs = atomic_load_explicit(&t->refs, memory_order_relaxed); /* [NAMES-3] */
@@ -18,7 +18,7 @@ static inline bool btn_names_get(struct baton_tenant *t)
 }
 
 void btn_names_put(struct baton_tenant *t);
-/* Without the lock. The tenant of that name, with a reference for the caller; NULL: none. */
+/* The tenant of that name, with a reference for the caller; NULL: none. Called without the lock. */
 struct baton_tenant *btn_names_find(struct baton_sched *s, const char *name);
 
 /* With the lock, all from here on. The tenant of that name; NULL: none. */

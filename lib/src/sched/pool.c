@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * What workers, requests and tenants are made of is kept for the next ones.
- */
+/* Memory of workers, requests and tenants, which is kept for the next ones. */
 #include "pool.h"
 
 #include <stdlib.h>
@@ -18,9 +16,10 @@
 #define SPARES_MAX	4096
 
 /*
- * Their memory is the scheduler's own, and not malloc's: they are made with its lock
- * held, and freed by the monitor. Both would wait there for a task that was stopped
- * while it had malloc's lock, and goes on when the lock is free and the monitor comes.
+ * Workers' memory is the scheduler's own, and not malloc's: workers are made with the
+ * scheduler's lock held, and freed by the monitor. Both would wait in malloc for a task that
+ * was stopped while it had malloc's lock, and that goes on when the scheduler's lock is free
+ * and the monitor comes.
  */
 struct btn_workers {
 	struct btn_workers *next;
@@ -56,7 +55,10 @@ static void put_memory(struct btn_worker *w)
 {
 	struct baton_sched *s = w->s;
 
-	/* An attached thread's may outlive the scheduler, and comes and goes with its thread. */
+	/*
+	 * The worker of an attached thread may outlive the scheduler, and comes and goes with
+	 * its thread.
+	 */
 	if (w->attached) {
 		free(w);
 		return;
@@ -94,7 +96,6 @@ struct btn_worker *btn_pool_worker_new(struct baton_sched *s, bool attached)
 	return w;
 }
 
-/* Its thread may have ended. */
 void btn_pool_quit(struct btn_worker *w)
 {
 	if (!w->cell)
@@ -175,7 +176,7 @@ void btn_pool_free_requests(struct baton_sched *s)
 	}
 }
 
-/* Of a tenant, and never of anything else until the end: who looks for names wants that. */
+/* Memory of a tenant is never anything else's until the end: look-ups of names rely on that. */
 struct baton_tenant *btn_pool_tenant_take(struct baton_sched *s)
 {
 	struct baton_tenant *t = s->spare_tenants;
@@ -218,7 +219,7 @@ void btn_pool_prealloc_end(struct baton_sched *s, struct btn_prealloc *mine)
 	struct btn_block **last;
 
 	s->core.prealloc = &s->deferred;
-	/* Tenants' whose last request ended since somebody was here. */
+	/* Memory of tenants whose last request ended since the last call of this. */
 	for (last = &mine->deferred; *last; last = &(*last)->next)
 		;
 	*last = s->deferred.deferred;

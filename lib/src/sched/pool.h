@@ -34,8 +34,8 @@ void btn_pool_tenant_give(struct baton_tenant *t);
 /* Gives back one reference, with the lock. */
 void btn_pool_tenant_put_locked(struct baton_tenant *t);
 /*
- * From begin to end, with the lock, the core takes memory from `mine`, the caller's pool. What
- * was freed meanwhile is in it afterwards, for the caller to free.
+ * Begin and end, both with the lock: in between the core takes memory from `mine`, the
+ * caller's pool. Memory that was freed meanwhile is in it afterwards, for the caller to free.
  */
 void btn_pool_prealloc_begin(struct baton_sched *s, struct btn_prealloc *mine);
 void btn_pool_prealloc_end(struct baton_sched *s, struct btn_prealloc *mine);

@@ -53,21 +53,21 @@
 #include "tick.h"
 #include "wait.h"
 
-/* By how much a slice is overrun before it is to stop. */
+/* Time by which a slice is overrun before need_resched is set. */
 #define GRACE_NS	100000
 /*
- * BTN_LOOK_NS after it was to stop its CPU clock is looked at, and as long after
- * that again: it loses its slot if it ran meanwhile. One that only waits for the kernel to run it
- * keeps it: another would not run any sooner.
+ * BTN_LOOK_NS after need_resched was set the task's CPU clock is read, and as long after that
+ * again: the task loses its slot if it ran for this long in between. A task that only waits
+ * for the kernel to run it keeps its slot: another would not run any sooner.
  */
 #define RAN_NS		50000
-/* What a demoted one may use first, as that can often not be undone. */
+/* CPU that a task may use before it is demoted, as that can often not be undone. */
 #define DEMOTE_NS	500000
-/* One that sleeps in the kernel loses its slot after that. */
+/* A task that sleeps in the kernel loses its slot after this time. */
 #define ASLEEP_NS	1000000
-/* One that ran on for so long after the signal does not take it. */
+/* A thread that ran on for so long after the signal has it blocked. */
 #define SIGNAL_BLOCKED_NS		5000000
-/* A sleeper is asked again whether it waits for a lock, later each time. */
+/* /proc is asked again whether a thread sleeps in a futex, later each time, up to this. */
 #define ASK_MAX_NS	1000000000
 #define SLOTLESS_BATCH	16
 
@@ -83,12 +83,12 @@ static void show_preemption(struct baton_sched *s, uint64_t now, unsigned slot)
 	struct baton_stats_slot *figures = &s->core.page.slots[slot];
 
 	btn_stat_add(&figures->forced_preemptions, 1);
-	/* Since when it reached none, only it knows. */
+	/* Only the task knows since when it reached no checkpoint. */
 	btn_stat_hist(&figures->gap, now - s->core.run[slot].start);
 	btn_stat_max(&figures->gap_worst, now - s->core.run[slot].start);
 }
 
-/* It reaches no checkpoint: it goes on where nobody else is due, or parks. */
+/* Stops a task that reaches no checkpoint: it goes on if no other is due, or parks. */
 static void stop(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes)
 {
 	struct btn_core *c = &s->core;
@@ -110,7 +110,10 @@ static void stop(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_
 		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
 }
 
-/* Not running, and not about to either, as far as /proc knows: *futex says where. */
+/*
+ * True: the thread does not run and is not about to, as far as /proc knows. *futex: it sleeps
+ * there.
+ */
 static bool sleeps(const struct btn_worker *w, bool *futex)
 {
 	char name[64], text[64];
@@ -130,7 +133,7 @@ static bool sleeps(const struct btn_worker *w, bool *futex)
 	return text[0] != 'r';	/* "running", which is also "runnable" */
 }
 
-/* A task that sleeps in the kernel and did not say so. */
+/* Takes the slot of a task that sleeps in the kernel without having said so. */
 static void leave_asleep(struct baton_sched *s, uint64_t now, unsigned slot, bool futex)
 {
 	struct btn_worker *w = s->on[slot];
@@ -146,7 +149,7 @@ static void demote(struct btn_worker *w)
 {
 	struct sched_param p = { 0 };
 
-	/* An attached thread may never get out of it again. */
+	/* A thread of the caller's might never get out of SCHED_IDLE again. */
 	if (!btn_slot_demoted(w) && !w->attached)
 		btn_slot_set_demoted(w, sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0);
 }
@@ -157,7 +160,7 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 	uint64_t until = atomic_load_explicit(&w->until, memory_order_relaxed), cpu; /* [SCHED-1] */
 	bool futex = false;
 
-	/* It is not late: its slot is cached, and may be taken by whoever waits. */
+	/* The task is not late: its slot is cached, and is taken for any task that waits. */
 	if (btn_lazy_is_cached(w))
 		return;
 	if (!s->resched_at[slot] && now >= until + GRACE_NS) {
@@ -166,7 +169,7 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 	}
 	if (!s->resched_at[slot] || now < s->resched_at[slot] + BTN_LOOK_NS)
 		return;
-	/* It is on its way, or has not taken its slot yet. */
+	/* The worker is on its way, or has not taken its slot yet. */
 	if (!w->tid || atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
 		if (now > s->resched_at[slot] + BTN_STALL_NS &&
 		    (!w->tid || atomic_load_explicit(&w->waits, memory_order_relaxed) || sleeps(w, &futex))) /* [PREEMPT-2] */
@@ -196,19 +199,18 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 			demote(w);
 		}
 	} else if (now >= s->resched_at[slot] + ASLEEP_NS && btn_core_waits(&s->core, now) && sleeps(w, &futex)) {
-		/* It may have run a little before that. */
 		leave_asleep(s, now, slot, futex);
 	}
 }
 
-/* Those without a slot that may be running all the same. */
+/* Looks at slotless workers, which may be running all the same. */
 static void look_at_slotless(struct baton_sched *s, uint64_t now)
 {
 	struct btn_worker *w, *next, *last = NULL;
 	uint64_t cpu;
 	unsigned n;
 
-	/* A few each time, in turn: there may be thousands that sleep. */
+	/* A few each time, in turn: thousands may sleep. */
 	for (n = 0, w = s->slotless.first; w && w != last && n < SLOTLESS_BATCH; n++, w = next) {
 		next = w->next_slotless;
 		btn_slot_unlink(w);
@@ -218,7 +220,7 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 		btn_core_charge(&s->core, now, &w->task->req->core, cpu, true);
 		if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [PREEMPT-2] */
 			if (w->signal_blocked && w->given)
-				continue;	/* it has a permit to take, and did not yet */
+				continue;	/* the worker has a permit to take */
 			if (atomic_load_explicit(&w->parked, memory_order_relaxed)) { /* [PREEMPT-1] */
 				btn_slot_unlink(w);
 				btn_slot_link(&s->parked, w);
@@ -232,7 +234,7 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 			}
 		} else if (s->stop_signal && cpu >= RAN_NS &&
 			   !atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
-			/* The worker slept, and woke; or had the signal blocked. */
+			/* The worker slept, and woke; or has the signal blocked no more. */
 			w->signal_blocked = false;
 			btn_wait_ready_locked(w->task);
 			send(s, w);
@@ -240,7 +242,10 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 	}
 }
 
-/* Somebody important waits for a lock, perhaps of one that is parked: its turn. */
+/*
+ * A task of a better tier sleeps in a futex, perhaps for a lock of a parked one: those are
+ * boosted in turn.
+ */
 static void unstick(struct baton_sched *s, uint64_t now)
 {
 	struct btn_worker *w, *next;
@@ -328,7 +333,10 @@ uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now)
 		if (!s->core.run[i].task)
 			continue;
 		if (!s->was_wanted && !s->resched_at[i] && btn_lazy_is_on(s->on[i])) {
-			/* Its quota is far from its end; and for who comes to wait it is soon enough then (settle_down). */
+			/*
+			 * The tenant's quota is far from its end; and btn_dispatch() makes the
+			 * monitor come sooner when a task comes to wait.
+			 */
 			when = now + BTN_TICK_LAZY_NS;
 		} else if (btn_lazy_is_cached(s->on[i])) {
 			when = now + BTN_TICK_QUIET_NS;

@@ -36,7 +36,10 @@ static struct baton_request *request_get(struct baton_sched *s)
 	btn_gate_enter(btn_self);
 	r = btn_pool_request_take(s, &more);
 	btn_gate_exit(btn_self);
-	/* Here and not where they end: there somebody may wait for the caller, and malloc's lock be a stopped task's. */
+	/*
+	 * Freed here, and not where requests end: there a thread may wait for the caller, and
+	 * malloc's lock be a stopped task's.
+	 */
 	free(more);
 	if (!r)
 		return calloc(1, sizeof(*r));
@@ -76,7 +79,7 @@ int btn_request_submit(struct baton_request *r, uint64_t arrival)
 	struct baton_sched *s = r->s;
 	int err;
 
-	/* Only somebody who looked it up can still have it when it is gone. */
+	/* A caller that looked the tenant up can still have it when it is gone. */
 	if (!r->tenant->core)
 		return -ESHUTDOWN;
 	r->core.tenant = r->tenant->core;
@@ -115,7 +118,7 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 	return err;
 }
 
-/* A thread that is no task of the scheduler's. The lock is held; gives it up. */
+/* Waits in a thread that is no task of the scheduler. Gives up the lock. */
 static int wait_in_thread(struct baton_request *r, uint64_t deadline, struct baton_parker *parker)
 {
 	struct btn_thread_waiter me = { .parker = parker, .next = r->threads, .prev = &r->threads };
@@ -129,7 +132,10 @@ static int wait_in_thread(struct baton_request *r, uint64_t deadline, struct bat
 	baton_parker_block(parker, deadline);
 	BTN_POINT("sched:request:woken");
 	btn_gate_lock(s);
-	/* Whoever ended it took all out of the list, and has given its permit. */
+	/*
+	 * The thread that ended the request took all waiters out of the list, and has given
+	 * this one its permit.
+	 */
 	if (!r->done) {
 		*me.prev = me.next;
 		if (me.next)
@@ -166,7 +172,7 @@ static int wait_for(struct baton_request *r, uint64_t deadline, bool alert, int 
 		err = wait_in_thread(r, deadline, parker);
 	}
 	baton_parker_destroy(parker);
-	/* Nobody changes it any more. */
+	/* The result does not change any more. */
 	if (!err)
 		*result = r->result;
 	return err;

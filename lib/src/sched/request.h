@@ -8,7 +8,7 @@
 /* Makes a request. opts->fn may be NULL: the caller brings a worker. -EINVAL, -ENOMEM. */
 int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 		    const struct baton_request_opts *opts, bool handle);
-/* With the lock. Submits r; errors as of baton_submit(), and r is the caller's then. */
+/* Submits r; errors as of baton_submit(), and r is the caller's then. Needs the lock. */
 int btn_request_submit(struct baton_request *r, uint64_t arrival);
 
 /*

@@ -30,7 +30,7 @@ static unsigned cpus(void)
 	return sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
 }
 
-/* The CPU of each slot. */
+/* A CPU for each slot. */
 static int *bound_cpus(unsigned slots, int *err)
 {
 	int *cpu, i;
@@ -163,7 +163,7 @@ int baton_sched_destroy(struct baton_sched *s)
 	btn_notifier_end(s);
 	baton_parker_resume(s->monitor_parker);
 	pthread_join(s->monitor, NULL);
-	/* They find no task, and end. */
+	/* Idle workers find no task, and end. */
 	for (next = w; next; next = next->next)
 		baton_parker_resume(next->parker);
 	/* A worker whose last task ended may not be idle or dead yet. */

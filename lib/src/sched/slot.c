@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * Slots: who has which, how they are lost, and what was used in them or without one.
- */
+/* Slots: workers get and lose them, and are charged for what they used in them or without one. */
 #include "slot.h"
 
 #include <time.h>
@@ -20,7 +18,10 @@ uint64_t btn_slot_cpu(const struct btn_worker *w)
 {
 	struct timespec ts;
 
-	/* It sleeps, and the kernel wrote down what it had used. That is memory anybody here can spoil. */
+	/*
+	 * The thread sleeps, and the kernel wrote down its CPU clock: in memory that any code
+	 * of this process can spoil.
+	 */
 	if (w != btn_self && w->cell && (btn_cell_blocked(w->cell) || (w->taken && w->slot >= 0))) {
 		uint64_t cpu = btn_cell_cpu(w->cell);
 
@@ -37,13 +38,16 @@ uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle)
 	const struct btn_run *run = w->slot < 0 ? NULL : &c->run[w->slot];
 	uint64_t cpu, back, mark_at = w->cputime.mark_at;
 
-	/* What is wrong in between is at most a thousandth of what its tenant has in a second. */
+	/* Charges by time are wrong by at most a thousandth of the tenant's second. */
 	if (run && run->acct && run->acct->quota >> 10 < settle)
 		settle = run->acct->quota >> 10 > SETTLE_MIN_NS ? run->acct->quota >> 10 : SETTLE_MIN_NS;
 	if (btn_cputime_run(&w->cputime, now, settle, &cpu))
 		return cpu;
 	cpu = btn_cputime_settle(&w->cputime, now, btn_slot_cpu(w), &back);
-	/* If it was another's, who knows how much of it: its log keeps that as used. */
+	/*
+	 * Tasks of several tenants ran (mixed): how much is whose is not known, and the log
+	 * keeps it as used.
+	 */
 	if (back)
 		btn_core_refund(c, now, &w->task->req->core, run ? (int)run->tier->index : -1,
 				w->mixed ? 0 : mark_at, back);
@@ -77,7 +81,7 @@ void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w)
 {
 	uint64_t word = atomic_load_explicit(&w->lazy, memory_order_relaxed); /* [LAZY-1] */
 
-	/* The owner calls: nobody else makes it anything without the lock. */
+	/* The owner calls this, and no other thread changes the word without the lock. */
 	if (word == BTN_LAZY_NONE)
 		return;
 	if (word >= BTN_LAZY_CACHED && s->now > BTN_LAZY_SINCE(word))
@@ -119,7 +123,7 @@ void btn_slot_set_boosted(struct btn_worker *w, bool on)
 
 /* ---------------------------------------------------------- a slot is lost */
 
-/* The caller is about to lose its slot: how long it went without a checkpoint. */
+/* Shows how long the task of w, which is about to lose its slot, went without a checkpoint. */
 static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
 {
 	struct baton_stats_slot *figures = &w->s->core.page.slots[slot];
@@ -219,8 +223,9 @@ void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)
 
 	btn_slot_unboost(w);
 	/*
-	 * Unless whoever calls has. Nor of one that has its permit to take: the kernel's hook
-	 * would park it, and who waits is not let go there (btn_blocked_woken()).
+	 * The caller may have taken the cell already. The cell of a worker that has a permit
+	 * to take is left alone: the kernel's hook would park the worker, and
+	 * btn_blocked_woken() does not let one that waits go.
 	 */
 	if (!atomic_load_explicit(&w->waits, memory_order_acquire)) /* [PREEMPT-2] */
 		btn_slot_take_cell(w);
@@ -237,7 +242,10 @@ void btn_slot_end_slotless(struct btn_worker *w, uint64_t now)
 		btn_core_unready(&w->s->core, now, &w->task->core);
 		btn_cell_let_go(w->cell);
 	}
-	/* If it was, it took its permit since, and came before anybody saw that. */
+	/*
+	 * A worker with the signal blocked took its permit since, and came here before the
+	 * monitor saw that.
+	 */
 	w->signal_blocked = false;
 	btn_core_charge(&w->s->core, now, &w->task->req->core, btn_slot_account(w, now, 0), true);
 	if (w->taken) {
@@ -245,7 +253,7 @@ void btn_slot_end_slotless(struct btn_worker *w, uint64_t now)
 		btn_cell_slotless(w->cell, false);
 		btn_cell_pays(w->cell);
 		w->s->look = true;
-		/* The mark is of just now. */
+		/* btn_slot_account() has set the mark just now. */
 		w->s->unauthorised += w->cputime.mark - w->taken_cpu;
 	}
 	btn_slot_unlink(w);

@@ -21,7 +21,7 @@ void btn_slot_fold(struct btn_worker *w, unsigned slot);
 /* The owner's `lazy` becomes NONE. Called by the owner. */
 void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w);
 
-/* Into a list of slotless workers, and out of it. */
+/* Put a worker into a list of slotless ones, and take it out. */
 void btn_slot_link(struct btn_slotless *list, struct btn_worker *w);
 void btn_slot_unlink(struct btn_worker *w);
 /*
@@ -34,7 +34,7 @@ static inline void btn_slot_unboost(struct btn_worker *w)
 	btn_slot_set_boosted(w, false);
 }
 
-/* Another slice for a task that goes on although need_resched was set. */
+/* Begins a new slice for a task that goes on although need_resched was set. */
 void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot);
 /* The caller, w, stops running its task. Returns the slot, which is idle. */
 unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why);

@@ -55,15 +55,15 @@ void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, 
 			wait.n[k] += btn_stat_get(&use->wait.n[k]);
 	}
 	/*
-	 * And what runs now, by its CPU clock: time would count what it has yet to use,
-	 * and be less the next time.
+	 * Tasks that run now are counted by their CPU clocks: time would count what they have
+	 * yet to use, and be less the next time.
 	 */
 	for (i = 0; t->core && i < s->core.slots_in_use; i++) {
 		run = &s->core.run[i];
 		w = s->on[i];
 		if (run->task && run->task->req->tenant == t->core && w->tid)
 			open[run->tier->index] += btn_cputime_open(&w->cputime, btn_slot_cpu(w));
-		/* What it ended and began anew in this run is counted with that. */
+		/* Requests that ended in this run without the lock (lazy.c) are counted, too. */
 		if (run->task && run->task->req->tenant == t->core) {
 			st.admitted += BTN_OWN_GET(w->again);
 			st.finished += BTN_OWN_GET(w->again);

@@ -29,7 +29,7 @@ struct baton_mutex {
 	_Atomic uintptr_t word;
 	struct baton_sched *s;
 	struct btn_waiters waiters;
-	bool boosts;		/* its holder, for whom others wait */
+	bool boosts;		/* the holder is boosted because of this mutex */
 };
 
 struct baton_cond {
@@ -233,7 +233,7 @@ static int wait_for_signal(struct baton_cond *c, struct baton_mutex *m, uint64_t
 	else
 		hand_on_locked(m, t);
 	why = btn_gate_wait(t);
-	/* Whatever happened, the caller has it again, and for that it waits. */
+	/* The caller gets the mutex back whatever happened, and waits for that. */
 	err = baton_mutex_lock(m);
 	return err ? err : why;
 }
@@ -343,9 +343,9 @@ void baton_chan_destroy(struct baton_chan *c)
 }
 
 /*
- * Until an item fits, or there is one: the lock is held. Whoever is woken looks again,
- * as another may have been quicker, and looks before it gives up: so a wake that
- * was meant for it is not lost.
+ * Waits, with the lock, until an item fits, or there is one. A task that is woken looks again,
+ * as another may have been quicker; and it looks before it gives up, so that a wake which was
+ * meant for it is not lost.
  */
 static int wait_for_change(struct baton_chan *c, struct btn_waiters *in, uint64_t deadline, bool alert)
 {

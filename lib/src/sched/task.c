@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What a task may call: checkpoints, tasks of its own, calls that block, and to sleep. */
+/* Calls of a task's: checkpoints, tasks of its own, calls that block, and sleep. */
 #include <baton/sched.h>
 
 #include <errno.h>
@@ -25,7 +25,10 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 		return -EPERM;
 	if (!fn)
 		return -EINVAL;
-	/* Not in a call of the library (btn_gate_enter): it may wait there for a task that was stopped. */
+	/*
+	 * Allocated before btn_gate_enter(): the caller may wait in malloc for a task that was
+	 * stopped.
+	 */
 	t = BTN_FAIL("sched:task") ? NULL : calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
@@ -39,7 +42,7 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 	if (out)
 		*out = t;
 	btn_gate_lock(s);
-	/* Its first task's end is not the request's any more. */
+	/* The first task's end is not the request's end any more. */
 	btn_slot_end_lazy(s, btn_self);
 	btn_core_spawn(&s->core, s->now, &t->req->core, &t->core);
 	btn_wait_trace(t);
@@ -85,7 +88,10 @@ static __attribute__((noinline)) int look(struct btn_worker *w)
 	/* [SCHED-1] */
 	if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_NEED_RESCHED) && /* [SCHED-1] */
 	    now < until) {
-		/* Look again about half way from here, as fast as it was so far. */
+		/*
+		 * Look again about half way to the end of the slice, if checkpoints come as
+		 * fast as they did so far.
+		 */
 		gap = now > looked ? (now - looked) / BTN_OWN_GET(w->reload) : 0;
 		left = (until - now) / 2 / (gap ? gap : 1);
 		left = left < 1 ? 1 : left > 4096 ? 4096 : left;
@@ -126,7 +132,7 @@ void baton_blocking_begin(void)
 
 	if (!w)
 		return;
-	/* Who is seen when it really blocks keeps its slot until somebody wants it. */
+	/* A worker whose blocking is seen keeps its slot until a task wants it. */
 	if (w->cell && w->s->detecting && !btn_detect_wanted(w->s->detect)) {
 		w->hinted = true;
 		btn_slot_arm(w, BTN_CELL_ANNOUNCED);
@@ -154,7 +160,10 @@ void baton_blocking_end(void)
 	if (w->hinted) {
 		w->hinted = false;
 		btn_slot_arm(w, BTN_CELL_ARMED);
-		/* A slot that was taken has the flag set; if not yet, then the next checkpoint's. */
+		/*
+		 * A slot that was taken has the flag set; or sets it soon, and the next
+		 * checkpoint sees that.
+		 */
 		if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_NEED_RESCHED)) /* [SCHED-1] */
 			return;
 	}

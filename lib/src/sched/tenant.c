@@ -100,7 +100,7 @@ int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const str
 	if (opts->sz != sizeof(*opts) ||
 	    (name && (!*name || strlen(name) >= BATON_STATS_NAME || !btn_utf8_valid(name, strlen(name)))))
 		return -EINVAL;
-	/* What it takes but for what is rare. */
+	/* Memory that it takes, but for what is rare. */
 	btn_prealloc_want(&mine, BTN_PREALLOC_TENANT, 1, sizeof(struct baton_tenant));
 	btn_prealloc_want(&mine, BTN_PREALLOC_CORE, 1, btn_core_tenant_size(&s->core));
 	btn_prealloc_want(&mine, BTN_PREALLOC_LOG, !!opts->low_ppm + !!opts->high_ppm, BTN_LOG_SIZE);

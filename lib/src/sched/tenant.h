@@ -15,12 +15,12 @@ static inline uint64_t btn_tenant_part_of(uint64_t capacity, unsigned ppm)
 uint64_t btn_tenant_part(const struct baton_sched *s, unsigned ppm);
 
 /*
- * With the lock. Makes a tenant, or nothing. Readers of the page do not see it until
- * btn_page_tenant_show().
+ * Makes a tenant, or nothing. Readers of the page do not see it until btn_page_tenant_show().
+ * Needs the lock.
  */
 int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,
 		   const char *name);
-/* With the lock. The tenant gets no requests from now on, and is gone when it has none. */
+/* The tenant gets no requests from now on, and is gone when it has none. Needs the lock. */
 void btn_tenant_leave(struct baton_tenant *t);
 /* Busy: a tenant of s has references. Free: the memory of all tenants of s. */
 bool btn_tenants_busy(const struct baton_sched *s);

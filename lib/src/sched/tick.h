@@ -5,7 +5,7 @@
 
 #include "types.h"
 
-/* How soon the monitor comes again while a worker is slotless, and while tasks run at all. */
+/* Time until the monitor comes again: while a worker is slotless; while tasks run at all. */
 #define BTN_TICK_NS		500000
 #define BTN_TICK_QUIET_NS	2000000
 /*
@@ -13,9 +13,9 @@
  * that may cache their slots.
  */
 #define BTN_TICK_LAZY_NS	10000000
-/* How long after need_resched was set the monitor looks at the task. */
+/* Time after need_resched was set at which the monitor looks at the task. */
 #define BTN_LOOK_NS		120000
-/* If the monitor is late by this, those that are stopped go on for a moment: gate.c. */
+/* Lateness of the monitor after which those that are stopped go on for a moment: gate.c. */
 #define BTN_STALL_NS		100000000
 
 /*

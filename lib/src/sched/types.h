@@ -46,7 +46,7 @@ struct btn_worker {
 	/* Written by the owner: it is about to take the permit; calls of the library that it is in. */
 	_Atomic bool parked;
 	_Atomic uint32_t inside;
-	/* What the owner does with its slot without the lock: lazy.c. */
+	/* State of the slot as far as the owner changes it without the lock: lazy.c. */
 	_Atomic uint64_t lazy;
 
 	/* Written by the owner; and with the lock by the thread that gives it a slot: [SCHED-2]. */
@@ -81,12 +81,12 @@ struct btn_worker {
 	bool signal_blocked;		/* the worker is to wait, and runs on: its task is blocked */
 	bool boosted;			/* a task waits for a lock, not of this library, that this worker may hold */
 	bool in_futex;			/* the thread sleeps in a futex */
-	uint64_t ask_at, ask_in;	/* when /proc is asked whether it still does; and how much later again */
+	uint64_t ask_at, ask_in;	/* time at which /proc is asked whether it still does; delay until it is asked again */
 	uint64_t stopped_at;		/* the thread's CPU clock when it was sent the signal */
 	_Atomic bool demoted;		/* [PREEMPT-4] */
 	bool retired;
 	bool attached;			/* the thread is the caller's: baton_request_enter() */
-	int refused;			/* why the attached thread's request did not start */
+	int refused;			/* attached thread: the error with which its request did not start */
 	uint64_t charged_to;		/* attached thread: serial of the tenant that cputime is for */
 	int home;			/* attached thread: the slot that it had last */
 	struct baton_request *kept;	/* attached thread: memory for its next request; the owner's */
@@ -176,7 +176,7 @@ struct baton_request {
 	bool done;
 	int result;
 	uint64_t ended;
-	uint64_t began;			/* when it began in the run of the attached thread's last request; 0: it has a run of its own */
+	uint64_t began;			/* its beginning in the run of the attached thread's last request; 0: it has its own run */
 };
 
 struct baton_sched {

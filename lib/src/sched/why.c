@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Why a request was refused, or took so long: what the core noted, in words. */
+/* Reasons why a request was refused, or took so long: what the core noted, in words. */
 #include <baton/why.h>
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "gate.h"
 #include "request.h"
 
-/* What is shorter is not called late. */
+/* Requests that took less are not called late. */
 #define LATE_NS 1000000
 
 static enum baton_reason refused(int err)
@@ -30,7 +30,7 @@ static enum baton_reason refused(int err)
 	}
 }
 
-/* What most of its time went into. */
+/* The reason that took most of the request's time. */
 static enum baton_reason late(const struct baton_why *w, bool starved)
 {
 	uint64_t slots = w->waited - w->throttled, known = w->waited + w->cpu;

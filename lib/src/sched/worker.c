@@ -24,7 +24,10 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	unsigned slot;
 	uint64_t now;
 
-	/* Nobody else can unlock it, and what it guards is half changed, for all we know. */
+	/*
+	 * A mutex that the task holds can be unlocked by no other, and what it guards may be
+	 * half changed.
+	 */
 	if (btn_unlikely(t->locks_held))
 		btn_die("a task ended that holds a baton_mutex; how many:", t->locks_held);
 	btn_gate_lock(s);
@@ -53,7 +56,10 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	if (!w->attached)
 		btn_core_worker(&s->core, now);
 	btn_gate_hand_over(w, now, slot, leaves);
-	/* Out of the library, and with its next slot: what it may wait for here is a stopped task's. */
+	/*
+	 * Freed outside the library, and with the worker's next slot: malloc's lock may be a
+	 * stopped task's.
+	 */
 	if (heap)
 		free(t);
 	return !leaves;
@@ -70,7 +76,7 @@ void *btn_worker_main(void *arg)
 	struct btn_worker *w = arg;
 
 	btn_self = w;
-	/* One that has to stay SCHED_IDLE ends with its task, as if demoted itself. */
+	/* A thread that has to stay SCHED_IDLE ends with its task, as if it had been demoted. */
 	btn_slot_set_demoted(w, !btn_birth_become(&w->s->birth));
 	if (!w->s->cpus)
 		btn_birth_cpus(w->s->monitor);

@@ -8,8 +8,8 @@
 /* The start routine of a worker's thread. */
 void *btn_worker_main(void *worker);
 /*
- * Without the lock. The task of w, the caller, ended. False: the thread is to end, too, or
- * (attached) goes back to its owner.
+ * The task of w, the caller, ended. False: the thread is to end, too, or (attached) goes back
+ * to its owner. Called without the lock.
  */
 bool btn_worker_task_end(struct btn_worker *w, bool leaves);
 
