@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Attached threads: the caller's own, which are a request's first task for a while.
- * An attached thread has a worker like those of the pool, but brings it along: it is not
- * counted among them, and when its task ends its thread goes back to what it was
- * doing. It sleeps on its worker's parker until it is given a slot, or until
- * the request is done without having started (btn_request_done).
+ * Attached threads: the caller's own, which are a request's first task for a while. An
+ * attached thread has a worker like those of the pool, but brings it along: the worker is not
+ * counted among them, and when its task ends the thread goes back to what it was doing. The
+ * thread sleeps on its worker's parker until it is given a slot, or until the request is done
+ * without having started (dispatch.c).
  *
- * One that leaves may keep its slot, and have it for its next request: [LAZY-2],
- * lazy.c. Its task, its request and its worker are anybody's with the
- * lock from then on, until it has its word back.
+ * A thread that leaves may have its slot cached for its next request: [LAZY-2], lazy.c. From
+ * then on its task, its request and its worker belong to any thread with the lock, until the
+ * owner has its word back.
  */
 #include <baton/sched.h>
 

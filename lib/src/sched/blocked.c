@@ -2,62 +2,61 @@
 /*
  * Slots of workers that block in the kernel.
  *
- * A worker with a slot is armed from the moment it leaves the library until it
- * comes back. If it blocks meanwhile, in whatever, its cell says so, and its
- * slot is taken as soon as a task waits for one: by whoever makes that task wait,
- * if the worker blocked before; by the notifier, which sleeps until the doorbell
- * rings, if it blocks afterwards.
+ * A worker with a slot is armed from the moment it leaves the library until it comes back. If
+ * the worker blocks meanwhile, anywhere, its cell says so, and its slot is taken as soon as a
+ * task waits for one: by the thread that makes the task wait, if the worker blocked before; by
+ * the notifier, which sleeps until the doorbell rings, if the worker blocks afterwards.
  *
- *	worker				whoever has the scheduler's lock
+ *	worker				a thread with the scheduler's lock
  *
  *	(in the kernel)			a task waits, no slot is idle
  *	(a) cell = BLOCKED		(c) want = 1
- *	(b) want? ring the doorbell		(d) each slot's cell BLOCKED? take it
+ *	(b) want? ring the doorbell	(d) each slot's cell BLOCKED? take it
  *
- * [DETECT-1], bpf/detect.bpf.c. If (b) does not see (c) then (d) sees (a). While
- * want stays set (d) need not be done again: every (b) that comes rings. When
- * the doorbell rang (d) is done for all slots, since what rang once may stand for
- * many.
+ * [DETECT-1], bpf/detect.bpf.c. If (b) does not see (c) then (d) sees (a). While `want` stays
+ * set (d) need not be done again: every (b) that comes rings. When the doorbell rang, (d) is
+ * done for all slots, since one ring may stand for many.
  *
- * A worker that woke without its slot looks too, when it comes to the library,
- * since the kernel does not ring for those that block where such a one runs next
- * (`look`); and so does one that waits for a slot in the library, and is woken just when
- * another blocks (gate.c). Nobody relies on the monitor, but it looks too, for
- * one that does not come.
+ * Two others look, too, since the kernel does not ring for workers that block where a slotless
+ * worker runs next: a worker that woke without its slot, when it comes to the library
+ * (s->look); and a worker that waits for a slot in the library and is woken just when another
+ * blocks (gate.c). The monitor looks as well, for a worker that does not come, but nothing
+ * relies on that.
  *
- * The worker may wake between (d) and its slot being taken: then the exchange
- * that takes it fails, and it keeps its slot. One that wakes later runs on without
- * until its next call of the library, and waits there for a slot; what it uses
- * until then is charged, and counted as unauthorised.
+ * The worker may wake between (d) and the taking of its slot. Then the exchange that takes the
+ * slot fails, and the worker keeps it. A worker that wakes later runs on slotless until its
+ * next call of the library, and waits there for a slot. CPU that it uses until then is
+ * charged, and counted as unauthorised.
  *
- * A kernel with the hook stops it before it runs on (bpf/hook.bpf.c). Its cell then
- * is PARKED, and the doorbell rings: its task is ready (parked_ready), and when the task is
- * given a slot there is no permit to give but the cell, btn_cell_let_go(). If a signal's
- * handler gets it out of there, that is still so at its next call, without a
- * slot: it is taken out of the ready queue, and waits like one that ran on.
+ * A kernel with the hook stops the worker before it runs on (bpf/hook.bpf.c). Then its cell is
+ * PARKED, and the doorbell rings. The task is ready, the worker is parked_ready, and when the
+ * task is given a slot there is no permit to give but the cell: btn_cell_let_go(). If a
+ * signal's handler gets the worker out of there, it is still parked_ready at its next call,
+ * slotless. Then the task is taken out of the ready queue, and the worker waits like one that
+ * ran on.
  *
- * There it is also not the notifier that is told, where a worker waits for a slot that
- * can be woken: it has been named, looks itself, and most often gives itself the
- * slot. While it does it still waits (w.waits), and takes its permit afterwards like
- * any other: nothing is made ready by it, and no permit is given, but by settle_down().
+ * The hook does not tell the notifier either where a worker that waits for a slot can be
+ * woken. That worker, the designated waker, looks itself, and most often gives itself the
+ * slot. While it looks it still waits (w.waits), and takes its permit afterwards like any
+ * other: it makes no task ready, and permits are given by btn_dispatch() alone.
  *
- *	kernel				whoever has the scheduler's lock
- *					names w: waker = w
+ *	kernel				a thread with the scheduler's lock
+ *					designates w: waker = w
  *	(a) cell = BLOCKED
  *	(b) waker: w -> 0		(c) w gets a slot: waker: w -> 0
- *	(d) wakes w			or was (b) first? look at the cells
+ *	(d) notifies and wakes w	    or was (b) first? look at the cells
  *
- * [WAKER-1] the exchanges (b) and (c): one of them finds w. If it is (c), then whoever
- * blocks afterwards rings the doorbell. If it is (b), then (c) sees (a), whether w has
- * noticed or not; and so w is not named again before it has looked or (c) was done:
+ * [WAKER-1] One of the exchanges (b) and (c) finds w. If (c) does, then a worker that blocks
+ * afterwards rings the doorbell. If (b) does, then (c) sees (a), whether w has noticed or not.
+ * So w is not designated again before it has looked or (c) was done:
  *
- *	(a), (b): waker is 0		names w again: waker = w
- *	(d)				w gets a slot, and its name is there:
- *					(a) was seen by nobody
+ *	(a), (b): waker is 0		designates w again: waker = w
+ *	(d)				w gets a slot, and is still designated:
+ *					(a) was seen by no thread
  *
- * Only one that waits in a call of the library is named: who was stopped in a signal's
- * handler may have a lock that the scheduler needs, malloc's above all, and does not
- * answer (park_until()). selftests/model/waker.pml has all of this.
+ * Only a worker that waits in a call of the library is designated. A worker that was stopped
+ * in a signal's handler may have a lock that the scheduler needs, malloc's above all, and does
+ * not acknowledge (park_until()). selftests/model/waker.pml has all of this.
  */
 #include "blocked.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The gate: where threads come into the scheduler, wait in it and go out again.
+ * The gate: threads come into the scheduler here, wait in it, and go out again.
  *
- * A worker that loses its slot, by a checkpoint, by blocking or because its
- * task ended, asks the core for the next task of that slot itself and switches
- * to that task's worker; there is no scheduler thread in between:
+ * A worker that loses its slot, by a checkpoint, by blocking or because its task ended, asks
+ * the core itself for the next task of that slot, and switches to that task's worker. There
+ * is no scheduler thread in between:
  *
  *	A (has the slot)			B (parked)
  *	lock
@@ -13,24 +13,22 @@
  *	unlock
  *	switch_to(B)				returns from its own switch_to
  *
- * Between unlock and switch_to, C may make A ready and give it another slot:
- * it sets A.slot and resumes A, and A's switch_to then lets B go and returns at
- * once, because A's permit is there. A worker reads its own slot, task and
- * until only after it was resumed, or with the lock held.
+ * Between unlock and switch_to, a third thread may make A ready and give it another slot: the
+ * thread sets A.slot and resumes A. Then A's switch_to lets B go and returns at once, because
+ * A's permit is there. A worker reads its own slot, task and `until` only after it was
+ * resumed, or with the lock held.
  *
- * [SCHED-1] flag: whoever wants a worker to stop sets a bit; the worker reads
- * it at each checkpoint. What it does then it does with the lock, so the bit
- * orders nothing; and as little does `until`, which says when the worker should
- * look by itself.
+ * [SCHED-1] A thread that wants a worker to stop sets a bit of `flag`, and the worker reads it
+ * at each checkpoint. The worker acts on the bit with the lock held, so the bit orders
+ * nothing; nor does `until`, the time at which the worker looks by itself.
  *
- * A worker that is stopped where it reaches no call of the library (preempt.c) is sent
- * a signal, and parks in its handler until it is given a slot.
+ * A worker that is stopped where it reaches no call of the library (preempt.c) is sent a
+ * signal, and parks in the signal's handler until it is given a slot.
  *
- * The handler must not park a thread that is inside this library, where it may
- * hold the scheduler's lock, or the allocator's on its behalf, or be about to
- * park anyway: every call that takes the lock counts itself in w.inside, and
- * looks at waits on its way out. So whoever gets there first consumes the one
- * permit that goes with the slot:
+ * The handler must not park a thread that is inside the library. Such a thread may hold the
+ * scheduler's lock, or the allocator's on the library's behalf, or be about to park anyway.
+ * So every call that takes the lock counts itself in w.inside, and looks at w.waits on its
+ * way out. The one permit that goes with the slot is consumed by the first of the two:
  *
  *	handler				a call of the library
  *					inside = 1
@@ -39,31 +37,32 @@
  *					waits? inside = 1, block, waits = false,
  *					inside = 0, and look again
  *
- * A signal that comes after the last look finds inside == 0, and the handler
- * does it. Both run on the same thread, so [PREEMPT-1] (inside, and parked, which
- * says for the monitor that waiting has begun) are relaxed. waits is set with the
- * lock held, by the owner before it blocks or by the monitor. Nobody takes the slot
- * of a worker whose waits is still set, not the monitor and not who sees it blocked
- * in the kernel: it has not consumed its last permit yet, and two would be one.
- * Its reset by the owner is released, and acquired by those [PREEMPT-2]: whoever gave
- * the permit had it in a list of those to wake (w.next), which is over by then. Who
- * sees the reset late comes again.
+ * A signal that comes after the last look finds inside == 0, and the handler waits instead.
+ * Both run on the same thread, so [PREEMPT-1] (inside, and parked, which tells the monitor
+ * that waiting has begun) are relaxed. `waits` is set with the lock held, by the owner before
+ * it blocks or by the monitor. No thread takes the slot of a worker whose `waits` is still
+ * set, neither the monitor nor a thread that sees the worker blocked in the kernel: the worker
+ * has not consumed its last permit yet, and two permits would be one. The owner's reset of
+ * `waits` is released, and acquired by those threads [PREEMPT-2]: the thread that gave the
+ * permit had the worker in a list of those to wake (w.next), and that is over by then. A
+ * thread that sees the reset late comes again.
  *
- * And that lock's next user may be one without which nobody gets a turn: who has the
- * scheduler's lock and allocates, the monitor, or who makes the thread to which
- * a slot was given (pthread_create() allocates).
+ * A stopped thread may hold a lock, malloc's above all, without which no task gets a turn: the
+ * lock's next user may be the monitor, or a thread that has the scheduler's lock and
+ * allocates, or one that makes the thread to which a slot was given (pthread_create()
+ * allocates).
  *
  *	offender			monitor
  *	malloc: takes its lock
  *	handler: parks
  *					takes the scheduler's lock; malloc: sleeps
- *	(nobody takes any slot)
+ *	(no slot is taken any more)
  *
- * So who is stopped asks from time to time whether the monitor is late [PREEMPT-3], or has
- * said that a slot is taken by one that does not come out of the library (stall); then it
- * goes on, still waiting (waits), and says so (stall_escape). When the stall is over,
- * the monitor sends the signal again to all that wait and are not parked. Both words
- * are hints for what comes again: late they cost time.
+ * So a stopped thread asks from time to time whether there is a stall [PREEMPT-3]: the monitor
+ * is late, or it says that a slot's worker does not come out of the library. Then the thread
+ * goes on, with `waits` still set, and sets stall_escape. When the stall is over, the monitor
+ * sends the signal again to all that wait and are not parked. Both words are hints for what
+ * comes again: a late one costs time.
  *
  * selftests/model/preempt.pml is a model of this, and of preempt.c.
  */

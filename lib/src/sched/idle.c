@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Idle pollers: who looks when a CPU has nothing to do.
+ * Idle pollers: they look for blocked workers when a CPU has nothing to do.
  *
- * Where a worker blocks and nothing else is there to run, the doorbell costs an interrupt
- * that the CPU sends itself, before it has gone to sleep, and then the notifier, which
- * wakes the next one: on a virtual machine more than 20 us. An idle poller is a thread
- * of SCHED_IDLE that is bound to one CPU: it runs when nothing else does, so the kernel
- * goes on with it by itself. It is like a worker without a slot, that is, it
- * is owed for those that block where it runs next (bpf/detect.bpf.c, [DETECT-3]), and
- * wakes who is to have the slot, as the kernel does with the hook [WAKER-1], or tells the
- * notifier.
+ * Where a worker blocks and nothing else is there to run, the doorbell costs an interrupt that
+ * the CPU sends itself before it has gone to sleep, and then the notifier, which wakes the
+ * next worker: on a virtual machine more than 20 us. An idle poller is a thread of SCHED_IDLE
+ * that is bound to one CPU. It runs when nothing else does, so the kernel goes on with it by
+ * itself. Like a slotless worker it is owed for workers that block where it runs next
+ * (bpf/detect.bpf.c, [DETECT-3]). It wakes the designated waker, as the kernel does with the
+ * hook [WAKER-1], or tells the notifier.
  *
- * It never takes the scheduler's lock: in that class it may have to wait for seconds to
- * go on, wherever it stands. So what it owes is paid, for the kernel, when it has told
- * somebody and not before:
+ * The poller never takes the scheduler's lock: in that class it may have to wait for seconds
+ * to go on, wherever it stands. So what it owes is paid, for the kernel, when it has told, and
+ * not before:
  *
- *	idle poller				kernel, where it leaves the CPU or comes to it
- *	(a) owes? owes = TELLING	it leaves and owes, whichever: owes = 0, and the
- *	(b) tells			  next one owes, or the doorbell is rung
- *	(c) owes: TELLING -> 0		somebody blocked and it is next: owes = 1
+ *	idle poller			kernel, where the poller leaves the CPU or comes to it
+ *	(a) owes? owes = TELLING	the poller leaves and owes, whichever: owes = 0, and
+ *	(b) tells			  the next thread owes, or the doorbell is rung
+ *	(c) owes: TELLING -> 0		a worker blocked and the poller is next: owes = 1
  *
- * [IDLE-1] all on its own CPU and in order. If it leaves for good between (a) and (c)
- * somebody is told once more; if it leaves and comes back with another's, (c) finds 1.
- * selftests/model/idle.pml.
+ * [IDLE-1] All of this happens on the poller's CPU and in order. If the poller leaves for good
+ * between (a) and (c), the scheduler is told once more. If it leaves and comes back owing for
+ * another worker, (c) finds 1. selftests/model/idle.pml is a model of this.
  *
- * Each is awake only while it is of use: it is woken when the doorbell was rung twice in NEAR_NS
- * from its CPU for want of anything to run, and sleeps when it has had the CPU for `idle_ns`
- * and nobody blocked; at once when no task waits for a slot. (A kernel that runs in a
- * virtual machine does the same before it stops a CPU: cpuidle-haltpoll, 200 us as well.)
+ * A poller is awake only while it is of use. It is woken when the doorbell was rung twice in
+ * NEAR_NS from its CPU for want of anything to run. It sleeps when it has had the CPU for
+ * idle_ns and no worker blocked; at once when no task waits for a slot. (A kernel that runs in
+ * a virtual machine does the same before it stops a CPU: cpuidle-haltpoll, 200 us as well.)
  *
- * Nobody waits for one to end, for the same reason: it has a hold of the session's
- * memory, is told to stop, and goes when it comes to run.
+ * The end of a poller is not waited for, for the same reason. The poller has a reference to
+ * the session's memory, is told to stop, and goes when it comes to run.
  *
- * [IDLE-2] its word, a futex: AWAKE to ASLEEP by itself, back by the notifier, and STOP
- * at the end by an exchange, none of which is lost as all are one step each. What its memory holds is
- * written before its thread starts; the last of the two that have it frees it.
+ * [IDLE-2] The poller's word, a futex, goes from AWAKE to ASLEEP by the poller, back by the
+ * notifier, and to STOP at the end by an exchange. Each is one step, so none is lost. The
+ * poller's memory is written before its thread starts; the last of the two that refer to it
+ * frees it.
  */
 #include "idle.h"
 

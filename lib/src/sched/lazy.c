@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Slots that are cached: an attached thread that leaves its request, or blocks, keeps its slot
- * where nobody waits for one, and has it again without the lock when it comes back. Most
- * often it comes back soon, for a request of the same tenant's, and nobody has asked.
+ * Lazy release: an attached thread that leaves its request, or blocks, keeps its slot where no
+ * task waits for one, and has the slot again without the lock when it comes back. Most often
+ * the thread comes back soon, for a request of the same tenant, and no task has asked
+ * meanwhile. Such a slot is cached.
  *
- * Its word (w.lazy) says what it does with its slot:
+ * The worker's word `lazy` says what the owner does with its slot:
  *
- *	NONE	nothing of this: without the lock it changes nothing
- *	RUNS	it runs, and may go to CACHED
- *	CACHED	since then, because it LEFT or is BLOCKED; it may go back to RUNS, and
- *		whoever has the lock may take the slot
- *	TAKING	somebody does that
+ *	NONE	nothing of this: without the lock the owner changes nothing
+ *	RUNS	the task runs, and the owner may go to CACHED
+ *	CACHED	since when, and whether the owner LEFT or is BLOCKED; the owner may go
+ *		back to RUNS, and a thread with the lock may take the slot
+ *	TAKING	a thread with the lock is taking the slot
  *
- *	owner, without the lock		whoever has the lock
- *	RUNS -> CACHED			NONE -> RUNS: it is given a slot (arm)
- *	CACHED -> RUNS			RUNS -> NONE: its run is to be touched (off)
- *					CACHED -> TAKING -> NONE: its run stops as it would
- *					have when it became idle (take)
+ *	owner, without the lock		a thread with the lock
+ *	RUNS -> CACHED			NONE -> RUNS: the worker is given a slot (arm)
+ *	CACHED -> RUNS			RUNS -> NONE: the run is to be touched (off)
+ *					CACHED -> TAKING -> NONE: the run stops as it would
+ *					have when the slot was cached (take)
  *
- * [LAZY-1] each of these but the last is a compare-and-swap: one of the two finds the word
- * as it was. The owner's releases what it wrote for its next request (again, idled, the
- * request's own figures) and the taker's acquires that; so does TAKING -> NONE for the
- * owner, who waits for it before it touches its worker. Nobody who sees RUNS touches the
- * run: it makes that NONE first, and if the owner is inside the library then it comes again:
+ * [LAZY-1] Each of these but the last is a compare-and-swap: one of the two finds the word as
+ * it was. The owner's exchange releases what the owner wrote for its next request (again,
+ * idled, the request's own figures), and the taker's acquires that. TAKING -> NONE releases
+ * for the owner, which waits for it before it touches its worker. A thread that sees RUNS does
+ * not touch the run. It makes the word NONE first, and if the owner is inside the library then
+ * it comes again:
  *
  *	owner				monitor
  *	inside = 1
@@ -30,33 +32,33 @@
  *	writes r.cpu ...		(d) inside?
  *	(b) inside = 0
  *
- * If (c) sees (a) then (d) sees inside = 1, or (b) and all that was before it.
+ * If (c) sees (a) then (d) sees inside = 1; or (b), and all that was before (b).
  *
- * Nobody waits while a slot is cached:
+ * No task waits while a slot is cached:
  *
- *	owner				who has the lock, and finds that a task waits
+ *	owner				a thread with the lock that finds a task waiting
  *	(e) RUNS -> CACHED		(g) wanted = true
  *	(f) wanted? back, and with	(h) each slot's word CACHED? take it
  *	    the lock
  *
- * [LAZY-2] all four are sequentially consistent: if (f) does not see (g) then (h) sees (e).
+ * [LAZY-2] All four are sequentially consistent: if (f) does not see (g) then (h) sees (e).
  * selftests/model/lazy.pml is a model of this.
  *
- * What a request may is decided by the lock's rules all the same: the run got a slice of so much
- * of its tenant's quota, and what runs in it, request after request, ends with the slice.
- * As long as the slot is idle the slice is not used, and its end (w.until) moves on by
- * that. So no run uses more than its slice or more than the time since it began, which is
- * all that ledger.h's proof asks; and what was used is recorded when the run stops,
- * which is later than it was used. Only who is far from the end of its quota holds a slot:
- * the slices that lie idle are never what others of its tenant lack, and if one reaches no
- * checkpoint then the monitor, which comes less often, is there before that end.
+ * The lock's rules still decide what a request may use. The run got a slice of so much of its
+ * tenant's quota, and all that runs in it, request after request, ends with the slice. While
+ * the slot is cached the slice is not used, and its end (w.until) moves on by that time. So no
+ * run uses more than its slice, or more than the time since it began, which is all that the
+ * proof in ledger.h asks for. What was used is recorded when the run stops, which is later
+ * than it was used. Only a tenant that is far from the end of its quota has slots cached: its
+ * other tasks never lack the slices that lie idle. If a task in such a run reaches no
+ * checkpoint, the monitor, which comes less often then, is still there before that end.
  *
- * Where tasks wait all the time, what is cached is taken at once, which costs more than to
- * give it back: nobody holds a slot until the monitor came and nobody had waited.
+ * Where tasks wait all the time, cached slots are taken at once, which costs more than to give
+ * them back. So no slot is cached until the monitor has come and no task had waited.
  *
- * Requests that were begun so are in the figures when the run stops: CACHED_NS after it became
- * idle, RUN_NS after it began, at the latest. The request is the same one with a new life,
- * where nobody has a handle of the last one.
+ * Requests that were begun without the lock get into the figures when the run stops: CACHED_NS
+ * after the slot was cached, or RUN_NS after the run began, at the latest. Such a request is
+ * the last one with a new life, where there is no handle of the last one.
  */
 #include "lazy.h"
 

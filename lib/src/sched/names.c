@@ -1,48 +1,46 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Tenants by name: found without a lock while others add, remove, rename and
- * reload them.
+ * Tenants by name: found without a lock while others add, remove, rename and reload them.
  *
- * A table of pointers, open addressing, linear probing. Writers hold the
- * scheduler's lock; whoever looks holds nothing and waits for nobody:
+ * A table of pointers, open addressing, linear probing. Writers hold the scheduler's lock. A
+ * thread that looks a name up holds nothing and waits for no other:
  *
- *	writer (has the lock)			who looks
+ *	writer (has the lock)			reader
  *
  *	(a) t's name, refs = 1			table			[HAZARD-2]
  *	(b) a place of the probe = t		each place of the probe:
  *	    [NAMES-1] release			    t	[NAMES-1] acquire
  *						    its name is this?	[NAMES-2]
  *	(c) that place = GONE			    refs 0? next; refs + 1
- *	(d) refs - 1; 0: t may be another one	    its name is still this? that is it
+ *	(d) refs - 1; 0: t may be another one	    its name is still this? found
  *	    [NAMES-3]					[NAMES-3]
  *
- * Who is in the table stays in its place until (c), and no place that was used is
- * empty again: so a probe that comes to an empty place has passed whoever was there
- * all the time, and one that was added before it began it sees by (b). Who is added or
- * removed while it goes on is found or not, and either is right.
+ * A tenant in the table stays in its place until (c), and no place that was used is empty
+ * again. So a probe that comes to an empty place has passed every tenant that was there all
+ * the time, and it sees by (b) one that was added before it began. A tenant that is added or
+ * removed while the probe goes on is found or not, and either is right.
  *
- * A tenant's memory stays a tenant's until the scheduler is destroyed, and is then used
- * for another one: so to look at the name and the count of one that is gone is no
- * harm. The count is what decides: it does not rise from 0 but by (a), so who raised it
- * has a tenant that was there then, and looks at the name once more, as it may have become
- * another one in between. [NAMES-3]: the rise from what (a) released acquires the
- * name. Not to look again would be the mistake: name read, (d), (a) with another
- * name, count raised: the wrong tenant.
+ * A tenant's memory stays a tenant's until the scheduler is destroyed, and is then used for
+ * another one. So it does no harm to look at the name and the count of a tenant that is gone.
+ * The count decides: it does not rise from 0 but by (a). So a reader that raised it has a
+ * tenant that was there then, and looks at the name once more, as the memory may have become
+ * another tenant in between. [NAMES-3] The rise from what (a) released acquires the name. A
+ * reader that did not look again would be wrong: name read, (d), (a) with another name, count
+ * raised: the wrong tenant.
  *
- * When few places are empty the table is made anew, without those that are GONE.
- * Who looks may be in the old one, which is as good as it was when they began; it is
- * freed when nobody's hazard pointer is on it (hazard.h): at the latest with the
- * scheduler. Of a name that is removed and added without end there are so no more
- * than a few.
+ * When few places are empty the table is made anew, without those that are GONE. A reader may
+ * be in the old table, which is as good as it was when the reader began. The old table is
+ * freed when no hazard pointer is on it (hazard.h): at the latest with the scheduler. If a
+ * name is removed and added without end there are so no more than a few tables.
  *
- * Why not liburcu's cds_lfht, which does the same: it wants each tenant's memory kept
- * until a grace period is over, and for that a thread for call_rcu() and
- * rcu_barrier() at the end, in a library that starts no thread but its own and is
- * loaded by services that may fork; a flavour that its users do not clash with; and ThreadSanitizer,
- * with which all this is tested, does not see through the copy that Debian has. What it
- * could do besides, several writers at once and growing without a copy, is not
- * needed: writers have the scheduler's lock anyway, and a copy of 100,000 pointers
- * is a millisecond. Here it is a hundred lines, and nothing to link.
+ * liburcu's cds_lfht does the same, and is not used because it wants each tenant's memory kept
+ * until a grace period is over, and for that a thread for call_rcu() and rcu_barrier() at the
+ * end, in a library that starts no thread but its own and is loaded by services that may fork;
+ * a flavour that its users do not clash with; and ThreadSanitizer, with which all this is
+ * tested, does not see through the copy that Debian has. What it could do besides, several
+ * writers at once and growing without a copy, is not needed: writers have the scheduler's lock
+ * anyway, and a copy of 100,000 pointers is a millisecond. Here it is a hundred lines, and
+ * nothing to link.
  */
 #include "names.h"
 

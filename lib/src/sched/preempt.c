@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Forced preemption: what becomes of a task that is to stop and reaches no checkpoint.
+ * Forced preemption: what happens to a task that is to stop and reaches no checkpoint.
  *
- * BATON_PREEMPT_STOP. The monitor takes the slot away: the task is ready again
- * and waits for its turn like any other, and its thread is sent a signal, in
- * whose handler it parks until it is given a slot:
+ * BATON_PREEMPT_STOP. The monitor takes the slot away. The task is ready again and waits for
+ * its turn like any other. Its thread is sent a signal, and parks in the signal's handler
+ * until it is given a slot:
  *
  *	monitor (has the lock)			offender
  *	core: it stops, another is picked	spins
@@ -14,27 +14,26 @@
  *	...					is given a slot, and resumed:
  *						waits = false, spins on
  *
- * How the handler and the calls of the library share the one permit is in gate.c.
+ * gate.c says how the handler and the calls of the library share the one permit.
  *
- * A thread that holds a lock of somebody else's (malloc's, a pthread_mutex_t
- * of the service) is parked with it, and that lock's next user sleeps in the
- * kernel, in a slot. The monitor takes that slot, too (as of any task that sleeps
- * in the kernel without a word), and as long as it sleeps in a futex, and its
- * tier goes before theirs, parked threads are given a turn one after the other,
- * whatever their quota says, until one of them has let it go.
+ * A thread that holds a lock which is not this library's (malloc's, a pthread_mutex_t of the
+ * service) is parked with it, and the lock's next user sleeps in the kernel, in a slot. The
+ * monitor takes that slot, too, as it does from any task that sleeps in the kernel without
+ * having said so. As long as such a task sleeps in a futex, and its tier goes before theirs,
+ * parked threads are boosted one after the other until one of them has released the lock.
  *
- * A thread that does not take the signal (it blocks it) runs on with its waits
- * set. It is made SCHED_IDLE, and its task is blocked until its thread comes to
- * wait after all (parked) or, where it had been given a slot and a permit
- * meanwhile, took that one (waits is false): two permits would be one again. The
- * latter may come to the library and wait there before the monitor has seen that it is
- * not signal_blocked any more: whoever ends its being without a slot says so, or it would be made
- * ready a second time when it is stopped the next time.
+ * A thread that has the signal blocked runs on with its `waits` set. The thread is made
+ * SCHED_IDLE, and its task is blocked until the thread comes to wait after all (`parked`) or,
+ * where it had been given a slot and a permit meanwhile, took that permit (`waits` is false):
+ * two permits would be one again. In the second case the thread may come to the library and
+ * wait there before the monitor has seen that the signal is not blocked any more. So
+ * btn_slot_end_slotless() resets signal_blocked; else the task would be made ready a second
+ * time when it is stopped the next time.
  *
  * selftests/model/preempt.pml is a model of all this.
  *
- * BATON_PREEMPT_DEMOTE. The thread is not stopped but made SCHED_IDLE, and runs on
- * with the CPU that others leave.
+ * BATON_PREEMPT_DEMOTE. The thread is not stopped but made SCHED_IDLE, and runs on with the
+ * CPU that others leave.
  */
 #include "preempt.h"
 

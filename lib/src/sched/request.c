@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Requests: what tenants ask for, from submit to its end.
+ * Requests: from submit to their end.
  *
- * A handle is put without the lock: a service does that once for each request, and
- * whoever holds the lock then may have been preempted by just that thread.
+ * A handle is put without the lock: a service does that once for each request, and a thread
+ * that holds the lock then may have been preempted by just the one that puts.
  *
- * [REQUEST-1] The request's end, with the lock, and the handle's each take one from
- * refs, and touch the request no more; whoever takes the last one frees it, and has
- * acquired what the other released. [REQUEST-2] The scheduler may be destroyed when
- * handles is 0: putting one ends with that, when the request's memory is back.
+ * [REQUEST-1] The request's end, with the lock, and the putting of the handle each give back
+ * one of refs, and touch the request no more. The thread that gives back the last one frees
+ * the request, and has acquired what the other released. [REQUEST-2] The scheduler may be
+ * destroyed when `handles` is 0: the putting of a handle ends with that, when the request's
+ * memory is back.
  */
 #include "request.h"
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What blocks a task and not its slot. Everything is under the scheduler's
- * lock, but for a mutex that nobody waits for: its word is its holder, and
- * lock and unlock are one compare-and-swap each.
+ * Synchronization that blocks a task and not its slot. Everything is under the scheduler's
+ * lock, but for a mutex for which no task waits: its word is its holder, and lock and unlock
+ * are one compare-and-swap each.
  *
- *	word: 0, or the holder's task, and WAITED if somebody is in the list
+ *	word: 0, or the holder's task, and WAITED if a task is in the list
  *
- * WAITED is set with the lock held, so an unlock that still sees its own task
- * alone in the word has nobody to let go on, and one that does not takes the
- * lock. A waiter that gives up leaves it set: the holder then finds nobody there.
- * [SYNC-1] what was done under the mutex is released by the unlock's
- * compare-and-swap and acquired by the lock's; a holder that was handed the
- * mutex got it through the scheduler's lock and its parker.
+ * WAITED is set with the lock held. So an unlock that still sees its own task alone in the
+ * word has no task to wake, and one that does not takes the lock. A waiter that gives up
+ * leaves WAITED set: the holder then finds no waiter.
+ * [SYNC-1] What was done under the mutex is released by the unlock's compare-and-swap and
+ * acquired by the lock's. A holder that was handed the mutex got it through the scheduler's
+ * lock and its parker.
  */
 #include <baton/sync.h>
 

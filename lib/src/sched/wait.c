@@ -2,21 +2,21 @@
 /*
  * Tasks that wait: for each other, for a time, or for both.
  *
- * Three may want to end one wait: who has what it waits for, the clock, and who
- * cancels its request. All three come with the scheduler's lock, and the first
- * takes the task out of everything that the others could find it by:
+ * Three may want to end one wait: the task that has what is waited for, the clock, and a
+ * thread that cancels the request. All three come with the scheduler's lock, and the first
+ * takes the task out of everything by which the others could find it:
  *
- *	who wakes		the monitor		baton_request_cancel
- *	first of in's list	first of s->timers	r->alert
+ *	the task that wakes	the monitor		baton_request_cancel
+ *	first of the list	first of s->timers	r->alert
  *		\			|			/
  *		 btn_wait_end(t, 0)   (-ETIMEDOUT)   (-ECANCELED)
  *	out of all three, t->woken = why, ready
  *
- * So each wait ends once, with one reason. What was given to the task with the
- * wake (a mutex, a unit of a semaphore) is its own then, however late it gets a
- * slot; and what was not given to it, because it had left the list, goes to the
- * next one or stays. t->woken is for the task alone, which reads it when it has
- * a slot: the permit that came with the slot orders it.
+ * So each wait ends once, with one reason. What was given to the task with the wake (a mutex,
+ * a unit of a semaphore) is the task's own then, however late it gets a slot. What was not
+ * given to it, because it had left the list, goes to the next task or stays. t->woken is for
+ * the task alone, which reads it when it has a slot: the permit that came with the slot orders
+ * the read.
  */
 #include "wait.h"
 
