@@ -2,22 +2,22 @@
 /*
  * cputime.h - CPU accounting: what a thread used, for the ledger. Pure.
  *
- * The thread's CPU clock is right and takes half a microsecond to read. Time is
- * cheap, and too much where the thread had a slot but no CPU: until it woke, or
- * when the kernel ran somebody else. (And too little by what the thread does after
- * it gave up its slot.) So runs are charged by time, until that makes `settle` ns;
- * then the CPU clock is read, and says what was charged too little, or too much.
+ * The thread's CPU clock is right and takes half a microsecond to read. Time is cheap, and too
+ * much where the thread had a slot but no CPU: until it woke, or when the kernel ran another
+ * thread. (And time is too little by what the thread does after it gave up its slot.) So runs
+ * are charged by time until that makes `settle` ns. Then the CPU clock is read, and says what
+ * was charged too little, or too much.
  *
- * What was too much is given back at once. It used to be kept, and what was used
- * later was free to that amount:
+ * What was too much is given back at once. If it was kept, CPU used later would be free to
+ * that amount:
  *
- *	one second				the next
- *	charged 500 us by the clock, not used
- *						settled: 500 us are free
- *						used: the quota, and 500 us
+ * 	one second				the next
+ * 	charged 500 us by the clock, not used
+ * 						settled: 500 us are free
+ * 						used: the quota, and 500 us
  *
- * times the workers of the tenant: with four of them, a tenant with 20 ms in a
- * second was 10% above what it bought, though no sum in the ledger was.
+ * times the workers of the tenant: with four of them, a tenant with 20 ms in a second was 10%
+ * above what it bought, though no sum in the ledger was.
  */
 #ifndef BTN_CPUTIME_H
 #define BTN_CPUTIME_H
@@ -27,12 +27,12 @@
 
 struct btn_cputime {
 	uint64_t since;		/* charged up to here, by time */
-	uint64_t charged;	/* by time, since the mark */
+	uint64_t charged;	/* ns charged by time since the mark */
 	uint64_t mark;		/* the thread's CPU clock when last read */
-	uint64_t mark_at;	/* and when that was */
+	uint64_t mark_at;	/* time of the mark */
 };
 
-/* To be charged by time; false: read the CPU clock, for btn_cputime_settle(). */
+/* ns to be charged by time; false: read the CPU clock, for btn_cputime_settle(). */
 static inline bool btn_cputime_run(struct btn_cputime *m, uint64_t now, uint64_t settle, uint64_t *cpu)
 {
 	*cpu = now > m->since ? now - m->since : 0;
@@ -43,7 +43,7 @@ static inline bool btn_cputime_run(struct btn_cputime *m, uint64_t now, uint64_t
 	return true;
 }
 
-/* Used and not yet charged, and not by time. */
+/* ns used by the CPU clock and not charged yet. */
 static inline uint64_t btn_cputime_open(const struct btn_cputime *m, uint64_t clock)
 {
 	uint64_t used = clock - m->mark;
@@ -51,7 +51,7 @@ static inline uint64_t btn_cputime_open(const struct btn_cputime *m, uint64_t cl
 	return used > m->charged ? used - m->charged : 0;
 }
 
-/* To be charged; or else what was charged, since m->mark_at, and not used. */
+/* Returns ns to be charged; *back: ns that were charged since m->mark_at, and not used. */
 static inline uint64_t btn_cputime_settle(struct btn_cputime *m, uint64_t now, uint64_t clock, uint64_t *back)
 {
 	uint64_t used = clock - m->mark, cpu = btn_cputime_open(m, clock);

@@ -19,14 +19,14 @@ struct btn_detect {
 	struct btn_cell *cells;		/* [0] and [1] are head and counts */
 	uint32_t n_cells, used;
 	uint32_t *free, n_free;		/* detect.c's lock */
-	_Atomic uint64_t *consumer;	/* of the doorbell */
+	_Atomic uint64_t *consumer;	/* the doorbell's */
 	_Atomic uint64_t *producer;
 	uint64_t token, id;		/* id: of no other session of this process */
 	bool notifies;			/* the kernel, or an idle poller, wakes whom btn_detect_designate() names */
 	struct btn_detect *next;
 	uint32_t session;
 	int sock, doorbell, join, stop, told, poll;
-	_Atomic unsigned refs;		/* who has the cells and `told`; the rest goes with btn_detect_close() */
+	_Atomic unsigned refs;		/* references to the cells and `told`; the rest goes with btn_detect_close() */
 	char how[96];
 };
 
@@ -37,8 +37,8 @@ struct btn_detect {
  */
 int btn_detect_open(struct btn_detect **out, unsigned workers, char *how);
 /*
- * No thread is in it any more, but those that have a hold of it: to them the cells and
- * btn_detect_tell() are left. NULL: nothing.
+ * Closes the session. Threads with a reference keep the cells and btn_detect_tell(); no other
+ * thread uses it any more. NULL: nothing.
  */
 void btn_detect_close(struct btn_detect *d);
 struct btn_detect *btn_detect_get(struct btn_detect *d);
@@ -65,7 +65,7 @@ int btn_detect_join(struct btn_detect *d, struct btn_cell *cell);
  */
 bool btn_detect_wait(struct btn_detect *d);
 void btn_detect_stop(struct btn_detect *d);
-/* As if the doorbell had rung. Any thread. */
+/* Acts as if the doorbell had rung. Any thread. */
 void btn_detect_tell(struct btn_detect *d);
 
 static inline struct btn_detect_head *btn_detect_head(struct btn_detect *d)
@@ -86,8 +86,8 @@ static inline struct btn_detect_counts *btn_detect_counts(struct btn_detect *d)
 static inline void btn_cell_arm(struct btn_cell *cell, uint32_t how)
 {
 	/*
-	 * It was to park in the kernel, and a signal's handler got it out of that. It
-	 * is here: left so, it would be parked after its next sleep, with its slot.
+	 * The worker was to park in the kernel, and a signal's handler got it out of that.
+	 * Left so, it would be parked after its next sleep, with its slot.
 	 */
 	if (atomic_load_explicit(&cell->state, memory_order_relaxed) != BTN_CELL_RUNS) /* [DETECT-2] */
 		atomic_store_explicit(&cell->state, BTN_CELL_RUNS, memory_order_relaxed); /* [DETECT-2] */
@@ -95,11 +95,11 @@ static inline void btn_cell_arm(struct btn_cell *cell, uint32_t how)
 }
 
 /*
- * With the scheduler's lock: the slot of this worker, which is blocked, is taken; and,
- * by the worker itself, it has come to the library. Or by the worker: it is about to wait
- * for a slot; and it does not any more. In between nobody rings for those that block
- * where it runs next: if btn_cell_owes() it has to look at all cells [DETECT-3]. Set
- * when the slot is taken and not before that is certain: a doorbell
+ * Slotless (is): with the scheduler's lock, when the slot of this worker, which is blocked, is
+ * taken; or by the worker, when it is about to wait for a slot. And not slotless: by the
+ * worker, when it has come to the library, or does not wait any more. In between the kernel
+ * does not ring for workers that block where this one runs next: if btn_cell_owes() this one
+ * has to look at all cells [DETECT-3]. Set when the taking is certain, and not before: a ring
  * too many is nothing, one too few is a task that waits.
  */
 static inline void btn_cell_slotless(struct btn_cell *cell, bool is)
@@ -114,7 +114,7 @@ static inline bool btn_cell_owes(struct btn_cell *cell)
 	return atomic_load_explicit(&cell->owes, memory_order_relaxed); /* [DETECT-3] */
 }
 
-/* With the scheduler's lock: the cells are about to be looked at. */
+/* The cells are about to be looked at. Needs the scheduler's lock. */
 static inline void btn_cell_pays(struct btn_cell *cell)
 {
 	atomic_store_explicit(&cell->owes, 0, memory_order_relaxed); /* [DETECT-3] */
@@ -131,23 +131,23 @@ static inline void btn_detect_want(struct btn_detect *d)
 
 static inline void btn_detect_want_no_more(struct btn_detect *d)
 {
-	/* A doorbell too many is nothing. */
+	/* A ring too many is nothing. */
 	atomic_store_explicit(&btn_detect_head(d)->want, 0, memory_order_relaxed); /* [DETECT-2] */
 }
 
 static inline bool btn_detect_wanted(struct btn_detect *d)
 {
-	/* Only the scheduler writes it, with its lock. */
+	/* The scheduler alone writes it, with its lock. */
 	return atomic_load_explicit(&btn_detect_head(d)->want, memory_order_relaxed); /* [DETECT-2] */
 }
 
-/* Of one that is blocked: the CPU it had used, ns. [DETECT-1] written before the state. */
+/* ns on the CPU clock of a worker that is blocked. [DETECT-1] written before the state. */
 static inline uint64_t btn_cell_cpu(struct btn_cell *cell)
 {
 	return atomic_load_explicit(&cell->cpu, memory_order_relaxed); /* [DETECT-2] */
 }
 
-/* It sleeps in the kernel and has a slot, as far as it knows. */
+/* True: the worker sleeps in the kernel and has a slot, as far as it knows. */
 static inline bool btn_cell_blocked(struct btn_cell *cell)
 {
 	return atomic_load_explicit(&cell->state, memory_order_seq_cst) == BTN_CELL_BLOCKED && /* [DETECT-1] */
@@ -155,8 +155,8 @@ static inline bool btn_cell_blocked(struct btn_cell *cell)
 }
 
 /*
- * Its slot is taken, if it still sleeps: one exchange, as is the kernel's when it
- * wakes [DETECT-1]; then it knows, and where the kernel can it parks.
+ * Takes the slot of a worker that still sleeps: one exchange, as is the kernel's when the
+ * worker wakes [DETECT-1]. Then the worker knows, and parks where the kernel can do that.
  */
 static inline bool btn_cell_take(struct btn_cell *cell)
 {
@@ -181,7 +181,7 @@ static inline bool btn_detect_designated(struct btn_detect *d)
 	return atomic_load_explicit(&btn_detect_head(d)->waker, memory_order_relaxed); /* [WAKER-1] */
 }
 
-/* As the kernel does where it can: whom to wake, who is not named any more; or NULL. */
+/* Takes the designated waker, as the kernel does where it can; NULL: none. */
 static inline struct btn_cell *btn_detect_take_waker(struct btn_detect *d)
 {
 	uint32_t who = atomic_load_explicit(&btn_detect_head(d)->waker, memory_order_relaxed); /* [WAKER-1] */
@@ -195,13 +195,19 @@ static inline struct btn_cell *btn_detect_take_waker(struct btn_detect *d)
 	return &d->cells[who];
 }
 
-/* The CPU from which the doorbell was rung because it had nothing else to run, since this was asked last; or -1. */
+/*
+ * The CPU from which the doorbell was rung for want of anything else to run, since the last
+ * call; or -1.
+ */
 static inline unsigned btn_detect_idle_cpu(struct btn_detect *d)
 {
 	return atomic_exchange_explicit(&btn_detect_head(d)->idle, 0, memory_order_relaxed) - 1; /* [DETECT-2] a hint */
 }
 
-/* Not this one any more. False: the kernel was first, and has told it, and nobody else. */
+/*
+ * This worker is not the designated waker any more. False: the kernel was first, and has
+ * notified it alone.
+ */
 static inline bool btn_detect_undesignate(struct btn_detect *d, struct btn_cell *cell)
 {
 	uint32_t who = cell - d->cells;
@@ -211,14 +217,17 @@ static inline bool btn_detect_undesignate(struct btn_detect *d, struct btn_cell 
 						       memory_order_seq_cst); /* [WAKER-1] */
 }
 
-/* It woke without a slot, and sleeps in the kernel until btn_cell_let_go(). */
+/* True: the worker woke slotless, and sleeps in the kernel until btn_cell_let_go(). */
 static inline bool btn_cell_parked(struct btn_cell *cell)
 {
 	return atomic_load_explicit(&cell->state, memory_order_seq_cst) == BTN_CELL_PARKED; /* [DETECT-1] */
 }
 
 void btn_cell_let_go(struct btn_cell *cell);
-/* Who waits for a slot on its parker, called, looks. How many were asleep there: 0, 1. */
+/*
+ * Wakes the notified worker, which waits for a slot on its parker, so that it looks. Returns
+ * how many were asleep there: 0, 1.
+ */
 int btn_cell_wake(struct btn_cell *cell);
 
 #endif

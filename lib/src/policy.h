@@ -38,53 +38,53 @@ extern const struct btn_policy btn_policy_fifo, btn_policy_lifo, btn_policy_rr,
 /* NULL where there is none of that name. */
 const struct btn_policy *btn_policy_find(const char *name);
 
-/* What the policies look at. */
+/* Facts of a request that policies look at. */
 struct btn_request_info {
-	uint64_t arrival;	/* when it arrived, perhaps at another service */
+	uint64_t arrival;	/* time of arrival, perhaps at another service */
 	uint64_t number;	/* later requests have larger ones */
 };
 
 struct btn_task {
-	struct btn_heap_node node;	/* in its flow; key, and seq below */
+	struct btn_heap_node node;	/* place in its flow, by key and then seq */
 	struct btn_request *req;
 	const struct btn_request_info *info;
 	uint64_t seq;		/* the order in which tasks became ready */
-	uint64_t ready_at;	/* since when it waits */
-	uint64_t throttled_mark;	/* how long its flow had been throttled then */
+	uint64_t ready_at;	/* time since which the task waits */
+	uint64_t throttled_mark;	/* ns for which its flow had been throttled by then */
 	uint8_t state;		/* enum btn_task_state */
-	bool ran;		/* it had a slot before */
-	bool boosted;		/* others wait for what it holds */
-	bool attached;		/* it brings its own worker */
+	bool ran;		/* the task had a slot before */
+	bool boosted;		/* others' tasks wait for what the task holds */
+	bool attached;		/* the task is an attached thread's, which brings its own worker */
 };
 
 struct btn_flow {
-	struct btn_heap_node node;	/* in its tier */
-	struct btn_heap_node timer;	/* while throttled, or away from its tier */
+	struct btn_heap_node node;	/* place in its tier */
+	struct btn_heap_node timer;	/* in core.releases, while throttled or in another tier */
 	struct btn_line tasks;
 	struct btn_tenant *tenant;
-	struct btn_tier *tier;		/* where it stands now */
-	struct btn_account *acct;	/* and who pays there; NULL: only the tier */
+	struct btn_tier *tier;		/* the tier in which the flow stands now */
+	struct btn_account *acct;	/* the account that pays there; NULL: only the tier's */
 	uint64_t turn;			/* round robin: when it was last served */
 	uint64_t throttled_at, throttled_total;
-	const struct btn_policy *order;	/* of its tasks: that of its first tier */
-	uint8_t kind;			/* which of its tenant's flows it is */
+	const struct btn_policy *order;	/* order of its tasks: the policy of its first tier */
+	uint8_t kind;			/* enum btn_flow_kind */
 	bool throttled;			/* has tasks, but nothing to pay with */
 };
 
 struct btn_tier {
-	struct btn_heap flows;		/* with tasks, and not throttled */
+	struct btn_heap flows;		/* flows with tasks that are not throttled */
 	const struct btn_policy *policy;
 	uint64_t vtime;		/* oversold: the tag last served */
-	bool oversold;		/* more may be sold than there is */
-	bool accounted;		/* it has a limit or a reserve: acct is kept */
-	bool renewed;		/* its policy is a new one: btn_core_reshape() */
+	bool oversold;		/* more may be sold of it than there is */
+	bool accounted;		/* the tier has a limit or a reserve: acct is kept */
+	bool renewed;		/* the policy is a new one: btn_core_reshape() */
 	bool sold;		/* tenants pay for it from an account of their own */
-	uint8_t index;		/* which tier it is */
+	uint8_t index;		/* number of the tier */
 	uint8_t rank;		/* smaller ones go first */
 	uint32_t share;		/* among tiers of the same rank */
-	uint64_t tag;		/* likewise */
+	uint64_t tag;		/* place among tiers of the same rank */
 	uint64_t reserve;	/* ns a second that come before any rank */
-	uint64_t accounted_at;	/* since when it is */
+	uint64_t accounted_at;	/* time since which the tier is accounted */
 	struct btn_account acct; /* quota: the tier's limit */
 };
 
@@ -93,7 +93,7 @@ static inline bool btn_flow_empty(const struct btn_flow *f)
 	return !btn_line_top(&f->tasks);
 }
 
-/* It is not empty. */
+/* Valid where the flow is not empty. */
 static inline struct btn_task *btn_flow_first(const struct btn_flow *f)
 {
 	return btn_container(btn_line_top(&f->tasks), struct btn_task, node);

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * prealloc.h - pools of memory that is had beforehand, for what is made and freed with the scheduler's lock held, as
- * tenants are. malloc() there would make others wait for it and for what it asks of
- * the kernel; and its own lock may be had by a task that was stopped, and goes on
- * only when the scheduler's lock is free. So:
+ * prealloc.h - pools of memory that is allocated beforehand, for objects that are made and
+ * freed with the scheduler's lock held, as tenants are. malloc() there would make others wait
+ * for it and for what it asks of the kernel. And malloc's own lock may be had by a task that
+ * was stopped, and that goes on only when the scheduler's lock is free. So:
  *
- *	without the lock			with it
+ * 	without the lock			with it
  *
- *	btn_prealloc_add(), what will be needed
- *						btn_prealloc_take(); NULL: there is none, and
- *						    now it is known how much is wanted
- *	btn_prealloc_fill() > 0: again
- *						btn_prealloc_give(), what is needed no more
- *	btn_prealloc_free(), all that is in it
+ * 	btn_prealloc_add(), what will be needed
+ * 						btn_prealloc_take(); NULL: there is none, and
+ * 						    now it is known how much is wanted
+ * 	btn_prealloc_fill() > 0: again
+ * 						btn_prealloc_give(), what is needed no more:
+ * 						    its free() is deferred
+ * 	btn_prealloc_free(), all that is in it
  *
- * NULL instead of a pool is malloc itself: for what has no lock.
+ * NULL instead of a pool is malloc() itself: for callers without a lock.
  */
 #ifndef BTN_PREALLOC_H
 #define BTN_PREALLOC_H
@@ -28,14 +29,14 @@ enum btn_kind { BTN_PREALLOC_TENANT, BTN_PREALLOC_CORE, BTN_PREALLOC_LOG, BTN_PR
 
 struct btn_block {
 	struct btn_block *next;
-	size_t size;		/* of what follows */
+	size_t size;		/* bytes that follow */
 };
 
 struct btn_prealloc {
 	struct {
 		struct btn_block *first;
 		size_t n, want, size;
-		size_t taken;	/* since btn_prealloc_open() */
+		size_t taken;	/* blocks taken since btn_prealloc_open() */
 	} kind[BTN_PREALLOC_KINDS];
 	struct btn_block *deferred;
 };
@@ -47,7 +48,7 @@ static inline void btn_prealloc_push(struct btn_prealloc *s, enum btn_kind kind,
 	s->kind[kind].n++;
 }
 
-/* One more block of zeroes; 0 or -ENOMEM. */
+/* Adds a block of zeroes; 0 or -ENOMEM. */
 static inline int btn_prealloc_add(struct btn_prealloc *s, enum btn_kind kind, size_t size)
 {
 	struct btn_block *b = calloc(1, sizeof(*b) + size);
@@ -65,7 +66,7 @@ static inline void btn_prealloc_want(struct btn_prealloc *s, enum btn_kind kind,
 	s->kind[kind].size = size;
 }
 
-/* It is about to be used: what is wanted from now on is what there is not enough of. */
+/* The pool is about to be used: `want` counts anew what there is not enough of. */
 static inline void btn_prealloc_open(struct btn_prealloc *s)
 {
 	unsigned i;
@@ -74,7 +75,7 @@ static inline void btn_prealloc_open(struct btn_prealloc *s)
 		s->kind[i].want = s->kind[i].taken = 0;
 }
 
-/* Less is there than is wanted. */
+/* True: there is less than is wanted. */
 static inline bool btn_prealloc_lacks(const struct btn_prealloc *s)
 {
 	unsigned i;
@@ -85,7 +86,10 @@ static inline bool btn_prealloc_lacks(const struct btn_prealloc *s)
 	return false;
 }
 
-/* What is wanted: 1; 0: there was enough, so it was not for want of it; -ENOMEM. */
+/*
+ * Adds what is wanted. 1; 0: there was enough, so the pool was not the reason for a failure;
+ * -ENOMEM.
+ */
 static inline int btn_prealloc_fill(struct btn_prealloc *s)
 {
 	unsigned i;
@@ -111,7 +115,10 @@ static inline void *btn_prealloc_take(struct btn_prealloc *s, enum btn_kind kind
 	}
 	b = s->kind[kind].first;
 	if (!b || b->size < size) {
-		/* As all that was taken is given up, and taken again: more than that, or it never ends. */
+		/*
+		 * All that was taken is given back, and taken again: twice that, or filling
+		 * never ends.
+		 */
 		btn_prealloc_want(s, kind, s->kind[kind].n + 2 * s->kind[kind].taken + 1, size);
 		return NULL;
 	}
@@ -121,7 +128,7 @@ static inline void *btn_prealloc_take(struct btn_prealloc *s, enum btn_kind kind
 	return b + 1;
 }
 
-/* The block of what was taken; NULL: it was none, or malloc's, which has it again. */
+/* The block of memory that was taken; NULL: memory is NULL, or was malloc's and is freed. */
 static inline struct btn_block *btn_prealloc_block(struct btn_prealloc *s, void *memory)
 {
 	struct btn_block *b = memory;
@@ -135,7 +142,7 @@ static inline struct btn_block *btn_prealloc_block(struct btn_prealloc *s, void 
 	return NULL;
 }
 
-/* It was taken, and is not used after all. */
+/* Puts back memory that was taken and is not used after all. */
 static inline void btn_prealloc_back(struct btn_prealloc *s, enum btn_kind kind, void *memory)
 {
 	struct btn_block *b = btn_prealloc_block(s, memory);
