@@ -11,10 +11,10 @@
  * What was too much is given back at once. If it was kept, CPU used later would be free to
  * that amount:
  *
- * 	one second				the next
- * 	charged 500 us by the clock, not used
- * 						settled: 500 us are free
- * 						used: the quota, and 500 us
+ *	one second				the next
+ *	charged 500 us by the clock, not used
+ *						settled: 500 us are free
+ *						used: the quota, and 500 us
  *
  * times the workers of the tenant: with four of them, a tenant with 20 ms in a second was 10%
  * above what it bought, though no sum in the ledger was.

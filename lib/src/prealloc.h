@@ -5,15 +5,15 @@
  * for it and for what it asks of the kernel. And malloc's own lock may be had by a task that
  * was stopped, and that goes on only when the scheduler's lock is free. So:
  *
- * 	without the lock			with it
+ *	without the lock			with it
  *
- * 	btn_prealloc_add(), what will be needed
- * 						btn_prealloc_take(); NULL: there is none, and
- * 						    now it is known how much is wanted
- * 	btn_prealloc_fill() > 0: again
- * 						btn_prealloc_give(), what is needed no more:
- * 						    its free() is deferred
- * 	btn_prealloc_free(), all that is in it
+ *	btn_prealloc_add(), what will be needed
+ *						btn_prealloc_take(); NULL: there is none, and
+ *						    now it is known how much is wanted
+ *	btn_prealloc_fill() > 0: again
+ *						btn_prealloc_give(), what is needed no more:
+ *						    its free() is deferred
+ *	btn_prealloc_free(), all that is in it
  *
  * NULL instead of a pool is malloc() itself: for callers without a lock.
  */

@@ -536,7 +536,7 @@ static void stopped(unsigned i)
 	}
 }
 
-static void settle_down(void)
+static void dispatch(void)
 {
 	struct btn_request *r;
 	uint64_t next;
@@ -687,7 +687,7 @@ static void step(void)
 	} else {
 		btn_core_ready(&S.c, S.now, &btn_container(e, struct stask, wake)->t);
 	}
-	settle_down();
+	dispatch();
 }
 
 static void begin(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_tiers,
@@ -762,7 +762,7 @@ static void drain(void)
 		CHECK_EQ(btn_core_tenant_set(&S.c, n->t, n->low, n->high, S.now), 0);
 		n->t->leaving = true;
 	}
-	settle_down();
+	dispatch();
 	limit = S.now + 1000 * BTN_SECOND;
 	while (S.requests && S.events.top && S.events.top->key < limit)
 		step();
@@ -1167,7 +1167,7 @@ static void reloaded(void)
 	S.tier[3].share = between(1, 3);
 	slots = between(1, 8);
 	reload(slots, slots * BTN_SECOND / 2);
-	settle_down();
+	dispatch();
 	run_for(2 * BTN_SECOND);
 	all = 2 * S.c.capacity;
 	got = S.tier_ref[1].total + S.tier_ref[2].total + S.tier_ref[3].total;
@@ -1184,7 +1184,7 @@ static void reloaded(void)
 	/* A first limit holds from the change on, but for the slices that are out. */
 	S.tier[2].limit = slots * BTN_SECOND / 20;
 	reload(slots, slots * BTN_SECOND / 2);
-	settle_down();
+	dispatch();
 	run_for(BTN_SECOND);
 	MUST(S.tier_ref[2].total <= S.tier[2].limit + slots * (S.c.slice_max + 50 * US), "Q13: limit %" PRIu64 ", got %" PRIu64,
 	     S.tier[2].limit, S.tier_ref[2].total);
@@ -1194,7 +1194,7 @@ static void reloaded(void)
 	/* And none any more. */
 	S.tier[2].limit = 0;
 	reload(slots, slots * BTN_SECOND / 2);
-	settle_down();
+	dispatch();
 	run_for(BTN_SECOND);
 	MUST(S.tier_ref[2].total > S.c.capacity / 7 * 95 / 100, "Q13: without its limit it got %" PRIu64, S.tier_ref[2].total);
 	for (i = 0; i < tens; i++)
