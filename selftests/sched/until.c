@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <baton/sched.h>
+#include <baton/stats.h>
 #include <baton/sync.h>
 
 #include "inject.h"
@@ -291,6 +292,57 @@ TEST(cancelled)
 	end = true;
 	CHECK_EQ(baton_request_wait(sleeping), 0);
 	baton_request_put(sleeping);
+	close_all();
+}
+
+static _Atomic bool cancelled_now;
+
+/* How often the task in the only slot was stopped by force. */
+static uint64_t preemptions(struct baton_stats *figures)
+{
+	struct baton_stats_slot slot;
+
+	CHECK_ANY(baton_stats_slot(figures, 0, &slot, sizeof(slot)) == 0);
+	return slot.forced_preemptions;
+}
+
+static void spins_on(void *first)
+{
+	struct baton_stats *figures;
+	uint64_t before, until;
+
+	CHECK_ANY(baton_stats_of(&figures, s) == 0);
+	atomic_store(&go, true);
+	while (!atomic_load(&cancelled_now))
+		;
+	before = preemptions(figures);
+	/* No other task is due, so the task goes on, with a new slice. */
+	until = baton_clock_now() + 10000 * MS;
+	while (preemptions(figures) == before && baton_clock_now() < until)
+		;
+	/* It is counted a little before it is done. */
+	for (until = baton_clock_now() + MS / 2; baton_clock_now() < until;)
+		;
+	baton_stats_close(figures);
+	*(int *)first = baton_checkpoint();
+}
+
+/* A task that is alone and was late for its checkpoint is told there all the same. */
+TEST(cancelled_while_it_spins)
+{
+	struct baton_request *r;
+	int first = 0;
+
+	open_all(1);
+	go = cancelled_now = false;
+	ask(&r, spins_on, &first);
+	while (!atomic_load(&go))
+		sched_yield();
+	baton_request_cancel(r);
+	atomic_store(&cancelled_now, true);
+	CHECK_EQ(baton_request_wait(r), -ECANCELED);
+	CHECK_EQ(first, -ECANCELED);
+	baton_request_put(r);
 	close_all();
 }
 

@@ -139,9 +139,13 @@ static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
 
 void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot)
 {
+	int cancel = s->core.run[slot].task->req->cancel_pending;
+
 	atomic_store_explicit(&w->until, now + s->core.run[slot].slice, memory_order_relaxed); /* [SCHED-1] */
 	s->resched_at[slot] = s->cpu_at[slot] = 0;
-	atomic_fetch_and_explicit(&w->flag, ~BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
+	/* A cancel may be the reason why need_resched was set. */
+	BTN_OWN_SET(w->cancel_pending, cancel);
+	atomic_store_explicit(&w->flag, cancel ? BTN_FLAG_CANCEL : 0, memory_order_relaxed); /* [SCHED-1] */
 }
 
 unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why)
