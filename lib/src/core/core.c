@@ -31,7 +31,7 @@
 /* Idle slots among which btn_core_prefer() looks. */
 #define PREFER_MAX	16
 
-static void finish(struct btn_core *c, struct btn_request *r, int result)
+static void finish_request(struct btn_core *c, struct btn_request *r, int result)
 {
 	r->result = result;
 	r->done = true;
@@ -44,7 +44,7 @@ static void finish(struct btn_core *c, struct btn_request *r, int result)
 }
 
 /* Traces what happened to a request. */
-static void happened(const struct btn_core *c, uint64_t now, const struct btn_request *r, unsigned type)
+static void trace_request(const struct btn_core *c, uint64_t now, const struct btn_request *r, unsigned type)
 {
 	btn_trace(&c->page, c->slots_max, now, type, r->class, 0, r->tenant->stats, r->info.number, NULL);
 	BTN_PROBE4(request, type, btn_stat_get(&r->tenant->stats->id), r->info.number, r->class);
@@ -71,8 +71,8 @@ static void give_up(struct btn_core *c, uint64_t now, struct btn_request *r, int
 	r->first->state = BTN_TASK_ENDED;
 	r->tasks = 0;
 	btn_stat_add(why == -EDQUOT ? &btn_request_use(r)->rejected : &btn_request_use(r)->dropped, 1);
-	happened(c, now, r, why == -EDQUOT ? BATON_TRACE_REJECTED : BATON_TRACE_DROPPED);
-	finish(c, r, why);
+	trace_request(c, now, r, why == -EDQUOT ? BATON_TRACE_REJECTED : BATON_TRACE_DROPPED);
+	finish_request(c, r, why);
 }
 
 int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t)
@@ -100,20 +100,20 @@ int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, str
 	}
 	if (!pays) {
 		btn_stat_add(&btn_request_use(r)->rejected, 1);
-		happened(c, now, r, BATON_TRACE_REJECTED);
+		trace_request(c, now, r, BATON_TRACE_REJECTED);
 		return -EDQUOT;
 	}
 	if (r->deadline < r->info.arrival + BTN_DEADLINE_MIN)
 		return -EINVAL;
 	if (now >= r->deadline) {
 		btn_stat_add(&btn_request_use(r)->dropped, 1);
-		happened(c, now, r, BATON_TRACE_DROPPED);
+		trace_request(c, now, r, BATON_TRACE_DROPPED);
 		return -ETIME;
 	}
 	btn_stat_add(&btn_request_use(r)->admitted, 1);
 	btn_stat_set(&tenant->stats->in_flight, ++tenant->requests);
 	r->info.number = ++c->requests;
-	happened(c, now, r, BATON_TRACE_ADMITTED);
+	trace_request(c, now, r, BATON_TRACE_ADMITTED);
 	r->first = t;
 	r->tasks = 0;
 	r->started = r->done = false;
@@ -289,14 +289,14 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 		t->state = BTN_TASK_ENDED;
 		if (!--r->tasks) {
 			btn_stat_add(&btn_request_use(r)->finished, 1);
-			finish(c, r, r->cancel_pending);
+			finish_request(c, r, r->cancel_pending);
 		}
 		break;
 	}
 }
 
 /* The tier to serve next, of those that have flows and may go on. */
-static struct btn_tier *choose(struct btn_core *c, uint64_t now)
+static struct btn_tier *choose_tier(struct btn_core *c, uint64_t now)
 {
 	struct btn_tier *best = NULL, *t;
 	uint64_t best_key = 0, key;
@@ -318,7 +318,7 @@ static struct btn_tier *choose(struct btn_core *c, uint64_t now)
 }
 
 /* The first flow of its tier has nothing to pay with. */
-static void exhausted(struct btn_core *c, uint64_t now, struct btn_flow *f)
+static void flow_exhausted(struct btn_core *c, uint64_t now, struct btn_flow *f)
 {
 	unsigned n = REJECT_BATCH;
 
@@ -332,7 +332,7 @@ static void exhausted(struct btn_core *c, uint64_t now, struct btn_flow *f)
 }
 
 /* A worker was free: one that waited for it goes back to where it stood. */
-static bool feed(struct btn_core *c, uint64_t now)
+static bool feed_starved(struct btn_core *c, uint64_t now)
 {
 	struct btn_task *t;
 
@@ -381,9 +381,9 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 		goto found;
 	}
 	for (;;) {
-		tier = choose(c, now);
+		tier = choose_tier(c, now);
 		if (!tier) {
-			if (feed(c, now))
+			if (feed_starved(c, now))
 				continue;
 			return NULL;
 		}
@@ -403,7 +403,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 		}
 		acct = f->acct;
 		if (acct && !btn_account_can_pay(acct, now)) {
-			exhausted(c, now, f);
+			flow_exhausted(c, now, f);
 			continue;
 		}
 		if (t->ran || t->attached || c->workers)
@@ -481,7 +481,7 @@ found:
 void btn_core_worker(struct btn_core *c, uint64_t now)
 {
 	c->workers++;
-	feed(c, now);
+	feed_starved(c, now);
 }
 
 void btn_core_tick(struct btn_core *c, uint64_t now)
@@ -530,7 +530,7 @@ unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t)
 
 bool btn_core_waits(struct btn_core *c, uint64_t now)
 {
-	return c->boosted.top || choose(c, now);
+	return c->boosted.top || choose_tier(c, now);
 }
 
 struct btn_task *btn_core_first(struct btn_core *c, uint64_t now)
@@ -539,7 +539,7 @@ struct btn_task *btn_core_first(struct btn_core *c, uint64_t now)
 
 	if (c->boosted.top)
 		return btn_container(c->boosted.top, struct btn_task, node);
-	tier = choose(c, now);
+	tier = choose_tier(c, now);
 	return tier ? btn_flow_first(btn_container(tier->flows.top, struct btn_flow, node)) : NULL;
 }
 

@@ -48,7 +48,7 @@ void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f)
  * reason to go before others from now on. (Else a tenant that lost something once is always
  * first, and the one that is always last lacks what all of them wait for.)
  */
-static void spent(struct btn_account *a, uint64_t now)
+static void catch_up_tag(struct btn_account *a, uint64_t now)
 {
 	if (a->tag < now)
 		a->tag = now;
@@ -67,7 +67,7 @@ void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		f->tier = &c->tier[in];
 		f->acct = &acct[in];
 		if (in == BTN_HIGH) {
-			spent(&acct[BTN_LOW], now);
+			catch_up_tag(&acct[BTN_LOW], now);
 			set_timer(c, f, btn_account_when(&acct[BTN_LOW], now));
 		}
 	}
@@ -90,7 +90,7 @@ void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f)
 	if (btn_heap_has(&f->timer) && f->timer.key < when)
 		when = f->timer.key;
 	set_timer(c, f, when);
-	spent(f->acct, now);
+	catch_up_tag(f->acct, now);
 	f->throttled = true;
 	f->throttled_at = now;
 	f->tenant->throttled++;
@@ -125,7 +125,7 @@ uint64_t btn_tier_reserve_left(struct btn_tier *t, uint64_t now)
 }
 
 /* True: the flow, which just got a task, goes before the task that runs there. */
-static bool beats(const struct btn_flow *f, bool reserve, const struct btn_run *r, uint64_t now)
+static bool goes_before(const struct btn_flow *f, bool reserve, const struct btn_run *r, uint64_t now)
 {
 	uint64_t key;
 
@@ -166,7 +166,7 @@ void btn_flow_preempt(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		const struct btn_run *r = &c->run[i], *v;
 
 		/* A slot with need_resched set will pick for itself. */
-		if (r->need_resched || r->task->boosted || !beats(f, reserve, r, now))
+		if (r->need_resched || r->task->boosted || !goes_before(f, reserve, r, now))
 			continue;
 		v = victim < 0 ? NULL : &c->run[victim];
 		if (!v || r->tier->rank > v->tier->rank ||

@@ -27,7 +27,7 @@ static void show_tier(struct btn_page *page, unsigned i, const struct btn_tier_s
 }
 
 /* 0, or -EINVAL. */
-static int check(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_tiers, uint64_t low_limit)
+static int check_tiers(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_tiers, uint64_t low_limit)
 {
 	uint64_t reserved = 0;
 	unsigned i;
@@ -78,7 +78,7 @@ int btn_core_init(struct btn_core *c, unsigned slots, unsigned slots_max, const 
 	char *m;
 
 	if (slots > slots_max || slots_max > 4096 || n_tiers < 2 || n_tiers > BTN_TIERS_MAX ||
-	    check(slots, tiers, n_tiers, low_limit))
+	    check_tiers(slots, tiers, n_tiers, low_limit))
 		return -EINVAL;
 	memset(c, 0, sizeof(*c));
 	m = calloc(1, slots_max * (sizeof(*c->run) + 2 * sizeof(unsigned)) +
@@ -126,7 +126,7 @@ void btn_core_fini(struct btn_core *c)
 int btn_core_can_reshape(const struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers,
 			 uint64_t low_limit)
 {
-	return slots > c->slots_max ? -ERANGE : check(slots, tiers, c->tiers, low_limit);
+	return slots > c->slots_max ? -ERANGE : check_tiers(slots, tiers, c->tiers, low_limit);
 }
 
 static unsigned flows_of_tenant(const struct btn_core *c)
@@ -135,7 +135,7 @@ static unsigned flows_of_tenant(const struct btn_core *c)
 }
 
 /* The tier whose policy sorts a flow's tasks. */
-static struct btn_tier *home(struct btn_core *c, unsigned kind)
+static struct btn_tier *home_tier(struct btn_core *c, unsigned kind)
 {
 	if (kind >= BTN_FLOW_TIERS)
 		return &c->tier[kind - BTN_FLOW_TIERS + 2];
@@ -151,7 +151,7 @@ void btn_core_tenant_lift(struct btn_core *c, struct btn_tenant *t, uint64_t now
 			btn_flow_take_out(c, now, &t->flow[i]);
 }
 
-static void resort(struct btn_flow *f, const struct btn_policy *order)
+static void resort_flow(struct btn_flow *f, const struct btn_policy *order)
 {
 	struct btn_heap_node *all = NULL, *n;
 	struct btn_task *t;
@@ -181,7 +181,7 @@ void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now)
 	if (c->tier[BTN_HIGH].renewed)
 		t->acct[BTN_HIGH].tag = c->tier[BTN_HIGH].vtime;
 	for (i = 0; i < flows_of_tenant(c); i++) {
-		resort(&t->flow[i], home(c, i)->policy);
+		resort_flow(&t->flow[i], home_tier(c, i)->policy);
 		btn_flow_place(c, now, &t->flow[i]);
 	}
 }
@@ -323,7 +323,7 @@ int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, u
 
 		f->tenant = t;
 		f->kind = i;
-		f->tier = home(c, i);
+		f->tier = home_tier(c, i);
 		f->acct = f->tier->sold ? &t->acct[f->tier->index] : NULL;
 		f->order = f->tier->policy;
 	}

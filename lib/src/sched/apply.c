@@ -50,7 +50,7 @@ struct saying {
 };
 
 __attribute__((format(printf, 3, 4)))
-static int refuse(int err, struct saying say, const char *fmt, ...)
+static int refuse_config(int err, struct saying say, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -74,7 +74,7 @@ struct shape {
 };
 
 /* A quota, a whole number of ppm, as the same part of more or fewer slots. */
-static uint64_t scaled(uint64_t quota, unsigned before, unsigned slots)
+static uint64_t scaled_quota(uint64_t quota, unsigned before, unsigned slots)
 {
 	return quota / before * slots;
 }
@@ -98,15 +98,15 @@ static int new_shape(const struct baton_config *c, struct baton_sched *s, struct
 	to->capacity = to->slots * BTN_SECOND;
 	to->low_limit = btn_tenant_part_of(to->capacity, o.low_limit_ppm);
 	if (to->slots > s->core.slots_max)
-		return refuse(-ENOTSUP, say, "%s: slots %u: the service has room for %u until it is started again\n",
-			      WHERE(c, BTN_CONFIG_SLOTS, 0), to->slots, s->core.slots_max);
+		return refuse_config(-ENOTSUP, say, "%s: slots %u: the service has room for %u until it is started again\n",
+				     WHERE(c, BTN_CONFIG_SLOTS, 0), to->slots, s->core.slots_max);
 	if (o.tiers != s->core.tiers)
-		return refuse(-ENOTSUP, say, "%s: %u tiers: the service has %u until it is started again\n",
-			      /* The first tier that is too much, where there is one. */
-			      WHERE(c, BTN_CONFIG_TIER, s->core.tiers), o.tiers, s->core.tiers);
+		return refuse_config(-ENOTSUP, say, "%s: %u tiers: the service has %u until it is started again\n",
+				     /* The first tier that is too much, where there is one. */
+				     WHERE(c, BTN_CONFIG_TIER, s->core.tiers), o.tiers, s->core.tiers);
 	if (btn_apply_tiers(&o, to->tier, to->capacity) < 0 ||
 	    btn_core_can_reshape(&s->core, to->slots, to->tier, to->low_limit))
-		return refuse(-EINVAL, say, "%s: no such tiers are possible\n", WHERE(c, BTN_CONFIG_TIER, 0));
+		return refuse_config(-EINVAL, say, "%s: no such tiers are possible\n", WHERE(c, BTN_CONFIG_TIER, 0));
 	to->same = to->slots == s->core.slots && to->low_limit == s->core.low_limit;
 	for (i = 0; i < o.tiers; i++)
 		to->same = to->same && same_tier(s, i, &to->tier[i]);
@@ -114,7 +114,7 @@ static int new_shape(const struct baton_config *c, struct baton_sched *s, struct
 }
 
 /* Low-latency quota that will be sold; tenants to stay bear the new epoch. */
-static int enough(const struct baton_config *c, struct baton_sched *s, const struct shape *to, struct saying say)
+static int check_sold(const struct baton_config *c, struct baton_sched *s, const struct shape *to, struct saying say)
 {
 	uint64_t sold = 0, leaving = 0, others = 0, low;
 	struct baton_tenant_opts o;
@@ -124,7 +124,7 @@ static int enough(const struct baton_config *c, struct baton_sched *s, const str
 	for (i = 0; baton_config_tenant(c, i, &o); i++)
 		sold += btn_tenant_part_of(to->capacity, o.low_ppm);
 	for (t = s->tenants; t; t = t->next) {
-		low = scaled(t->core->acct[BTN_LOW].quota, s->core.slots, to->slots);
+		low = scaled_quota(t->core->acct[BTN_LOW].quota, s->core.slots, to->slots);
 		if (!t->epoch)
 			others += low;
 		else if (t->epoch != s->epoch && t->core->requests)
@@ -132,14 +132,14 @@ static int enough(const struct baton_config *c, struct baton_sched *s, const str
 	}
 	if (sold + leaving + others <= to->low_limit)
 		return 0;
-	return refuse(-ENOSPC, say, "low-latency quota: %.4f%% to be sold, %.4f%% of tenants that are removed and "
-		      "have requests which have not ended, %.4f%% of the service's own: more than low_limit %.4f%%\n",
-		      100.0 * sold / to->capacity, 100.0 * leaving / to->capacity,
-		      100.0 * others / to->capacity, 100.0 * to->low_limit / to->capacity);
+	return refuse_config(-ENOSPC, say, "low-latency quota: %.4f%% to be sold, %.4f%% of tenants that are removed and "
+			     "have requests which have not ended, %.4f%% of the service's own: more than low_limit %.4f%%\n",
+			     100.0 * sold / to->capacity, 100.0 * leaving / to->capacity,
+			     100.0 * others / to->capacity, 100.0 * to->low_limit / to->capacity);
 }
 
 /* New tenants are at the head of the list, without a quota. */
-static int prepare(const struct baton_config *c, struct baton_sched *s, const struct shape *to, struct saying say)
+static int prepare_tenants(const struct baton_config *c, struct baton_sched *s, const struct shape *to, struct saying say)
 {
 	struct baton_tenant_opts o;
 	struct baton_tenant *t;
@@ -149,28 +149,28 @@ static int prepare(const struct baton_config *c, struct baton_sched *s, const st
 	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
 		t = btn_names_find_locked(s, name);
 		if (t && !t->epoch)
-			return refuse(-EEXIST, say, "%s: tenant %s is the service's own\n", WHERE(c, BTN_CONFIG_TENANT, i), name);
+			return refuse_config(-EEXIST, say, "%s: tenant %s is the service's own\n", WHERE(c, BTN_CONFIG_TENANT, i), name);
 		if (t)
 			t->epoch = s->epoch;
 		else
 			more++;
 	}
-	if (enough(c, s, to, say))
+	if (check_sold(c, s, to, say))
 		return -ENOSPC;
 	if (more && btn_names_reserve(s, more))
-		return refuse(-ENOMEM, say, "no memory\n");
+		return refuse_config(-ENOMEM, say, "no memory\n");
 	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
 		t = btn_names_find_locked(s, name);
 		if ((!t && btn_tenant_new(s, &t, 0, 0, name)) ||
 		    btn_core_tenant_prepare(&s->core, t->core, btn_tenant_part_of(to->capacity, o.low_ppm), btn_tenant_part_of(to->capacity, o.high_ppm)))
-			return refuse(-ENOMEM, say, "no memory\n");
+			return refuse_config(-ENOMEM, say, "no memory\n");
 		t->epoch = s->epoch;
 	}
 	return 0;
 }
 
 /* Slots, tiers and the limit; quotas are still the same numbers of ns. */
-static void reshape(struct baton_sched *s, const struct shape *to)
+static void reshape_core(struct baton_sched *s, const struct shape *to)
 {
 	struct baton_tenant *t;
 
@@ -212,8 +212,8 @@ static void scale_others(struct baton_sched *s, unsigned before)
 	for (t = s->tenants; t; t = t->next) {
 		if (t->epoch == s->epoch)
 			continue;
-		low = scaled(t->core->acct[BTN_LOW].quota, before, s->core.slots);
-		high = scaled(t->core->acct[BTN_HIGH].quota, before, s->core.slots);
+		low = scaled_quota(t->core->acct[BTN_LOW].quota, before, s->core.slots);
+		high = scaled_quota(t->core->acct[BTN_HIGH].quota, before, s->core.slots);
 		set_quota(s, t->core, low, high, low < t->core->acct[BTN_LOW].quota);
 	}
 }
@@ -230,7 +230,7 @@ static int apply_locked(const struct baton_config *c, struct baton_sched *s, str
 		return err;
 	if (!++s->epoch)
 		s->epoch = 1;
-	err = prepare(c, s, &to, say);
+	err = prepare_tenants(c, s, &to, say);
 	if (err) {
 		while (s->tenants != old)
 			btn_tenant_leave(s->tenants);
@@ -246,7 +246,7 @@ static int apply_locked(const struct baton_config *c, struct baton_sched *s, str
 			btn_tenant_leave(t);
 	}
 	if (!to.same)
-		reshape(s, &to);
+		reshape_core(s, &to);
 	/* The order matters: whoever sells more comes last. */
 	if (s->core.slots < slots)
 		scale_others(s, slots);
@@ -260,7 +260,7 @@ static int apply_locked(const struct baton_config *c, struct baton_sched *s, str
 }
 
 /* Counts the memory that new tenants will take, and new quotas of those that are there. */
-static void count(const struct baton_config *c, struct baton_sched *s, struct btn_prealloc *prealloc)
+static void count_memory(const struct baton_config *c, struct baton_sched *s, struct btn_prealloc *prealloc)
 {
 	struct baton_tenant_opts o;
 	struct baton_tenant *t;
@@ -287,13 +287,13 @@ int baton_config_apply(const struct baton_config *c, struct baton_sched *s, char
 	do {
 		wakes = (struct btn_wakes){ 0 };
 		btn_gate_lock(s);
-		count(c, s, &mine);
+		count_memory(c, s, &mine);
 		if (btn_prealloc_lacks(&mine)) {
 			btn_gate_release(s);
-			err = refuse(-ENOMEM, (struct saying){ why, room }, "no memory\n");
+			err = refuse_config(-ENOMEM, (struct saying){ why, room }, "no memory\n");
 			continue;
 		}
-		refuse(0, (struct saying){ why, room }, "%s", "");
+		refuse_config(0, (struct saying){ why, room }, "%s", "");
 		btn_pool_prealloc_begin(s, &mine);
 		btn_dispatch_end_cached(s, &wakes);
 		err = apply_locked(c, s, (struct saying){ why, room });

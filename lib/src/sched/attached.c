@@ -49,7 +49,7 @@ static void thread_ends(void *arg)
 	btn_pool_worker_free(w);
 }
 
-static void prepare(void)
+static void make_key(void)
 {
 	at_exit_err = pthread_key_create(&at_exit, thread_ends);
 }
@@ -76,8 +76,8 @@ static void end_left(struct btn_worker *w)
  * Turns the thread's last request, which was left with the slot cached and of which there is
  * no handle, into this one. False: it could not, and the last request is ended.
  */
-static bool again(struct btn_worker *w, const struct baton_tenant *t, const struct baton_request_opts *opts,
-		  struct baton_request **out)
+static bool enter_again(struct btn_worker *w, const struct baton_tenant *t, const struct baton_request_opts *opts,
+			struct baton_request **out)
 {
 	struct baton_sched *s = t->s;
 	struct baton_request *r;
@@ -132,7 +132,7 @@ static struct btn_worker *attached_worker(struct baton_sched *s)
 		w->s = s;
 		return w;
 	}
-	pthread_once(&once, prepare);
+	pthread_once(&once, make_key);
 	w = at_exit_err ? NULL : btn_pool_worker_new(s, true);
 	if (!w)
 		return NULL;
@@ -165,7 +165,7 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 		return -EBUSY;
 	if (opts->fn)
 		return -EINVAL;
-	if (btn_self_attached && btn_self_attached->left && again(btn_self_attached, t, opts, out))
+	if (btn_self_attached && btn_self_attached->left && enter_again(btn_self_attached, t, opts, out))
 		return 0;
 	w = attached_worker(s);
 	if (!w)

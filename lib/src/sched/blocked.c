@@ -125,7 +125,7 @@ static bool can_be_waker(const struct btn_worker *w)
  * Designates a waker: the worker of t, which is likely to be given the next slot, or an idle
  * one.
  */
-static void designate(struct baton_sched *s, const struct btn_task *t)
+static void designate_waker(struct baton_sched *s, const struct btn_task *t)
 {
 	struct btn_worker *w = t->ran ? btn_container(t, struct baton_task, core)->worker : s->idle;
 
@@ -170,7 +170,7 @@ bool btn_blocked_look(struct baton_sched *s, uint64_t now)
 			return true;
 	}
 	if (s->detect->notifies && !btn_detect_designated(s->detect))
-		designate(s, first);
+		designate_waker(s, first);
 	return false;
 }
 

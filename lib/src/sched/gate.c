@@ -149,27 +149,27 @@ static void look_at_once(struct btn_worker *w, bool *why)
 	btn_dispatch_wake(s, &wakes);
 }
 
-static void ack(struct btn_worker *w)
+static void ack_notice(struct btn_worker *w)
 {
 	atomic_exchange_explicit(&w->cell->notified, 0, memory_order_seq_cst); /* [WAKER-1] */
 	look_at_once(w, &w->s->hear);
 }
 
-static void pay(struct btn_worker *w)
+static void pay_owed(struct btn_worker *w)
 {
 	btn_slot_arm(w, BTN_CELL_NOT);
 	look_at_once(w, &w->s->look);
 	btn_slot_arm(w, BTN_CELL_ARMED);
 }
 
-static void park(struct btn_worker *w, struct btn_worker *to)
+static void park_worker(struct btn_worker *w, struct btn_worker *to)
 {
 	while (park_until(w, to, BATON_FOREVER)) {
-		ack(w);
+		ack_notice(w);
 		to = NULL;
 	}
 	if (w->cell && btn_cell_owes(w->cell))
-		pay(w);
+		pay_owed(w);
 }
 
 /* ---------------------------------------------------------- in and out */
@@ -186,7 +186,7 @@ void btn_gate_lock(struct baton_sched *s)
 			       !atomic_load_explicit(&w->waits, memory_order_relaxed))) /* [PREEMPT-2] */
 			break;
 		btn_lock_release(&s->lock);
-		park(w, NULL);
+		park_worker(w, NULL);
 		btn_slot_arm(w, BTN_CELL_NOT);
 	}
 	s->now = btn_clock_read(&s->clock);
@@ -201,7 +201,7 @@ void btn_gate_exit(struct btn_worker *w)
 	inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [PREEMPT-1] */
 	for (;;) {
 		if (inside == 1 && atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
-			park(w, NULL);
+			park_worker(w, NULL);
 		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
 		atomic_store_explicit(&w->inside, inside - 1, memory_order_relaxed); /* [PREEMPT-1] */
 		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
@@ -212,7 +212,7 @@ void btn_gate_exit(struct btn_worker *w)
 }
 
 /* Ends the caller's call of the library. runs: the caller has a slot, and does not wait. */
-static void leave(bool runs)
+static void leave_library(bool runs)
 {
 	if (runs)
 		btn_slot_arm(btn_self, BTN_CELL_ARMED);
@@ -246,7 +246,7 @@ void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes)
 	runs = btn_self && btn_self->slot >= 0;
 	btn_lock_release(&s->lock);
 	btn_dispatch_wake(s, wakes);
-	leave(runs);
+	leave_library(runs);
 }
 
 void btn_gate_release(struct baton_sched *s)
@@ -259,7 +259,7 @@ void btn_gate_release(struct baton_sched *s)
 		return;
 	}
 	btn_lock_release(&s->lock);
-	leave(runs);
+	leave_library(runs);
 }
 
 void btn_gate_settle(struct baton_sched *s)
@@ -308,7 +308,7 @@ void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool 
 		return;
 	if (next && next != w) {
 		btn_dispatch_bind(s, next);
-		park(w, next);
+		park_worker(w, next);
 	} else if (next) {
 		btn_slot_arm(w, BTN_CELL_ARMED);
 	}
@@ -355,7 +355,7 @@ int btn_gate_wait(struct baton_task *t)
 /* ---------------------------------------------------------- the signal's handler */
 
 /* True: the monitor is late, or says that there is a stall. */
-static bool stalled(struct baton_sched *s)
+static bool is_stalled(struct baton_sched *s)
 {
 	uint64_t due = atomic_load_explicit(&s->monitor_due, memory_order_relaxed), now = btn_clock_now(); /* [PREEMPT-3] */
 
@@ -370,7 +370,7 @@ static void wait_stopped(struct btn_worker *w)
 	for (;;) {
 		if (atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
 		    park_until(w, NULL, btn_clock_now() + in)) {
-			if (!stalled(w->s)) {
+			if (!is_stalled(w->s)) {
 				in = in < STALL_MAX_NS ? 2 * in : STALL_MAX_NS;
 				continue;
 			}

@@ -74,7 +74,7 @@ struct btn_idle_pollers {
 	} on[];
 };
 
-static void put(struct btn_idle_poller *i)
+static void put_poller(struct btn_idle_poller *i)
 {
 	if (atomic_fetch_sub_explicit(&i->refs, 1, memory_order_acq_rel) != 1) /* [IDLE-2] the last one frees it */
 		return;
@@ -82,7 +82,7 @@ static void put(struct btn_idle_poller *i)
 	free(i);
 }
 
-static void tell(struct btn_idle_poller *i)
+static void tell_scheduler(struct btn_idle_poller *i)
 {
 	struct btn_detect_counts *counts = btn_detect_counts(i->detect);
 	struct btn_cell *other = btn_detect_take_waker(i->detect);
@@ -101,7 +101,7 @@ static void tell(struct btn_idle_poller *i)
 }
 
 /* Pays what the poller owes. False: nothing. */
-static bool pays(struct btn_idle_poller *i)
+static bool pay_owed(struct btn_idle_poller *i)
 {
 	uint32_t telling = TELLING;
 
@@ -109,7 +109,7 @@ static bool pays(struct btn_idle_poller *i)
 		return false;
 	atomic_store_explicit(&i->cell->owes, TELLING, memory_order_relaxed); /* [IDLE-1] */
 	atomic_signal_fence(memory_order_seq_cst); /* [IDLE-1] */
-	tell(i);
+	tell_scheduler(i);
 	BTN_POINT("idle:pays:told");
 	/* [IDLE-1] */
 	atomic_compare_exchange_strong_explicit(&i->cell->owes, &telling, OWES_NOTHING, memory_order_relaxed, /* [IDLE-1] */
@@ -117,30 +117,30 @@ static bool pays(struct btn_idle_poller *i)
 	return true;
 }
 
-static bool stopped(struct btn_idle_poller *i)
+static bool is_stopped(struct btn_idle_poller *i)
 {
 	return atomic_load_explicit(&i->word, memory_order_acquire) == STOP; /* [IDLE-2] */
 }
 
 /* Polls as long as that is of use. */
-static void idle(struct btn_idle_poller *i)
+static void poll_idle(struct btn_idle_poller *i)
 {
 	uint64_t had = 0, at = btn_clock_now(), now;
 
 	btn_cell_slotless(i->cell, true);
-	while (had < i->idle_ns && btn_detect_wanted(i->detect) && !stopped(i)) {
+	while (had < i->idle_ns && btn_detect_wanted(i->detect) && !is_stopped(i)) {
 		btn_cpu_relax();
 		now = btn_clock_now();
 		had += now - at < OFF_CPU_NS ? now - at : 0;
 		at = now;
-		if (pays(i))
+		if (pay_owed(i))
 			had = 0;
 	}
 	btn_cell_slotless(i->cell, false);
-	pays(i);
+	pay_owed(i);
 }
 
-static bool becomes(struct btn_idle_poller *i)
+static bool become_poller(struct btn_idle_poller *i)
 {
 	struct sched_param p = { 0 };
 	cpu_set_t set;
@@ -162,11 +162,11 @@ static void *poller_main(void *arg)
 	 * A poller that cannot become what it is to be stays AWAKE, as far as the notifier can
 	 * see, and is not woken again.
 	 */
-	if (becomes(i)) {
+	if (become_poller(i)) {
 		/* The kernel looks at what it owes, and for the rest it may sleep where it likes. */
 		btn_cell_arm(i->cell, BTN_CELL_NOT);
-		while (!stopped(i)) {
-			idle(i);
+		while (!is_stopped(i)) {
+			poll_idle(i);
 			awake = AWAKE;
 			/* [IDLE-2] */
 			if (!atomic_compare_exchange_strong_explicit(&i->word, &awake, ASLEEP, memory_order_relaxed, /* [IDLE-2] */
@@ -181,12 +181,12 @@ static void *poller_main(void *arg)
 	 * and malloc's.
 	 */
 	sched_setscheduler(0, SCHED_OTHER, &p);
-	put(i);
+	put_poller(i);
 	return NULL;
 }
 
 /* NULL: not now. */
-static struct btn_idle_poller *bear(struct btn_detect *d, int cpu, uint64_t idle_ns)
+static struct btn_idle_poller *make_poller(struct btn_detect *d, int cpu, uint64_t idle_ns)
 {
 	struct btn_idle_poller *i = aligned_alloc(_Alignof(struct btn_idle_poller), sizeof(*i));
 	pthread_attr_t attr;
@@ -210,7 +210,7 @@ static struct btn_idle_poller *bear(struct btn_detect *d, int cpu, uint64_t idle
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	/* A poller without a thread stays AWAKE, too. */
 	if (pthread_create(&thread, &attr, poller_main, i))
-		put(i);
+		put_poller(i);
 	pthread_attr_destroy(&attr);
 	return i;
 }
@@ -235,7 +235,7 @@ void btn_idle_rung(struct baton_sched *s)
 		return;
 	i = all->on[cpu].poller;
 	if (!i) {
-		all->on[cpu].poller = bear(s->detect, cpu, all->idle_ns);
+		all->on[cpu].poller = make_poller(s->detect, cpu, all->idle_ns);
 		if (all->on[cpu].poller) {
 			btn_lock_acquire(&s->lock);
 			s->detect->notifies = true;
@@ -280,7 +280,7 @@ void btn_idle_end(struct baton_sched *s)
 			continue;
 		if (atomic_exchange_explicit(&i->word, STOP, memory_order_release) == ASLEEP) /* [IDLE-2] */
 			btn_futex->wake(&i->word, 1);
-		put(i);
+		put_poller(i);
 	}
 	free(all);
 	s->idle_pollers = NULL;

@@ -123,7 +123,7 @@ bool btn_lazy_off(struct baton_sched *s, struct btn_worker *w)
  * Takes a cached slot: the run stops as of the time since which it was cached. False: the
  * owner was first.
  */
-static bool take(struct baton_sched *s, struct btn_worker *w, uint64_t word)
+static bool take_cached(struct baton_sched *s, struct btn_worker *w, uint64_t word)
 {
 	BTN_POINT("lazy:take:exchange");
 	if (!atomic_compare_exchange_strong_explicit(&w->lazy, &word, BTN_LAZY_TAKING, memory_order_seq_cst, /* [LAZY-1] [LAZY-2] */
@@ -179,7 +179,7 @@ bool btn_lazy_look(struct baton_sched *s, uint64_t now)
 	BTN_POINT("lazy:look:words");
 	for (i = 0; i < c->slots_in_use; i++) {
 		word = cached_in(s, i);
-		if (word && take(s, s->on[i], word))
+		if (word && take_cached(s, s->on[i], word))
 			return true;
 	}
 	return false;
@@ -193,7 +193,7 @@ void btn_lazy_take_old(struct baton_sched *s, uint64_t now)
 	for (i = 0; s->lazy_slots && i < s->core.slots_in_use; i++) {
 		word = cached_in(s, i);
 		if (word && (now > BTN_LAZY_SINCE(word) + CACHED_NS || now > s->core.run[i].start + RUN_NS))
-			take(s, s->on[i], word);
+			take_cached(s, s->on[i], word);
 	}
 }
 
@@ -209,7 +209,7 @@ void btn_lazy_take_all(struct baton_sched *s)
 		while (w && atomic_load_explicit(&w->lazy, memory_order_relaxed) != BTN_LAZY_NONE) { /* [LAZY-1] */
 			btn_lazy_off(s, w);
 			word = cached_in(s, i);
-			if (word && take(s, w, word))
+			if (word && take_cached(s, w, word))
 				break;
 		}
 	}

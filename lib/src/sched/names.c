@@ -92,7 +92,7 @@ static size_t hash_of(const struct words *n)
 }
 
 /* [NAMES-2] of one that is being made anew it is anything: no harm, see above. */
-static bool called(const struct baton_tenant *t, const struct words *n)
+static bool has_name(const struct baton_tenant *t, const struct words *n)
 {
 	unsigned i;
 
@@ -132,7 +132,7 @@ static struct baton_tenant *look_up(struct btn_names *names, const struct words 
 		t = atomic_load_explicit(&names->at[at], memory_order_acquire); /* [NAMES-1] */
 		if (!t)
 			break;
-		if (t == GONE || !called(t, n))
+		if (t == GONE || !has_name(t, n))
 			continue;
 		/* A caller with the lock (place) knows that the tenant stays. */
 		if (place) {
@@ -143,14 +143,14 @@ static struct baton_tenant *look_up(struct btn_names *names, const struct words 
 		if (!btn_names_get(t))
 			continue;
 		BTN_POINT("sched:names:got");
-		if (called(t, n))
+		if (has_name(t, n))
 			return t;
 		btn_names_put(t);
 	}
 	return NULL;
 }
 
-static struct btn_names *table(struct baton_sched *s)
+static struct btn_names *table_of(struct baton_sched *s)
 {
 	/* [NAMES-4] the lock is held, or the thread that reads it wrote it. */
 	return atomic_load_explicit(&s->names, memory_order_relaxed); /* [NAMES-4] */
@@ -161,7 +161,7 @@ struct baton_tenant *btn_names_find_locked(struct baton_sched *s, const char *na
 	struct words n = words_of(name);
 	size_t place;
 
-	return look_up(table(s), &n, &place);
+	return look_up(table_of(s), &n, &place);
 }
 
 struct baton_tenant *btn_names_find(struct baton_sched *s, const char *name)
@@ -200,7 +200,7 @@ static void place_in(struct btn_names *names, struct baton_tenant *t)
 
 int btn_names_reserve(struct baton_sched *s, size_t more)
 {
-	struct btn_names *old = table(s), *names, **at;
+	struct btn_names *old = table_of(s), *names, **at;
 	struct baton_tenant *t;
 	size_t capacity = 64;
 
@@ -243,13 +243,13 @@ void btn_names_add(struct baton_tenant *t, const char *name)
 	atomic_store_explicit(&t->refs, 1, memory_order_release); /* [NAMES-3] */
 	if (!t->named)
 		return;
-	place_in(table(t->s), t);
+	place_in(table_of(t->s), t);
 	t->s->n_names++;
 }
 
 void btn_names_del(struct baton_tenant *t)
 {
-	struct btn_names *names = table(t->s);
+	struct btn_names *names = table_of(t->s);
 	struct words n;
 	unsigned i;
 	size_t place;
@@ -267,7 +267,7 @@ void btn_names_del(struct baton_tenant *t)
 
 void btn_names_free(struct baton_sched *s)
 {
-	struct btn_names *names = table(s), *older;
+	struct btn_names *names = table_of(s), *older;
 
 	for (; names; names = older) {
 		older = names->older;

@@ -70,7 +70,7 @@
 #define ASK_MAX_NS	1000000000
 #define SLOTLESS_BATCH	16
 
-static void send(const struct baton_sched *s, struct btn_worker *w)
+static void send_signal(const struct baton_sched *s, struct btn_worker *w)
 {
 	w->stopped_at = btn_slot_cpu(w);
 	btn_slot_set_waits(w);
@@ -88,7 +88,7 @@ static void show_preemption(struct baton_sched *s, uint64_t now, unsigned slot)
 }
 
 /* Stops a task that reaches no checkpoint: it goes on if no other is due, or parks. */
-static void stop(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes)
+static void stop_task(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes)
 {
 	struct btn_core *c = &s->core;
 	struct btn_worker *w = s->on[slot];
@@ -104,7 +104,7 @@ static void stop(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_
 		return;
 	}
 	btn_slot_lose(s, w, slot);
-	send(s, w);
+	send_signal(s, w);
 	if (next)
 		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
 }
@@ -113,7 +113,7 @@ static void stop(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_
  * True: the thread does not run and is not about to, as far as /proc knows. *futex: it sleeps
  * there.
  */
-static bool sleeps(const struct btn_worker *w, bool *futex)
+static bool is_asleep(const struct btn_worker *w, bool *futex)
 {
 	char name[64], text[64];
 	ssize_t n;
@@ -144,7 +144,7 @@ static void leave_asleep(struct baton_sched *s, uint64_t now, unsigned slot, boo
 	w->ask_at = now + BTN_TICK_NS;
 }
 
-static void demote(struct btn_worker *w)
+static void demote_worker(struct btn_worker *w)
 {
 	struct sched_param p = { 0 };
 
@@ -171,7 +171,7 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 	/* The worker is on its way, or has not taken its slot yet. */
 	if (!w->tid || atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
 		if (now > s->resched_at[slot] + BTN_STALL_NS &&
-		    (!w->tid || atomic_load_explicit(&w->waits, memory_order_relaxed) || sleeps(w, &futex))) /* [PREEMPT-2] */
+		    (!w->tid || atomic_load_explicit(&w->waits, memory_order_relaxed) || is_asleep(w, &futex))) /* [PREEMPT-2] */
 			*stall = true;
 		return;
 	}
@@ -187,17 +187,17 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 			show_preemption(s, now, slot);
 			btn_slot_take(s, now, slot);
 			w->signal_blocked = true;
-			demote(w);
+			demote_worker(w);
 		}
 	} else if (cpu - s->cpu_at[slot] >= (s->stop_signal ? RAN_NS : DEMOTE_NS)) {
 		if (s->stop_signal) {
-			stop(s, now, slot, wakes);
+			stop_task(s, now, slot, wakes);
 		} else if (btn_core_waits(&s->core, now)) {
 			show_preemption(s, now, slot);
 			btn_slot_take(s, now, slot);
-			demote(w);
+			demote_worker(w);
 		}
-	} else if (now >= s->resched_at[slot] + ASLEEP_NS && btn_core_waits(&s->core, now) && sleeps(w, &futex)) {
+	} else if (now >= s->resched_at[slot] + ASLEEP_NS && btn_core_waits(&s->core, now) && is_asleep(w, &futex)) {
 		leave_asleep(s, now, slot, futex);
 	}
 }
@@ -229,14 +229,14 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 			} else if (!w->signal_blocked && w->cputime.mark - w->stopped_at > SIGNAL_BLOCKED_NS) {
 				btn_core_unready(&s->core, now, &w->task->core);
 				w->signal_blocked = true;
-				demote(w);
+				demote_worker(w);
 			}
 		} else if (s->stop_signal && cpu >= RAN_NS &&
 			   !atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
 			/* The worker slept, and woke; or has the signal blocked no more. */
 			w->signal_blocked = false;
 			btn_wait_ready_locked(w->task);
-			send(s, w);
+			send_signal(s, w);
 		}
 	}
 }
@@ -245,7 +245,7 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
  * A task of a better tier sleeps in a futex, perhaps for a lock of a parked one: those are
  * boosted in turn.
  */
-static void unstick(struct baton_sched *s, uint64_t now)
+static void boost_parked(struct baton_sched *s, uint64_t now)
 {
 	struct btn_worker *w, *next;
 	unsigned rank = BTN_TIERS_MAX, i;
@@ -256,7 +256,7 @@ static void unstick(struct baton_sched *s, uint64_t now)
 		if (!w->in_futex || atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			continue;
 		if (now >= w->ask_at) {
-			if (!sleeps(w, &w->in_futex))
+			if (!is_asleep(w, &w->in_futex))
 				w->in_futex = false;
 			w->ask_in = w->ask_in < ASK_MAX_NS ? 2 * w->ask_in : ASK_MAX_NS;
 			w->ask_at = now + w->ask_in;
@@ -320,7 +320,7 @@ void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wak
 	if (s->detect)
 		btn_blocked_woken(s, now);
 	look_at_slotless(s, now);
-	unstick(s, now);
+	boost_parked(s, now);
 }
 
 uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now)

@@ -23,7 +23,7 @@
 #define IDLE_POLL_US 200
 #define IDLE_POLL_US_MAX 10000
 
-static unsigned cpus(void)
+static unsigned usable_cpus(void)
 {
 	cpu_set_t set;
 
@@ -62,7 +62,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 		return -EINVAL;
 	if (opts)
 		o = *opts;
-	slots_max = cpus();
+	slots_max = usable_cpus();
 	slots = o.slots ? o.slots : slots_max;
 	slots_max = slots_max < slots ? slots : slots_max > SLOTS_MAX ? SLOTS_MAX : slots_max;
 	capacity = slots * BTN_SECOND;

@@ -51,7 +51,7 @@ struct baton_chan {
 	void *item[];
 };
 
-static bool strangers(const struct baton_task *a, const struct baton_task *b)
+static bool other_tenants(const struct baton_task *a, const struct baton_task *b)
 {
 	return a->core.req->tenant != b->core.req->tenant;
 }
@@ -67,7 +67,7 @@ static void waiter_left(struct btn_waiters *in)
 	/* WAITED is set: nobody changes it but with the lock. */
 	holder = (struct baton_task *)(atomic_load_explicit(&m->word, memory_order_relaxed) & ~WAITED); /* [SYNC-1] */
 	for (w = in->first; w; w = w->next)
-		if (strangers(holder, w))
+		if (other_tenants(holder, w))
 			return;
 	m->boosts = false;
 	btn_wait_boost_locked(holder, -1);
@@ -135,7 +135,7 @@ static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
 		return err;
 	}
 	holder = (struct baton_task *)(word & ~WAITED);
-	if (!m->boosts && strangers(holder, t)) {
+	if (!m->boosts && other_tenants(holder, t)) {
 		m->boosts = true;
 		btn_wait_boost_locked(holder, 1);
 	}
@@ -169,7 +169,7 @@ static void hand_on_locked(struct baton_mutex *m, struct baton_task *t)
 		return;
 	next->locks_held++;
 	for (w = next->next; w && !m->boosts; w = w->next)
-		if (strangers(next, w)) {
+		if (other_tenants(next, w)) {
 			m->boosts = true;
 			btn_wait_boost_locked(next, 1);
 		}
@@ -362,7 +362,7 @@ static int wait_for_change(struct baton_chan *c, struct btn_waiters *in, uint64_
 	return err;
 }
 
-static int send(struct baton_chan *c, void *item, uint64_t deadline, bool alert)
+static int send_item(struct baton_chan *c, void *item, uint64_t deadline, bool alert)
 {
 	struct btn_wakes wakes = { 0 };
 	int err = 0;
@@ -383,15 +383,15 @@ static int send(struct baton_chan *c, void *item, uint64_t deadline, bool alert)
 
 int baton_chan_send(struct baton_chan *c, void *item)
 {
-	return send(c, item, BATON_FOREVER, false);
+	return send_item(c, item, BATON_FOREVER, false);
 }
 
 int baton_chan_send_until(struct baton_chan *c, void *item, uint64_t deadline)
 {
-	return send(c, item, deadline, true);
+	return send_item(c, item, deadline, true);
 }
 
-static int receive(struct baton_chan *c, void **item, uint64_t deadline, bool alert)
+static int receive_item(struct baton_chan *c, void **item, uint64_t deadline, bool alert)
 {
 	struct btn_wakes wakes = { 0 };
 	int err = 0;
@@ -414,12 +414,12 @@ static int receive(struct baton_chan *c, void **item, uint64_t deadline, bool al
 
 int baton_chan_recv(struct baton_chan *c, void **item)
 {
-	return receive(c, item, BATON_FOREVER, false);
+	return receive_item(c, item, BATON_FOREVER, false);
 }
 
 int baton_chan_recv_until(struct baton_chan *c, void **item, uint64_t deadline)
 {
-	return receive(c, item, deadline, true);
+	return receive_item(c, item, deadline, true);
 }
 
 void baton_chan_close(struct baton_chan *c)

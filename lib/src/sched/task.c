@@ -50,7 +50,7 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 	return 0;
 }
 
-static int join(struct baton_task *t, uint64_t deadline, bool alert)
+static int join_task(struct baton_task *t, uint64_t deadline, bool alert)
 {
 	struct baton_sched *s = t->s;
 	int err = 0;
@@ -71,15 +71,15 @@ static int join(struct baton_task *t, uint64_t deadline, bool alert)
 
 void baton_task_join(struct baton_task *t)
 {
-	join(t, BATON_FOREVER, false);
+	join_task(t, BATON_FOREVER, false);
 }
 
 int baton_task_join_until(struct baton_task *t, uint64_t deadline)
 {
-	return btn_self ? join(t, deadline, true) : -EPERM;
+	return btn_self ? join_task(t, deadline, true) : -EPERM;
 }
 
-static __attribute__((noinline)) int look(struct btn_worker *w)
+static __attribute__((noinline)) int look_at_clock(struct btn_worker *w)
 {
 	uint64_t now = btn_clock_now(), looked = BTN_OWN_GET(w->looked), until, gap;
 	int64_t left;
@@ -122,7 +122,7 @@ int baton_checkpoint(void)
 	if (btn_likely(quiet > 0 &&
 		       !atomic_load_explicit(&w->flag, memory_order_relaxed))) /* [SCHED-1] */
 		return 0;
-	return look(w);
+	return look_at_clock(w);
 }
 
 void baton_blocking_begin(void)

@@ -14,7 +14,7 @@
 /* Requests that took less are not called late. */
 #define LATE_NS 1000000
 
-static enum baton_reason refused(int err)
+static enum baton_reason reason_refused(int err)
 {
 	switch (err) {
 	case -EDQUOT:
@@ -31,7 +31,7 @@ static enum baton_reason refused(int err)
 }
 
 /* The reason that took most of the request's time. */
-static enum baton_reason late(const struct baton_why *w, bool starved)
+static enum baton_reason reason_late(const struct baton_why *w, bool starved)
 {
 	uint64_t slots = w->waited - w->throttled, known = w->waited + w->cpu;
 	uint64_t blocked = w->elapsed > known ? w->elapsed - known : 0, most = w->cpu;
@@ -50,7 +50,7 @@ static enum baton_reason late(const struct baton_why *w, bool starved)
 	return w->throttled > most ? BATON_WHY_THROTTLED : reason;
 }
 
-static unsigned home(unsigned cls, unsigned tier)
+static unsigned home_tier(unsigned cls, unsigned tier)
 {
 	return cls == BATON_INTERNAL ? tier : cls == BATON_BATCH;
 }
@@ -68,7 +68,7 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	btn_gate_lock(s);
 	now = r->done ? r->ended : s->now;
 	w.result = r->done ? r->result : r->core.cancel_pending;
-	w.tier = home(r->core.class, r->core.tier);
+	w.tier = home_tier(r->core.class, r->core.tier);
 	w.elapsed = now > r->core.info.arrival ? now - r->core.info.arrival : 0;
 	w.waited = r->core.waited;
 	w.throttled = r->core.throttled;
@@ -83,7 +83,7 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	}
 	if (w.throttled > w.waited)
 		w.throttled = w.waited;
-	w.reason = w.result ? refused(w.result) : late(&w, starved);
+	w.reason = w.result ? reason_refused(w.result) : reason_late(&w, starved);
 	btn_gate_release(s);
 	memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
 }
@@ -92,11 +92,11 @@ void baton_tenant_why(struct baton_tenant *t, const struct baton_request_opts *o
 		      struct baton_why *out, size_t sz)
 {
 	struct baton_sched *s = t->s;
-	struct baton_why w = { .result = err, .reason = refused(err) };
+	struct baton_why w = { .result = err, .reason = reason_refused(err) };
 	struct btn_account *a;
 
 	btn_gate_lock(s);
-	w.tier = home(opts->cls, opts->tier);
+	w.tier = home_tier(opts->cls, opts->tier);
 	if (opts->arrival && opts->arrival < s->now)
 		w.elapsed = s->now - opts->arrival;
 	if (err == -EDQUOT && t->core && w.tier <= BTN_HIGH) {
@@ -113,7 +113,7 @@ void baton_tenant_why(struct baton_tenant *t, const struct baton_request_opts *o
 	memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
 }
 
-static double ms(uint64_t ns)
+static double in_ms(uint64_t ns)
 {
 	return ns / 1e6;
 }
@@ -128,11 +128,11 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 
 	switch (w->reason) {
 	case BATON_WHY_QUOTA:
-		n = snprintf(text, room, "rejected: %.1f ms of this second's %.1f ms of %squota are used", ms(w->used),
-			     ms(w->quota), tier);
+		n = snprintf(text, room, "rejected: %.1f ms of this second's %.1f ms of %squota are used", in_ms(w->used),
+			     in_ms(w->quota), tier);
 		if (w->free_at > now && w->free_at != BTN_NEVER)
 			n += snprintf(n < (int)room ? text + n : NULL, n < (int)room ? room - n : 0,
-				      "; some is to be had in %.1f ms", ms(w->free_at - now));
+				      "; some is to be had in %.1f ms", in_ms(w->free_at - now));
 		return n;
 	case BATON_WHY_NO_QUOTA:
 		return snprintf(text, room, "rejected: the tenant has no %squota at all", tier);
@@ -165,5 +165,5 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 		says = "not late";
 	}
 	return snprintf(text, room, "%s: %.1f ms in all, %.1f ms ready without a slot (%.1f ms of them without quota), "
-			"%.1f ms of CPU", says, ms(w->elapsed), ms(w->waited), ms(w->throttled), ms(w->cpu));
+			"%.1f ms of CPU", says, in_ms(w->elapsed), in_ms(w->waited), in_ms(w->throttled), in_ms(w->cpu));
 }
