@@ -211,6 +211,24 @@ def words(root):
     return bad
 
 
+# nouns: comments of the scheduler begin with a noun or a verb, not with a pronoun whose noun is elsewhere.
+
+PRONOUN = re.compile(r"(?:one|its?|who\w*|of|what\w*|so|that|those|they|them|theirs?|he|his|likewise)\b(?!:)", re.I)
+
+
+def nouns(root):
+    bad = []
+    for name in files(root):
+        if name.startswith(("lib/src/core/", "lib/src/sched/")) and is_c(name):
+            text = read(root, name)
+            for m in re.finditer(r"/\*(.*?)\*/", text, re.S):
+                first = re.sub(r"^(?:[\s*]|\[[A-Z]+-[0-9]+\])*", "", m.group(1))
+                if PRONOUN.match(first):
+                    at = text[:m.end() - 2 - len(first)].count("\n") + 1
+                    bad.append(f"{name}:{at}: begins with \"{first.split()[0]}\"")
+    return bad
+
+
 # abi: map, headers, man pages and examples know the same functions. Those that
 # only the library's inline code calls (BATON_INLINE_API) are nobody else's matter.
 
@@ -414,6 +432,11 @@ BROKEN = {
     words: [
         ({"a.c": "/* TO" "DO: later */\n"}, "a.c:1"),
         ({"a.sh": "cd /wo" "rk/wt\n"}, "a.sh:1"),
+    ],
+    nouns: [
+        ({"lib/src/sched/a.h": "int x;\t/* it is 0 */\n"}, 'a.h:1: begins with "it"'),
+        ({"lib/src/core/a.c": "\n/*\n * Whoever has the lock.\n */\n"}, 'a.c:3: begins with "Whoever"'),
+        ({"lib/src/core/a.c": "f(); /* [A-1] */\n/* [A-1] one that waits */\n"}, 'a.c:2: begins with "one"'),
     ],
     abi: [
         ({"lib/include/baton/a.h": "BATON_API int baton_a_get(int x);\n",

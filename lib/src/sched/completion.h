@@ -14,7 +14,7 @@ struct baton_completions;
 int btn_completion_create(struct baton_completions **out);
 int btn_completion_destroy(struct baton_completions *q);
 int btn_completion_fd(const struct baton_completions *q);
-/* One request more whose end will be added (by: 1), or not after all (-1). */
+/* Counts a request more whose end will be added (by: 1), or not after all (-1). */
 void btn_completion_expect(struct baton_completions *q, int by);
 /* r, which knows its queue, has ended, and belongs to the queue from here on. */
 void btn_completion_add(struct baton_request *r);

@@ -59,16 +59,13 @@ static void request_done(struct baton_request *r, struct btn_wakes *wakes)
 		btn_dispatch_tenant_gone(r->tenant);
 	r->tenant = NULL;
 	s->requests--;
-	/* Their handle is the queue's, so this is not the last one who has it. */
+	/* The queue owns the handle of such a request: the reference below is not the last. */
 	if (r->completions) {
 		r->next = wakes->ended;
 		wakes->ended = r;
 	}
 	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) { /* [REQUEST-1] */
-		/*
-		 * Its memory is needed for a moment: the request's first task may be the one
-		 * that ends.
-		 */
+		/* Not freed here: the request's first task may be the one that ends just now. */
 		r->next = wakes->dead;
 		wakes->dead = r;
 	}

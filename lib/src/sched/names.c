@@ -91,7 +91,7 @@ static size_t hash_of(const struct words *n)
 	return h;
 }
 
-/* [NAMES-2] of one that is being made anew it is anything: no harm, see above. */
+/* [NAMES-2] the name of a tenant that is being made anew may be anything, which does no harm: see above. */
 static bool has_name(const struct baton_tenant *t, const struct words *n)
 {
 	unsigned i;

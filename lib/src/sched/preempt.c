@@ -268,7 +268,7 @@ static void boost_parked(struct baton_sched *s, uint64_t now)
 	for (i = 0; i < s->core.slots_in_use; i++)
 		if (s->on[i] && s->on[i]->boosted) {
 			if (rank < BTN_TIERS_MAX)
-				return;		/* one at a time */
+				return;		/* only one at a time is boosted */
 			btn_slot_unboost(s->on[i]);
 		}
 	for (w = s->parked.first; w; w = next) {

@@ -172,11 +172,11 @@ struct baton_request {
 	struct btn_thread_waiter *threads;	/* threads that wait and are no tasks of s */
 	struct baton_task *alert;	/* the request's own tasks whose waits a cancel ends */
 	struct btn_worker *attached;	/* the attached thread's worker, which is or waits to be the first task; or NULL */
-	_Atomic unsigned refs;		/* one for the handle, one while in flight: [REQUEST-1] */
+	_Atomic unsigned refs;		/* references: one for the handle, one while in flight: [REQUEST-1] */
 	bool done;
 	int result;
 	uint64_t ended;
-	uint64_t began;			/* its beginning in the run of the attached thread's last request; 0: it has its own run */
+	uint64_t began;			/* time of its beginning in the run of the attached thread's last request; 0: it has its own run */
 };
 
 struct baton_sched {
