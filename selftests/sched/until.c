@@ -368,6 +368,47 @@ TEST(request_too_late)
 	close_all();
 }
 
+#ifdef BTN_INJECT
+/* The monitor comes, and then not for 50 ms. */
+static int monitor_is_late(const char *point)
+{
+	static const struct timespec pause = { 0, 50 * MS };
+
+	if (!strcmp(point, "sched:monitor:unlocked"))
+		nanosleep(&pause, NULL);
+	return 0;
+}
+
+static void looks_for_itself(void *deadline)
+{
+	while (baton_clock_now() <= *(uint64_t *)deadline)
+		;
+	CHECK_ANY(baton_sem_wait_until(sem, BATON_FOREVER) == -ETIME);
+	CHECK_ANY(baton_checkpoint() == -ETIME);
+	CHECK_ANY(baton_checkpoint() == -ETIME);
+}
+
+/* A task that sees the deadline before the monitor does is told the same by all calls from then on. */
+TEST(deadline_before_the_monitor)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = looks_for_itself };
+	struct baton_request *r;
+	uint64_t deadline;
+	int i;
+
+	open_all(1);
+	atomic_store(&btn_inject_hook, monitor_is_late);
+	for (i = 0; i < 10; i++) {
+		o.deadline = deadline = baton_clock_now() + 30 * MS;
+		o.arg = &deadline;
+		CHECK_EQ(baton_submit(tenant, &o, &r), 0);
+		CHECK_EQ(baton_request_wait(r), -ETIME);
+		baton_request_put(r);
+	}
+	close_all();
+}
+#endif
+
 static uint64_t told_at;
 
 static void sleeps_long(void *arg)

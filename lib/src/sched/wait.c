@@ -80,14 +80,28 @@ void btn_wait_add(struct baton_task *t, struct btn_waiters *in, uint64_t deadlin
 	}
 }
 
+/*
+ * A wait of t is refused, or ends, because the request's deadline passed. The monitor says so to
+ * the request, and may be late: the task's next checkpoint must not know less than this call.
+ */
+static void pass_deadline(struct baton_task *t)
+{
+	if (!t->req->core.cancel_pending)
+		btn_core_cancel(&t->s->core, t->s->now, &t->req->core, -ETIME);
+}
+
 int btn_wait_begin(struct baton_task *t, struct btn_waiters *in, uint64_t deadline, bool alert)
 {
 	const struct baton_request *r = t->req;
 
 	if (alert && r->core.cancel_pending)
 		return btn_wait_deliver(t, r->core.cancel_pending);
-	if (alert && t->s->now >= r->core.deadline)
+	if (alert && t->s->now >= r->core.deadline) {
+		pass_deadline(t);
+		BTN_OWN_SET(t->worker->cancel_pending, -ETIME);
+		atomic_fetch_or_explicit(&t->worker->flag, BTN_FLAG_CANCEL, memory_order_relaxed); /* [SCHED-1] */
 		return btn_wait_deliver(t, -ETIME);
+	}
 	if (t->s->now >= deadline)
 		return -ETIMEDOUT;
 	btn_wait_add(t, in, deadline, alert);
@@ -137,7 +151,12 @@ void btn_wait_expire(struct baton_sched *s, uint64_t now)
 
 	while (s->timers.top && s->timers.top->key <= now) {
 		t = btn_container(s->timers.top, struct baton_task, timer);
-		btn_wait_end(t, t->prev_alert && now >= t->req->core.deadline ? -ETIME : -ETIMEDOUT);
+		if (t->prev_alert && now >= t->req->core.deadline) {
+			pass_deadline(t);
+			btn_wait_end(t, -ETIME);
+		} else {
+			btn_wait_end(t, -ETIMEDOUT);
+		}
 	}
 }
 
