@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One thread waits, with a deadline, for what another one makes.
+ * A thread waits, with a deadline, for what another thread makes.
  */
 #include <baton/park.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One thread fills a queue without a limit, another one empties it.
+ * A thread fills a queue without a limit, another thread empties it.
  */
 #include <baton/queue.h>
 #include <pthread.h>
@@ -17,7 +17,7 @@ static void *producer(void *unused)
 	int i;
 
 	(void)unused;
-	/* Its record is made here, so that no push fails for want of one. */
+	/* The thread's record is made here, so that no push fails for want of one. */
 	if (baton_queue_attach())
 		return NULL;
 	for (i = 0; i < N; i++)

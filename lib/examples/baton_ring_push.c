@@ -25,7 +25,7 @@ int main(void)
 	if (n != 3 || baton_ring_push_n(r, some, n) != n)
 		return 1;
 
-	/* What is still inside belongs to us; here that needs no care. */
+	/* The items still inside belong to us; here they need no care. */
 	baton_ring_destroy(r);
 	return 0;
 }

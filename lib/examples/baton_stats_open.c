@@ -33,7 +33,7 @@ static void look(struct baton_stats *st)
 	for (i = 0; (err = baton_stats_tenant(st, i, &t, sizeof(t))) != -2 /* ENOENT */; i++) {
 		const struct baton_stats_use *u = &t.tier[BATON_TIER_HIGH];
 
-		if (err)	/* of nobody, now */
+		if (err)	/* the record is nobody's now */
 			continue;
 		baton_hist_add(&all, baton_hist_quantile(&u->wait, 0.5));
 		printf("%s: %llu tasks waited for %s, %llu ns of its quota left\n", t.name,
@@ -44,7 +44,7 @@ static void look(struct baton_stats *st)
 	       (unsigned long long)baton_hist_bound(all.sum ? 100 : 0));
 }
 
-/* What happens on the first slot, for as long as anybody wants to know. */
+/* Prints what happens on the first slot, for as long as anybody wants to know. */
 static void trace(struct baton_stats *st)
 {
 	struct baton_trace_event e[100];
@@ -84,7 +84,7 @@ int main(void)
 	look(st);
 	trace(st);
 	baton_stats_close(st);
-	/* Its own, without a file. */
+	/* The process's own figures, without a file. */
 	if (baton_stats_of(&st, s) || baton_stats_print(st, stdout, BATON_STATS_PROMETHEUS))
 		return 1;
 	baton_stats_close(st);

@@ -19,7 +19,7 @@ static void answer(void *arg)
 
 	if (!baton_task_spawn(&t, part, &parts))
 		baton_task_join(t);
-	/* What another service used for it. */
+	/* CPU that another service used for the request. */
 	baton_request_charge(baton_request_self(), 1000);
 	baton_request_times(baton_request_self(), &times, sizeof(times));
 	printf("answer: %d part, %s budget left\n", parts, times.budget ? "some" : "no");

@@ -25,7 +25,7 @@ int baton_thread_prefer_latency(void)
 	struct btn_sched_attr attr;
 	int saved = errno, err = btn_sched_attr_get(&attr);
 
-	/* What it has else, nice above all, it keeps. */
+	/* The thread keeps all else that it has, nice above all. */
 	if (!err && attr.policy) {
 		err = -EINVAL;
 	} else if (!err) {

@@ -32,7 +32,7 @@ void btn_birth_note(struct btn_birth *b)
 	int saved = errno;
 
 	memset(b, 0, sizeof(*b));
-	/* One of that class bears none; and an answer of 0 is none. */
+	/* A thread of that class bears none; and an answer of 0 is none. */
 	if (btn_sched_attr_get(&b->attr) || b->attr.policy == SCHED_DEADLINE)
 		b->attr.size = 0;
 	pthread_sigmask(SIG_SETMASK, NULL, &b->signals);

@@ -33,7 +33,7 @@ struct btn_birth {
 int btn_sched_attr_get(struct btn_sched_attr *a);
 int btn_sched_attr_set(struct btn_sched_attr *a);
 
-/* What the calling thread has. */
+/* Notes what the calling thread has. */
 void btn_birth_note(struct btn_birth *b);
 
 /*

@@ -203,7 +203,7 @@ static bool take_another(struct baton_burst *b, void **item)
 		uint64_t left;
 
 		BTN_POINT("burst:take:untaken");
-		/* One looks there, not all who come. */
+		/* A single thread looks there, not all who come. */
 		if (!(atomic_fetch_and_explicit(&b->untaken, ~bit, memory_order_acq_rel) & bit)) /* [BURST-6] */
 			continue;
 		left = atomic_load_explicit(&b->used[group], memory_order_acquire); /* [BURST-4] */
@@ -213,7 +213,7 @@ static bool take_another(struct baton_burst *b, void **item)
 			uintptr_t x;
 
 			if (!c)
-				continue;	/* it is just joining */
+				continue;	/* the worker is just joining */
 			c += group;
 			BTN_POINT("burst:take:look");
 			x = atomic_load_explicit(&c->hand, memory_order_relaxed); /* [BURST-1] only the CAS decides */

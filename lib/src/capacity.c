@@ -182,7 +182,7 @@ static char *read_all(const char *path)
 	return text;
 }
 
-/* One of a thread's own files, where this kernel has no such directory the process's. */
+/* Opens a thread's own file; the process's, where this kernel has no such directory. */
 static char *read_proc(const struct reading *r, const char *name)
 {
 	char path[PATH_MAX], *text;
@@ -243,7 +243,7 @@ static void read_limit(struct reading *r, const char *dir, bool v2)
 	if (v2) {
 		if (read_control(r, dir, "cpu.max", quota, sizeof(quota)))
 			valid = parse_cpu_max(quota, &ns);
-		/* Its contents say nothing here: it is for the watch. */
+		/* The file's contents say nothing here: it is for the watch. */
 		if (r->watch >= 0)
 			read_control(r, dir, "cgroup.events", quota, sizeof(quota));
 	} else if (read_control(r, dir, "cpu.cfs_quota_us", quota, sizeof(quota)) &&

@@ -35,9 +35,9 @@
 enum btn_capacity_by { BTN_BY_CPUS, BTN_BY_CPUSET, BTN_BY_LIMIT };
 
 struct btn_capacity {
-	uint64_t ns;			/* of CPU in a second: the least of all */
+	uint64_t ns;			/* CPU in a second: the least of all */
 	enum btn_capacity_by by;	/* which it is */
-	unsigned cpus;			/* that the thread may use, and are in its cpuset */
+	unsigned cpus;			/* CPUs that the thread may use, and are in its cpuset */
 	uint64_t limit;			/* ns in a second, the least of all cgroups'; BTN_NO_LIMIT */
 	char where[256];		/* the directory of the cgroup that has it; "" where there is none */
 	bool hidden;			/* there may be a lower limit that cannot be seen */
@@ -50,7 +50,7 @@ struct btn_capacity {
  */
 int btn_capacity_read(struct btn_capacity *out, const char *root, unsigned cpus, int watch);
 
-/* What was read, for people: "0.50 CPUs, the limit of /sys/fs/cgroup/a". */
+/* Says for people what was read: "0.50 CPUs, the limit of /sys/fs/cgroup/a". */
 void btn_capacity_say(const struct btn_capacity *c, char *to, size_t size);
 
 #endif

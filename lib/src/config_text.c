@@ -29,7 +29,7 @@ struct entry {
 };
 
 struct baton_config {
-	char *name;				/* of the file, or as it was called */
+	char *name;				/* the file's, or as it was called */
 	unsigned slots, low_limit;
 	unsigned slots_line, limit_line;	/* 0: it is not there */
 	unsigned tiers, tier_line[BATON_TIERS_MAX];
@@ -41,7 +41,7 @@ struct baton_config {
 
 struct parser {
 	struct baton_config *c;
-	const char *name, *at, *end;	/* what is left of the line */
+	const char *name, *at, *end;	/* the rest of the line */
 	unsigned line, complaints;
 	char *why;
 	size_t room;
@@ -457,7 +457,7 @@ static int by_name(const void *a, const void *b)
 	return d ? d : (x->line > y->line) - (x->line < y->line);
 }
 
-/* What only shows when all of it is known. */
+/* Checks that need all of the text. */
 static void whole(struct parser *p)
 {
 	struct baton_config *c = p->c;

@@ -169,7 +169,7 @@ int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
 	do {
 		n = send(d->sock, &hello, sizeof(hello), MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
-	/* It may have refused already, and said why. */
+	/* The other side may have refused already, and said why. */
 	if (n != sizeof(hello) && errno != EPIPE) {
 		err = no(how, errno, "send");
 		goto out;
@@ -370,7 +370,7 @@ bool btn_detect_wait(struct btn_detect *d)
 				return true;
 			continue;
 		}
-		/* It died, and the programs go on; or it ended the session. */
+		/* The tool died, and the programs go on; or it ended the session. */
 		epoll_ctl(d->poll, EPOLL_CTL_DEL, d->sock, NULL);
 		if (btn_detect_join(d, NULL) == -EPERM)
 			return false;

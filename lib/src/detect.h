@@ -168,7 +168,7 @@ static inline bool btn_cell_take(struct btn_cell *cell)
 }
 
 /*
- * [WAKER-1] Whom the kernel wakes for it instead of ringing the doorbell: the worker of this
+ * [WAKER-1] Names the waker that the kernel wakes instead of ringing the doorbell: the worker of this
  * cell, which waits for a slot on its parker. Nobody is named.
  */
 static inline void btn_detect_designate(struct btn_detect *d, struct btn_cell *cell)

@@ -75,7 +75,7 @@ struct btn_detect_answer {
 	uint32_t session, cells;
 	uint32_t notifies;		/* not 0: the programs wake whom the scheduler names */
 	uint32_t unused;
-	char how[96];		/* what it is, or why not */
+	char how[96];		/* how it is seen, or why not */
 };
 
 #endif

@@ -3,7 +3,7 @@
 #define BTN_DIE_H
 
 /*
- * What cannot happen did: a kernel answer that its documentation excludes, or
+ * Ends the process for what cannot happen, and did: a kernel answer that its documentation excludes, or
  * a use of an object that its header forbids. Prints "baton: WHAT (CODE)" on
  * stderr and aborts. Async-signal-safe.
  */

@@ -24,7 +24,7 @@
 #include "die.h"
 #include "futex_sys.h"
 
-/* What a wait may answer; a count of woken threads is 0 here. */
+/* Checks what a wait may answer; a count of woken threads is 0 here. */
 static inline int waited(long ret, const char *call)
 {
 	if (btn_unlikely(ret < 0 && ret != -EAGAIN && ret != -EINTR &&

@@ -18,7 +18,7 @@
 #define BTN_HAZARD_WORDS 8
 
 struct btn_hazard {
-	/* Its thread; read by whoever frees. */
+	/* Written by its thread; read by whoever frees. */
 	BTN_ALIGNED void *_Atomic words[BTN_HAZARD_WORDS];
 
 	/* Any thread, when a thread takes or leaves the record. */

@@ -23,7 +23,7 @@
 
 typedef int btn_inject_fn(const char *point);
 
-/* One variable for the program, without a file of its own. */
+/* A variable for the program, without a file of its own. */
 __attribute__((weak)) btn_inject_fn *_Atomic btn_inject_hook;
 
 static inline int btn_inject_hit(const char *point)

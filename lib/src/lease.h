@@ -73,7 +73,7 @@
 
 #include "ledger.h"
 
-/* What may lie idle in all leases of an account, as a part of what it has left. */
+/* The part of what an account has left that may lie idle in all its leases. */
 #define BTN_LEASE_IDLE	8
 
 struct btn_lease {
@@ -83,7 +83,7 @@ struct btn_lease {
 	uint64_t taken;			/* the time of take */
 	uint64_t tag;			/* virtual time of its next ns */
 	uint64_t pace;			/* the account's: no look at it is needed to spend */
-	bool keeps;			/* it may be kept between runs */
+	bool keeps;			/* the lease may be kept between runs */
 };
 
 static inline bool btn_lease_out(const struct btn_lease *l)
@@ -112,7 +112,7 @@ static inline void btn_lease_spend(struct btn_lease *l, uint64_t cpu, uint64_t v
 }
 
 /*
- * So much of what this lease spent was not used after all; returns the part of it
+ * Takes back @cpu of what this lease spent and was not used after all; returns the part of it
  * that is older than the lease, for btn_account_refund().
  */
 static inline uint64_t btn_lease_refund(struct btn_lease *l, uint64_t cpu)

@@ -25,7 +25,7 @@ static struct btn_log *entry(const struct btn_account *a, unsigned n)
 	return &a->log[(a->first + n) % BTN_LOG];
 }
 
-/* Its time: entries are at most seconds older than the newest. */
+/* The entry's time: entries are at most seconds older than the newest. */
 static uint64_t entry_time(const struct btn_account *a, const struct btn_log *e)
 {
 	uint64_t last = a->last >> TIME_SHIFT;
@@ -60,7 +60,7 @@ void btn_account_set_quota(struct btn_account *a, uint64_t quota)
 		min = 1000000;
 	a->min = min;
 	btn_account_set_scale(a, quota);
-	/* What is owed is a time, and would be another amount. */
+	/* The debt is a time, and would be another amount. */
 	if (a->quota != quota)
 		a->earned = 0;
 	a->quota = quota;
@@ -93,7 +93,7 @@ static inline void advance(struct btn_account *a, uint64_t now)
 		expire(a, now);
 }
 
-/* What of the oldest entry was used a second ago: (3). All of it is for expire(). */
+/* Drops what of the oldest entry was used a second ago: (3). All of it is for expire(). */
 static void trim(struct btn_account *a, uint64_t now)
 {
 	struct btn_log *e = entry(a, 0);
@@ -123,7 +123,7 @@ uint64_t btn_account_left(struct btn_account *a, uint64_t now)
 	return now < btn_account_owes_until(a) ? 0 : left_of(a);
 }
 
-/* What of this entry was used in its last ns: it leaves from here on to its time, at once where nobody knows. */
+/* The part of this entry that was used in its last ns leaves from here on to its time, at once where nobody knows. */
 static uint64_t begins(const struct btn_log *e, uint64_t end)
 {
 	return e->runs == RUNS_MANY ? end : end - in_ns(e->amount) / e->runs;
@@ -245,7 +245,7 @@ void btn_account_settle(struct btn_account *a, uint64_t now, uint64_t slice,
 
 	advance(a, now);
 	a->reserved -= slice;
-	/* Whatever was not given may have been used beside anything. */
+	/* CPU that was not given may have been used beside anything. */
 	if (slice) {
 		btn_account_owe(a, now, cpu);
 		a->running--;
@@ -308,7 +308,7 @@ uint64_t btn_account_when(struct btn_account *a, uint64_t now)
 		return btn_account_owes_until(a);
 	if (btn_account_left(a, now) >= a->min)
 		return now;
-	/* What is reserved will be used: it is not to be had for a second. */
+	/* Reserved CPU will be used: it is not to be had for a second. */
 	used = a->used + a->reserved;
 	for (n = 0; n < a->n; n++, begin = end) {
 		e = entry(a, n);
@@ -318,7 +318,7 @@ uint64_t btn_account_when(struct btn_account *a, uint64_t now)
 			continue;
 		if (e->runs == RUNS_MANY)
 			return end;
-		/* So much of it may still be there. Whole units, as trim() leaves no parts of them. */
+		/* The part that may still be there, in whole units, as trim() leaves no parts of them. */
 		keep = (a->quota - a->min - used) >> AMOUNT_SHIFT << AMOUNT_SHIFT;
 		if (keep > in_ns(e->amount))
 			keep = in_ns(e->amount);

@@ -134,7 +134,7 @@
 /* Times in units of 1024 ns, rounded up, modulo 2^24 (17 s); amounts of 64 ns. */
 struct btn_log {
 	uint32_t time : 24;
-	uint32_t runs : 8;	/* so many at once, at most */
+	uint32_t runs : 8;	/* at once, at most */
 	uint32_t amount;
 };
 
@@ -154,7 +154,7 @@ struct btn_account {
 	uint32_t rest;		/* ns recorded, but less than one unit of an amount */
 	uint32_t running;	/* slices that are not settled */
 	uint32_t abreast;	/* and the most there were at once, since there were none */
-	uint16_t first, n;	/* of the log */
+	uint16_t first, n;	/* the log's first entry, and their number */
 	struct btn_log *log;	/* the caller's memory */
 };
 
@@ -170,7 +170,7 @@ void btn_account_set_quota(struct btn_account *a, uint64_t quota);
 /* The log resolves bursts of 1/256 of this; as set_quota leaves it, of the quota. */
 void btn_account_set_scale(struct btn_account *a, uint64_t of);
 
-/* What may be given at this time: quota - used - reserved; 0 while something is owed. */
+/* The amount that may be given at this time: quota - used - reserved; 0 while something is owed. */
 uint64_t btn_account_left(struct btn_account *a, uint64_t now);
 
 /* Grants up to max ns and returns how much; 0 where there is less than min. */
@@ -198,7 +198,7 @@ static inline uint64_t btn_account_owes_until(const struct btn_account *a)
 	return a->earned > BTN_SECOND + BTN_EARN_SLACK ? a->earned - BTN_SECOND - BTN_EARN_SLACK : 0;
 }
 
-/* So much of what was recorded since, less than a second ago, was not used after all. */
+/* Takes back @cpu of what was recorded since @since, less than a second ago, and was not used after all. */
 void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uint64_t cpu);
 
 /*

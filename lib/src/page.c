@@ -247,7 +247,7 @@ int btn_page_path(const char *name, char *path, size_t room, bool make)
 	return n < (int)room ? 0 : -ENAMETOOLONG;
 }
 
-/* What stands where we want to: 0, nothing, or what somebody left who died. */
+/* Looks at what stands at @path: 0 for nothing, or for what a dead process left. */
 static int look_there(const char *path)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -351,7 +351,7 @@ int btn_page_publish(struct btn_page *p, const char *name, unsigned mode)
 		close(dir);
 		return -ENOMEM;
 	}
-	/* One at a time: nobody replaces what another one has just put there. */
+	/* Locked: nobody replaces what another one has just put there. */
 	err = flock(dir, LOCK_EX) ? -errno : look_there(p->path);
 	btn_page_name((uint64_t *)p->h->name, sizeof(p->h->name), base);
 	btn_stat_set(&p->h->pid, getpid());

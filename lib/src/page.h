@@ -84,7 +84,7 @@ static inline uint64_t btn_stat_idle(uint64_t word, uint64_t now)
 }
 
 /*
- * One ring for each slot, and one for what happens to requests. The writer stores an
+ * Each slot has a ring, and there is one for what happens to requests. The writer stores an
  * event and then head, the number of the next one. A reader copies events below
  * head, and then loads head again: an event that was being overwritten while it
  * was copied is BTN_RING or more behind it, since by [STATS-1] who saw any word of
@@ -136,7 +136,7 @@ struct baton_stats_tier *btn_page_tier(struct btn_page *p, unsigned i);
 
 /* A tenant's record, perhaps one that nobody else can see; NULL: no memory. */
 struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_prealloc *prealloc);
-/* Its quotas and its name are written: others may see it from now on. Again: nothing. */
+/* Shows the record to others, once its quotas and its name are written. A second call does nothing. */
 void btn_page_tenant_show(struct baton_stats_tenant *t);
 void btn_page_tenant_free(struct btn_page *p, struct btn_prealloc *prealloc, struct baton_stats_tenant *t);
 

@@ -19,9 +19,9 @@ struct baton_parker {
 
 	/* The owner, before it waits; for debuggers only. */
 	BTN_ALIGNED uint64_t deadline;
-	void *thread;			/* its pthread_t */
+	void *thread;			/* the thread's pthread_t */
 
-	/* Whoever holds the pool's lock. */
+	/* Written by whoever holds the pool's lock. */
 	struct baton_parker *next;	/* free parker */
 };
 

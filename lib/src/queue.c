@@ -74,7 +74,7 @@
 
 typedef struct btn_queue_segment segment;
 
-/* So many segments retired: look which can be freed. */
+/* The number of retired segments at which a thread looks which can be freed. */
 #ifndef BTN_INJECT
 #define WORTH_A_LOOK (2 + btn_hazard_count() / 2)
 #else

@@ -22,7 +22,7 @@ struct btn_queue_segment {
 	BTN_QUEUE_APART _Atomic uint64_t hint;
 	void *_Atomic next;
 
-	/* Whoever retired it. */
+	/* Written by whoever retired the segment. */
 	struct btn_queue_segment *retired;
 
 	/* Producers, once each. */

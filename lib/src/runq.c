@@ -73,10 +73,10 @@
 #define BATCH 32u
 
 struct slot {
-	/* Who wakes it. */
+	/* Written by the waker. */
 	BTN_ALIGNED _Atomic uint32_t word;
 
-	/* Its worker. */
+	/* Written by its worker. */
 	BTN_ALIGNED struct baton_deque *deque;
 	unsigned int ticks;
 	unsigned int turn;	/* the slot whose oldest item is next in turn */
@@ -458,7 +458,7 @@ static int sleep_idle(struct baton_runq *rq, unsigned int slot, uint64_t deadlin
 }
 
 /*
- * Who spins uses up its time slice: when it is woken later, the scheduler lets
+ * A thread that spins uses up its time slice: when it is woken later, the scheduler lets
  * whoever woke it go on first. So it pays only where items come quickly. A spin
  * in which none came halves the next one; an item that came during one, or so
  * soon after that it would have, brings back the whole.
@@ -494,7 +494,7 @@ int baton_runq_pop(struct baton_runq *rq, unsigned int slot, void **item, uint64
 				btn_cpu_relax();
 		} while (until && btn_clock_now() < until);
 		if (atomic_load_explicit(&rq->closed, memory_order_seq_cst)) { /* [RUNQ-1] */
-			/* What was added before it saw this is found by those who sleep later. */
+			/* An item added before that is found by those who sleep later. */
 			found(rq);
 			if (baton_runq_try_pop(rq, slot, item))
 				return 0;

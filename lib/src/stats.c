@@ -19,8 +19,8 @@
 
 struct baton_stats {
 	const char *map;
-	struct baton_stats_header h;	/* what does not change */
-	int fd;				/* -1: of this process */
+	struct baton_stats_header h;	/* the part that does not change */
+	int fd;				/* -1: this process's */
 };
 
 uint64_t baton_hist_bound(unsigned step)
@@ -90,7 +90,7 @@ static void copy(void *to, const void *from, size_t size)
 		t[n] = look(&f[n]);
 }
 
-/* What of the record the caller knows, and zeros where it knows more. */
+/* Gives what of the record the caller knows, and zeros where it knows more. */
 static void give(void *out, size_t sz, const void *from, size_t size)
 {
 	memcpy(out, from, sz < size ? sz : size);
@@ -255,7 +255,7 @@ static int only_one(char *path, size_t size, char *why, size_t room)
 	size_t at = 0;
 	DIR *dir;
 
-	path[strlen(path) - 1] = 0;	/* of the name ".", which was asked for */
+	path[strlen(path) - 1] = 0;	/* leave out the name ".", which was asked for */
 	dir = opendir(path);
 	while (dir && (e = readdir(dir)))
 		if (e->d_name[0] != '.') {
@@ -375,7 +375,7 @@ unsigned baton_trace_read(const struct baton_stats *st, unsigned ring, uint64_t 
 	first = *next;
 	for (n = 0; n < max && first + n < head; n++)
 		copy(&out[n], &r->event[(first + n) % BTN_RING], sizeof(out[n]));
-	/* Those that may have been overwritten meanwhile. */
+	/* Drop the events that may have been overwritten meanwhile. */
 	head = look(&r->head);
 	skip = head - first < BTN_RING ? 0 : head - first - BTN_RING + 1 < n ? head - first - BTN_RING + 1 : n;
 	if (skip)

@@ -131,7 +131,7 @@ static void spin_then_read(void *arg)
 	reader(arg);
 }
 
-/* It sleeps when a task waits already: the doorbell. */
+/* The worker sleeps when a task waits already: the doorbell. */
 TEST(a_task_that_waits_gets_it)
 {
 	struct baton_request *r, *r2;

@@ -211,7 +211,7 @@ def words(root):
     return bad
 
 
-# nouns: comments of the scheduler begin with a noun or a verb, not with a pronoun whose noun is elsewhere.
+# nouns: comments of the library begin with a noun or a verb, not with a pronoun whose noun is elsewhere.
 
 PRONOUN = re.compile(r"(?:one|its?|who\w*|of|what\w*|so|that|those|they|them|theirs?|he|his|likewise)\b(?!:)", re.I)
 
@@ -219,7 +219,7 @@ PRONOUN = re.compile(r"(?:one|its?|who\w*|of|what\w*|so|that|those|they|them|the
 def nouns(root):
     bad = []
     for name in files(root):
-        if name.startswith(("lib/src/core/", "lib/src/sched/")) and is_c(name):
+        if name.startswith("lib/") and is_c(name):
             text = read(root, name)
             for m in re.finditer(r"/\*(.*?)\*/", text, re.S):
                 first = re.sub(r"^(?:[\s*]|\[[A-Z]+-[0-9]+\])*", "", m.group(1))

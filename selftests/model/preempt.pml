@@ -229,14 +229,14 @@ end:	do
 		ready = false;
 		signal_blocked = true;
 		release()
-	/* It slept, or was signal_blocked, and runs. */
+	/* The worker slept, or was signal_blocked, and runs. */
 	:: atomic { !lock && slotless && !waits && !inside -> lock = true };
 		signal_blocked = false;
 		make_ready();
 		set_waits();
 		sig = true;
 		release()
-	/* It went on for a stall. */
+	/* The worker went on for a stall. */
 	:: atomic { !lock && stall_escape -> lock = true };
 		stall_escape = false;
 		if

@@ -50,7 +50,7 @@ static char *printed(const struct baton_config *c)
 	return text;
 }
 
-/* What the service was told, and what it does not know. */
+/* Directives of which the service was told, and those that it does not know. */
 static int own(void *arg, const char *name, const char *value, char *to, size_t room)
 {
 	char *all = arg;

@@ -238,7 +238,7 @@ static void *takes(void *arg)
 	unsigned n, i;
 
 	while (taken < STORM) {
-		/* That the queue says nothing for so long would be a lost end. */
+		/* A queue that says nothing for so long has lost an end. */
 		if (!readable(1000))
 			continue;
 		n = baton_completions_take(q, end, 3);
@@ -253,7 +253,7 @@ static void *takes(void *arg)
 }
 
 static _Atomic long sent;
-/* Whoever sends waits now and then, so that the queue is empty often. */
+/* The sender waits now and then, so that the queue is empty often. */
 static bool slowly;
 
 static void *sends(void *seed)
@@ -265,7 +265,7 @@ static void *sends(void *seed)
 	while (atomic_fetch_add(&sent, 1) < STORM) {
 		if (baton_submit(tenant, &o, &r))
 			abort();
-		/* Its end is the taker's as soon as it was put on the queue: cancelled before that. */
+		/* The end is the taker's as soon as it is in the queue: the request is cancelled before that. */
 		if (rand_r(&chance) % 4 == 0)
 			baton_request_cancel(r);
 		baton_request_notify(r, q, NULL);
@@ -315,7 +315,7 @@ TEST(two_take)
 	storm(2);
 }
 
-/* One queue for two schedulers; one that goes as soon as its last end was taken. */
+/* A queue for two schedulers, and a queue that goes as soon as its last end was taken. */
 TEST(queues_come_and_go)
 {
 	struct baton_sched_opts so = { .sz = sizeof(so), .slots = 1 };

@@ -371,7 +371,7 @@ static void until_most(void *arg)
 		baton_checkpoint();
 }
 
-/* It said so, and has no slot to be taken: nobody demotes it. */
+/* The task said so, and has no slot to be taken: nobody demotes it. */
 TEST(blocking_is_not_refusing)
 {
 	struct baton_request *r;

@@ -320,7 +320,7 @@ static void spins_on(void *first)
 	until = baton_clock_now() + 10000 * MS;
 	while (preemptions(figures) == before && baton_clock_now() < until)
 		;
-	/* It is counted a little before it is done. */
+	/* The request is counted a little before it is done. */
 	for (until = baton_clock_now() + MS / 2; baton_clock_now() < until;)
 		;
 	baton_stats_close(figures);

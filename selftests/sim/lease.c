@@ -39,10 +39,10 @@ static struct {
 	struct spender s[SPENDERS];
 	unsigned n;
 	uint64_t now, begin, end;
-	/* What spenders are like. */
+	/* The habits of spenders. */
 	unsigned runs_of_100, keeps_of_100, stray_of_100;
 	uint64_t longest_run, longest_pause, most, least, age;
-	/* What was really used. */
+	/* The books: CPU really used. */
 	struct point point[POINTS];
 	unsigned first, last, running;
 	uint64_t in_window, window_begin;
@@ -131,7 +131,7 @@ static void turn_running(int by)
 	S.point[++S.last] = (struct point){ S.now, S.running };
 }
 
-/* What this spender used of its lease by now, a run that is not over included. */
+/* CPU that this spender used of its lease by now, a run that is not over included. */
 static uint64_t used_of(const struct spender *s)
 {
 	return s->lease.spent + (s->runs ? S.now - s->start : 0);
@@ -398,7 +398,7 @@ static void tags(void)
 	     "the tag moved by %" PRIu64 ", what was used is earned in %" PRIu64, S.a.tag - tag, earned);
 }
 
-/* One lease and several runs: what is spent, what is left, what comes back. */
+/* A lease and several runs: what is spent, what is left, what comes back. */
 TEST(one_lease)
 {
 	struct btn_lease l = { 0 };

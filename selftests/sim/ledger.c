@@ -139,7 +139,7 @@ TEST(huge_bill)
 		CHECK_EQ(a.total, bills[i]);
 		CHECK_EQ(btn_account_left(&a, now), 0);
 		CHECK(btn_account_when(&a, now) <= now + BTN_SECOND + MS);
-		/* What is used meanwhile does not keep it. */
+		/* CPU used meanwhile does not keep the debt. */
 		btn_account_settle(&a, now + 500 * MS, 0, 2 * MS, now);
 		CHECK_EQ(btn_account_left(&a, now + 989 * MS), 0);
 		CHECK_EQ(btn_account_left(&a, now + 1001 * MS), 8 * MS);
@@ -157,7 +157,7 @@ TEST(huge_run)
 	CHECK_EQ(btn_account_reserve(&a, now, 10 * MS), 10 * MS);
 	btn_account_settle(&a, now + 20 * BTN_SECOND, 10 * MS, 20 * BTN_SECOND, now);
 	CHECK_EQ(a.used, BTN_SECOND);
-	/* It left the log, and a second's quota of it is to be earned first. */
+	/* The charge left the log, and a second's quota of it is to be earned first. */
 	CHECK_EQ(btn_account_left(&a, now + 20 * BTN_SECOND + 999 * MS), 0);
 	CHECK_EQ(btn_account_when(&a, now + 20 * BTN_SECOND + 999 * MS), now + 21 * BTN_SECOND);
 	CHECK_EQ(btn_account_left(&a, now + 21 * BTN_SECOND + 1 * MS), 10 * MS);
@@ -203,7 +203,7 @@ TEST(overruns_are_paid_back)
 	CHECK(used >= 10 * MS * 140);
 }
 
-/* What is owed is no longer owed where it was not used after all, or where the quota is another one. */
+/* A debt ends where the CPU was not used after all, or where the quota is another one. */
 TEST(debts_end)
 {
 	const uint64_t now = 100 * BTN_SECOND;

@@ -1171,7 +1171,7 @@ static void reloaded(void)
 	run_for(2 * BTN_SECOND);
 	all = 2 * S.c.capacity;
 	got = S.tier_ref[1].total + S.tier_ref[2].total + S.tier_ref[3].total;
-	/* Of those that were before, one slice each, and a checkpoint. */
+	/* The tenants that were before: one slice each, and a checkpoint. */
 	MUST(got > all * 99 / 100 && got < all + 8 * (S.c.slice_max + 50 * US), "%u slots gave %" PRIu64, slots, got);
 	for (i = 1; i < 4; i++) {
 		share = got * S.tier[i].share / (S.tier[1].share + S.tier[2].share + S.tier[3].share);

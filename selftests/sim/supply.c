@@ -37,7 +37,7 @@ static uint64_t in_turns(uint64_t from, uint64_t wanted)
 	return got;
 }
 
-/* Of each stretch of 4 ms somebody else has some or all. */
+/* In each stretch of 4 ms somebody else has some or all. */
 static uint64_t at_random(uint64_t from, uint64_t wanted)
 {
 	uint64_t to = from + wanted, got = 0, at, end, h;
@@ -156,7 +156,7 @@ TEST(neighbours)
 	}
 }
 
-/* What was is forgotten after 8 s at the latest. */
+/* The past is forgotten after 8 s at the latest. */
 TEST(changes)
 {
 	begin();

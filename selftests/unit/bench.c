@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What benchmarks say of their samples (tools/baton/bench.h). */
+/* The figures that benchmarks give of their samples (tools/baton/bench.h). */
 #include <math.h>
 #include <stdio.h>
 
@@ -38,7 +38,7 @@ TEST(few)
 	CHECK_EQ(r.p999, 1);
 }
 
-/* What never ended is the greatest of all, and a line with it is JSON still. */
+/* A wait that never ended is the greatest of all, and a line with it is JSON still. */
 TEST(never)
 {
 	double v[100];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What a process may use, read from trees of files that stand for machines. */
+/* CPU that a process may use, read from trees of files that stand for machines. */
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What a process may use, as this kernel's own cgroups say it: v1 or v2, whichever has the cpu controller. */
+/* CPU that a process may use, as this kernel's own cgroups say it: v1 or v2, whichever has the cpu controller. */
 #include <poll.h>
 #include <pthread.h>
 #include <sys/inotify.h>

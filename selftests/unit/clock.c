@@ -42,7 +42,7 @@ static int test_gettime(clockid_t id, struct timespec *ts)
 #define US UINT64_C(1000)
 #define MS (1000 * US)
 #define SECOND (1000 * MS)
-/* What clock.h promises. */
+/* The promises of clock.h. */
 #define NEAR (15 * US)
 
 static struct btn_clock c;
@@ -57,7 +57,7 @@ static void begin(void)
 	rate = 2500 * 1024 / 1000;
 }
 
-/* One answer, which must not go back. */
+/* Each answer must not be before the last. */
 static uint64_t off(void)
 {
 	uint64_t now = btn_clock_read(&c);
@@ -91,7 +91,7 @@ TEST(keeps_up)
 	CHECK_EQ(c.distrust, 0);
 }
 
-/* It costs only a counter where the counter is right. */
+/* The clock costs only a counter where the counter is right. */
 TEST(does_not_ask_the_kernel)
 {
 	unsigned i, asked = 0;

@@ -396,7 +396,7 @@ static struct {
 };
 
 static double value[CASES][ROUNDS_MAX], ratio[ROUNDS_MAX];
-/* Of a case with latencies: those of all rounds. */
+/* Latencies of all rounds of a case. */
 static double *latency[CASES];
 static size_t latencies_n[CASES];
 static const char *why_not[CASES];

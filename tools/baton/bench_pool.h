@@ -12,7 +12,7 @@ struct pool_job {
 	struct pool_job *next;
 };
 
-/* So many threads; each calls prepare(arg) first, unless that is NULL. 0 or -EAGAIN. */
+/* Starts so many threads; each calls prepare(arg) first, unless that is NULL. 0 or -EAGAIN. */
 int pool_start(unsigned threads, void (*prepare)(void *arg), void *arg);
 
 /* The job's memory is the caller's, and free again when its fn begins. */

@@ -34,7 +34,7 @@ static void use_up(void *arg)
 	baton_request_charge(baton_request_self(), 2 * MS);
 }
 
-/* Of a tenant that bought 1% and has used all of it in this second. */
+/* The tenant bought 1% and has used all of it in this second. */
 static void reject(const void *arg)
 {
 	struct baton_tenant *t = quota_tenant(&sched, 1, 10000, 0);
@@ -140,7 +140,7 @@ static void switches(const void *arg)
 	struct baton_tenant *t;
 	cpu_set_t set;
 
-	/* One CPU, as bench switch pins its pair. */
+	/* The pair is pinned to one CPU, as in bench switch. */
 	CPU_ZERO(&set);
 	CPU_SET(sched_getcpu(), &set);
 	sched_setaffinity(0, sizeof(set), &set);

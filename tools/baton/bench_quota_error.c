@@ -168,7 +168,7 @@ static uint64_t cpu_of(unsigned tenant)
 
 enum error_system { UNBOUND, BOUND, LIMITS, SPINNERS };
 
-/* Who runs in what: tenants that want all, with what they bought. */
+/* Tenants that want all, with what they bought. */
 struct error_load {
 	enum error_system system;
 	unsigned tenants;
@@ -282,7 +282,7 @@ static void read_clocks(unsigned tenants, uint64_t now, unsigned x)
 	}
 }
 
-/* Of what was bought, over as many whole seconds as there are: the most and the least that a tenant got. */
+/* The most and the least that a tenant got of what it bought, over all whole seconds. */
 static void add_up_got(const struct quota_windows *w)
 {
 	unsigned i, x, last;
@@ -493,7 +493,7 @@ static const char *not_calm(void)
 	return why;
 }
 
-/* What was too much is of all windows, however busy the machine. */
+/* Too much counts in all windows, however busy the machine. */
 static void bound_rows(const char *why)
 {
 	const struct quota_errors *e = &quota_out->error;

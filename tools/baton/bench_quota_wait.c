@@ -62,7 +62,7 @@ struct config {
 	const struct load *load;
 };
 
-/* What a measurement leaves for the process that prints: us. */
+/* The figures, in us, that a measurement leaves for the process that prints. */
 static struct samples {
 	unsigned long n, never;		/* never: of them, rejected or not answered */
 	double wait[MAX_SAMPLES], total[MAX_SAMPLES];

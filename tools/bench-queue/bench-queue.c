@@ -64,7 +64,7 @@ static const struct kase cases[] = {
 };
 #define CASES (sizeof(cases) / sizeof(*cases))
 
-/* One measurement, from its process to ours. */
+/* A measurement, from its process to ours. */
 struct outcome {
 	double rate, cpu;	/* items/s; CPU seconds for a million of them */
 	bool ok, lost;
@@ -557,7 +557,7 @@ int main(int argc, char **argv)
 	k = case_of("pair");
 	if (moody >= 0 && of[k][queue].have && of[k][moody].have)
 		put_rate(&b, "queue_pair_vs_tokens", k, queue, k, moody);
-	/* What a ring for many threads can be expected to do with two. */
+	/* With two threads, a ring for many is compared with its like. */
 	k = case_of("1p1c");
 	if (of[k][ring].have)
 		put_rate(&b, "ring_1p1c_vs_mpmc", k, ring, k, best_of(k, ring, false));

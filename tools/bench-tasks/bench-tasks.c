@@ -71,7 +71,7 @@ static const struct row {
 };
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
-/* One measurement, from its process to ours. */
+/* A measurement, from its process to ours. */
 static struct outcome {
 	double cpu, time;		/* ns of one task */
 	double contended;		/* times that a lock was not free, of one task */

@@ -11,7 +11,7 @@ static tbb::task_arena *arena, *group_arena;
 
 static int start_arena(unsigned threads)
 {
-	/* Its own limit counts the thread that gives tasks; of threads that run them there would be one too few. */
+	/* The arena's own limit counts the thread that gives tasks; of threads that run them there would be one too few. */
 	new tbb::global_control(tbb::global_control::max_allowed_parallelism, threads + 1);
 	/* In the first no place is kept for the thread that gives tasks; in the other that thread is one of them. */
 	arena = new tbb::task_arena(static_cast<int>(threads), 0);

@@ -31,7 +31,7 @@
 /* Marks what the shared library exports. */
 #define BATON_API __attribute__((visibility("default")))
 
-/* What only code of the library that was compiled into its caller calls. */
+/* Functions that only the library's inline code calls, compiled into its caller. */
 #define BATON_INLINE_API BATON_API
 
 /* A deadline that never comes. */

@@ -33,7 +33,7 @@ struct baton_completions;
 
 struct baton_completion {
 	struct baton_request *request;	/* the taker's now, for baton_request_put() */
-	void *arg;			/* of baton_request_notify() */
+	void *arg;			/* as given to baton_request_notify() */
 	int result;			/* as baton_request_wait() would return it */
 	int spare;			/* 0 */
 };

@@ -55,7 +55,7 @@ BATON_API int baton_config_parse(struct baton_config **out, const char *text, si
 				 const char *name, char *why, size_t room);
 
 /**
- * What a service makes of a directive of its own: `NAME VALUE`, both one word, or the
+ * Takes a directive of the service's own: `NAME VALUE`, both one word, or the
  * value in double quotes. Returns 0, or an error; then @why, one line, says what was wrong.
  */
 typedef int baton_config_own_fn(void *arg, const char *name, const char *value, char *why, size_t room);

@@ -39,12 +39,12 @@ struct baton_detect_stats {
 	bool active;
 	const char *how;	/* by what means, or why not; as long as the scheduler lives */
 	uint64_t blocks;	/* times that a task blocked with its slot */
-	uint64_t unannounced;	/* of those, outside of baton_blocking_begin() and end() */
+	uint64_t unannounced;	/* blocks outside of baton_blocking_begin() and end() */
 	uint64_t blocked;	/* time in them, until the wakeup */
-	uint64_t rung;		/* of those, the kernel told the scheduler because a task waited */
+	uint64_t rung;		/* blocks of which the kernel told the scheduler because a task waited */
 	uint64_t taken;		/* slots that were given to somebody else for it */
 	uint64_t unauthorised;	/* CPU used between waking without a slot and the next call */
-	uint64_t notified;	/* of those rung, by waking a worker that waits, which looks */
+	uint64_t notified;	/* rung by waking a worker that waits, which looks */
 };
 
 /**

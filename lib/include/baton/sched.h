@@ -101,7 +101,7 @@ struct baton_tier_opts {
 	const char *policy;
 	/* Smaller ones first, below 8; tiers of the same rank share. */
 	unsigned rank;
-	/* Its part of what is left for its rank; 0 means 1. */
+	/* The tier's part of what is left for its rank; 0 means 1. */
 	unsigned share;
 	/* Served before any rank until it had so much in a second. */
 	unsigned reserve_ppm;
@@ -116,9 +116,9 @@ struct baton_sched_opts {
 	unsigned slots;		/* 0: the CPUs this thread may use */
 	unsigned workers_max;	/* threads; 0: 16384 */
 	unsigned workers_keep;	/* idle ones kept for the next task; 0: 64 */
-	size_t stack_size;	/* of a worker, bytes; 0: 256 KiB */
+	size_t stack_size;	/* a worker's, bytes; 0: 256 KiB */
 	unsigned low_limit_ppm;	/* low-latency quota for sale; 0: 700000, the most */
-	unsigned tiers;		/* of tier; 0: two, quota, ranks 0 and 1 */
+	unsigned tiers;		/* number of tier's; 0: two, quota, ranks 0 and 1 */
 	const struct baton_tier_opts *tier;
 	enum baton_preempt preempt;
 	int preempt_signal;	/* for BATON_PREEMPT_STOP; 0: SIGURG */
@@ -220,13 +220,13 @@ BATON_API int baton_tenant_find(struct baton_sched *s, const char *name, struct 
 /** baton_tenant_put - the caller does not need what it found any more; NULL: nothing */
 BATON_API void baton_tenant_put(struct baton_tenant *t);
 
-/* What a tenant did since it was added; CPU and times in ns. */
+/* A tenant's figures since it was added; CPU and times in ns. */
 struct baton_tenant_stats {
 	uint64_t admitted, rejected, dropped, finished;
 	uint64_t cpu[BATON_TIERS_MAX];	/* by tier */
-	uint64_t low_left, high_left;	/* of this sliding second's quota */
+	uint64_t low_left, high_left;	/* left of this sliding second's quota */
 	uint64_t throttled;		/* tasks were ready, and no quota was left */
-	uint64_t overrun_worst;		/* of a task past its slice, to its checkpoint */
+	uint64_t overrun_worst;		/* a task's past its slice, to its checkpoint */
 	uint64_t wait_p50, wait_p99, wait_p999;	/* from ready to its first slot */
 };
 
@@ -243,7 +243,7 @@ typedef void baton_task_fn(void *arg);
 struct baton_request_opts {
 	size_t sz;		/* sizeof(struct baton_request_opts) */
 	enum baton_class cls;
-	unsigned tier;		/* of BATON_INTERNAL: from 2 on */
+	unsigned tier;		/* for BATON_INTERNAL: from 2 on */
 	uint64_t arrival;	/* 0: now; a child call passes its parent's on */
 	uint64_t deadline;	/* 0: none; to be started by then, arrival + 10 ms or later */
 	baton_task_fn *fn;
@@ -350,7 +350,7 @@ BATON_API void baton_request_charge(struct baton_request *r, uint64_t cpu);
 struct baton_request_times {
 	uint64_t cpu;		/* used, by all its tasks */
 	uint64_t waited;	/* ready, without a slot */
-	uint64_t throttled;	/* of that, for want of quota */
+	uint64_t throttled;	/* the part for want of quota */
 	uint64_t arrival, deadline;	/* 0: no deadline */
 	uint64_t budget;	/* ns that its class could use right now */
 };

@@ -60,7 +60,7 @@ struct baton_stats_use {
 	uint64_t throttled;	/* tasks were ready, and there was nothing to pay with */
 	uint64_t overrun;	/* the worst, past a slice */
 	uint64_t quota;		/* 0 also where tenants buy nothing */
-	uint64_t used;		/* of it, in the second before used_at, and reserved */
+	uint64_t used;		/* used in the second before used_at, and reserved */
 	uint64_t used_at;
 	uint64_t spare[6];
 	struct baton_hist wait;	/* from ready to its first slot, of each task */
@@ -89,30 +89,30 @@ struct baton_stats_slot {
 	uint64_t tier;
 	uint64_t since;		/* the one or the other */
 	uint64_t switches;	/* tasks that it was given to */
-	uint64_t steals;	/* of those, that last ran in another one */
+	uint64_t steals;	/* switches to tasks that last ran in another slot */
 	uint64_t idle;		/* ns without a task; in the file, while there is none, less since when */
 	uint64_t forced_preemptions;	/* taken from tasks that did not stop */
 	uint64_t gap_worst;
 	uint64_t spare[8];
-	/* Of each run, the longest time from one checkpoint to the next, as averaged
+	/* Each run's longest time from one checkpoint to the next, as averaged
 	   between two looks at the clock. */
 	struct baton_hist gap;
 };
 
 struct baton_stats_header {
 	uint64_t magic, version;
-	uint64_t size;			/* of the file */
+	uint64_t size;			/* the file's */
 	uint64_t header_size;
 	uint64_t tiers_at, tiers, tier_size;
 	uint64_t slots_at, slots, slot_size;	/* slots: room; there are capacity / 1 s */
 	uint64_t tenants_at, tenants, tenant_size;	/* tenants: room */
-	uint64_t pid;			/* whose; it holds a write lock (F_OFD) on the file */
+	uint64_t pid;			/* the owner's; that process holds a write lock (F_OFD) on the file */
 	uint64_t started, ended;	/* ended: 0 while it runs */
 	uint64_t capacity, low_limit;	/* ns of CPU per second */
 	uint64_t low_sold;
 	uint64_t tenants_used;		/* records from here on are still 0 */
 	uint64_t tenants_unlisted;	/* there was no room for them */
-	uint64_t rings_at, rings, ring_size;	/* of <baton/trace.h> */
+	uint64_t rings_at, rings, ring_size;	/* see <baton/trace.h> */
 	uint64_t trace_until;		/* the only word that others write */
 	char name[BATON_STATS_NAME];
 };

@@ -33,8 +33,8 @@ enum baton_trace_type {
 struct baton_trace_event {
 	uint64_t time;
 	uint64_t what;		/* type, detail << 8, tier << 16, the tenant's id << 32 */
-	uint64_t request;	/* its number; 0: it was not let in */
-	uint64_t task;		/* of those that there are at one time, each another */
+	uint64_t request;	/* the request's number; 0: it was not let in */
+	uint64_t task;		/* tasks that exist at one time have different ones */
 };
 
 /* The longest that one start lasts: 10 minutes. */

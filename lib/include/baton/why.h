@@ -11,13 +11,13 @@
 BATON_BEGIN_DECLS
 
 enum baton_reason {
-	BATON_WHY_NOTHING,	/* it is not late: there is little to explain */
+	BATON_WHY_NOTHING,	/* the request is not late: there is little to explain */
 	BATON_WHY_QUOTA,	/* rejected: the quota of this second was used up */
 	BATON_WHY_NO_QUOTA,	/* rejected: its tenant never bought what its class uses */
 	BATON_WHY_DEADLINE,	/* dropped: it could not start by its deadline, or was told so */
 	BATON_WHY_CANCELLED,
-	BATON_WHY_REMOVED,	/* its tenant was removed */
-	BATON_WHY_INVALID,	/* its options contradict each other, or there was no memory */
+	BATON_WHY_REMOVED,	/* the tenant was removed */
+	BATON_WHY_INVALID,	/* the options contradict each other, or there was no memory */
 	BATON_WHY_THROTTLED,	/* late: most of the time its tenant had no quota left */
 	BATON_WHY_SLOTS,	/* late: most of the time all slots had others' tasks */
 	BATON_WHY_WORKERS,	/* late: there is no thread for it */
@@ -28,13 +28,13 @@ enum baton_reason {
 /* Times are ns. Of tasks that ran beside each other they add up. */
 struct baton_why {
 	enum baton_reason reason;
-	int result;		/* of the request so far, or of the call that refused it */
-	unsigned tier;		/* whose quota is meant */
+	int result;		/* the request's so far, or that of the call that refused it */
+	unsigned tier;		/* the one whose quota is meant */
 	uint64_t quota, used;	/* in each second, and of that; 0 where they do not matter */
 	uint64_t free_at;	/* QUOTA, of a call: when some is to be had; 0: not known */
 	uint64_t elapsed;	/* from its arrival to its end, or now */
 	uint64_t waited;	/* ready, without a slot */
-	uint64_t throttled;	/* of that, without quota */
+	uint64_t throttled;	/* the part without quota */
 	uint64_t cpu;
 };
 
