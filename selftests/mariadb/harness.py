@@ -35,7 +35,8 @@ def need(path, package):
         raise Skip(f"mend: no {path} (Debian: apt-get install {package})")
 
 
-def until(condition, what, seconds=60):
+def until(condition, what, seconds=120):
+    """The limit is for what never comes; a machine that is busy with other things may be very slow."""
     end = time.monotonic() + seconds
     while True:
         got = condition()
@@ -73,7 +74,7 @@ class Session:
         self.pymysql = pymysql
         self.server, self.user = server, user
         self.c = pymysql.connect(unix_socket=server.socket, user=user, password=password, database=db, autocommit=True,
-                                 local_infile=True, client_flag=CLIENT.MULTI_STATEMENTS if multi else 0)
+                                 local_infile=True, connect_timeout=120, client_flag=CLIENT.MULTI_STATEMENTS if multi else 0)
         self.id = self.c.thread_id()
 
     def __call__(self, sql, *args):
@@ -99,6 +100,13 @@ class Session:
         except Error as e:
             return e
         raise AssertionError(f"{sql} was not refused, but gave {rows}")
+
+    def ended(self, sql):
+        """Run it to its end, which an error, as of KILL, may be: that one's number, or None."""
+        try:
+            self(sql)
+        except Error as e:
+            return e.number
 
     def close(self):
         try:
@@ -204,18 +212,20 @@ class Server:
     def state(self, session, column="STATE"):
         return self.root.one(f"SELECT {column} FROM information_schema.BATON_STATEMENTS WHERE id = %s", session.id)
 
-    def load(self, user, sql, *args, seconds=5, wait=True):
-        """mariadb-load; its result, or the process where it is not waited for."""
+    def load(self, user, sql, *args):
+        """mariadb-load, until loaded()."""
         path = os.path.join(self.dir, f"load-{random.getrandbits(32):x}.sql")
         with open(path, "w") as f:
             f.write(sql)
-        p = subprocess.Popen([LOAD, "-S", self.socket, "-u", user, "-d", "test", "-f", path, "-t", str(seconds), *map(str, args)],
+        p = subprocess.Popen([LOAD, "-S", self.socket, "-u", user, "-d", "test", "-f", path, "-t", "1e6", *map(str, args)],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         children.append(p)
-        return self.loaded(p) if wait else p
+        return p
 
     @staticmethod
     def loaded(p):
+        """Ends a load; its result."""
+        p.send_signal(signal.SIGINT)
         out, err = p.communicate(timeout=240)
         if p.returncode:
             raise AssertionError("mariadb-load: " + err)
@@ -246,8 +256,11 @@ class Server:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+LIMIT = 300
+
+
 def too_long(*_):
-    raise AssertionError("it takes more than 150 s")
+    raise AssertionError(f"it takes more than {LIMIT} s")
 
 
 def main(tests):
@@ -263,7 +276,7 @@ def main(tests):
         try:
             need("mariadbd", "mariadb-server-core")
             begin = time.monotonic()
-            signal.alarm(150)
+            signal.alarm(LIMIT)
             t()
             print(f"ok {name} ({time.monotonic() - begin:.0f} s)")
         except Skip as e:

@@ -28,15 +28,19 @@ def binary(server, user, *operations, db="test"):
     return [json.loads(line) for line in r.stdout.splitlines()]
 
 
-def spend(session):
-    """Uses up what a critical user has bought, to the last."""
+def spend(session, sql=BURN):
+    """Uses up what a critical user has bought: the error of the first that is refused, and how many ran before."""
+    ran = 0
+
     def refused():
+        nonlocal ran
         try:
-            session(BURN)
+            session(sql)
+            ran += 1
         except Error as e:
             same(e.number, REFUSED)
             return e
-    return until(refused, "a refused statement")
+    return until(refused, "a refused statement"), ran
 
 
 def with_table(server):
@@ -49,21 +53,24 @@ def refused_says_when():
     s = Server(quotas=[("crit", 1, 0, "critical")])
     c = s.session("crit")
     with_table(s)
-    e = spend(c)
+    # The second goes on while others use the machine: whichever is refused, the table says how many ran.
+    add = "UPDATE t SET n = n + 1 WHERE id = 1 AND BENCHMARK(15000, MD5('x')) = 0"
+    e, ran = spend(c, add)
     has(e.text, r"^Tenant 'crit' has used its low-latency CPU of this second \(1% of the machine\); try again in [0-9.]+ s, or use "
                 r"SET SESSION baton_class = 'tolerant'$")
     when = float(e.text.split("try again in ")[1].split(" s")[0])
     if not 0 < when <= 1:
         raise AssertionError(f"try again in {when} s")
-    same(c.refused("UPDATE t SET n = 1").number, REFUSED)
-    same(s.root.one("SELECT SUM(n) FROM test.t"), 0)
+    same(s.root.one("SELECT SUM(n) FROM test.t"), ran)
     time.sleep(1.1)
-    c("UPDATE t SET n = 1 WHERE id < 11")
-    same(s.root.one("SELECT SUM(n) FROM test.t"), 10)
+    c("UPDATE t SET n = n + 1 WHERE id = 2")
+    e, more = spend(c, add)
+    same(s.root.one("SELECT SUM(n) FROM test.t"), ran + 1 + more)
     same(int(s.status("rejected")) >= 2, True)
-    late = s.root("SELECT user, tenant, class, why, statement FROM information_schema.BATON_LATE WHERE statement LIKE 'UPDATE%'")
-    same(late[0][:3], ("crit", "crit", "critical"))
-    has(late[0][3], "of this second's .* of low-latency quota are used")
+    # (Of one that ran, and took long because the machine is busy, there may be a row, too.)
+    late = s.root("SELECT user, tenant, class FROM information_schema.BATON_LATE WHERE statement LIKE 'UPDATE%' AND "
+                  "why RLIKE 'of this second.s .* of low-latency quota are used'")
+    same(late[0], ("crit", "crit", "critical"))
 
 
 def refused_in_every_way():
@@ -99,9 +106,9 @@ def refused_in_every_way():
 
 def refused_second_of_several():
     """Of several statements in one query the first runs, the one that is refused and those behind it do not"""
-    s = Server(quotas=[("crit", 1, 0, "critical")])
+    s = Server(quotas=[("bat", 0, 50, "batch")])
     with_table(s)
-    got = binary(s, "crit", f"q:UPDATE t SET n = 1; " + f"{BURN}; " * 20 + "UPDATE t SET n = 2; UPDATE t SET n = 3")
+    got = binary(s, "bat", "q:UPDATE t SET n = 1; SET SESSION baton_class = 'critical'; UPDATE t SET n = 2; UPDATE t SET n = 3")
     same(got[0]["errno"], REFUSED)
     same(s.root.one("SELECT SUM(n) FROM test.t"), 1000)
 
@@ -148,8 +155,9 @@ def routines_and_cursors():
     if not 105 <= asked <= 115:
         raise AssertionError(f"{asked} requests")
     same(s.root("SELECT COUNT(*) FROM test.log"), [(38,)])
-    same(int(s.status("running")), 1)	# root's own
-    same(s.tenant("tol", "in_flight"), 0)
+    # The answer comes before the request's end.
+    until(lambda: int(s.status("running")) == 1, "only root's own statement to run")
+    until(lambda: s.tenant("tol", "in_flight") == 0, "no request in flight")
 
 
 def kill_in_queue():
@@ -177,17 +185,16 @@ def kill_in_queue():
             until(lambda: s.state(c) == "queued", "a queued statement")
             has(s.root.one("SELECT state FROM information_schema.PROCESSLIST WHERE id = %s", c.id), r"Waiting for CPU \(baton\)")
             s.root(f"{how} {c.id}")
-        begin = time.monotonic()
-        t.join(10)
+        t.join(120)
         same(t.is_alive(), False, how)
         if number:
             same(got[-1][0], number, how)
-            if how.startswith("SET") and not 0.25 < got[-1][1] < 2:
+            if how.startswith("SET") and not 0.25 < got[-1][1]:
                 raise AssertionError(f"{got[-1]} s")
         elif got[-1][0] not in (2013, 1927):
             raise AssertionError(got[-1])
         s.root(f"KILL QUERY {hog.id}")
-        h.join(10)
+        h.join(120)
         same(h.is_alive(), False)
     same(s.root.one("SELECT SUM(n) FROM test.t"), 0)
     same(s.root("SELECT COUNT(*) FROM information_schema.BATON_LATE WHERE why LIKE 'its deadline passed%'")[0][0] >= 1, True)
@@ -201,7 +208,7 @@ def kill_stopped():
     t.start()
     until(lambda: s.state(hog, "throttled_ms > 100"), "a stopped statement")
     s.root(f"KILL QUERY {hog.id}")
-    t.join(10)
+    t.join(120)
     same(t.is_alive(), False)
     same(int(s.status("stops")) > 0, True)
 
@@ -242,12 +249,15 @@ def pages_and_tables():
     with_table(s)
     for _ in range(20):
         one("SELECT COUNT(*) FROM t")
-    t = threading.Thread(target=lambda: two("SELECT SLEEP(2), 'secret'"))
+    t = threading.Thread(target=lambda: two.ended("SELECT SLEEP(1000), 'secret'"))
     t.start()
     until(lambda: s.state(two) == "sleeps", "one that sleeps")
+    until(lambda: s.state(two, "time_ms > 150"), "it to be late")
     same(one("SELECT statement FROM information_schema.BATON_STATEMENTS"), [("SELECT statement FROM information_schema.BATON_STATEMENTS",)])
     has(s.state(two, "statement"), "secret")
-    t.join()
+    s.root(f"KILL QUERY {two.id}")
+    t.join(120)
+    same(t.is_alive(), False)
     same(one("SELECT COUNT(*) FROM information_schema.BATON_LATE WHERE statement LIKE '%secret%'"), [(0,)])
     same(s.root("SELECT user, class FROM information_schema.BATON_LATE WHERE statement LIKE '%secret%' AND user <> 'root'")[0], ("two", "batch"))
     row = s.root("SELECT low_latency, high_latency, has_row, class FROM information_schema.BATON_TENANTS WHERE tenant = 'one'")[0]
@@ -266,7 +276,8 @@ def quotas_all_or_nothing():
     """Quotas change as a whole or not at all, under load, by those who may; what is wrong is said"""
     s = Server(quotas=[("a", 30, 10, "tolerant"), ("b", 30, 10, "tolerant")])
     r = s.root
-    load = s.load("a", "SELECT BENCHMARK(2000, MD5('x'))", "-c", 4, seconds=4, wait=False)
+    load = s.load("a", "SELECT BENCHMARK(2000, MD5('x'))", "-c", 4)
+    until(lambda: s.tenant("a", "finished > 3"), "the load")
 
     def refused(change, says):
         r(change)
@@ -298,8 +309,11 @@ def quotas_all_or_nothing():
         r("SET GLOBAL baton_reload_now = ON")
     r("DELETE FROM mysql.baton_quotas WHERE user = 'a'")
     r("SET GLOBAL baton_reload_now = ON")
+    # A tenant by its row has gone; one that is like others without a row comes with the user's next statement.
+    a("SELECT 1")
     same(r("SELECT low_latency, high_latency, has_row FROM information_schema.BATON_TENANTS WHERE tenant = 'a'"), [(0.0, 100.0, "NO")])
     got = s.loaded(load)
+    same(got["n"] > 3, True)
     same((got["errors"], got["rejected"]), (0, 0))
 
 
@@ -326,18 +340,18 @@ def roles():
 def administrators():
     """An administrator gets in while others want all there is, and more than others' quotas allow"""
     s = Server(cpus="0", quotas=[("h1", 35, 100, "tolerant"), ("h2", 35, 100, "tolerant")])
-    loads = [s.load(u, "SELECT BENCHMARK(10000000, MD5('x'))", "-c", 8, seconds=4, wait=False) for u in ("h1", "h2")]
-    until(lambda: int(s.status("queued")) > 3, "a crowd")
+    loads = [s.load(u, HOG, "-c", 8) for u in ("h1", "h2")]
+
+    def crowd():
+        return s.root.one("SELECT COUNT(*) FROM information_schema.BATON_STATEMENTS WHERE tenant IN ('h1', 'h2')")
+    until(lambda: crowd() == 16, "a crowd")
     same(s.root.one("SELECT class FROM information_schema.BATON_STATEMENTS WHERE user = 'root'"), "internal")
-    slow = 0
     for _ in range(5):
-        begin = time.monotonic()
         c = s.session("root")
         c("SELECT COUNT(*) FROM information_schema.TABLES")
         c.close()
-        slow = max(slow, time.monotonic() - begin)
-    if slow > 5:
-        raise AssertionError(f"it took {slow} s")
+    # None of theirs has ended meanwhile.
+    same(crowd(), 16)
     for p in loads:
         p.kill()
 
@@ -370,7 +384,7 @@ def load_data():
             for _ in range(20):
                 o("SELECT COUNT(*) FROM t")
             time.sleep(0.1)
-    t.join(30)
+    t.join(120)
     same(t.is_alive(), False)
     same(s.root.one("SELECT COUNT(*) FROM test.t"), 26000)
 
@@ -382,17 +396,20 @@ def uninstall_under_load():
         s.client(f.read())
     s.quotas(("h", 0, 5, "batch"), ("p", 20, 20, "tolerant"))
     with_table(s)
-    loads = [s.load("h", "SELECT BENCHMARK(20000, MD5('x'))", "-c", 4, seconds=8, wait=False),
-             s.load("p", "UPDATE t SET n = n + 1 WHERE id = {1,1000}", "-c", 4, "-b", seconds=8, wait=False)]
-    time.sleep(1)
+    loads = [s.load("h", "SELECT BENCHMARK(20000, MD5('x'))", "-c", 4),
+             s.load("p", "UPDATE t SET n = n + 1 WHERE id = {1,1000}", "-c", 4, "-b")]
+
+    def goes_on():
+        before = s.root.one("SELECT SUM(n) FROM test.t")
+        until(lambda: s.root.one("SELECT SUM(n) FROM test.t") > before + 20, "updates")
     for _ in range(3):
+        goes_on()
         s.root("UNINSTALL SONAME 'baton'")
         until(lambda: not s.root("SELECT 1 FROM information_schema.PLUGINS WHERE plugin_library = 'baton.so'"), "it to be unloaded")
-        time.sleep(0.3)
+        goes_on()
         s.root("INSTALL SONAME 'baton'")
-        time.sleep(1)
     same(s.tenant("h", "high_latency"), 5.0)
-    same(s.tenant("h", "throttled_ms > 0"), 1)
+    until(lambda: s.tenant("h", "throttled_ms > 0"), "quotas to hold again")
     for p in loads:
         got = s.loaded(p)
         same((got["errors"], got["rejected"]), (0, 0))
@@ -406,18 +423,18 @@ def pool_of_threads():
     s = Server("--thread-handling=pool-of-threads", "--thread-pool-size=1", cpus="0",
                quotas=[("h", 0, 5, "batch"), ("p", 40, 20, "tolerant")])
     with_table(s)
-    loads = [s.load("h", "SELECT BENCHMARK(30000, MD5('x'))", "-c", 6, seconds=4, wait=False),
-             s.load("p", "UPDATE t SET n = n + 1 WHERE id = {1,1000}", "-c", 4, "-b", "-r", 50, seconds=4, wait=False)]
+    loads = [s.load("h", "SELECT BENCHMARK(30000, MD5('x'))", "-c", 6),
+             s.load("p", "UPDATE t SET n = n + 1 WHERE id = {1,1000}", "-c", 4, "-b", "-r", 50)]
     until(lambda: int(s.status("queued")) > 2, "some that wait")
     victim = until(lambda: s.root.one("SELECT id FROM information_schema.BATON_STATEMENTS WHERE state = 'queued' AND user = 'h'"), "one")
     s.root(f"KILL QUERY {victim}")
+    until(lambda: s.root.one("SELECT SUM(n) FROM test.t") > 100, "updates")
+    until(lambda: s.tenant("h", "throttled_ms > 0"), "one that has used its quota")
     p = s.loaded(loads[1])
     same(p["errors"], 0)
-    same(p["n"] > 100, True)
     h = s.loaded(loads[0])
     same(h["errors"] <= 1, True)
-    same(s.tenant("h", "throttled_ms > 0"), 1)
-    same(s.tenant("p", "in_flight") + s.tenant("h", "in_flight"), 0)
+    until(lambda: s.tenant("p", "in_flight") + s.tenant("h", "in_flight") == 0, "no request in flight")
 
 
 def performance_schema():

@@ -11,7 +11,8 @@
  *
  * The result is one object of JSON. With -l each transaction is a line of that
  * file: when it ended (s of the wall clock), its latency (us), and 0, or the number of
- * the error that ended it. Whoever is told that it was rejected tries the next one.
+ * the error that ended it. A client whose transaction was rejected tries the next one.
+ * SIGINT and SIGTERM end the load before its time: what was begun is finished, and reported.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -21,6 +22,8 @@
 #include <mysql.h>
 #include <mysqld_error.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -59,6 +62,8 @@ static unsigned port, clients = 1;
 static double rate, seconds = 10, pause_ms;
 static bool prepared;
 static uint64_t begin_at, end_at;
+/* [LOAD-1]: when a signal came, or 0; a client that sees that late begins one transaction more. */
+static _Atomic uint64_t stopped_at;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t next_due;
 
@@ -212,7 +217,7 @@ static void *client_main(void *arg)
 
 	mysql_thread_init();
 	sleep_until(begin_at);
-	while ((due = take_due(c)) < end_at) {
+	while ((due = take_due(c)) < end_at && !atomic_load_explicit(&stopped_at, memory_order_relaxed)) { /* [LOAD-1] */
 		if (rate)
 			sleep_until(due);
 		err = transaction(c);
@@ -231,6 +236,11 @@ static void *client_main(void *arg)
 	}
 	mysql_thread_end();
 	return NULL;
+}
+
+static void stop_early(int sig)
+{
+	atomic_store_explicit(&stopped_at, now_ns(), memory_order_relaxed); /* [LOAD-1] */
 }
 
 static void read_file(const char *name)
@@ -287,6 +297,8 @@ static void report(struct client *all)
 	uint64_t errors = 0, rejected = 0, lost = 0;
 	const char *error = "";
 	FILE *log_file = log_name ? fopen(log_name, "w") : NULL;
+	uint64_t stopped = atomic_load_explicit(&stopped_at, memory_order_relaxed); /* [LOAD-1] */
+	double ran = stopped > begin_at ? (double)(stopped - begin_at) / 1e9 : seconds;
 	unsigned k;
 
 	if (log_name && !log_file)
@@ -315,7 +327,7 @@ static void report(struct client *all)
 		die(log_name, strerror(errno));
 	qsort(s, done, sizeof(*s), by_latency);
 	printf("{\"user\":\"%s\",\"n\":%zu,\"tps\":%.2f,\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f,\"rejected\":%llu,"
-	       "\"errors\":%llu,\"lost\":%llu", user, done, (double)done / seconds, quantile(s, done, .5), quantile(s, done, .99),
+	       "\"errors\":%llu,\"lost\":%llu", user, done, (double)done / ran, quantile(s, done, .5), quantile(s, done, .99),
 	       quantile(s, done, .999), quantile(s, done, 1), (unsigned long long)rejected, (unsigned long long)errors,
 	       (unsigned long long)lost);
 	if (errors) {
@@ -388,6 +400,8 @@ int main(int argc, char **argv)
 	}
 	begin_at = next_due = now_ns() + SECOND / 20;
 	end_at = begin_at + (uint64_t)(seconds * 1e9);
+	signal(SIGINT, stop_early);
+	signal(SIGTERM, stop_early);
 	for (k = 0; k < clients; k++)
 		if (pthread_create(&all[k].thread, NULL, client_main, &all[k]))
 			die("a thread", strerror(errno));
