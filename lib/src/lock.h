@@ -13,9 +13,15 @@
  * queue locked, and whoever takes the 2 away wakes one; and that one puts it back,
  * as it cannot know whether it was the last. [LOCK-2] the looks while it spins
  * order nothing: a compare-and-swap follows. [LOCK-3] a count for benchmarks.
+ *
+ * A failed attempt to take the lock is an observation (the holder will look for what
+ * others said meanwhile), so the attempt and the release are in the one order of
+ * [BOARD-1], shard/board.h.
  */
 #ifndef BTN_LOCK_H
 #define BTN_LOCK_H
+
+#include <stdbool.h>
 
 #include "atomic.h"
 
@@ -38,9 +44,19 @@ static inline void btn_lock_acquire(struct btn_lock *l)
 		btn_lock_wait(l);
 }
 
+/* Takes the lock if it is free. Never waits. */
+static inline bool btn_lock_try(struct btn_lock *l)
+{
+	uint32_t free = 0;
+
+	return atomic_compare_exchange_strong_explicit(&l->word, &free, 1,
+						       memory_order_seq_cst, /* [LOCK-1] [BOARD-1] */
+						       memory_order_seq_cst); /* [BOARD-1] */
+}
+
 static inline void btn_lock_release(struct btn_lock *l)
 {
-	if (btn_unlikely(atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2)) /* [LOCK-1] */
+	if (btn_unlikely(atomic_exchange_explicit(&l->word, 0, memory_order_seq_cst) == 2)) /* [LOCK-1] [BOARD-1] */
 		btn_lock_wake(l);
 }
 
