@@ -75,7 +75,7 @@ static inline bool btn_claim_take(struct btn_claim *c, uint64_t ticket, unsigned
 						       memory_order_relaxed); /* [CLAIM-2] */
 }
 
-/* Who ended the wait with this ticket; 0: nobody yet. */
+/* The taker that ended the wait with this ticket; 0: nobody yet. */
 static inline unsigned btn_claim_by(struct btn_claim *c)
 {
 	BTN_POINT("claim:by:load");

@@ -48,7 +48,7 @@ static inline bool btn_inbox_any(struct btn_inbox *in)
 	return atomic_load_explicit(&in->newest, memory_order_seq_cst); /* [BOARD-1] */
 }
 
-/* Whoever has the shard's lock: all that is in it, linked by next, the oldest first. */
+/* The holder of the shard's lock: all that is in it, linked by next, the oldest first. */
 static inline struct btn_inbox_node *btn_inbox_take(struct btn_inbox *in)
 {
 	struct btn_inbox_node *n, *next, *oldest = NULL;
