@@ -523,6 +523,9 @@ void conn_idle(void)
 	mine->command = -1;
 	if (mine->entered)
 		leave(mine);
+	/* A pool's next command of this connection may come on another thread, or it ends there. */
+	if (hooks_has_pool())
+		mine = NULL;
 }
 
 void conn_thread_ends(void)
@@ -539,8 +542,6 @@ void conn_begin(MYSQL_THD thd)
 	if (mine && mine->thd == thd && mine->depth++)
 		return;
 	if (!mine || mine->thd != thd) {
-		if (mine && mine->entered)
-			leave(mine);
 		c = find(thd);
 		if (!c) {
 			/* Threads of the server's own, as of replication, are nobody's. */

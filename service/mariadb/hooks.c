@@ -277,6 +277,11 @@ static void delete_current_thread(void)
 static void (*pool_wait_begin)(MYSQL_THD thd, int type);
 static void (*pool_wait_end)(MYSQL_THD thd);
 
+bool hooks_has_pool(void)
+{
+	return pool_wait_begin;
+}
+
 void hooks_pool_wait_begin(MYSQL_THD thd)
 {
 	if (pool_wait_begin)

@@ -21,6 +21,9 @@ int hooks_set(bool starting);
 /** hooks_enable - do something where the server calls, or pass everything on */
 void hooks_enable(bool on);
 
+/** hooks_has_pool - connections are served by a pool of threads */
+bool hooks_has_pool(void);
+
 /** hooks_pool_wait_begin, _end - tell a pool of threads that this one waits */
 void hooks_pool_wait_begin(MYSQL_THD thd);
 void hooks_pool_wait_end(MYSQL_THD thd);
