@@ -164,7 +164,7 @@ def kill_in_queue():
     """KILL QUERY, KILL and max_statement_time end one that waits for CPU, at once, and it does not run"""
     s = Server(cpus="0", quotas=[("batch", 0, 1, "batch")])
     with_table(s)
-    hog, c = s.session("batch"), s.session("batch")
+    hog = s.session("batch")
     got = []
 
     def run(session, sql):
@@ -174,7 +174,8 @@ def kill_in_queue():
         except Error as e:
             got.append((e.number, time.monotonic() - begin))
     for how, number in (("KILL QUERY", 1317), ("SET max_statement_time", 1969), ("KILL", None)):
-        # (Later, it would have to wait for the hog.)
+        # Now: later, that would have to wait for the hog, or for what the hog has overdrawn.
+        c = s.session("batch")
         c(f"SET max_statement_time = {0.3 if how.startswith('SET') else 0}")
         h = threading.Thread(target=run, args=(hog, HOG))
         h.start()
@@ -211,6 +212,34 @@ def kill_stopped():
     t.join(120)
     same(t.is_alive(), False)
     same(int(s.status("stops")) > 0, True)
+
+
+def kill_behind():
+    """KILL QUERY and max_statement_time end one that is stopped behind an older one of its tenant, which gets all there is"""
+    s = Server("--loose-baton-slots=2")
+    with_table(s)
+    for sql in ("SELECT COUNT(*) FROM t a, t b, t c WHERE a.n + b.n + c.n = 3", HOG):
+        for limit in (0, 2):
+            s.quotas(("h", 0, 100, "tolerant"))
+            older, c = s.session("h"), s.session("h")
+            c(f"SET max_statement_time = {limit}")
+            threads = []
+            for session in (older, c):
+                threads.append(threading.Thread(target=session.ended, args=(sql,)))
+                threads[-1].start()
+                # (Without a limit it may be that its turn comes late.)
+                until(lambda: limit and session is c or s.state(session, "cpu_ms > 1"), "it to run")
+            s.root("UPDATE mysql.baton_quotas SET high_latency = 1")
+            s.root("SET GLOBAL baton_reload_now = ON")
+            if not limit:
+                until(lambda: s.state(c, "throttled_ms > 50"), "it to be stopped")
+                s.root(f"KILL QUERY {c.id}")
+            threads[1].join(120)
+            same(threads[1].is_alive(), False)
+            same(s.state(older), "running")
+            s.root(f"KILL QUERY {older.id}")
+            threads[0].join(120)
+            same(threads[0].is_alive(), False)
 
 
 def change_user():
@@ -454,5 +483,5 @@ def performance_schema():
 
 
 main([refused_says_when, refused_in_every_way, refused_second_of_several, transaction_survives, routines_and_cursors, kill_in_queue,
-      kill_stopped, change_user, classes, pages_and_tables, quotas_all_or_nothing, roles, administrators, events, load_data,
+      kill_stopped, kill_behind, change_user, classes, pages_and_tables, quotas_all_or_nothing, roles, administrators, events, load_data,
       uninstall_under_load, pool_of_threads, performance_schema])

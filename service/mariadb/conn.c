@@ -44,6 +44,25 @@
  * library before it waits [CONN-1]; where it is not there yet baton-kill comes
  * again a millisecond later.
  *
+ * A statement that runs is killed as ever: it looks for the mark now and then. One
+ * that was stopped for want of quota would do so when it has its next turn, for which
+ * it may have to wait long, behind older statements of its tenant. So each statement
+ * holds a mutex of the library, c->life, from its first turn to its end, and baton-kill,
+ * which is told of it in the same way (a thread says "kill_cond" all the time but where it waits
+ * for something of the server's), waits for that mutex as a task that goes before all that is
+ * sold: the holder runs in its place.
+ *
+ *	connection			KILL			baton-kill
+ *	locks c->life
+ *	stopped: has no slot
+ *					mark
+ *					broadcast
+ *								waits for c->life: lends its place
+ *	runs, sees the mark, ends
+ *	unlocks c->life
+ *
+ * That lasts for a second at most, for what it does to end (rolling back) is its tenant's to pay.
+ *
  * c->lock guards what others look at: state, text, tenant, and the handle of the
  * request. It is a connection's own, and nobody waits for anything under it.
  */
@@ -74,8 +93,18 @@
 
 #define BUCKETS 1024
 #define SECOND UINT64_C(1000000000)
+/* How long a killed statement goes before others; baton-kill looks after others each RESCUE_STEP. */
+#define RESCUE (SECOND)
+#define RESCUE_STEP UINT64_C(20000000)
 /* What the library takes for a deadline, at least. */
 #define DEADLINE_MIN UINT64_C(10000000)
+
+/* Held by a statement from its first turn to its end. */
+struct life {
+	struct baton_mutex *mutex;
+	unsigned long epoch;
+	_Atomic unsigned refs;		/* [CONN-3]: the connection's, and baton-kill's */
+};
 
 struct conn {
 	/* Of the connection's thread alone. */
@@ -85,6 +114,7 @@ struct conn {
 	bool client;			/* it has commands; else it is an event's */
 	bool admin;
 	bool entered;
+	bool alive;			/* holds life->mutex */
 	bool unlocks;			/* its statement ends a transaction */
 	bool briefly;			/* ... is to be let in whatever its class */
 	unsigned waits;			/* thd_wait_begin() within each other */
@@ -97,6 +127,8 @@ struct conn {
 
 	/* Guarded by `lock`; written by the connection's thread, but for the links. */
 	pthread_mutex_t lock;
+	struct life *life;		/* NULL: not yet, or no memory */
+	uint64_t rescued;		/* since when, CLOCK_MONOTONIC ns; 0: not */
 	struct baton_request *req;	/* also written by the library, see [CONN-1] */
 	enum conn_state state;
 	enum baton_class cls;
@@ -181,6 +213,15 @@ static struct conn *make(MYSQL_THD thd)
 	return c;
 }
 
+static void put_life(struct life *l)
+{
+	/* [CONN-3]: what the other one did with the mutex was done before it is freed. */
+	if (!l || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) > 1) /* [CONN-3] */
+		return;
+	baton_mutex_destroy(l->mutex);
+	free(l);
+}
+
 static void drop(struct conn *c)
 {
 	struct conn **p;
@@ -192,6 +233,7 @@ static void drop(struct conn *c)
 	connections--;
 	pthread_mutex_unlock(&table_lock);
 	quota_put(&c->user);
+	put_life(c->life);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -261,21 +303,45 @@ static const char *begin_wait(struct conn *c)
 {
 	struct st_my_thread_var *v = server.thread_var();
 
+	safepoint.var = v;
 	v->current_mutex = &kill_mutex;
 	v->current_cond = &kill_cond;
 	return thd_proc_info(c->thd, "Waiting for CPU (baton)");
 }
 
-static void end_wait(struct conn *c, const char *before)
+/* The statement will not be stopped any more. */
+static void forget_kill(void)
 {
-	struct st_my_thread_var *v = server.thread_var();
+	struct st_my_thread_var *v = safepoint.var;
 
+	safepoint.var = NULL;
+	if (v->current_cond != &kill_cond)
+		return;
 	/* As the server does it: KILL looks at both with that mutex. */
 	mysql_mutex_lock(&v->mutex);
 	v->current_mutex = NULL;
 	v->current_cond = NULL;
 	mysql_mutex_unlock(&v->mutex);
-	thd_proc_info(c->thd, before);
+}
+
+static void begin_life(struct conn *c)
+{
+	struct life *l = c->life, *fresh;
+
+	if (!l || l->epoch != quota_epoch()) {
+		fresh = calloc(1, sizeof(*fresh));
+		if (fresh && quota_mutex_create(&fresh->mutex, &fresh->epoch)) {
+			free(fresh);
+			fresh = NULL;
+		}
+		if (fresh)
+			atomic_store_explicit(&fresh->refs, 1, memory_order_relaxed); /* [CONN-3] */
+		pthread_mutex_lock(&c->lock);
+		c->life = fresh;
+		pthread_mutex_unlock(&c->lock);
+		put_life(l);
+	}
+	c->alive = c->life && !baton_mutex_lock(c->life->mutex);
 }
 
 /* Waits for its turn. Returns as baton_request_enter(). */
@@ -295,8 +361,12 @@ static int take_turn(struct conn *c, const struct baton_request_opts *o)
 		hooks_pool_wait_end(c->thd);
 	}
 	set_state(c, err ? CONN_UNSCHEDULED : CONN_RUNS);
-	end_wait(c, before);
+	thd_proc_info(c->thd, before);
 	c->entered = !err;
+	if (err)
+		forget_kill();
+	else
+		begin_life(c);
 	safepoint.on = !err;
 	return err;
 }
@@ -420,6 +490,10 @@ static void leave(struct conn *c)
 
 	if (c->entered) {
 		safepoint_off();
+		if (c->alive)
+			baton_mutex_unlock(c->life->mutex);
+		c->alive = false;
+		forget_kill();
 		if (!c->refused && baton_clock_now() - c->began > atomic_load_explicit(&late_after, memory_order_relaxed)) { /* [CONN-2] */
 			baton_request_why(c->req, &why, sizeof(why));
 			note_late(c, &why);
@@ -431,6 +505,7 @@ static void leave(struct conn *c)
 	pthread_mutex_lock(&c->lock);
 	c->in_transaction = !c->unlocks && in_transaction(c->thd);
 	c->state = CONN_IDLE;
+	c->rescued = 0;
 	if (!is_enforced())
 		quota_put(&c->user);
 	pthread_mutex_unlock(&c->lock);
@@ -727,14 +802,78 @@ static bool cancel_all(bool only_killed)
 	return done;
 }
 
+#define RESCUES 64
+
+/* With the connection's lock: it runs a statement that was killed, not too long ago. */
+static bool is_killed(struct conn *c, uint64_t now)
+{
+	if ((c->state != CONN_RUNS && c->state != CONN_LOCK_WAIT && c->state != CONN_SLEEPS) || !c->life ||
+	    thd_kill_level(c->thd) == THD_IS_NOT_KILLED)
+		return false;
+	if (!c->rescued)
+		c->rescued = now;
+	return now - c->rescued < RESCUE;
+}
+
+/* Those that are to end and may have been stopped: how many. */
+static unsigned find_killed(struct life **out)
+{
+	uint64_t now = baton_clock_now();
+	struct conn *c;
+	unsigned n = 0;
+	int i;
+
+	pthread_mutex_lock(&table_lock);
+	for (i = 0; i < BUCKETS; i++)
+		for (c = table[i]; c && n < RESCUES; c = c->next) {
+			pthread_mutex_lock(&c->lock);
+			if (is_killed(c, now)) {
+				atomic_fetch_add_explicit(&c->life->refs, 1, memory_order_relaxed); /* [CONN-3] */
+				out[n++] = c->life;
+			}
+			pthread_mutex_unlock(&c->lock);
+		}
+	pthread_mutex_unlock(&table_lock);
+	return n;
+}
+
+/* Lends each of them its place, for a moment or until the statement has ended. Returns 0 or -errno. */
+static int rescue_killed(struct life *const *life, unsigned n)
+{
+	struct baton_tenant *self;
+	unsigned i;
+	int err = quota_helper_begin(&self);
+
+	for (i = 0; i < n; i++) {
+		if (!err && !baton_mutex_lock_until(life[i]->mutex, baton_clock_now() + RESCUE_STEP))
+			baton_mutex_unlock(life[i]->mutex);
+		put_life(life[i]);
+	}
+	if (!err)
+		quota_helper_end(self);
+	return err;
+}
+
 static void *kill_main(void *arg)
 {
+	struct life *killed[RESCUES];
 	struct timespec at;
+	unsigned n;
+	bool done;
 
 	pthread_setname_np(pthread_self(), "baton-kill");
 	pthread_mutex_lock(&kill_mutex.m_mutex);
 	while (!kill_ends) {
-		if (cancel_all(is_enforced())) {
+		done = cancel_all(is_enforced());
+		n = is_enforced() ? find_killed(killed) : 0;
+		if (n) {
+			pthread_mutex_unlock(&kill_mutex.m_mutex);
+			done = !rescue_killed(killed, n);
+			pthread_mutex_lock(&kill_mutex.m_mutex);
+			if (done)
+				continue;
+		}
+		if (done) {
 			pthread_cond_wait(&kill_cond.m_cond, &kill_mutex.m_mutex);
 			continue;
 		}
@@ -752,6 +891,7 @@ int conn_start(void)
 {
 	int err = 0;
 
+	safepoint_kill(&kill_mutex, &kill_cond);
 	pthread_mutex_lock(&kill_mutex.m_mutex);
 	kill_ends = false;
 	if (!kill_runs)

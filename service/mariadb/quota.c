@@ -72,6 +72,8 @@ static bool lifted;
 static unsigned readers;		/* of the figures */
 static pthread_cond_t less = PTHREAD_COND_INITIALIZER;	/* somebody let go of the scheduler */
 static _Atomic unsigned long generation = 1;
+/* [QUOTA-2]: which scheduler; a connection that sees it late has a mutex of one that has ended, for which nobody waits. */
+static _Atomic unsigned long epoch;
 
 static int fails(int err, char *why, size_t room, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
@@ -285,6 +287,7 @@ int quota_init(unsigned n, const char *page, char *why, size_t room)
 			baton_config_sched(c, &opts);
 			err = baton_sched_create(&sched, &opts);
 			baton_config_free(c);
+			atomic_fetch_add_explicit(&epoch, 1, memory_order_relaxed); /* [QUOTA-2] */
 			if (err)
 				fails(err, why, room, "the scheduler was not made: %s", strerror(-err));
 		}
@@ -367,6 +370,48 @@ void quota_detection(char *text, size_t room)
 unsigned long quota_generation(void)
 {
 	return atomic_load_explicit(&generation, memory_order_relaxed); /* [QUOTA-1] */
+}
+
+unsigned long quota_epoch(void)
+{
+	return atomic_load_explicit(&epoch, memory_order_relaxed); /* [QUOTA-2] */
+}
+
+int quota_mutex_create(struct baton_mutex **out, unsigned long *of)
+{
+	int err;
+
+	pthread_mutex_lock(&lock);
+	*of = quota_epoch();
+	err = sched ? baton_mutex_create(out, sched) : -ESHUTDOWN;
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+int quota_helper_begin(struct baton_tenant **tenant)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_INTERNAL, .tier = QUOTA_TIER_UNLOCK };
+	struct baton_tenant_opts none = { .sz = sizeof(none) };
+	int err;
+
+	pthread_mutex_lock(&lock);
+	err = sched ? baton_tenant_add(sched, tenant, &none) : -ESHUTDOWN;
+	pthread_mutex_unlock(&lock);
+	if (err)
+		return err;
+	err = baton_request_enter(*tenant, &o, NULL);
+	if (err)
+		baton_tenant_remove(*tenant);
+	return err;
+}
+
+void quota_helper_end(struct baton_tenant *tenant)
+{
+	baton_request_leave();
+	baton_tenant_remove(tenant);
+	pthread_mutex_lock(&lock);
+	pthread_cond_broadcast(&less);
+	pthread_mutex_unlock(&lock);
 }
 
 /* ------------------------------------------------------------------- the users */

@@ -11,6 +11,7 @@
 
 #include <baton/sched.h>
 #include <baton/stats.h>
+#include <baton/sync.h>
 
 #define QUOTA_NAME 64		/* of a tenant, with the 0 at its end */
 
@@ -76,6 +77,21 @@ int quota_find(struct quota_user *q, const char *user, size_t len);
 
 /** quota_put - the connection does not need it any more */
 void quota_put(struct quota_user *q);
+
+/**
+ * quota_helper_begin - the calling thread is a task of the plugin's own, until quota_helper_end()
+ *
+ * Of a tenant that nobody sees, in QUOTA_TIER_UNLOCK: before all that is sold, and at
+ * most a quarter of the machine. Waits until it has a slot. Returns 0 or -errno.
+ */
+int quota_helper_begin(struct baton_tenant **tenant);
+void quota_helper_end(struct baton_tenant *tenant);
+
+/** quota_mutex_create - of the scheduler there is. @epoch: which one that is. Returns 0 or -errno. */
+int quota_mutex_create(struct baton_mutex **out, unsigned long *epoch);
+
+/** quota_epoch - of the scheduler there is: a mutex of another one is of no use */
+unsigned long quota_epoch(void);
 
 /** quota_users - how many tenants there are */
 size_t quota_users(void);

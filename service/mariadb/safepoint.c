@@ -66,6 +66,8 @@ __thread struct safepoint safepoint __attribute__((tls_model("initial-exec"))) =
 static int stop_signal;
 static struct sigaction library;
 static _Atomic uint64_t limit_ns, deferred, forced;
+static mysql_mutex_t *kill_mutex;
+static mysql_cond_t *kill_cond;
 static pthread_key_t at_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int once_err;
@@ -76,6 +78,22 @@ static void set_timer(uint64_t ns)
 
 	if (safepoint.timer >= 0)
 		syscall(SYS_timer_settime, safepoint.timer, 0, &in, NULL);
+}
+
+/*
+ * KILL broadcasts the condition that the thread says it waits for. Between the two stores
+ * of the server's, which change both words and can be interrupted here, one is set: then they
+ * are left alone. KILL reads the condition first.
+ */
+static void tell_kill(void)
+{
+	struct st_my_thread_var *v = safepoint.var;
+
+	if (!v || v->current_cond || v->current_mutex)
+		return;
+	v->current_mutex = kill_mutex;
+	atomic_signal_fence(memory_order_seq_cst);
+	v->current_cond = kill_cond;
 }
 
 static void set_batches(int from, int to)
@@ -109,6 +127,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		safepoint.asked = 0;
 		set_batches(SERVER_BATCH_NONE, SERVER_BATCH_STARTED);
 	}
+	tell_kill();
 	library.sa_sigaction(sig, info, context);
 	errno = saved;
 }
@@ -118,6 +137,7 @@ void safepoint_reached(void)
 	safepoint.asked = 0;
 	set_timer(0);
 	set_batches(SERVER_BATCH_NONE, SERVER_BATCH_STARTED);
+	tell_kill();
 	baton_checkpoint();
 }
 
@@ -161,6 +181,12 @@ void safepoint_off(void)
 		set_timer(0);
 		set_batches(SERVER_BATCH_NONE, SERVER_BATCH_STARTED);
 	}
+}
+
+void safepoint_kill(mysql_mutex_t *mutex, mysql_cond_t *cond)
+{
+	kill_mutex = mutex;
+	kill_cond = cond;
 }
 
 void safepoint_limit(uint64_t ns)

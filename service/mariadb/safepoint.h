@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server.h"
+
 #define SAFEPOINT_BATCHES 8
 
 struct safepoint {
@@ -20,6 +22,8 @@ struct safepoint {
 	int *volatile batch[SAFEPOINT_BATCHES];
 	volatile sig_atomic_t batches;
 	int timer;			/* of the kernel; -1: none */
+	/* What KILL looks at, and where it is to find safepoint_kill() if the server has put nothing there. */
+	struct st_my_thread_var *var;
 	char *stack, *stack_end;
 };
 
@@ -33,6 +37,9 @@ struct safepoint_stats {
 
 /** safepoint_init - once, after the scheduler was made. Returns 0 or -errno. */
 int safepoint_init(int sig);
+
+/** safepoint_kill - what KILL broadcasts for a thread that is stopped; before any is */
+void safepoint_kill(mysql_mutex_t *mutex, mysql_cond_t *cond);
 
 /** safepoint_limit - how long a thread may take to a safe point, ns */
 void safepoint_limit(uint64_t ns);
