@@ -83,7 +83,8 @@ static void set_timer(uint64_t ns)
 /*
  * KILL broadcasts the condition that the thread says it waits for. Between the two stores
  * of the server's, which change both words and can be interrupted here, one is set: then they
- * are left alone. KILL reads the condition first.
+ * are left alone. KILL reads the condition first; both words are volatile, so they are written
+ * in this order, and no other thread is to see more of it than the two pointers.
  */
 static void tell_kill(void)
 {
@@ -92,7 +93,6 @@ static void tell_kill(void)
 	if (!v || v->current_cond || v->current_mutex)
 		return;
 	v->current_mutex = kill_mutex;
-	atomic_signal_fence(memory_order_seq_cst);
 	v->current_cond = kill_cond;
 }
 
