@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# apply.sh [TREE]: apply the series to an unpacked kernel tree (default: the
-# current directory), all of it or nothing.
+# apply.sh [TREE]: apply the series for its base to an unpacked kernel tree
+# (default: the current directory), all of it or nothing. A base is a folder
+# here, named as the first two numbers of its kernel's version.
 #
 # Exit status: 0 applied; 1 does not apply, nothing changed; 2 TREE is not a
-# kernel tree or a patch is missing; 3 the tree has the series already.
+# kernel tree, of no base, or a patch is missing; 3 the tree has the series already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tree=${1:-.}
@@ -18,8 +19,13 @@ die() {
 if [ ! -f "$tree/Kbuild" ] || [ ! -f "$tree/Makefile" ]; then
 	die "'$tree' is not an unpacked kernel tree"
 fi
-made_for=$(sed -n 's/^version //p' "$here/BASE")
 this=$(sed -n '1,6s/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = *//p' "$tree/Makefile" | paste -sd.)
+base=$(cut -d. -f 1,2 <<<"$this")
+if [ ! -f "$here/$base/series" ]; then
+	die "no series for Linux $this; there is one for $(cd "$here" && printf '%s\n' */series | sed 's,/series,,' | paste -sd' ')"
+fi
+here=$here/$base
+made_for=$(sed -n 's/^version //p' "$here/BASE")
 
 patches=()
 while read -r p; do

@@ -3,9 +3,10 @@
 #
 # update.sh [--no-check] TREE: regenerate the series from the git tree TREE, in
 # which the tag `base` is Debian's source as unpacked and each commit after it
-# up to HEAD is one patch. The patches are never edited by hand.
+# up to HEAD is one patch. The patches are never edited by hand. They go to the
+# folder of that base, whose name is the first two numbers of its version.
 #
-# The cover letter's subject and text are those of kernel-patch/cover (first
+# The cover letter's subject and text are those of the file `cover` there (first
 # line, empty line, text) or else of TREE's branch description. Nothing is replaced
 # unless everything is in order: TREE has no uncommitted change, each patch is
 # clean by TREE's own scripts/checkpatch.pl --strict, and the patches applied
@@ -39,6 +40,10 @@ n=$(git rev-list --count base..HEAD)
 [ "$n" -gt 0 ] || die "$1 has no commit after 'base'"
 [ -z "$(git rev-list --merges base..HEAD)" ] || die "$1 has merges after 'base'"
 
+version=$(git show base:Makefile | sed -n '1,6s/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = *//p' | paste -sd.)
+base=$(cut -d. -f 1,2 <<<"$version")
+here=$here/$base
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -49,7 +54,7 @@ cover=()
 if [ -f "$here/cover" ]; then
 	cover=(-c "branch.$branch.description=$(cat "$here/cover")")
 elif ! git config --get "branch.$branch.description" >/dev/null; then
-	die "no cover letter: write kernel-patch/cover, or git branch --edit-description in $1"
+	die "no cover letter: write kernel-patch/$base/cover, or git branch --edit-description in $1"
 fi
 # The same commits, made again, give the same files: no git version, no hash of
 # a commit, and the last commit's author and date on the cover.
@@ -83,13 +88,14 @@ fi
 
 # --- replace ------------------------------------------------------------------
 
-version=$(git show base:Makefile | sed -n '1,6s/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = *//p' | paste -sd.)
-debian=$(dpkg-query -W -f '${Package} ${Version}' linux-source-6.12 2>/dev/null) || debian="linux-source-6.12 unknown"
+package=linux-source-$base
+debian=$(dpkg-query -W -f '${Package} ${Version}' "$package" 2>/dev/null) || debian="$package unknown"
 case $debian in
 *" $version"*) ;;
-*) debian="linux-source-6.12 $version" ;;
+*) debian="$package $version" ;;
 esac
 printf 'version %s\ndebian %s\n' "$version" "$debian" >"$work/BASE"
+mkdir -p "$here"
 rm -f "$here"/[0-9][0-9][0-9][0-9]-*.patch
 cp "$work"/[0-9][0-9][0-9][0-9]-*.patch "$work/series" "$work/BASE" "$here/"
 echo "update.sh: $n patches for Linux $version"

@@ -18,8 +18,8 @@ tests=tools/testing/selftests
 build() {
 	expect tar -C "$work" --strip-components=1 --wildcards -xf "$tarball" \
 		"*/$tests/kselftest.h" "*/$tests/futex/*"
-	sed 's/#.*//' "$top/kernel-patch/series" | while read -r p; do
-		GIT_CEILING_DIRECTORIES=$(dirname "$work") git -C "$work" apply --include="$tests/futex/*" "$top/kernel-patch/$p" ||
+	sed 's/#.*//' "$top/kernel-patch/6.12/series" | while read -r p; do
+		GIT_CEILING_DIRECTORIES=$(dirname "$work") git -C "$work" apply --include="$tests/futex/*" "$top/kernel-patch/6.12/$p" ||
 			exit 1
 	done
 	cd "$work/$tests/futex/functional"

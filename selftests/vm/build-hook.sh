@@ -19,8 +19,8 @@ no() {
 grep -q 'HAVE_BPF 1' "$O/config.h" || no "mend: built without BPF (Debian: apt-get install clang libbpf-dev bpftool)"
 
 tar -C "$out/src" --strip-components=1 --wildcards -xf "$tarball" "*/$tests/kselftest.h"
-for p in $(sed 's/#.*//' "$TOP/kernel-patch/series"); do
-	GIT_CEILING_DIRECTORIES=$out git -C "$out/src" apply --include="$tests/sched_block/*" "$TOP/kernel-patch/$p"
+for p in $(sed 's/#.*//' "$TOP/kernel-patch/6.12/series"); do
+	GIT_CEILING_DIRECTORIES=$out git -C "$out/src" apply --include="$tests/sched_block/*" "$TOP/kernel-patch/6.12/$p"
 done
 cd "$out/src/$tests/sched_block"
 gcc -O2 -Wall -Werror -o "$out/block_hook" block_hook.c -lbpf -lelf -lz -pthread

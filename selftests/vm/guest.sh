@@ -10,7 +10,7 @@ set -u
 # an option counts; an option of the series is there once the series has a patch.
 has_options() {
 	local bad series=0
-	! grep -q '^[^#]' "$TOP/kernel-patch/series" || series=1
+	! grep -q '^[^#]' "$TOP/kernel-patch/6.12/series" || series=1
 	bad=$(zcat /proc/config.gz | awk -v series=$series '
 		FILENAME == "-" { if (/^CONFIG/) has[$0] = 1; next }
 		/^#/ { from_series = /^# series:/ }

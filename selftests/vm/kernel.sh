@@ -8,10 +8,10 @@ set -u
 w=$tap_dir
 export BATON_CACHE=$w/cache LINUX_TARBALL=$w/linux.tar.xz MAKELOG=$w/made
 # The tools under test, with fragments that a test may change.
-mkdir -p "$w/top/tools" "$w/top/kernel-patch" "$w/src/init"
+mkdir -p "$w/top/tools" "$w/top/kernel-patch/6.12" "$w/src/init"
 cp -r "$TOP/tools/vm" "$w/top/tools/"
 cp "$TOP/Kconfig.snippet" "$w/top/"
-: >"$w/top/kernel-patch/series"
+: >"$w/top/kernel-patch/6.12/series"
 kernel() { "$w/top/tools/vm/kernel" "$@"; }
 image() { kernel "$@" | tail -n 1; }
 made() { grep -c vmlinux "$MAKELOG"; }

@@ -25,8 +25,8 @@ make_tree() {
 	echo new >kernel/swap.c && git rm -q kernel/old.c && git add -A && git commit -qm 'futex: louder'
 }
 make_tree >/dev/null
-mkdir "$kp" && cp "$TOP"/kernel-patch/*.sh "$kp/"
-printf 'The subject\n\nThe text of the letter.\n' >"$kp/cover"
+mkdir -p "$kp/6.12" && cp "$TOP"/kernel-patch/*.sh "$kp/"
+printf 'The subject\n\nThe text of the letter.\n' >"$kp/6.12/cover"
 sum() { (cd "$1" && find . -name .git -prune -o -type f -print | sort | xargs md5sum); }
 # unchanged DIR: since its sum was put in before.
 unchanged() {
@@ -37,13 +37,13 @@ unchanged() {
 fresh() { rm -rf "$1" && mkdir "$1" && git -C "$src" archive base | tar -x -C "$1"; }
 
 writes_the_series() {
-	touch "$kp/0003-left-over.patch"
+	touch "$kp/6.12/0003-left-over.patch"
 	expect_rc 0 "$kp/update.sh" "$src"
-	expect [ "$(cd "$kp" && ls [0-9]*)" = "$(printf '%s\n' 0000-cover-letter.patch 0001-futex-spell-20.patch 0002-futex-louder.patch)" ]
-	expect [ "$(cat "$kp/series")" = "$(printf '%s\n' 0001-futex-spell-20.patch 0002-futex-louder.patch)" ]
-	expect grep -qx 'version 6.12.99' "$kp/BASE"
-	expect grep -qx 'Subject: \[PATCH 0/2\] The subject' "$kp/0000-cover-letter.patch"
-	expect grep -qx 'The text of the letter.' "$kp/0000-cover-letter.patch"
+	expect [ "$(cd "$kp/6.12" && ls [0-9]*)" = "$(printf '%s\n' 0000-cover-letter.patch 0001-futex-spell-20.patch 0002-futex-louder.patch)" ]
+	expect [ "$(cat "$kp/6.12/series")" = "$(printf '%s\n' 0001-futex-spell-20.patch 0002-futex-louder.patch)" ]
+	expect grep -qx 'version 6.12.99' "$kp/6.12/BASE"
+	expect grep -qx 'Subject: \[PATCH 0/2\] The subject' "$kp/6.12/0000-cover-letter.patch"
+	expect grep -qx 'The text of the letter.' "$kp/6.12/0000-cover-letter.patch"
 }
 writes_the_same_twice() {
 	sum "$kp" >"$w/before"
@@ -95,8 +95,36 @@ wants_a_kernel_tree() {
 	expect_rc 2 "$kp/apply.sh" "$w/empty"
 	expect_says 'not an unpacked kernel tree'
 }
+wants_a_base() {
+	fresh "$w/t"
+	sed -i 's/^PATCHLEVEL.*/PATCHLEVEL = 13/' "$w/t/Makefile"
+	sum "$w/t" >"$w/before"
+	expect_rc 2 "$kp/apply.sh" "$w/t"
+	unchanged "$w/t"
+	expect_says 'no series for Linux 6.13.99; there is one for 6.12'
+}
+has_bases_side_by_side() {
+	local other=$w/other
+	git clone -q "$src" "$other" 2>/dev/null
+	git -C "$other" checkout -q --detach base
+	sed -i 's/^PATCHLEVEL.*/PATCHLEVEL = 13/' "$other/Makefile"
+	git -C "$other" commit -qam 'another base' && git -C "$other" tag -f base >/dev/null
+	git -C "$other" checkout -q -b port
+	echo port >"$other/kernel/port.c" && git -C "$other" add -A && git -C "$other" commit -qm 'futex: port'
+	cp -r "$kp" "$w/kp3" && mkdir "$w/kp3/6.13" && cp "$kp/6.12/cover" "$w/kp3/6.13/"
+	sum "$w/kp3/6.12" >"$w/before"
+	expect_rc 0 "$w/kp3/update.sh" "$other"
+	unchanged "$w/kp3/6.12"
+	expect [ "$(cat "$w/kp3/6.13/series")" = 0001-futex-port.patch ]
+	git -C "$other" checkout -q base
+	expect_rc 0 "$w/kp3/apply.sh" "$other"
+	expect grep -qx port "$other/kernel/port.c"
+	fresh "$w/t"
+	expect_rc 0 "$w/kp3/apply.sh" "$w/t"
+	expect [ ! -e "$w/t/kernel/port.c" ]
+}
 wants_every_patch() {
-	cp -r "$kp" "$w/kp2" && rm "$w/kp2/0002-futex-louder.patch"
+	cp -r "$kp" "$w/kp2" && rm "$w/kp2/6.12/0002-futex-louder.patch"
 	fresh "$w/t"
 	expect_rc 2 "$w/kp2/apply.sh" "$w/t"
 	expect_says '0002-futex-louder.patch, which is not here'
@@ -119,15 +147,15 @@ refuses_bad_style() {
 }
 takes_the_branch_description() {
 	git -C "$src" reset -q --hard HEAD~1
-	rm "$kp/cover"
+	rm "$kp/6.12/cover"
 	refuses 'no cover letter'
 	git -C "$src" config branch.master.description "$(printf 'Other subject\n\nother text')"
 	expect_rc 0 "$kp/update.sh" "$src"
-	expect grep -qx 'Subject: \[PATCH 0/2\] Other subject' "$kp/0000-cover-letter.patch"
+	expect grep -qx 'Subject: \[PATCH 0/2\] Other subject' "$kp/6.12/0000-cover-letter.patch"
 }
 
 for t in writes_the_series writes_the_same_twice round_trip knows_an_applied_tree all_or_nothing \
-	follows_moved_lines leaves_hard_links_alone wants_a_kernel_tree wants_every_patch \
+	follows_moved_lines leaves_hard_links_alone wants_a_kernel_tree wants_a_base has_bases_side_by_side wants_every_patch \
 	refuses_a_dirty_tree refuses_bad_style takes_the_branch_description; do
 	check "$t" "$t"
 done
