@@ -22,6 +22,7 @@ allnoconfig olddefconfig:
 	sed 's/^\(.*\)=n$$/# \1 is not set/' $(KCONFIG_ALLCONFIG) | grep -vxFf refuses >$(O)/.config
 vmlinux:
 	echo vmlinux >>$(MAKELOG)
+	echo $(O) >>$(MAKELOG).path
 	for i in $$(seq 200); do [ ! -e $(MAKELOG).wait ] || sleep 0.1; done
 	echo finished >>$(MAKELOG)
 	cp /bin/true $(O)/vmlinux
@@ -43,6 +44,16 @@ builds_once() {
 	expect [ -f "${i%/*}/config" ]
 	expect [ "$(image unpatched)" = "$i" ]
 	expect [ "$(made)" -eq 1 ]
+}
+# ccache tells objects apart by the path they are built in.
+builds_a_kind_at_one_path() {
+	rm -f "$MAKELOG.path"
+	image naive "$w/a.patch" >"$w/one"
+	image naive "$w/b.patch" >"$w/two"
+	expect [ "$(cat "$w/one")" != "$(cat "$w/two")" ]
+	expect [ "$(wc -l <"$MAKELOG.path")" -eq 2 ]
+	expect [ "$(sort -u "$MAKELOG.path" | wc -l)" -eq 1 ]
+	rm -rf "$BATON_CACHE/kernel"
 }
 tells_kernels_apart() {
 	local a
@@ -110,7 +121,7 @@ bounds_the_cache() {
 	expect [ ! -e "$BATON_CACHE/kernel/plain-20" ]
 }
 
-for t in builds_once tells_kernels_apart names_an_option_that_does_not_take refuses_a_patch_that_does_not_apply \
+for t in builds_once builds_a_kind_at_one_path tells_kernels_apart names_an_option_that_does_not_take refuses_a_patch_that_does_not_apply \
 	leaves_nothing_when_interrupted two_build_it_once bounds_the_cache; do
 	check "$t" "$t"
 done
