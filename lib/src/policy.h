@@ -21,6 +21,7 @@
 struct btn_tier;
 struct btn_flow;
 struct btn_task;
+struct btn_resource;
 
 struct btn_policy {
 	const char *name;
@@ -53,8 +54,16 @@ struct btn_task {
 	uint64_t throttled_mark;	/* ns for which its flow had been throttled by then */
 	uint8_t state;		/* enum btn_task_state */
 	bool ran;		/* the task had a slot before */
-	bool boosted;		/* others' tasks wait for what the task holds */
 	bool attached;		/* the task is an attached thread's, which brings its own worker */
+
+	/* Lending: core/lend.c. */
+	bool stands_in;		/* blocked, with its place in its flow for the holder it waits for */
+	bool leads;		/* waits, and is in the list of its resource's lenders */
+	unsigned lent_slot;	/* 1 + the slot whose run the task pays for; 0: none */
+	struct btn_resource *waits;	/* the resource the task waits for, as far as it lends; NULL: none */
+	struct btn_resource *held;	/* resources that the task holds and others wait for */
+	struct btn_task *next_lender, **prev_lender;	/* a leader's place in the list of lenders */
+	struct btn_task *next_in_ring, *prev_in_ring;	/* leader and others, of one flow, in the order of their coming */
 };
 
 struct btn_flow {

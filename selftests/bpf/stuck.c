@@ -64,7 +64,7 @@ static void show_file(const char *name, int tid)
 	fprintf(stderr, " %s: %s", name, text);
 }
 
-static const char *const states[] = { "ready", "starved", "boosted", "running", "blocked", "ended" };
+static const char *const states[] = { "ready", "starved", "running", "blocked", "ended" };
 static const char *const cells[] = { "runs", "blocked", "taken", "parked" };
 
 static void show_worker(const struct baton_sched *s, const struct btn_worker *w)
@@ -107,9 +107,9 @@ void stuck_show(const struct baton_sched *s)
 	fprintf(stderr, "# now %lu, last looked at %lu, monitor due %lu, its word %d, lock %u, look %d, idle slots %u\n",
 		(unsigned long)btn_clock_now(), (unsigned long)s->now, (unsigned long)btn_tick_due(s),
 		(int)s->monitor_parker->word, s->lock.word, s->look, c->n_idle);
-	fprintf(stderr, "# workers: %u born, %u idle, %u more may start; requests %u; slotless %s, parked %s; starved %s, boosted %s, done %s\n",
+	fprintf(stderr, "# workers: %u born, %u idle, %u more may start; requests %u; slotless %s, parked %s; starved %s, done %s\n",
 		s->born, s->n_idle, c->workers, s->requests, s->slotless.first ? "some" : "none", s->parked.first ? "some" : "none",
-		c->starved.top ? "some" : "none", c->boosted.top ? "some" : "none", c->done ? "some" : "none");
+		c->starved.top ? "some" : "none", c->done ? "some" : "none");
 	if (s->detect)
 		fprintf(stderr, "# detecting %d, want %u, doorbell %lu of %lu, taken %lu\n", s->detecting,
 			btn_detect_head(s->detect)->want, (unsigned long)*s->detect->consumer,

@@ -228,6 +228,51 @@ TEST(sleeps_after_it_was_seen)
 	unsetenv("BATON_DETECT");
 }
 
+static struct baton_mutex *lock;
+
+static void keeps_the_lock(void *arg)
+{
+	uint64_t end;
+
+	while (!stop) {
+		CHECK_ANY(baton_mutex_lock(lock) == 0);
+		end = my_cpu() + 3 * MS;
+		while (my_cpu() < end && !stop)
+			baton_checkpoint();
+		CHECK_ANY(baton_mutex_unlock(lock) == 0);
+		atomic_fetch_add(&count, 1);
+	}
+}
+
+/*
+ * Two tenants of 1% make each other wait for a lock, all the time. Together they get what
+ * they bought, and one that pays gets its answers.
+ */
+TEST(colluding)
+{
+	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 10000 };
+	struct baton_request_opts ro = { .sz = sizeof(ro), .cls = BATON_BATCH, .fn = keeps_the_lock };
+	uint64_t begin, seconds;
+	struct baton_tenant *other;
+	int i;
+
+	open_sched(1, 10000);
+	CHECK_EQ(baton_tenant_add(s, &other, &to), 0);
+	CHECK_EQ(baton_mutex_create(&lock, s), 0);
+	begin = baton_clock_now();
+	for (i = 0; i < 6; i++)
+		CHECK_EQ(baton_submit(i % 2 ? bad : other, &ro, NULL), 0);
+	for (i = 0; i < 50; i++) {
+		CHECK_CMP(answer(nothing), <, SECOND);
+		usleep(20000);
+	}
+	seconds = (baton_clock_now() - begin) / SECOND + 1;
+	CHECK_CMP(cpu_of(bad) + cpu_of(other), <=, seconds * 20 * MS + 20 * MS);
+	CHECK_CMP(count, >, 0);
+	close_sched();
+	baton_mutex_destroy(lock);
+}
+
 static pthread_mutex_t foreign = PTHREAD_MUTEX_INITIALIZER;
 
 static void holds_foreign(void *arg)

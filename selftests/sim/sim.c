@@ -43,6 +43,19 @@ struct stask {
 	uint64_t block_in;		/* progress at which it blocks; 0: never */
 	uint64_t cpu;
 	unsigned spawn;			/* tasks it starts at its first checkpoint */
+	/* From one progress to another it holds a lock. */
+	struct section {
+		unsigned lock;
+		uint64_t from, to;
+		enum { BEFORE, WAITS, HAS, AFTER } state;
+	} section[2];
+	unsigned sections;
+	struct stask *next_waiter;
+};
+
+struct slock {
+	struct btn_resource res;
+	struct stask *holder, *first;	/* who waits, first come, first served */
 };
 
 struct sreq {
@@ -62,8 +75,10 @@ struct sten {
 	uint64_t period, work, gap;
 	unsigned burst, class_mask, tier, max_alive, spawn, block;
 	bool deadline, extern_calls, poisson;
+	uint64_t lock_percent;		/* of its tasks: those with critical sections */
+	bool lock_whole;		/* these are as long as the task */
 	unsigned alive;
-	uint64_t worst_wait, admitted, ended;
+	uint64_t worst_wait, worst_done, admitted, ended;
 	uint64_t cpu;
 };
 
@@ -71,7 +86,13 @@ struct slot {
 	struct btn_heap_node stop;
 	struct stask *task;
 	enum btn_stop why;
+	bool section;			/* a critical section begins or ends, before it stops */
 	uint64_t resched_at;
+	/* Where another pays for the run, until it wants it back. */
+	struct sten *lender;
+	uint64_t reserved;
+	unsigned tier;
+	bool accounted;
 };
 
 static struct {
@@ -89,6 +110,9 @@ static struct {
 	bool changes, draining, late;	/* late: timers come late */
 	bool reloads;
 	struct btn_tier_setup tier[BTN_TIERS_MAX];
+	struct slock lock[4];
+	unsigned locks;
+	uint64_t lent_runs, taken_back;
 	uint64_t steps;
 } S;
 
@@ -188,17 +212,18 @@ static void check_window(struct ref *r, const struct btn_account *a)
 	used = ref_ended(r, from);
 	for (i = 0; i < S.c.slots_in_use; i++) {
 		const struct btn_run *run = &S.c.run[i];
-		uint64_t cpu;
+		uint64_t cpu, start;
 
 		if (!run->task || (run->acct != a && &run->tier->acct != a))
 			continue;
-		cpu = S.now - (run->start > from ? run->start : from);
+		start = run->start + run->settled;
+		cpu = S.now - (start > from ? start : from);
 		used += cpu;
 		/* Its tier had no limit when it began, and knows nothing of it. */
 		if (run->acct != a && !run->accounted)
 			over += cpu;
-		else if (S.now - run->start > run->reserved)
-			over += S.now - run->start - run->reserved;
+		else if (S.now - start > run->reserved)
+			over += S.now - start - run->reserved;
 	}
 	MUST(used <= r->quota + over, "Q2: used %" PRIu64 " in the last second, quota %" PRIu64
 	     " and %" PRIu64 " past slices", used, r->quota, over);
@@ -207,6 +232,35 @@ static void check_window(struct ref *r, const struct btn_account *a)
 static struct sten *ten_of(const struct stask *t)
 {
 	return t->req->ten;
+}
+
+/* Who pays for a run. */
+static struct sten *payer_of(const struct btn_run *run)
+{
+	const struct btn_task *t = run->lender ? run->lender : run->task;
+
+	return ten_of(btn_container(t, struct stask, t));
+}
+
+/* One section, or two: the locks are taken in one order, and let go in any. */
+static void plan_sections(struct stask *t)
+{
+	struct section *a = &t->section[0], *b = &t->section[1];
+
+	a->lock = rnd() % S.locks;
+	a->from = between(0, t->left);
+	a->to = between(a->from, t->left);
+	t->sections = 1;
+	if (t->req->ten->lock_whole) {
+		a->from = 0;
+		a->to = t->left;
+	}
+	if (rnd() % 2 || a->lock + 1 == S.locks)
+		return;
+	b->lock = between(a->lock + 1, S.locks - 1);
+	b->from = between(a->from, t->left);
+	b->to = between(b->from, t->left);
+	t->sections = 2;
 }
 
 static void new_task(struct sreq *r, bool first)
@@ -224,6 +278,8 @@ static void new_task(struct sreq *r, bool first)
 		t->block_in = between(1, t->left);
 	if (first && n->spawn)
 		t->spawn = rnd() % (n->spawn + 1);
+	if (n->lock_percent && rnd() % 100 < n->lock_percent)
+		plan_sections(t);
 	t->next = S.all.next;
 	t->prev = &S.all;
 	t->next->prev = t->prev->next = t;
@@ -330,6 +386,8 @@ static void request_done(struct btn_request *br)
 	MUST(br->cpu == r->cpu + r->extern_cpu, "Q10: charged %" PRIu64 ", ran %" PRIu64,
 	     br->cpu, r->cpu);
 	MUST(!r->tasks, "ended with %u tasks", r->tasks);
+	if (!br->result && S.now - br->info.arrival > n->worst_done)
+		n->worst_done = S.now - br->info.arrival;
 	n->alive--;
 	n->ended++;
 	S.requests--;
@@ -342,13 +400,16 @@ static void plan_stop(unsigned i)
 	struct slot *s = &S.slot[i];
 	struct btn_run *run = &S.c.run[i];
 	struct stask *t = s->task;
-	uint64_t here = t->progress, end = here + t->left, stop, ask;
+	uint64_t here = t->progress, end = here + t->left, stop, ask, point;
+	unsigned k;
 
 	/* Progress at which somebody wants it to stop ... */
-	ask = here + run->reserved;
+	ask = here + run->settled + run->reserved;
 	if (s->resched_at != BTN_NEVER && here + (s->resched_at - run->start) < ask)
 		ask = here + (s->resched_at - run->start);
 	/* ... and the next checkpoint from there. */
+	if (ask < here + (S.now - run->start))
+		ask = here + (S.now - run->start);
 	stop = (ask + t->gap - 1) / t->gap * t->gap;
 	if (stop <= here)
 		stop = here + t->gap;
@@ -361,6 +422,20 @@ static void plan_stop(unsigned i)
 		stop = end;
 		s->why = BTN_STOP_END;
 	}
+	s->section = false;
+	for (k = 0; k < t->sections; k++) {
+		const struct section *c = &t->section[k];
+
+		if (c->state != BEFORE && c->state != HAS)
+			continue;
+		point = c->state == BEFORE ? c->from : c->to;
+		if (point < here + (S.now - run->start))
+			point = here + (S.now - run->start);
+		if (point > stop)
+			continue;
+		stop = point;
+		s->section = true;
+	}
 	at(&s->stop, run->start + (stop - here));
 }
 
@@ -368,7 +443,7 @@ static void plan_stop(unsigned i)
 static void check_order(unsigned slot)
 {
 	struct btn_run *run = &S.c.run[slot];
-	struct btn_task *t = run->task;
+	struct btn_task *t = run->lender ? run->lender : run->task;
 	const char *policy = run->tier->policy->name;
 	struct stask *o;
 
@@ -377,7 +452,7 @@ static void check_order(unsigned slot)
 		struct btn_flow *f;
 		bool same;
 
-		if (&o->t == t || !r || o->t.state != BTN_TASK_READY || r->done)
+		if (&o->t == t || &o->t == run->task || !r || o->t.state != BTN_TASK_READY || r->done)
 			continue;
 		/* A fresh critical request's flow changes when it starts. */
 		f = &r->tenant->flow[r->class == BTN_CRITICAL ? (r->started ? BTN_FLOW_CRITICAL : BTN_FLOW_FRESH) :
@@ -413,15 +488,21 @@ static void started(unsigned slot)
 {
 	struct btn_run *run = &S.c.run[slot];
 	struct stask *t = btn_container(run->task, struct stask, t);
-	struct btn_request *r = t->t.req;
-	struct sten *n = ten_of(t);
+	struct btn_request *r = run->lender ? run->lender->req : t->t.req;
+	struct sten *n = payer_of(run);
 	struct ref *ref;
 
+	MUST(!run->lender || run->lender->state == BTN_TASK_BLOCKED, "lent by a task that does not wait");
+	S.slot[slot].lender = run->lender ? n : NULL;
+	S.slot[slot].reserved = run->reserved;
+	S.slot[slot].tier = run->tier->index;
+	S.slot[slot].accounted = run->accounted;
+	S.lent_runs += run->lender != NULL;
 	S.slot[slot].task = t;
 	S.slot[slot].resched_at = BTN_NEVER;
 	MUST(slot < S.c.slots, "runs in slot %u of %u", slot, S.c.slots);
-	MUST(!r->done, "runs after its end");
-	MUST(t->req->started || S.now < r->deadline, "Q9: started after its deadline");
+	MUST(!t->t.req->done, "runs after its end");
+	MUST(t->req->started || S.now < t->t.req->deadline, "Q9: started after its deadline");
 	t->req->started = true;
 	MUST(run->reserved > 0, "no slice");
 	switch (r->class) {
@@ -455,22 +536,112 @@ static void started(unsigned slot)
 	plan_stop(slot);
 }
 
+/* A lender that does not wait any more paid for the runs until now. */
+static void note_taken_back(void)
+{
+	unsigned i;
+
+	for (i = 0; i < S.c.slots_in_use; i++) {
+		struct slot *s = &S.slot[i];
+		const struct btn_run *run = &S.c.run[i];
+		struct ref *ref, *tref = &S.tier_ref[s->tier];
+		uint64_t over;
+
+		if (!s->task || !s->lender || run->lender)
+			continue;
+		MUST(run->settled == S.now - run->start, "paid %" PRIu64 " of %" PRIu64, run->settled, S.now - run->start);
+		MUST(run->flow->tenant == ten_of(s->task)->t && !run->reserved, "does not pay itself");
+		over = run->settled > s->reserved ? run->settled - s->reserved : 0;
+		if (s->tier <= BTN_HIGH) {
+			ref = &s->lender->ref[s->tier];
+			ref_add(ref, run->start, S.now);
+			ref->over += over;
+		}
+		ref_add(tref, run->start, S.now);
+		tref->over += s->accounted ? over : run->settled;
+		s->lender->cpu += run->settled;
+		s->lender = NULL;
+		S.taken_back++;
+	}
+}
+
+static void release(struct stask *t, struct section *c)
+{
+	struct slock *l = &S.lock[c->lock];
+	struct stask *next = l->first;
+	unsigned k;
+
+	MUST(l->holder == t, "lets go of what it does not hold");
+	c->state = AFTER;
+	l->holder = next;
+	if (!next)
+		return;
+	l->first = next->next_waiter;
+	for (k = 0; next->section[k].state != WAITS; k++)
+		;
+	next->section[k].state = HAS;
+	at(&next->wake, BTN_NEVER);
+	btn_core_wait_end(&S.c, S.now, &next->t);
+	btn_core_hold(&S.c, S.now, &l->res, &next->t);
+	btn_core_ready(&S.c, S.now, &next->t);
+}
+
+static void release_all(struct stask *t)
+{
+	unsigned k;
+
+	for (k = 0; k < t->sections; k++)
+		if (t->section[k].state == HAS)
+			release(t, &t->section[k]);
+}
+
+/* Its patience is at an end, and it does without the lock. */
+static void wait_no_more(struct stask *t)
+{
+	struct stask **w;
+	unsigned k;
+
+	for (k = 0; k < t->sections; k++)
+		if (t->section[k].state == WAITS) {
+			for (w = &S.lock[t->section[k].lock].first; *w != t; w = &(*w)->next_waiter)
+				;
+			*w = t->next_waiter;
+			t->section[k].state = AFTER;
+		}
+}
+
+static bool waits_for_lock(const struct stask *t)
+{
+	return (t->sections && t->section[0].state == WAITS) || (t->sections > 1 && t->section[1].state == WAITS);
+}
+
 static void stopped(unsigned i)
 {
 	struct slot *s = &S.slot[i];
-	struct btn_run run = S.c.run[i];
 	struct stask *t = s->task;
 	struct sreq *r = t->req;
-	struct sten *n = r->ten;
-	uint64_t cpu = S.now - run.start, over = cpu > run.reserved ? cpu - run.reserved : 0;
-	struct ref *tref = &S.tier_ref[run.tier->index];
+	struct sten *n;
 	enum btn_stop why = s->why;
+	struct btn_run run;
+	struct ref *tref;
+	uint64_t cpu, over, own;
 
+	if (why == BTN_STOP_END || (r->r.cancel_pending && why == BTN_STOP_YIELD))
+		release_all(t);
+	note_taken_back();
+	run = S.c.run[i];
+	n = payer_of(&run);
+	tref = &S.tier_ref[run.tier->index];
+	cpu = S.now - run.start;
+	own = cpu - run.settled;
+	over = own > run.reserved ? own - run.reserved : 0;
+	run.start += run.settled;
 	t->progress += cpu;
 	t->left -= cpu;
 	t->cpu += cpu;
 	r->cpu += cpu;
-	n->cpu += cpu;
+	n->cpu += own;
+	s->lender = NULL;
 	S.max_gap = over > S.max_gap ? over : S.max_gap;
 	MUST(over <= t->gap, "a task overran its slice by more than a checkpoint");
 	/* The model first: the window must hold with this run still counted as running. */
@@ -483,7 +654,7 @@ static void stopped(unsigned i)
 	}
 	check_window(tref, &run.tier->acct);
 	ref_add(tref, run.start, S.now);
-	tref->over += run.accounted ? over : cpu;
+	tref->over += run.accounted ? over : own;
 	/* Q9: told by now, and it does as it is told. */
 	if (r->r.deadline < S.now && why == BTN_STOP_YIELD && !S.late && S.tick.key != S.now)
 		MUST(r->r.cancel_pending, "Q9: not told at its checkpoint");
@@ -494,27 +665,31 @@ static void stopped(unsigned i)
 	if (t->spawn && why != BTN_STOP_BLOCK) {
 		for (; t->spawn; t->spawn--)
 			new_task(r, false);
-		if (n->extern_calls && rnd() % 4 == 0) {
+		if (r->ten->extern_calls && rnd() % 4 == 0) {
 			uint64_t ext = between(1, MS);
 			unsigned tier = r->r.class == BTN_BATCH ? BTN_HIGH : BTN_LOW;
 
 			/* Q11: what a child call used comes back. */
 			if (r->r.class == BTN_TOLERANT &&
-			    btn_account_left(&n->t->acct[BTN_LOW], S.now) < n->t->acct[BTN_LOW].min)
+			    btn_account_left(&r->ten->t->acct[BTN_LOW], S.now) < r->ten->t->acct[BTN_LOW].min)
 				tier = BTN_HIGH;
 			btn_core_charge(&S.c, S.now, &r->r, ext, false);
 			r->extern_cpu += ext;
 			if (r->r.class != BTN_INTERNAL) {
 				/* Nobody was asked before: as an overrun. */
-				ref_add(&n->ref[tier], S.now > ext ? S.now - ext : 0, S.now);
-				n->ref[tier].over += ext;
+				ref_add(&r->ten->ref[tier], S.now > ext ? S.now - ext : 0, S.now);
+				r->ten->ref[tier].over += ext;
 			}
 		}
 	}
 	s->task = NULL;
 	if (why == BTN_STOP_BLOCK) {
-		t->block_in = 0;
-		at(&t->wake, S.now + between(1, 30 * MS));
+		if (waits_for_lock(t)) {
+			at(&t->wake, rnd() % 4 ? BTN_NEVER : S.now + between(1, 30 * MS));
+		} else {
+			t->block_in = 0;
+			at(&t->wake, S.now + between(1, 30 * MS));
+		}
 	}
 	/* Charged by time, and it was not running: as if nothing had been. */
 	if (r->r.class == BTN_BATCH && rnd() % 16 == 0) {
@@ -531,9 +706,43 @@ static void stopped(unsigned i)
 	/* And of somebody else, at a time that is nothing to him. */
 	i = rnd() % S.c.slots_in_use;
 	if (S.c.slots_in_use && S.c.run[i].task && S.c.run[i].acct) {
-		t = S.slot[i].task;
-		check_window(&ten_of(t)->ref[S.c.run[i].tier->index], S.c.run[i].acct);
+		check_window(&payer_of(&S.c.run[i])->ref[S.c.run[i].tier->index], S.c.run[i].acct);
 	}
+}
+
+/* The task in this slot comes to the beginning or the end of a critical section. */
+static void at_section(unsigned i)
+{
+	struct slot *s = &S.slot[i];
+	struct stask *t = s->task, **w;
+	uint64_t here = t->progress + (S.now - S.c.run[i].start);
+	unsigned k;
+
+	for (k = 0; k < t->sections; k++) {
+		struct section *c = &t->section[k];
+		struct slock *l = &S.lock[c->lock];
+
+		if (c->state == HAS && here >= c->to)
+			release(t, c);
+		if (c->state != BEFORE || here < c->from)
+			continue;
+		if (!l->holder) {
+			l->holder = t;
+			c->state = HAS;
+			continue;
+		}
+		c->state = WAITS;
+		for (w = &l->first; *w; w = &(*w)->next_waiter)
+			;
+		*w = t;
+		t->next_waiter = NULL;
+		btn_core_wait(&S.c, S.now, &t->t, &l->res, &l->holder->t);
+		s->why = BTN_STOP_BLOCK;
+		stopped(i);
+		return;
+	}
+	note_taken_back();
+	plan_stop(i);
 }
 
 static void dispatch(void)
@@ -681,12 +890,17 @@ static void step(void)
 			cancel_somebody();
 	} else if ((char *)e >= (char *)S.slot && (char *)e < (char *)(S.slot + 16)) {
 		i = btn_container(e, struct slot, stop) - S.slot;
-		stopped(i);
+		if (S.slot[i].section)
+			at_section(i);
+		else
+			stopped(i);
 	} else if ((char *)e >= (char *)S.ten && (char *)e < (char *)(S.ten + S.tens)) {
 		arrive(btn_container(e, struct sten, arrive));
 	} else {
+		wait_no_more(btn_container(e, struct stask, wake));
 		btn_core_ready(&S.c, S.now, &btn_container(e, struct stask, wake)->t);
 	}
+	note_taken_back();
 	dispatch();
 }
 
@@ -828,6 +1042,7 @@ static void mixed(void)
 	if (rnd() % 4 == 0)
 		S.c.workers = between(1, 4);
 	S.late = rnd() % 4 == 0;
+	S.locks = rnd() % 2 ? between(1, 4) : 0;
 	for (i = 0; i < tens; i++) {
 		struct sten *n = &S.ten[i];
 
@@ -845,6 +1060,7 @@ static void mixed(void)
 		n->block = rnd() % 2 ? 0 : 40;
 		n->deadline = rnd() % 2;
 		n->extern_calls = rnd() % 4 == 0;
+		n->lock_percent = S.locks && rnd() % 4 ? between(10, 100) : 0;
 	}
 	open_tenants();
 	run_until_end();
@@ -1035,6 +1251,74 @@ static void hostile(void)
 	MUST(S.ten[0].worst_wait <= gap + 100 * US, "Q8: waited %" PRIu64 ", checkpoints are at most %" PRIu64
 	     " apart", S.ten[0].worst_wait, gap);
 	MUST(S.ten[0].t->stats->tier[BTN_LOW].rejected == 0, "Q8: rejected");
+	drain();
+	finish_all();
+}
+
+/*
+ * Q8: two of 1% hold and want one lock all the time. What they use is theirs, and one that pays
+ * waits for neither.
+ */
+static void colluding(void)
+{
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	unsigned slots = between(1, 3), i;
+	uint64_t begun;
+
+	tiers[1].rank = 1;
+	begin(slots, tiers, 2, slots * BTN_SECOND * 7 / 10, 3, 4 * BTN_SECOND);
+	S.locks = 1;
+	for (i = 0; i < 3; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->low = S.c.capacity / (i ? 100 : 10);
+		n->class_mask = 1 << (i || rnd() % 2 ? BTN_TOLERANT : BTN_CRITICAL);
+		n->gap = 20 * US;
+		n->work = i ? between(MS, 2 * BTN_SECOND) : MS;
+		n->lock_percent = i ? 100 : 0;
+		n->lock_whole = true;
+		n->max_alive = n->burst = i ? 20 : 1;
+		n->period = BTN_SECOND * MS / (S.ten[0].low / 2);
+	}
+	open_tenants();
+	begun = S.now;
+	run_until_end();
+	for (i = 1; i < 3; i++)
+		MUST(S.ten[i].cpu <= (S.now - begun + BTN_SECOND) / BTN_SECOND * S.ten[i].low + slots * 100 * US,
+		     "Q8: of 1%% it got %" PRIu64 " in %" PRIu64, S.ten[i].cpu, S.now - begun);
+	MUST(S.ten[0].worst_wait <= 2 * MS, "Q8: waited %" PRIu64, S.ten[0].worst_wait);
+	MUST(S.ten[0].t->stats->tier[BTN_LOW].rejected == 0, "Q8: rejected");
+	MUST(S.lent_runs, "nobody lent");
+	drain();
+	finish_all();
+}
+
+/* One that pays waits for the lock of another whose quota is used up, beside some who flood: no longer than it is held. */
+static void lending(void)
+{
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	unsigned slots = between(1, 3), i, tens = 6;
+
+	tiers[1].rank = 1;
+	begin(slots, tiers, 2, slots * BTN_SECOND * 7 / 10, tens, 4 * BTN_SECOND);
+	S.locks = between(1, 3);
+	for (i = 0; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->gap = 20 * US;
+		n->work = i ? 2 * MS : MS;
+		n->lock_percent = i < 3 ? 100 : 0;
+		n->max_alive = i < 3 ? 1 : 20;
+		n->period = i ? MS : 20 * MS;
+		n->high = i ? S.c.capacity / (i < 3 ? 500 : 1) : 0;
+	}
+	S.ten[0].low = S.c.capacity / 2;
+	S.ten[0].class_mask = 1 << BTN_CRITICAL;
+	open_tenants();
+	run_until_end();
+	/* Its own work, and two sections of each of the others. */
+	MUST(S.ten[0].worst_done <= 20 * MS, "took %" PRIu64, S.ten[0].worst_done);
+	MUST(S.ten[0].ended > 100, "ended %" PRIu64, S.ten[0].ended);
 	drain();
 	finish_all();
 }
@@ -1311,6 +1595,7 @@ static const struct scenario {
 	{ "mixed", mixed, 1 }, { "saturated", saturated, 25 }, { "oversold", oversold, 10 },
 	{ "hostile", hostile, 4 }, { "burst", burst, 4 }, { "tiers", tiers, 20 }, { "many", many, 300 },
 	{ "reloaded", reloaded, 25 }, { "sliding", sliding, 20 },
+	{ "colluding", colluding, 4 }, { "lending", lending, 4 },
 };
 
 #ifndef SIM_SEEDS
@@ -1343,6 +1628,8 @@ TEST(tiers) { run_seeds(5); }
 TEST(many) { run_seeds(6); }
 TEST(reloaded) { run_seeds(7); }
 TEST(sliding) { run_seeds(8); }
+TEST(colluding) { run_seeds(9); }
+TEST(lending) { run_seeds(10); }
 
 int main(int argc, char **argv)
 {

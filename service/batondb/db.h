@@ -3,7 +3,7 @@
  * db.h - databases: a file of SQLite each, in WAL mode, with one lock for all
  * who write to it. The lock stands before SQLite's own, which knows no order
  * and no tenants: with quotas on it is one of baton's, so that whoever holds it
- * while another tenant waits for it runs before all others.
+ * while another tenant waits for it may run in that one's place.
  */
 #ifndef BATONDB_DB_H
 #define BATONDB_DB_H

@@ -43,9 +43,9 @@
  * What the first can do wrong is to stop a thread that holds a lock which the
  * scheduler does not know: malloc's, or a pthread_mutex_t. Whoever then waits for
  * that lock sleeps in the kernel, in a slot; the monitor sees it, and if the
- * sleeper's tier goes before theirs it gives the stopped threads a turn each,
- * whatever their quota, until the lock is let go: milliseconds instead of a
- * turn that quota may put off for long. In the same tier they wait for their
+ * sleeper's tier goes before theirs it gives the stopped threads a turn each in
+ * the sleeper's place and from the sleeper's quota, until the lock is let go:
+ * milliseconds instead of a turn that quota may put off for long. In the same tier they wait for their
  * turn. If nobody gets one before the lock is let go (who adds a tenant allocates
  * with the scheduler's lock held, pthread_create() for a worker that was given a
  * slot), the stopped threads go on without a slot until it is; to find that out
@@ -69,8 +69,9 @@
  * are the service's own: a bound thread cannot get out of the way of others.
  * Threads of baton_request_enter() are never bound.
  *
- * Locks of <baton/sync.h> that a task holds while somebody else's task waits for
- * them are seen: meanwhile it runs before all others, whatever its quota.
+ * Locks of <baton/sync.h> that a task holds while others wait for them are seen:
+ * meanwhile the task may also run in the place, and from the quota, of its best
+ * waiter.
  *
  * What calls may do: "from a task" is code that a scheduler runs. A task may
  * also end its thread (pthread_exit); that ends the task.

@@ -32,9 +32,13 @@ struct baton_sem;
 struct baton_chan;
 
 /**
- * A mutex. Not recursive. While another tenant's task waits for it, its holder
- * runs before all others, whatever its quota, until it unlocks; what that costs
- * is charged to the holder.
+ * A mutex. Not recursive. While a task waits for it, the holder may also run in
+ * the place that the waiter would have, in the waiter's tier and order, and what
+ * the holder uses in that place is charged to the waiter's tenant: a lock is
+ * held no longer than the best of its waiters could run. A waiter without quota
+ * lends nothing. Where the holder waits for another mutex, that one's holder
+ * inherits, too. A waiter that gives up, or is cancelled, lends no more from
+ * then on.
  *
  * baton_mutex_lock returns 0; -EPERM: not from a task; -EDEADLK: the caller
  * holds it. baton_mutex_trylock, likewise, and -EBUSY. baton_mutex_unlock: by

@@ -15,6 +15,7 @@
 #include "../die.h"
 #include "../probe.h"
 #include "flow.h"
+#include "lend.h"
 
 /* Critical requests without quota that one pick rejects, at most. */
 #define REJECT_BATCH	32
@@ -53,6 +54,20 @@ static void trace_request(const struct btn_core *c, uint64_t now, const struct b
 uint64_t btn_request_throttled(const struct btn_request *r, uint64_t now)
 {
 	return btn_flow_throttled_until(btn_flow_of(r->first), now) - r->first->throttled_mark;
+}
+
+static void join_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
+{
+	btn_flow_join(c, now, t);
+	if (btn_unlikely(t->held))
+		btn_lend_begin(c, now, t);
+}
+
+static void leave_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
+{
+	if (btn_unlikely(t->held))
+		btn_lend_cease(c, now, t);
+	btn_flow_leave(c, now, t);
 }
 
 /* A request whose first task waits for its first slot. */
@@ -132,7 +147,9 @@ void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, str
 {
 	t->req = r;
 	t->info = &r->info;
-	t->ran = t->boosted = false;
+	t->ran = t->stands_in = false;
+	t->lent_slot = 0;
+	t->waits = t->held = NULL;
 	t->seq = ++c->seq;
 	r->tasks++;
 	btn_flow_join(c, now, t);
@@ -143,13 +160,14 @@ void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
 	/* A task in two places of a heap at once would take others' tasks out with it. */
 	if (btn_unlikely(t->state != BTN_TASK_BLOCKED))
 		btn_die("a task is made ready that is not blocked; its state:", t->state);
+	btn_lend_wait_end(c, now, t);
 	t->seq = ++c->seq;
-	btn_flow_join(c, now, t);
+	join_ready(c, now, t);
 }
 
 void btn_core_unready(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
-	btn_flow_leave(c, now, t);
+	leave_ready(c, now, t);
 	t->state = BTN_TASK_BLOCKED;
 }
 
@@ -169,15 +187,19 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
 			btn_flow_resched(c, i);
 }
 
-void btn_core_boost(struct btn_core *c, uint64_t now, struct btn_task *t, bool on)
+void btn_core_wait(struct btn_core *c, uint64_t now, struct btn_task *t, struct btn_resource *res, struct btn_task *holder)
 {
-	bool waits = on && !t->boosted && t->state == BTN_TASK_READY;
+	btn_lend_wait(c, now, t, res, holder);
+}
 
-	if (waits)
-		btn_flow_leave(c, now, t);
-	t->boosted = on;
-	if (waits)
-		btn_flow_rejoin(c, now, t);
+void btn_core_wait_end(struct btn_core *c, uint64_t now, struct btn_task *t)
+{
+	btn_lend_wait_end(c, now, t);
+}
+
+void btn_core_hold(struct btn_core *c, uint64_t now, struct btn_resource *res, struct btn_task *holder)
+{
+	btn_lend_hold(c, now, res, holder);
 }
 
 /* The tier in which a request without a slot pays. */
@@ -193,14 +215,6 @@ static struct btn_tier *pays_in(struct btn_core *c, uint64_t now, const struct b
 	default:
 		return &c->tier[r->tier];
 	}
-}
-
-static void show_used(struct btn_tenant *t, unsigned tier, uint64_t cpu)
-{
-	uint64_t back = cpu < t->owed[tier] ? cpu : t->owed[tier];
-
-	t->owed[tier] -= back;
-	btn_stat_add(&btn_tenant_use(t, tier)->cpu, cpu - back);
 }
 
 void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int in, uint64_t since, uint64_t cpu)
@@ -234,7 +248,7 @@ void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, ui
 		if (here)
 			btn_account_owe(a, now, cpu);
 	}
-	show_used(t, tier->index, cpu);
+	btn_lend_show_used(t, tier->index, cpu);
 	btn_tenant_show(t, tier->index, now);
 	r->cpu += cpu;
 }
@@ -244,27 +258,15 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	struct btn_run *run = &c->run[slot];
 	struct btn_task *t = run->task;
 	struct btn_request *r = t->req;
-	struct btn_tenant *tenant = r->tenant;
-	struct btn_tier *tier = run->tier;
-	struct baton_stats_use *use = btn_tenant_use(tenant, tier->index);
 	struct baton_stats_slot *figures = &c->page.slots[slot];
+	uint64_t paid = cpu < run->settled ? cpu : run->settled;
 
-	/* A boosted task may run without any quota to charge. */
-	if (run->acct && run->acct->log)
-		btn_account_settle(run->acct, now, run->reserved, cpu, run->vstart);
-	if (tier->accounted || run->accounted)
-		btn_account_settle(&tier->acct, now, run->accounted ? run->reserved : 0, cpu, 0);
-	if (tier->tag < run->tier_vstart)
-		tier->tag = run->tier_vstart;
-	tier->tag += (cpu << 10) / tier->share;
-	show_used(tenant, tier->index, cpu);
-	if (cpu > run->slice)
-		btn_stat_max(&use->overrun, cpu - run->slice);
-	btn_stat_hist(&use->run, cpu);
-	btn_tenant_show(tenant, tier->index, now);
+	if (run->lender)
+		run->lender->lent_slot = 0;
+	run->lender = NULL;
 	btn_stat_set(&figures->tenant, 0);
 	btn_stat_set(&figures->since, now);
-	btn_trace(&c->page, slot, now, BATON_TRACE_STOP, why, tier->index, tenant->stats, r->info.number, t);
+	btn_trace(&c->page, slot, now, BATON_TRACE_STOP, why, run->tier->index, r->tenant->stats, r->info.number, t);
 	BTN_PROBE4(stop, slot, t, cpu, why);
 	r->cpu += cpu;
 	run->task = NULL;
@@ -273,14 +275,12 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 		btn_flow_open_slot(c, now, slot);
 	else
 		btn_flow_close_slots(c);
-	/* The tenant's timers took the whole slice for used. */
-	if (cpu < run->reserved)
-		btn_tenant_unthrottle(c, now, tenant);
+	btn_lend_settle(c, now, run, cpu - paid);
 	switch (why) {
 	case BTN_STOP_YIELD:
-		if (!run->flow->order->keeps_place)
+		if (!btn_flow_of(t)->order->keeps_place)
 			t->seq = ++c->seq;
-		btn_flow_join(c, now, t);
+		join_ready(c, now, t);
 		break;
 	case BTN_STOP_BLOCK:
 		t->state = BTN_TASK_BLOCKED;
@@ -362,24 +362,12 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	struct btn_flow *f;
 	struct btn_request *r;
 	struct btn_tier *tier;
-	struct btn_task *t;
+	struct btn_task *t, *first;
 	uint64_t key, left, slice;
 	unsigned i;
 
 	if (slot >= c->slots)
 		return NULL;
-	if (c->boosted.top) {
-		t = btn_container(c->boosted.top, struct btn_task, node);
-		r = t->req;
-		f = btn_flow_of(t);
-		tier = f->tier;
-		acct = f->acct;
-		key = 0;
-		run->reserve = false;
-		run->reserved = 0;
-		run->slice = c->slice_max;
-		goto found;
-	}
 	for (;;) {
 		tier = choose_tier(c, now);
 		if (!tier) {
@@ -395,7 +383,8 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 			if (tier->flows.top != &f->node)
 				continue;
 		}
-		t = btn_flow_first(f);
+		first = btn_flow_first(f);
+		t = btn_lend_end(first);
 		r = t->req;
 		if (!r->started && now >= r->deadline) {
 			give_up(c, now, r, -ETIME);
@@ -430,7 +419,8 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	if (tier->accounted)
 		btn_account_reserve(&tier->acct, now, left);
 	run->reserved = run->slice = left;
-found:
+	run->settled = 0;
+	run->lender = first == t ? NULL : first;
 	run->start = now;
 	run->acct = acct;
 	run->tier = tier;
@@ -445,8 +435,10 @@ found:
 		tier->vtime = key;
 	f->turn = ++c->seq;
 
-	r->throttled += btn_flow_throttled_until(f, now) - t->throttled_mark;
-	btn_flow_leave(c, now, t);
+	r->throttled += btn_flow_throttled_until(btn_flow_of(t), now) - t->throttled_mark;
+	leave_ready(c, now, t);
+	if (first != t)
+		first->lent_slot = slot + 1;
 	if (!r->started) {
 		r->started = true;
 		r->first = NULL;
@@ -530,17 +522,14 @@ unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t)
 
 bool btn_core_waits(struct btn_core *c, uint64_t now)
 {
-	return c->boosted.top || choose_tier(c, now);
+	return choose_tier(c, now);
 }
 
 struct btn_task *btn_core_first(struct btn_core *c, uint64_t now)
 {
-	struct btn_tier *tier;
+	struct btn_tier *tier = choose_tier(c, now);
 
-	if (c->boosted.top)
-		return btn_container(c->boosted.top, struct btn_task, node);
-	tier = choose_tier(c, now);
-	return tier ? btn_flow_first(btn_container(tier->flows.top, struct btn_flow, node)) : NULL;
+	return tier ? btn_lend_end(btn_flow_first(btn_container(tier->flows.top, struct btn_flow, node))) : NULL;
 }
 
 int btn_core_idle(struct btn_core *c)

@@ -41,11 +41,15 @@ void btn_core_unready(struct btn_core *c, uint64_t now, struct btn_task *t);
  */
 void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, int why);
 /*
- * Boost (on): another tenant's task waits for a lock that t holds. Until the boost ends, t
- * goes before all others whatever its quota says, and what t uses is charged as an overrun. So
- * nobody waits for a lock longer than it is held.
+ * Task t, which is blocked or about to be, waits for a resource that holder holds. Until t is
+ * made ready, or this wait ends, the holder may also run in the place that t would have in the
+ * order, and with what the account of t has left; and so through chains: lend.c. A holder does
+ * not end before the wait does.
  */
-void btn_core_boost(struct btn_core *c, uint64_t now, struct btn_task *t, bool on);
+void btn_core_wait(struct btn_core *c, uint64_t now, struct btn_task *t, struct btn_resource *res, struct btn_task *holder);
+void btn_core_wait_end(struct btn_core *c, uint64_t now, struct btn_task *t);
+/* The resource has another holder, which does not wait for it: those that wait lend to that one. */
+void btn_core_hold(struct btn_core *c, uint64_t now, struct btn_resource *res, struct btn_task *holder);
 /*
  * Charges CPU that a request used elsewhere (Q11); or here, without a slot: that is owed like
  * what is used past a slice.

@@ -166,7 +166,7 @@ void btn_flow_preempt(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		const struct btn_run *r = &c->run[i], *v;
 
 		/* A slot with need_resched set will pick for itself. */
-		if (r->need_resched || r->task->boosted || !goes_before(f, reserve, r, now))
+		if (r->need_resched || !goes_before(f, reserve, r, now))
 			continue;
 		v = victim < 0 ? NULL : &c->run[victim];
 		if (!v || r->tier->rank > v->tier->rank ||
@@ -177,41 +177,16 @@ void btn_flow_preempt(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		btn_flow_resched(c, victim);
 }
 
-/* A boosted task takes any slot: the least important one. */
-static void stop_one(struct btn_core *c)
-{
-	int victim = -1;
-	unsigned i;
-
-	if (c->n_idle)
-		return;
-	for (i = 0; i < c->slots; i++)
-		if (!c->run[i].need_resched && !c->run[i].task->boosted &&
-		    (victim < 0 || c->run[i].tier->rank > c->run[victim].tier->rank))
-			victim = i;
-	if (victim >= 0)
-		btn_flow_resched(c, victim);
-}
-
 uint64_t btn_flow_throttled_until(const struct btn_flow *f, uint64_t now)
 {
 	return f->throttled_total + (f->throttled ? now - f->throttled_at : 0);
 }
 
-void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t)
+void btn_flow_add(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	struct btn_flow *f = btn_flow_of(t);
 	bool first;
 
-	if (t->boosted) {
-		t->state = BTN_TASK_BOOSTED;
-		t->node.key = t->info->arrival;
-		t->node.seq = t->seq;
-		btn_heap_add(&c->boosted, &t->node);
-		stop_one(c);
-		return;
-	}
-	t->state = BTN_TASK_READY;
 	t->node.key = f->order->task_key(t);
 	t->node.seq = t->seq;
 	btn_line_add(&f->tasks, &t->node);
@@ -226,6 +201,21 @@ void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t)
 		btn_flow_preempt(c, now, f);
 }
 
+void btn_flow_remove(struct btn_core *c, uint64_t now, struct btn_task *t)
+{
+	struct btn_flow *f = btn_flow_of(t);
+
+	btn_line_del(&f->tasks, &t->node);
+	if (btn_flow_empty(f))
+		btn_flow_take_out(c, now, f);
+}
+
+void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t)
+{
+	t->state = BTN_TASK_READY;
+	btn_flow_add(c, now, t);
+}
+
 void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	t->ready_at = now;
@@ -235,15 +225,10 @@ void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t)
 
 void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
-	struct btn_flow *f = btn_flow_of(t);
-
-	if (t->state == BTN_TASK_STARVED || t->state == BTN_TASK_BOOSTED) {
-		btn_heap_del(t->state == BTN_TASK_STARVED ? &c->starved : &c->boosted, &t->node);
-		return;
-	}
-	btn_line_del(&f->tasks, &t->node);
-	if (btn_flow_empty(f))
-		btn_flow_take_out(c, now, f);
+	if (t->state == BTN_TASK_STARVED)
+		btn_heap_del(&c->starved, &t->node);
+	else
+		btn_flow_remove(c, now, t);
 }
 
 void btn_tenant_unthrottle(struct btn_core *c, uint64_t now, struct btn_tenant *t)

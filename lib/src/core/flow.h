@@ -44,6 +44,9 @@ void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f);
 /* ns for which the flow was throttled, since it was made. */
 uint64_t btn_flow_throttled_until(const struct btn_flow *f, uint64_t now);
 
+/* Puts a task into its flow, whatever its state, and takes it out. */
+void btn_flow_add(struct btn_core *c, uint64_t now, struct btn_task *t);
+void btn_flow_remove(struct btn_core *c, uint64_t now, struct btn_task *t);
 /*
  * A task becomes ready (join); goes back without a new time of waiting (rejoin); is not ready
  * any more (leave).

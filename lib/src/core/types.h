@@ -17,11 +17,17 @@ enum btn_class { BTN_CRITICAL, BTN_TOLERANT, BTN_BATCH, BTN_INTERNAL };
 enum btn_flow_kind { BTN_FLOW_FRESH, BTN_FLOW_CRITICAL, BTN_FLOW_TOLERANT, BTN_FLOW_BATCH, BTN_FLOW_TIERS };
 
 /*
- * STARVED: the task's turn came, but no worker could be had. BOOSTED: others' tasks wait for
- * this one.
+ * STARVED: the task's turn came, but no worker could be had.
  */
 enum btn_task_state {
-	BTN_TASK_READY, BTN_TASK_STARVED, BTN_TASK_BOOSTED, BTN_TASK_RUNNING, BTN_TASK_BLOCKED, BTN_TASK_ENDED,
+	BTN_TASK_READY, BTN_TASK_STARVED, BTN_TASK_RUNNING, BTN_TASK_BLOCKED, BTN_TASK_ENDED,
+};
+
+/* A resource is held by one task and waited for by others: a lock. All 0: nobody waits. */
+struct btn_resource {
+	struct btn_task *holder;	/* NULL: nobody waits */
+	struct btn_task *lenders;	/* waiters: a leader of each flow, and all that hold a resource themselves */
+	struct btn_resource *next, **prev;	/* in holder->held */
 };
 
 enum btn_stop { BTN_STOP_YIELD, BTN_STOP_BLOCK, BTN_STOP_END };
@@ -54,12 +60,14 @@ struct btn_tenant {
 
 struct btn_run {
 	struct btn_task *task;		/* NULL: the slot is idle */
-	struct btn_flow *flow;
+	struct btn_task *lender;	/* the waiter in whose place the task runs; NULL: in its own */
+	struct btn_flow *flow;		/* the flow, and so the tenant, whose place it is */
 	struct btn_tier *tier;
 	struct btn_account *acct;
 	uint64_t reserved;	/* ns of acct's quota that this slice reserved */
 	uint64_t slice;		/* ns that the task may run */
 	uint64_t start, key, vstart, tier_vstart;
+	uint64_t settled;	/* ns of the run that a lender has paid */
 	bool need_resched;
 	bool listed;		/* this slot is in core.resched */
 	bool reserve;		/* the run uses the tier's reserve */
@@ -78,7 +86,7 @@ struct btn_core {
 	uint64_t rank_vtime[BTN_TIERS_MAX];
 	struct btn_tier tier[BTN_TIERS_MAX];
 	unsigned workers;		/* workers that tasks yet to start may take */
-	struct btn_heap deadlines, releases, starved, boosted;
+	struct btn_heap deadlines, releases, starved;
 	struct btn_request *done, **done_last;
 	struct btn_run *run;		/* slots_max runs */
 	unsigned *idle, n_idle, *resched, n_resched;

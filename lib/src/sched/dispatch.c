@@ -154,6 +154,7 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	w->slot = w->last_slot = slot;
 	w->leaving = -1;
 	w->cputime.since = now;
+	w->mixed |= run->lender != NULL;
 	atomic_store_explicit(&w->until, now + run->slice, memory_order_relaxed); /* [SCHED-1] */
 	BTN_OWN_SET(w->looked, now);
 	BTN_OWN_SET(w->quiet, 1);
@@ -164,7 +165,7 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	s->resched_at[slot] = s->cpu_at[slot] = 0;
 	/* The flag is only set with the lock. */
 	atomic_store_explicit(&w->flag, run->task->req->cancel_pending ? BTN_FLAG_CANCEL : 0, memory_order_relaxed); /* [SCHED-1] */
-	if (w->attached)
+	if (w->attached && !run->lender)
 		btn_lazy_arm(s, w, slot);
 	if (!w->parked_ready)
 		return w;

@@ -20,7 +20,8 @@
  * service) is parked with it, and the lock's next user sleeps in the kernel, in a slot. The
  * monitor takes that slot, too, as it does from any task that sleeps in the kernel without
  * having said so. As long as such a task sleeps in a futex, and its tier goes before theirs,
- * parked threads are boosted one after the other until one of them has released the lock.
+ * it lends (core/lend.c) to parked threads, one after the other, until one of them has
+ * released the lock.
  *
  * A thread that has the signal blocked runs on with its `waits` set. The thread is made
  * SCHED_IDLE, and its task is blocked until the thread comes to wait after all (`parked`) or,
@@ -95,7 +96,7 @@ static void stop_task(struct baton_sched *s, uint64_t now, unsigned slot, struct
 	struct btn_task *next;
 
 	show_preemption(s, now, slot);
-	btn_slot_unboost(w);
+	btn_slot_trust(w);
 	btn_slot_fold(w, slot);
 	btn_core_stop(c, now, slot, btn_slot_account(w, now, 0), BTN_STOP_YIELD);
 	next = btn_core_pick(c, now, slot);
@@ -242,12 +243,12 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 }
 
 /*
- * A task of a better tier sleeps in a futex, perhaps for a lock of a parked one: those are
- * boosted in turn.
+ * A task of a better tier sleeps in a futex, perhaps for a lock of a parked one: the sleeper
+ * lends to those in turn.
  */
-static void boost_parked(struct baton_sched *s, uint64_t now)
+static void suspect_parked(struct baton_sched *s, uint64_t now)
 {
-	struct btn_worker *w, *next;
+	struct btn_worker *w, *next, *sleeper = NULL;
 	unsigned rank = BTN_TIERS_MAX, i;
 
 	if (!s->parked.first)
@@ -262,22 +263,24 @@ static void boost_parked(struct baton_sched *s, uint64_t now)
 			w->ask_at = now + w->ask_in;
 		}
 		i = btn_core_rank(&s->core, &w->task->core);
-		if (w->in_futex && i < rank)
+		if (w->in_futex && i < rank) {
 			rank = i;
+			sleeper = w;
+		}
 	}
 	for (i = 0; i < s->core.slots_in_use; i++)
-		if (s->on[i] && s->on[i]->boosted) {
-			if (rank < BTN_TIERS_MAX)
-				return;		/* only one at a time is boosted */
-			btn_slot_unboost(s->on[i]);
+		if (s->on[i] && s->on[i]->suspect.lenders) {
+			if (sleeper)
+				return;		/* only one at a time is suspected */
+			btn_slot_trust(s->on[i]);
 		}
 	for (w = s->parked.first; w; w = next) {
 		next = w->next_slotless;
 		if (rank < btn_core_rank(&s->core, &w->task->core)) {
-			btn_slot_set_boosted(w, true);
+			btn_slot_suspect(w, sleeper);
 			return;
 		}
-		btn_slot_unboost(w);
+		btn_slot_trust(w);
 	}
 }
 
@@ -320,7 +323,7 @@ void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wak
 	if (s->detect)
 		btn_blocked_woken(s, now);
 	look_at_slotless(s, now);
-	boost_parked(s, now);
+	suspect_parked(s, now);
 }
 
 uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now)

@@ -45,8 +45,8 @@ uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle)
 		return cpu;
 	cpu = btn_cputime_settle(&w->cputime, now, btn_slot_cpu(w), &back);
 	/*
-	 * Tasks of several tenants ran (mixed): how much is whose is not known, and the log
-	 * keeps it as used.
+	 * Tasks of several tenants ran, or others paid for runs (mixed): how much is whose is not
+	 * known, and the log keeps it as used.
 	 */
 	if (back)
 		btn_core_refund(c, now, &w->task->req->core, run ? (int)run->tier->index : -1,
@@ -113,12 +113,21 @@ void btn_slot_unlink(struct btn_worker *w)
 	w->in = NULL;
 }
 
-void btn_slot_set_boosted(struct btn_worker *w, bool on)
+void btn_slot_suspect(struct btn_worker *w, struct btn_worker *sleeper)
 {
-	if (w->boosted == on)
+	const struct btn_task *lender = w->suspect.lenders;
+
+	if (lender == (sleeper ? &sleeper->task->core : NULL))
 		return;
-	w->boosted = on;
-	btn_wait_boost_locked(w->task, on ? 1 : -1);
+	btn_slot_trust(w);
+	if (sleeper)
+		btn_core_wait(&w->s->core, w->s->now, &sleeper->task->core, &w->suspect, &w->task->core);
+}
+
+void btn_slot_trust(struct btn_worker *w)
+{
+	if (w->suspect.lenders)
+		btn_core_wait_end(&w->s->core, w->s->now, w->suspect.lenders);
 }
 
 /* ---------------------------------------------------------- a slot is lost */
@@ -141,6 +150,7 @@ void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, u
 {
 	int cancel = s->core.run[slot].task->req->cancel_pending;
 
+	w->mixed |= s->core.run[slot].lender != NULL;
 	atomic_store_explicit(&w->until, now + s->core.run[slot].slice, memory_order_relaxed); /* [SCHED-1] */
 	s->resched_at[slot] = s->cpu_at[slot] = 0;
 	/* A cancel may be the reason why need_resched was set. */
@@ -158,7 +168,7 @@ unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why)
 	cpu = btn_slot_account(w, now, SETTLE_NS);
 	w->slot = -1;
 	show_gap(w, now, slot);
-	btn_slot_unboost(w);
+	btn_slot_trust(w);
 	btn_core_stop(&w->s->core, now, slot, cpu, why);
 	return slot;
 }
@@ -174,7 +184,7 @@ unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
 	cpu = btn_slot_account(w, s->now, SETTLE_END_NS);
 	w->slot = -1;
 	w->leaving = w->home = slot;
-	btn_slot_unboost(w);
+	btn_slot_trust(w);
 	w->task = NULL;
 	t->ended = true;
 	show_gap(w, ended, slot);
@@ -198,7 +208,7 @@ void btn_slot_taken_cached(struct btn_worker *w, bool left, uint64_t since)
 	cpu = btn_slot_account(w, s->now, SETTLE_NS);
 	w->slot = -1;
 	show_gap(w, since, slot);
-	btn_slot_unboost(w);
+	btn_slot_trust(w);
 	btn_core_stop(&s->core, s->now, slot, cpu, BTN_STOP_BLOCK);
 	s->on[slot] = NULL;
 }
@@ -225,7 +235,7 @@ void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)
 {
 	struct btn_worker *w = s->on[slot];
 
-	btn_slot_unboost(w);
+	btn_slot_trust(w);
 	/*
 	 * The caller may have taken the cell already. The cell of a worker that has a permit
 	 * to take is left alone: the kernel's hook would park the worker, and

@@ -25,14 +25,11 @@ void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w);
 void btn_slot_link(struct btn_slotless *list, struct btn_worker *w);
 void btn_slot_unlink(struct btn_worker *w);
 /*
- * The worker's task is boosted because of a lock, not of this library, that it may hold; or
- * not any more.
+ * The task of the sleeper waits, it is to be supposed, for a lock, not of this library, that w
+ * holds, and lends to the task of w; or it is not to be supposed any more.
  */
-void btn_slot_set_boosted(struct btn_worker *w, bool on);
-static inline void btn_slot_unboost(struct btn_worker *w)
-{
-	btn_slot_set_boosted(w, false);
-}
+void btn_slot_suspect(struct btn_worker *w, struct btn_worker *sleeper);
+void btn_slot_trust(struct btn_worker *w);
 
 /* Begins a new slice for a task that goes on although need_resched was set. */
 void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot);

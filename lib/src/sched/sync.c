@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Synchronization that blocks a task and not its slot. Everything is under the scheduler's
+ * Synchronization that blocks a task and not its slot. Those that wait for a mutex lend to its
+ * holder (core/lend.c). Everything is under the scheduler's
  * lock, but for a mutex for which no task waits: its word is its holder, and lock and unlock
  * are one compare-and-swap each.
  *
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../core/core.h"
 #include "../inject.h"
 #include "gate.h"
 #include "self.h"
@@ -29,7 +31,7 @@ struct baton_mutex {
 	_Atomic uintptr_t word;
 	struct baton_sched *s;
 	struct btn_waiters waiters;
-	bool boosts;		/* the holder is boosted because of this mutex */
+	struct btn_resource core;	/* the holder, as far as tasks of s wait for it */
 };
 
 struct baton_cond {
@@ -51,28 +53,6 @@ struct baton_chan {
 	void *item[];
 };
 
-static bool other_tenants(const struct baton_task *a, const struct baton_task *b)
-{
-	return a->core.req->tenant != b->core.req->tenant;
-}
-
-/* A waiter gave up: perhaps nobody is left for whom the holder is boosted. */
-static void waiter_left(struct btn_waiters *in)
-{
-	struct baton_mutex *m = btn_container(in, struct baton_mutex, waiters);
-	struct baton_task *holder, *w;
-
-	if (!m->boosts)
-		return;
-	/* WAITED is set: nobody changes it but with the lock. */
-	holder = (struct baton_task *)(atomic_load_explicit(&m->word, memory_order_relaxed) & ~WAITED); /* [SYNC-1] */
-	for (w = in->first; w; w = w->next)
-		if (other_tenants(holder, w))
-			return;
-	m->boosts = false;
-	btn_wait_boost_locked(holder, -1);
-}
-
 int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
 {
 	struct baton_mutex *m = *out = calloc(1, sizeof(*m));
@@ -80,7 +60,6 @@ int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
 	if (!m)
 		return -ENOMEM;
 	m->s = s;
-	m->waiters.left = waiter_left;
 	return 0;
 }
 
@@ -135,10 +114,7 @@ static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
 		return err;
 	}
 	holder = (struct baton_task *)(word & ~WAITED);
-	if (!m->boosts && other_tenants(holder, t)) {
-		m->boosts = true;
-		btn_wait_boost_locked(holder, 1);
-	}
+	btn_core_wait(&m->s->core, m->s->now, &t->core, &m->core, &holder->core);
 	return btn_gate_wait(t);
 }
 
@@ -155,24 +131,17 @@ int baton_mutex_lock_until(struct baton_mutex *m, uint64_t deadline)
 /* The caller holds m, and others wait for it, or did: the first of them gets it. */
 static void hand_on_locked(struct baton_mutex *m, struct baton_task *t)
 {
-	struct baton_task *next = m->waiters.first, *w;
+	struct baton_task *next = m->waiters.first;
 
 	BTN_POINT("sync:mutex:hand_on");
 	t->locks_held--;
-	if (m->boosts) {
-		m->boosts = false;
-		btn_wait_boost_locked(t, -1);
-	}
 	atomic_store_explicit(&m->word, (uintptr_t)next | (next && next->next ? WAITED : 0),
 			      memory_order_release); /* [SYNC-1] */
 	if (!next)
 		return;
 	next->locks_held++;
-	for (w = next->next; w && !m->boosts; w = w->next)
-		if (other_tenants(next, w)) {
-			m->boosts = true;
-			btn_wait_boost_locked(next, 1);
-		}
+	btn_core_wait_end(&m->s->core, m->s->now, &next->core);
+	btn_core_hold(&m->s->core, m->s->now, &m->core, &next->core);
 	btn_wait_end(next, 0);
 }
 

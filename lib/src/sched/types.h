@@ -79,7 +79,7 @@ struct btn_worker {
 	bool born;			/* the thread exists */
 	bool given;			/* the worker waits, and its permit was given */
 	bool signal_blocked;		/* the worker is to wait, and runs on: its task is blocked */
-	bool boosted;			/* a task waits for a lock, not of this library, that this worker may hold */
+	struct btn_resource suspect;	/* a lock, not of this library, that this worker may hold and a task waits for */
 	bool in_futex;			/* the thread sleeps in a futex */
 	uint64_t ask_at, ask_in;	/* time at which /proc is asked whether it still does; delay until it is asked again */
 	uint64_t stopped_at;		/* the thread's CPU clock when it was sent the signal */
@@ -108,8 +108,6 @@ struct btn_worker {
 /* Tasks that wait for the same thing, first come, first served: wait.c. All 0: none. */
 struct btn_waiters {
 	struct baton_task *first, *last;
-	/* Called, with the lock, after a waiter left the list by timeout or cancel. May be NULL. */
-	void (*left)(struct btn_waiters *in);
 };
 
 struct baton_task {
@@ -129,7 +127,6 @@ struct baton_task {
 
 	baton_task_fn *fn;
 	void *arg;
-	unsigned boosts;		/* mutexes that the task holds and other tenants' tasks wait for */
 	unsigned locks_held;		/* mutexes; written by the owner, and by the task that hands it one while it waits */
 	bool ended, joinable, heap;
 };

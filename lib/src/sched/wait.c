@@ -45,12 +45,6 @@ void btn_wait_ready_locked(struct baton_task *t)
 	btn_core_ready(&t->s->core, t->s->now, &t->core);
 }
 
-void btn_wait_boost_locked(struct baton_task *t, int by)
-{
-	t->boosts += by;
-	btn_core_boost(&t->s->core, t->s->now, &t->core, t->boosts > 0);
-}
-
 void btn_wait_add(struct baton_task *t, struct btn_waiters *in, uint64_t deadline, bool alert)
 {
 	struct baton_request *r = t->req;
@@ -132,8 +126,6 @@ void btn_wait_end(struct baton_task *t, int why)
 		t->prev_alert = NULL;
 	}
 	t->woken = why;
-	if (why && in && in->left)
-		in->left(in);
 	btn_wait_ready_locked(t);
 }
 

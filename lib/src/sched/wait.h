@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * sched/wait.h - lists of tasks that wait, and boosts of those that hold what others wait for.
- * All calls with the lock.
+ * sched/wait.h - lists of tasks that wait. All calls with the lock.
  */
 #ifndef BTN_SCHED_WAIT_H
 #define BTN_SCHED_WAIT_H
@@ -29,8 +28,6 @@ void btn_wait_end(struct baton_task *t, int why);
 bool btn_wait_end_first(struct btn_waiters *in);	/* false: no task waits */
 void btn_wait_expire(struct baton_sched *s, uint64_t now);
 void btn_wait_cancel(struct baton_request *r);		/* r has a cancel pending */
-/* The number of locks that t holds and other tenants' tasks wait for changes by one. */
-void btn_wait_boost_locked(struct baton_task *t, int by);
 
 /* A call of the task's is about to return this, the cancel_pending of its request; 0: none. */
 static inline int btn_wait_deliver(struct baton_task *t, int cancel)
