@@ -2,6 +2,7 @@
 /* Tasks, requests and what blocks them, with real threads. */
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -664,6 +665,69 @@ static int fail_every, seen;
 static int fails(const char *point)
 {
 	return !strcmp(point, fail_point) && ++seen % fail_every == 0;
+}
+
+static _Atomic bool short_of_threads;
+static _Atomic int refused_threads;
+static sem_t refused, all_here;
+static _Atomic int here;
+
+/* For a while there is no thread (or no memory for one) at all. */
+static int fails_for_a_while(const char *point)
+{
+	if (!short_of_threads || strcmp(point, fail_point))
+		return 0;
+	atomic_fetch_add(&refused_threads, 1);
+	sem_post(&refused);
+	return 1;
+}
+
+/* Ends when four tasks are here at once: each needs a thread of its own. */
+static void meets_three_others(void *arg)
+{
+	int i;
+
+	if (atomic_fetch_add(&here, 1) + 1 == 4)
+		for (i = 0; i < 4; i++)
+			sem_post(&all_here);
+	baton_blocking_begin();
+	sem_wait(&all_here);
+	baton_blocking_end();
+}
+
+/*
+ * No thread can be made for a while, and nothing else happens that would make the scheduler
+ * look: the tasks run when there are threads again, and all of them, not one after the other.
+ */
+TEST(no_threads_for_a_while)
+{
+	static const char *const points[] = { "sched:worker", "sched:thread" };
+	struct baton_request *r[4];
+	int i, k, result;
+
+	for (k = 0; k < 2; k++) {
+		fail_point = points[k];
+		sem_init(&refused, 0, 0);
+		sem_init(&all_here, 0, 0);
+		here = 0;
+		short_of_threads = true;
+		open_sched(2, 0);
+		atomic_store(&btn_inject_hook, fails_for_a_while);
+		for (i = 0; i < 4; i++)
+			ask(&r[i], meets_three_others, NULL);
+		/* Refused when they were submitted, and when the scheduler tried again. */
+		for (i = 0; i < 3; i++)
+			sem_wait(&refused);
+		short_of_threads = false;
+		for (i = 0; i < 4; i++) {
+			CHECK_EQ(baton_request_wait_until(r[i], baton_clock_now() + 20000 * MS, &result), 0);
+			baton_request_put(r[i]);
+		}
+		atomic_store(&btn_inject_hook, NULL);
+		end_sched(s);
+		sem_destroy(&refused);
+		sem_destroy(&all_here);
+	}
 }
 
 /* No memory or no thread: refused, or later, but never lost. */

@@ -476,6 +476,16 @@ void btn_core_worker(struct btn_core *c, uint64_t now)
 	feed_starved(c, now);
 }
 
+void btn_core_workers(struct btn_core *c, uint64_t now, unsigned n)
+{
+	unsigned fed;
+
+	c->workers = n;
+	/* As many as can have a slot now; the others follow when workers are free. */
+	for (fed = 0; fed < c->slots && feed_starved(c, now); fed++)
+		;
+}
+
 void btn_core_tick(struct btn_core *c, uint64_t now)
 {
 	unsigned n;

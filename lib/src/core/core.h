@@ -69,6 +69,8 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot);
 /* Adds a worker for a task that has not run yet; btn_core_pick() takes one for each. */
 void btn_core_worker(struct btn_core *c, uint64_t now);
+/* Sets how many workers tasks yet to start may take from now on. */
+void btn_core_workers(struct btn_core *c, uint64_t now, unsigned n);
 
 void btn_core_tick(struct btn_core *c, uint64_t now);
 uint64_t btn_core_next(struct btn_core *c, uint64_t now);

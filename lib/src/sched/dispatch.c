@@ -90,7 +90,14 @@ void btn_dispatch_end_cached(struct baton_sched *s, struct btn_wakes *wakes)
 	end_requests(s, wakes);
 }
 
-/* ---------------------------------------------------------- workers for tasks */
+/*
+ * ---------------------------------------------------------- workers for tasks
+ *
+ * Tasks yet to start may take n_idle workers, and max - born more that are to be made. Where
+ * one could not be made there are only those that are idle, until retry_at: then all of the
+ * rest may be tried again, not one alone. The tasks that wait may be what the first of them
+ * waits for.
+ */
 
 /* The slot's task can have no worker, and waits until one is free. */
 static void give_back(struct baton_sched *s, uint64_t now, unsigned slot)
@@ -104,6 +111,14 @@ static void give_back(struct baton_sched *s, uint64_t now, unsigned slot)
 	s->core.workers = s->n_idle;
 	s->retry_at = now + RETRY_NS;
 	btn_core_stop(&s->core, now, slot, 0, BTN_STOP_YIELD);
+}
+
+void btn_dispatch_retry(struct baton_sched *s, uint64_t now)
+{
+	if (now < s->retry_at)
+		return;
+	s->retry_at = BTN_NEVER;
+	btn_core_workers(&s->core, now, s->n_idle + s->max - s->born);
 }
 
 void btn_dispatch_bind(struct baton_sched *s, struct btn_worker *w)
@@ -200,7 +215,7 @@ again:
 	if (btn_lazy_look(s, now) || (s->detecting && btn_blocked_look(s, now)))
 		goto again;
 	/* The monitor comes by itself, often, while slots are in use. */
-	due = btn_tick_first(&c->releases, btn_tick_first(&c->deadlines, btn_tick_first(&s->timers, BTN_NEVER)));
+	due = btn_tick_next(s, now);
 	calm = c->slots_in_use == c->slots && s->lazy_slots == c->slots - c->n_idle && !s->was_wanted;
 	tick = calm ? BTN_TICK_LAZY_NS : BTN_TICK_QUIET_NS;
 	if ((c->n_idle < c->slots || c->slots_in_use > c->slots) && now + tick < due)

@@ -20,6 +20,8 @@ void btn_dispatch_end_cached(struct baton_sched *s, struct btn_wakes *wakes);
  * is to be woken; NULL: none is. Needs the lock.
  */
 struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsigned slot);
+/* Threads may be made again, where some could not and the time to try again has come. Needs the lock. */
+void btn_dispatch_retry(struct baton_sched *s, uint64_t now);
 /* The tenant leaves, and its last request has ended. Needs the lock. */
 void btn_dispatch_tenant_gone(struct baton_tenant *t);
 /*

@@ -22,13 +22,8 @@
 /* The next time at which the monitor has something to do. */
 static uint64_t next_due(struct baton_sched *s, uint64_t now)
 {
-	struct btn_core *c = &s->core;
-	uint64_t due = btn_core_next(c, now), end;
+	uint64_t due = btn_tick_next(s, now), end = btn_preempt_next(s, now);
 
-	due = btn_tick_first(&s->timers, due);
-	if (s->retry_at && s->retry_at < due)
-		due = s->retry_at;
-	end = btn_preempt_next(s, now);
 	return end < due ? end : due;
 }
 
@@ -53,11 +48,7 @@ void *btn_monitor_main(void *arg)
 		btn_core_tick(&s->core, now);
 		btn_page_trace(&s->core.page, now);
 		btn_wait_expire(s, now);
-		if (s->retry_at && now >= s->retry_at) {
-			s->retry_at = 0;
-			if (!s->core.workers && s->born < s->max)
-				btn_core_worker(&s->core, now);
-		}
+		btn_dispatch_retry(s, now);
 		btn_lazy_take_old(s, now);
 		btn_dispatch_done(s, &wakes);
 		btn_preempt_look(s, now, &wakes);

@@ -117,6 +117,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	if (s->stack_size < (size_t)PTHREAD_STACK_MIN)
 		s->stack_size = PTHREAD_STACK_MIN;
 	s->core.workers = s->max;
+	s->retry_at = BTN_NEVER;
 	btn_birth_note(&s->birth);
 	s->slotless.last = &s->slotless.first;
 	s->parked.last = &s->parked.first;

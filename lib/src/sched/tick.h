@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* sched/tick.h - when the monitor comes. */
+/* sched/tick.h - when the monitor comes, and what is due by the clock. */
 #ifndef BTN_SCHED_TICK_H
 #define BTN_SCHED_TICK_H
 
+#include "../core/core.h"
 #include "types.h"
 
 /* Time until the monitor comes again: while a worker is slotless; while tasks run at all. */
@@ -32,9 +33,18 @@ static inline void btn_tick_set_due(struct baton_sched *s, uint64_t due)
 	atomic_store_explicit(&s->monitor_due, due, memory_order_relaxed); /* [PREEMPT-3] */
 }
 
-static inline uint64_t btn_tick_first(const struct btn_heap *h, uint64_t other)
+/*
+ * The next time at which something is due by the clock alone: deadlines, releases, limits of
+ * tiers, the ends of waits, threads to be tried again. Needs the lock. Each thread that may have
+ * changed one of them asks here, so none is left out by one of them.
+ */
+static inline uint64_t btn_tick_next(struct baton_sched *s, uint64_t now)
 {
-	return h->top && h->top->key < other ? h->top->key : other;
+	uint64_t due = btn_core_next(&s->core, now);
+
+	if (s->timers.top && s->timers.top->key < due)
+		due = s->timers.top->key;
+	return s->retry_at < due ? s->retry_at : due;
 }
 
 #endif

@@ -198,7 +198,7 @@ struct baton_sched {
 	unsigned epoch;
 	struct baton_parker *monitor_parker;
 	pthread_t monitor;
-	uint64_t retry_at;
+	uint64_t retry_at;		/* threads could not be made, and are tried again then; BTN_NEVER: none failed */
 	_Atomic uint64_t monitor_due;	/* written with the lock */
 	_Atomic bool stall, stall_escape;	/* gate.c */
 	_Atomic bool wanted;		/* a task waits, and no slot is idle: lazy.c */
