@@ -24,16 +24,21 @@
 #include <stdbool.h>
 
 #include "atomic.h"
+#include "pairs.h"
 
-struct btn_lock {
+struct BTN_PAIR btn_lock {
 	_Atomic uint32_t word;
 };
 
 void btn_lock_wait(struct btn_lock *l);
 void btn_lock_wake(struct btn_lock *l);
+static inline void btn_lock_acquire(struct btn_lock *l) BTN_BEGINS(l);
+static inline bool btn_lock_try(struct btn_lock *l) BTN_BEGINS_IF(true, l);
+static inline void btn_lock_release(struct btn_lock *l) BTN_ENDS(l);
 /* Times that a lock of this process was not free when somebody wanted it. */
 uint64_t btn_lock_waits(void);
 
+BTN_BEGINS_OR_ENDS
 static inline void btn_lock_acquire(struct btn_lock *l)
 {
 	uint32_t free = 0;
@@ -45,6 +50,7 @@ static inline void btn_lock_acquire(struct btn_lock *l)
 }
 
 /* Takes the lock if it is free. Never waits. */
+BTN_BEGINS_OR_ENDS
 static inline bool btn_lock_try(struct btn_lock *l)
 {
 	uint32_t free = 0;
@@ -54,6 +60,7 @@ static inline bool btn_lock_try(struct btn_lock *l)
 						       memory_order_seq_cst); /* [BOARD-1] */
 }
 
+BTN_BEGINS_OR_ENDS
 static inline void btn_lock_release(struct btn_lock *l)
 {
 	if (btn_unlikely(atomic_exchange_explicit(&l->word, 0, memory_order_seq_cst) == 2)) /* [LOCK-1] [BOARD-1] */

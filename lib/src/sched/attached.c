@@ -206,7 +206,7 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 	/* The worker is out of the wakes, so it gets no permit. */
 	if (runs)
 		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [PREEMPT-2] */
-	btn_lock_release(&s->lock);
+	btn_gate_drop(s);
 	btn_dispatch_wake(s, &wakes);
 	if (runs)
 		btn_slot_arm(w, BTN_CELL_ARMED);
@@ -228,5 +228,5 @@ void baton_request_leave(void)
 		btn_worker_task_end(w, true);
 	w->blocking = false;
 	btn_self = NULL;
-	atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
+	btn_lazy_out(w);
 }

@@ -174,6 +174,7 @@ static void park_worker(struct btn_worker *w, struct btn_worker *to)
 
 /* ---------------------------------------------------------- in and out */
 
+BTN_BEGINS_OR_ENDS
 void btn_gate_lock(struct baton_sched *s)
 {
 	struct btn_worker *w = btn_self;
@@ -192,6 +193,7 @@ void btn_gate_lock(struct baton_sched *s)
 	s->now = btn_clock_read(&s->clock);
 }
 
+BTN_BEGINS_OR_ENDS
 void btn_gate_exit(struct btn_worker *w)
 {
 	uint32_t inside;
@@ -212,6 +214,7 @@ void btn_gate_exit(struct btn_worker *w)
 }
 
 /* Ends the caller's call of the library. runs: the caller has a slot, and does not wait. */
+BTN_ENDS(btn_inside)
 static void leave_library(bool runs)
 {
 	if (runs)
@@ -235,6 +238,7 @@ static void wait_again(struct btn_worker *w)
 	btn_slot_set_waits(w);
 }
 
+BTN_BEGINS_OR_ENDS
 void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes)
 {
 	bool runs;
@@ -249,6 +253,7 @@ void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes)
 	leave_library(runs);
 }
 
+BTN_BEGINS_OR_ENDS
 void btn_gate_release(struct baton_sched *s)
 {
 	struct btn_wakes wakes = { 0 };
@@ -282,6 +287,7 @@ void btn_gate_request_free(struct baton_request *r)
 
 /* ---------------------------------------------------------- a slot is handed on */
 
+BTN_BEGINS_OR_ENDS
 void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool leaves)
 {
 	struct baton_sched *s = w->s;
@@ -328,6 +334,7 @@ void btn_gate_come_back(struct btn_worker *w)
 	btn_gate_unlock(w->s, &wakes);
 }
 
+BTN_ENDS(btn_inside, btn_locked)
 static void wait_for_slot(struct baton_task *t)
 {
 	struct btn_worker *w = t->worker;

@@ -3,21 +3,33 @@
 #ifndef BTN_SCHED_GATE_H
 #define BTN_SCHED_GATE_H
 
+#include "../pairs.h"
 #include "types.h"
 
 /* Takes the lock; and the time, s->now, that holds until the lock is given up. */
+BTN_BEGINS(btn_inside, btn_locked)
 void btn_gate_lock(struct baton_sched *s);
 /*
  * Does all that follows from what happened, and gives the lock up. A caller whose worker has
  * to wait does so here, and returns with a slot.
  */
+BTN_ENDS(btn_inside, btn_locked)
 void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes);
 /* Gives the lock up, where nothing happened that a task waits for. */
+BTN_ENDS(btn_inside, btn_locked)
 void btn_gate_release(struct baton_sched *s);
+/* Gives the lock up alone: btn_gate_exit() is to follow. */
+BTN_ENDS(btn_locked) BTN_BEGINS_OR_ENDS
+static inline void btn_gate_drop(struct baton_sched *s)
+{
+	btn_lock_release(&s->lock);
+}
+
 /*
  * A call of the library begins: the caller's worker w is not stopped until it ends.
  * btn_gate_lock() does this, too.
  */
+BTN_BEGINS(btn_inside) BTN_BEGINS_OR_ENDS
 static inline void btn_gate_enter(struct btn_worker *w)
 {
 	uint32_t inside;
@@ -33,18 +45,24 @@ static inline void btn_gate_enter(struct btn_worker *w)
  * A call of the library ends: the caller's worker w waits for a slot if it has to. NULL: the
  * caller is no worker.
  */
+BTN_ENDS(btn_inside)
 void btn_gate_exit(struct btn_worker *w);
 
 /* Waits after btn_wait_begin(). Gives up the lock. 0: woken; or -ETIMEDOUT, -ETIME, -ECANCELED. */
+BTN_ENDS(btn_inside, btn_locked)
 int btn_gate_wait(struct baton_task *t);
 /* Hands the caller's slot on, and returns when the caller has one again. Gives up the lock. */
+BTN_ENDS(btn_inside, btn_locked)
 void btn_gate_leave_slot(struct btn_worker *w, enum btn_stop why);
 /*
  * The slot's task stopped: the next one gets the slot. Gives up the lock. Parks w, unless the
- * next task is that of w, or w `leaves`: then its thread is about to end, or to go.
+ * next task is that of w, or w `leaves`: then its thread is about to end, or to go, and stays
+ * inside the library until then.
  */
+BTN_ENDS(btn_inside, btn_locked)
 void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool leaves);
 /* The caller, w, is slotless, and waits for a slot. Gives up the lock. */
+BTN_ENDS(btn_inside, btn_locked)
 void btn_gate_come_back(struct btn_worker *w);
 
 /*

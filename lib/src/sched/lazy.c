@@ -275,6 +275,7 @@ bool btn_lazy_resume(struct btn_worker *w)
 	return true;
 }
 
+BTN_BEGINS_OR_ENDS
 void btn_lazy_out(struct btn_worker *w)
 {
 	/* [PREEMPT-1] as in btn_gate_exit(), where the worker does not wait */

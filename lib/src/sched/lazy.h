@@ -6,6 +6,7 @@
 #ifndef BTN_SCHED_LAZY_H
 #define BTN_SCHED_LAZY_H
 
+#include "../pairs.h"
 #include "slot.h"
 
 /*
@@ -33,6 +34,7 @@ bool btn_lazy_is_on(const struct btn_worker *w);
 bool btn_lazy_cache(struct btn_worker *w, unsigned why);
 bool btn_lazy_resume(struct btn_worker *w);
 /* The owner leaves the library. A thread that sees that has acquired what the owner wrote there. */
+BTN_ENDS(btn_inside)
 void btn_lazy_out(struct btn_worker *w);
 
 #endif

@@ -68,7 +68,7 @@ void *btn_monitor_main(void *arg)
 		*last = late;
 		dead = s->dead;
 		s->dead = late = NULL;
-		btn_lock_release(&s->lock);
+		btn_gate_release(s);
 		BTN_POINT("sched:monitor:unlocked");
 		btn_dispatch_wake(s, &wakes);
 		/*

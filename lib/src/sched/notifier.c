@@ -28,7 +28,7 @@ static void *notifier_main(void *arg)
 	}
 	btn_gate_lock(s);
 	s->detecting = false;
-	btn_lock_release(&s->lock);
+	btn_gate_release(s);
 	return NULL;
 }
 

@@ -120,6 +120,7 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 }
 
 /* Waits in a thread that is no task of the scheduler. Gives up the lock. */
+BTN_ENDS(btn_inside, btn_locked)
 static int wait_in_thread(struct baton_request *r, uint64_t deadline, struct baton_parker *parker)
 {
 	struct btn_thread_waiter me = { .parker = parker, .next = r->threads, .prev = &r->threads };

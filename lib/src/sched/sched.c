@@ -154,13 +154,13 @@ int baton_sched_destroy(struct baton_sched *s)
 	btn_gate_lock(s);
 	if (s->requests || atomic_load_explicit(&s->handles, memory_order_acquire) || /* [REQUEST-2] */
 	    btn_tenants_busy(s)) {
-		btn_lock_release(&s->lock);
+		btn_gate_release(s);
 		return -EBUSY;
 	}
 	s->stopping = true;
 	w = s->idle;
 	s->idle = NULL;
-	btn_lock_release(&s->lock);
+	btn_gate_release(s);
 	btn_notifier_end(s);
 	baton_parker_resume(s->monitor_parker);
 	pthread_join(s->monitor, NULL);

@@ -316,6 +316,7 @@ void baton_chan_destroy(struct baton_chan *c)
  * as another may have been quicker; and it looks before it gives up, so that a wake which was
  * meant for it is not lost.
  */
+BTN_BETWEEN(btn_inside, btn_locked)
 static int wait_for_change(struct baton_chan *c, struct btn_waiters *in, uint64_t deadline, bool alert)
 {
 	struct baton_task *t = btn_self_task();
