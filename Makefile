@@ -3,7 +3,7 @@
 # baton: kernel-assisted scheduling in user space.
 #
 #   make            build the library, the tool and the tests
-#   make demo       the main job, with a picture at the end
+#   make demo       the main job, with a picture at the end; DB=mariadb: with Debian's MariaDB
 #   make test       every test, the patched kernel included (root, QEMU)
 #   make check      the tests that need no root and no VM, under two minutes
 #   make fuzz       batondb against libFuzzer, for FUZZ_SECONDS=600
@@ -71,9 +71,9 @@ mariadb: lib tools
 	@$(MAKE) -C service/mariadb
 	@$(MAKE) -C selftests/mariadb
 
-demo: lib tools service
+demo: lib tools $(if $(filter mariadb,$(DB)),mariadb,service)
 	@tools/build/deps demo $(if $(filter 1,$(VM)),vm)
-	@tools/demo
+	@DB=$(or $(DB),batondb) tools/demo
 
 # Its corpus and finds stay in $(O)/fuzz.
 fuzz: lib service
