@@ -178,6 +178,7 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	BTN_OWN_SET(w->cancel_pending, run->task->req->cancel_pending);
 	s->on[slot] = w;
 	s->resched_at[slot] = s->cpu_at[slot] = 0;
+	s->given = true;
 	/* The flag is only set with the lock. */
 	atomic_store_explicit(&w->flag, run->task->req->cancel_pending ? BTN_FLAG_CANCEL : 0, memory_order_relaxed); /* [SCHED-1] */
 	if (w->attached && !run->lender)
@@ -197,8 +198,8 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 void btn_dispatch(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
 {
 	struct btn_core *c = &s->core;
+	bool calm, waited = s->was_wanted;
 	uint64_t due, tick;
-	bool calm;
 	int slot;
 
 again:
@@ -214,16 +215,22 @@ again:
 	}
 	if (btn_lazy_look(s, now) || (s->detecting && btn_blocked_look(s, now)))
 		goto again;
-	/* The monitor comes by itself, often, while slots are in use. */
+	/*
+	 * The monitor looks by itself at all who had their slots when it came last. A task that
+	 * has come to wait since makes it look at those that were late, and may sleep.
+	 */
 	due = btn_tick_next(s, now);
 	calm = c->slots_in_use == c->slots && s->lazy_slots == c->slots - c->n_idle && !s->was_wanted;
 	tick = calm ? BTN_TICK_LAZY_NS : BTN_TICK_QUIET_NS;
-	if ((c->n_idle < c->slots || c->slots_in_use > c->slots) && now + tick < due)
+	if ((s->given || s->was_wanted) && (c->n_idle < c->slots || c->slots_in_use > c->slots) && now + tick < due)
 		due = now + tick;
+	if (s->was_wanted && !waited && s->late && now + BTN_LOOK_NS < due)
+		due = now + BTN_LOOK_NS;
 	while ((slot = btn_core_next_resched(c)) >= 0) {
 		if (!c->run[slot].task)
 			continue;
-		s->resched_at[slot] = now;
+		s->resched_at[slot] = s->looked_at[slot] = now;
+		s->look_in[slot] = BTN_LOOK_NS;
 		atomic_fetch_or_explicit(&s->on[slot]->flag, BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
 		if (now + BTN_LOOK_NS < due)
 			due = now + BTN_LOOK_NS;

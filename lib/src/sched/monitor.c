@@ -24,6 +24,7 @@ static uint64_t next_due(struct baton_sched *s, uint64_t now)
 {
 	uint64_t due = btn_tick_next(s, now), end = btn_preempt_next(s, now);
 
+	s->given = false;
 	return end < due ? end : due;
 }
 
@@ -55,8 +56,8 @@ void *btn_monitor_main(void *arg)
 		btn_tick_set_due(s, now);
 		s->look = true;
 		btn_dispatch(s, now, &wakes);
-		due = next_due(s, now);
 		s->was_wanted = !s->core.n_idle && btn_core_waits(&s->core, now);
+		due = next_due(s, now);
 		if (due < now + BTN_TICK_NS / 8)
 			due = now + BTN_TICK_NS / 8;
 		if (s->stopping)

@@ -154,6 +154,14 @@ static void demote_worker(struct btn_worker *w)
 		btn_slot_set_demoted(w, sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0);
 }
 
+/* The time of the next look at the slot's task, which has need_resched set. */
+static uint64_t next_look(const struct baton_sched *s, unsigned slot)
+{
+	uint64_t in = s->look_in[slot], most = s->was_wanted ? BTN_LOOK_WANTED_NS : BTN_LOOK_MAX_NS;
+
+	return s->looked_at[slot] + (in < most ? in : most);
+}
+
 static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes, bool *stall)
 {
 	struct btn_worker *w = s->on[slot];
@@ -164,11 +172,13 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 	if (btn_lazy_is_cached(w))
 		return;
 	if (!s->resched_at[slot] && now >= until + GRACE_NS) {
-		s->resched_at[slot] = until + GRACE_NS;
+		s->resched_at[slot] = s->looked_at[slot] = until + GRACE_NS;
+		s->look_in[slot] = BTN_LOOK_NS;
 		atomic_fetch_or_explicit(&w->flag, BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
 	}
-	if (!s->resched_at[slot] || now < s->resched_at[slot] + BTN_LOOK_NS)
+	if (!s->resched_at[slot] || now < next_look(s, slot))
 		return;
+	s->looked_at[slot] = now;
 	/* The worker is on its way, or has not taken its slot yet. */
 	if (!w->tid || atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
 		if (now > s->resched_at[slot] + BTN_STALL_NS &&
@@ -183,6 +193,9 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 		s->cpu_at[slot] = cpu;
 		return;
 	}
+	/* A task that sleeps, or waits for a CPU, or has a slot that no task wants. */
+	if (s->look_in[slot] < BTN_LOOK_MAX_NS && s->looked_at[slot] - s->resched_at[slot] > 2 * BTN_LOOK_NS)
+		s->look_in[slot] *= 2;
 	if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [PREEMPT-2] */
 		if (cpu - s->cpu_at[slot] >= SIGNAL_BLOCKED_NS) {
 			show_preemption(s, now, slot);
@@ -207,6 +220,7 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 static void look_at_slotless(struct baton_sched *s, uint64_t now)
 {
 	struct btn_worker *w, *next, *last = NULL;
+	bool ran = false;
 	uint64_t cpu;
 	unsigned n;
 
@@ -218,6 +232,7 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 		last = last ? last : w;
 		cpu = btn_slot_account(w, now, 0);
 		btn_core_charge(&s->core, now, &w->task->req->core, cpu, true);
+		ran |= cpu;
 		if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [PREEMPT-2] */
 			if (w->signal_blocked && w->given)
 				continue;	/* the worker has a permit to take */
@@ -240,6 +255,11 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 			send_signal(s, w);
 		}
 	}
+	/* All were looked at, and sleep: later each time. */
+	if (!s->slotless_in || ran || n == SLOTLESS_BATCH)
+		s->slotless_in = BTN_TICK_NS;
+	else if (s->slotless_in < BTN_LOOK_MAX_NS)
+		s->slotless_in *= 2;
 }
 
 /*
@@ -328,8 +348,10 @@ void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wak
 
 uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now)
 {
-	uint64_t due = s->slotless.first ? now + BTN_TICK_NS : BTN_NEVER, when;
+	uint64_t due = s->slotless.first ? now + (s->slotless_in ? s->slotless_in : BTN_TICK_NS) : BTN_NEVER, when;
 	unsigned i;
+
+	s->late = false;
 
 	for (i = 0; i < s->core.slots_in_use; i++) {
 		if (!s->core.run[i].task)
@@ -344,11 +366,14 @@ uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now)
 			when = now + BTN_TICK_QUIET_NS;
 		} else {
 			if (s->resched_at[i])
-				when = s->resched_at[i] + BTN_LOOK_NS > now ? s->resched_at[i] + BTN_LOOK_NS :
-									    now + BTN_LOOK_NS;
+				when = next_look(s, i);
 			else
 				when = atomic_load_explicit(&s->on[i]->until, memory_order_relaxed) + GRACE_NS; /* [SCHED-1] */
-			if (now + BTN_TICK_QUIET_NS < when)
+			if (when < now)
+				when = now + BTN_LOOK_NS;
+			if (s->resched_at[i])
+				s->late = true;
+			else if (now + BTN_TICK_QUIET_NS < when)
 				when = now + BTN_TICK_QUIET_NS;
 		}
 		if (when < due)

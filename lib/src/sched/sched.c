@@ -98,11 +98,14 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	s->core.prealloc = &s->deferred;
 	btn_page_start(&s->core.page, slots, btn_clock_now());
 	err = -ENOMEM;
-	s->on = calloc(slots_max, sizeof(*s->on) + sizeof(*s->resched_at) + sizeof(*s->cpu_at));
+	s->on = calloc(slots_max, sizeof(*s->on) + sizeof(*s->resched_at) + sizeof(*s->cpu_at) +
+		       sizeof(*s->looked_at) + sizeof(*s->look_in));
 	if (!s->on)
 		goto no_on;
 	s->resched_at = (uint64_t *)(s->on + slots_max);
 	s->cpu_at = s->resched_at + slots_max;
+	s->looked_at = s->cpu_at + slots_max;
+	s->look_in = s->looked_at + slots_max;
 	if (o.bind) {
 		s->cpus = bound_cpus(slots_max, &err);
 		if (!s->cpus)

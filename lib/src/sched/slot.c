@@ -153,6 +153,7 @@ void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, u
 	w->mixed |= s->core.run[slot].lender != NULL;
 	atomic_store_explicit(&w->until, now + s->core.run[slot].slice, memory_order_relaxed); /* [SCHED-1] */
 	s->resched_at[slot] = s->cpu_at[slot] = 0;
+	s->given = true;
 	/* A cancel may be the reason why need_resched was set. */
 	BTN_OWN_SET(w->cancel_pending, cancel);
 	atomic_store_explicit(&w->flag, cancel ? BTN_FLAG_CANCEL : 0, memory_order_relaxed); /* [SCHED-1] */
@@ -229,6 +230,7 @@ void btn_slot_lose(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 	w->in_futex = false;
 	s->on[slot] = NULL;
 	btn_slot_link(&s->slotless, w);
+	s->slotless_in = 0;
 }
 
 void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)

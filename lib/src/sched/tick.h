@@ -6,7 +6,10 @@
 #include "../core/core.h"
 #include "types.h"
 
-/* Time until the monitor comes again: while a worker is slotless; while tasks run at all. */
+/*
+ * Time until the monitor comes again: while a worker is slotless, at first; while tasks run that
+ * are not late.
+ */
 #define BTN_TICK_NS		500000
 #define BTN_TICK_QUIET_NS	2000000
 /*
@@ -14,8 +17,13 @@
  * that may cache their slots.
  */
 #define BTN_TICK_LAZY_NS	10000000
-/* Time after need_resched was set at which the monitor looks at the task. */
+/*
+ * Time after need_resched was set at which the monitor looks at the task; then later each time,
+ * up to the second while a task waits for a slot, and up to the third while none does.
+ */
 #define BTN_LOOK_NS		120000
+#define BTN_LOOK_WANTED_NS	240000
+#define BTN_LOOK_MAX_NS		10000000
 /* Lateness of the monitor after which those that are stopped go on for a moment: gate.c. */
 #define BTN_STALL_NS		100000000
 

@@ -183,12 +183,17 @@ struct baton_sched {
 	struct btn_worker **on;		/* each slot's worker */
 	uint64_t *resched_at;		/* each slot's time of need_resched; 0: not set */
 	uint64_t *cpu_at;		/* each slot's CPU clock, read soon after that; 0: not yet */
+	uint64_t *looked_at;		/* each slot's time of the monitor's last look at a task that is late */
+	uint64_t *look_in;		/* delay until the next look, longer each time: preempt.c */
 	struct btn_worker *idle, *dead;
 	/* Workers that lost their slot by force: those that may be running; those that are parked. */
 	struct btn_slotless slotless, parked;
 	unsigned n_idle, keep, born, max, requests;
 	unsigned lazy_slots;		/* workers whose `lazy` is not NONE */
 	bool was_wanted;		/* `wanted` was set since the monitor came last */
+	bool given;			/* a slot was given to a task since then */
+	bool late;			/* a task was late when the monitor came last */
+	uint64_t slotless_in;		/* delay until slotless workers are looked at again; 0: one is new */
 	struct btn_heap timers;		/* deadlines of waits */
 	struct baton_tenant *tenants;
 	struct baton_tenant *all_tenants, *spare_tenants;
