@@ -104,6 +104,87 @@ TEST(destroy_in_a_task)
 	}
 }
 
+static struct baton_mutex *mutex, *others_mutex;
+static struct baton_cond *cond, *others_cond;
+static struct baton_sem *sem;
+static struct baton_chan *chan;
+static struct baton_task *spawned;
+
+static void spawns_one(void *arg)
+{
+	CHECK_EQ(baton_task_spawn(&spawned, nothing, NULL), 0);
+}
+
+/* In a task of s, with the other scheduler's objects: all would be free, or open. */
+static void uses_others(void *arg)
+{
+	uint64_t soon = baton_clock_now() + MS;
+	void *item = &item;
+
+	CHECK_EQ(baton_mutex_trylock(others_mutex), -EPERM);
+	CHECK_EQ(baton_mutex_lock(others_mutex), -EPERM);
+	CHECK_EQ(baton_mutex_lock_until(others_mutex, soon), -EPERM);
+	CHECK_EQ(baton_mutex_unlock(others_mutex), -EPERM);
+	CHECK_EQ(baton_cond_wait(others_cond, others_mutex), -EPERM);
+	CHECK_EQ(baton_mutex_lock(mutex), 0);
+	CHECK_EQ(baton_cond_wait(others_cond, mutex), -EPERM);
+	CHECK_EQ(baton_cond_wait_until(others_cond, mutex, soon), -EPERM);
+	CHECK_EQ(baton_cond_wait_until(cond, mutex, soon), -ETIMEDOUT);
+	CHECK_EQ(baton_mutex_unlock(mutex), 0);
+	CHECK_EQ(baton_sem_wait(sem), -EPERM);
+	CHECK_EQ(baton_sem_wait_until(sem, soon), -EPERM);
+	CHECK_EQ(baton_task_join(spawned), -EPERM);
+	CHECK_EQ(baton_task_join_until(spawned, soon), -EPERM);
+	/* As any thread: what does not wait. */
+	CHECK_EQ(baton_chan_recv(chan, &item), -EPERM);
+	CHECK_EQ(baton_chan_recv_until(chan, &item, soon), -EPERM);
+	CHECK_EQ(baton_chan_send(chan, NULL), 0);
+	CHECK_EQ(baton_chan_send(chan, NULL), -EPERM);
+	CHECK_EQ(baton_chan_send_until(chan, NULL, soon), -EPERM);
+	CHECK_EQ(baton_chan_recv(chan, &item), 0);
+	CHECK(!item);
+	baton_sem_post(sem);
+	baton_cond_signal(others_cond);
+	baton_cond_broadcast(others_cond);
+}
+
+static void used_by_its_own(void *arg)
+{
+	CHECK_EQ(baton_mutex_lock(others_mutex), 0);
+	CHECK_EQ(baton_mutex_unlock(others_mutex), 0);
+	CHECK_EQ(baton_sem_wait(sem), 0);
+	CHECK_EQ(baton_sem_wait(sem), 0);
+	CHECK_EQ(baton_task_join(spawned), 0);
+	baton_chan_close(chan);
+}
+
+/* What belongs to another scheduler is refused, and stays as it was. */
+TEST(objects_of_another_scheduler)
+{
+	open_sched(1);
+	open_other();
+	CHECK_EQ(baton_mutex_create(&mutex, s), 0);
+	CHECK_EQ(baton_mutex_create(&others_mutex, other), 0);
+	CHECK_EQ(baton_cond_create(&cond, s), 0);
+	CHECK_EQ(baton_cond_create(&others_cond, other), 0);
+	CHECK_EQ(baton_sem_create(&sem, other, 1), 0);
+	CHECK_EQ(baton_chan_create(&chan, other, 1), 0);
+	run(others, spawns_one, NULL);
+	run(tenant, uses_others, NULL);
+	/* Nor is a thread that is no task at all a task of it. */
+	CHECK_EQ(baton_task_join(spawned), -EPERM);
+	CHECK_EQ(baton_mutex_lock(others_mutex), -EPERM);
+	run(others, used_by_its_own, NULL);
+	baton_mutex_destroy(mutex);
+	baton_mutex_destroy(others_mutex);
+	baton_cond_destroy(cond);
+	baton_cond_destroy(others_cond);
+	baton_sem_destroy(sem);
+	baton_chan_destroy(chan);
+	end_sched(other);
+	end_sched(s);
+}
+
 int main(int argc, char **argv)
 {
 	return tap_main(argc, argv);

@@ -74,7 +74,10 @@
  * waiter.
  *
  * What calls may do: "from a task" is code that a scheduler runs. A task may
- * also end its thread (pthread_exit); that ends the task.
+ * also end its thread (pthread_exit); that ends the task. To another scheduler in the same
+ * process a task is a thread like any other: it may submit there, and wait for the request,
+ * but it has no slot there to give away, keeps its own, and is refused with -EPERM where a
+ * call needs a task of that scheduler.
  */
 #ifndef BATON_SCHED_H
 #define BATON_SCHED_H
@@ -385,8 +388,12 @@ BATON_API void baton_request_put(struct baton_request *r);
  */
 BATON_API int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg);
 
-/** baton_task_join - wait until the task has ended, and free it; from a task */
-BATON_API void baton_task_join(struct baton_task *t);
+/**
+ * baton_task_join - wait until the task has ended, and free it
+ *
+ * From a task of the same scheduler. Returns 0; -EPERM: from elsewhere, and nothing happened.
+ */
+BATON_API int baton_task_join(struct baton_task *t);
 
 /**
  * baton_task_join_until - likewise, and no longer than that
@@ -394,7 +401,7 @@ BATON_API void baton_task_join(struct baton_task *t);
  *
  * Returns 0: it has ended and is freed; else it is still to be joined: -ETIMEDOUT: it had
  * not ended by then; -ECANCELED or -ETIME: not yet, and the caller's request was told
- * that; -EPERM: not from a task.
+ * that; -EPERM: not from a task of the same scheduler.
  */
 BATON_API int baton_task_join_until(struct baton_task *t, uint64_t deadline);
 

@@ -3,7 +3,8 @@
  * <baton/sync.h> - locks and queues that block the task and not its slot.
  *
  * All objects belong to one scheduler and are for its tasks, and where it says
- * so for any thread. Waiters are served first come, first served. A call that
+ * so for any thread. A task of another scheduler is a thread like any other here: where a
+ * task is needed it is refused with -EPERM. Waiters are served first come, first served. A call that
  * waits gives the task's slot to the next one. None is for signal handlers.
  * What one thread did before it unlocked, signalled, posted, sent or closed is
  * visible to whoever that let go on. The constructors return 0 or -ENOMEM and
@@ -40,7 +41,7 @@ struct baton_chan;
  * inherits, too. A waiter that gives up, or is cancelled, lends no more from
  * then on.
  *
- * baton_mutex_lock returns 0; -EPERM: not from a task; -EDEADLK: the caller
+ * baton_mutex_lock returns 0; -EPERM: not from a task of its scheduler; -EDEADLK: the caller
  * holds it. baton_mutex_trylock, likewise, and -EBUSY. baton_mutex_unlock: by
  * the holder; -EPERM: the caller is not.
  *
@@ -58,7 +59,8 @@ BATON_API int baton_mutex_unlock(struct baton_mutex *m);
 /**
  * A condition variable. baton_cond_wait unlocks m, waits for a signal and locks
  * m again; there are no spurious returns, but the condition may be false again.
- * Returns 0; -EPERM: the caller does not hold m. signal and broadcast: any
+ * Returns 0; -EPERM: the caller does not hold m, or m and the condition are of different
+ * schedulers. signal and broadcast: any
  * thread. baton_cond_wait_until returns with m locked, too, whatever it returns
  * (but -EPERM), and may wait for that beyond the deadline. A signal goes to one that
  * then returns 0.
@@ -71,8 +73,8 @@ BATON_API void baton_cond_signal(struct baton_cond *c);
 BATON_API void baton_cond_broadcast(struct baton_cond *c);
 
 /**
- * A counting semaphore. baton_sem_wait returns 0; -EPERM: not from a task.
- * baton_sem_post: any thread.
+ * A counting semaphore. baton_sem_wait returns 0; -EPERM: not from a task of its
+ * scheduler. baton_sem_post: any thread.
  */
 BATON_API int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned count);
 BATON_API void baton_sem_destroy(struct baton_sem *sem);
@@ -83,7 +85,7 @@ BATON_API void baton_sem_post(struct baton_sem *sem);
 /**
  * A bounded channel of pointers, in order. send and recv return 0; -EPIPE: it
  * was closed (and for recv, is empty); -EPERM: the call would wait and is not
- * from a task. close wakes all who wait. It takes @capacity items, at least 1.
+ * from a task of its scheduler. close wakes all who wait. It takes @capacity items, at least 1.
  */
 BATON_API int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned capacity);
 BATON_API void baton_chan_destroy(struct baton_chan *c);

@@ -53,6 +53,14 @@ struct baton_chan {
 	void *item[];
 };
 
+/* The caller's task, if it is one of s; NULL: the caller is none, or another scheduler's. */
+static struct baton_task *task_of(const struct baton_sched *s)
+{
+	struct baton_task *t = btn_self_task();
+
+	return t && t->s == s ? t : NULL;
+}
+
 int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
 {
 	struct baton_mutex *m = *out = calloc(1, sizeof(*m));
@@ -70,7 +78,7 @@ void baton_mutex_destroy(struct baton_mutex *m)
 
 int baton_mutex_trylock(struct baton_mutex *m)
 {
-	struct baton_task *t = btn_self_task();
+	struct baton_task *t = task_of(m->s);
 	uintptr_t old = 0;
 
 	if (!t)
@@ -187,7 +195,8 @@ static int wait_for_signal(struct baton_cond *c, struct baton_mutex *m, uint64_t
 	uintptr_t word = (uintptr_t)t;
 	int err, why;
 
-	if (!t || (atomic_load_explicit(&m->word, memory_order_relaxed) & ~WAITED) != word) /* [SYNC-1] */
+	/* The holder is of the mutex's scheduler, and must be of the condition's. */
+	if (!t || t->s != c->s || (atomic_load_explicit(&m->word, memory_order_relaxed) & ~WAITED) != word) /* [SYNC-1] */
 		return -EPERM;
 	btn_gate_lock(c->s);
 	why = btn_wait_begin(t, &c->waiters, deadline, alert);
@@ -254,7 +263,7 @@ void baton_sem_destroy(struct baton_sem *sem)
 
 static int take_one(struct baton_sem *sem, uint64_t deadline, bool alert)
 {
-	struct baton_task *t = btn_self_task();
+	struct baton_task *t = task_of(sem->s);
 	int err;
 
 	if (!t)
@@ -319,7 +328,7 @@ void baton_chan_destroy(struct baton_chan *c)
 BTN_BETWEEN(btn_inside, btn_locked)
 static int wait_for_change(struct baton_chan *c, struct btn_waiters *in, uint64_t deadline, bool alert)
 {
-	struct baton_task *t = btn_self_task();
+	struct baton_task *t = task_of(c->s);
 	int err;
 
 	if (!t)

@@ -52,9 +52,12 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 
 static int join_task(struct baton_task *t, uint64_t deadline, bool alert)
 {
-	struct baton_sched *s = t->s;
+	struct baton_sched *s;
 	int err = 0;
 
+	if (!btn_self || btn_self->s != t->s)
+		return -EPERM;
+	s = t->s;
 	btn_gate_lock(s);
 	if (!t->ended) {
 		err = btn_wait_begin(btn_self->task, &t->joiner, deadline, alert);
@@ -69,14 +72,14 @@ static int join_task(struct baton_task *t, uint64_t deadline, bool alert)
 	return err;
 }
 
-void baton_task_join(struct baton_task *t)
+int baton_task_join(struct baton_task *t)
 {
-	join_task(t, BATON_FOREVER, false);
+	return join_task(t, BATON_FOREVER, false);
 }
 
 int baton_task_join_until(struct baton_task *t, uint64_t deadline)
 {
-	return btn_self ? join_task(t, deadline, true) : -EPERM;
+	return join_task(t, deadline, true);
 }
 
 static __attribute__((noinline)) int look_at_clock(struct btn_worker *w)
