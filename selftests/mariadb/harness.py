@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,18 @@ def until(condition, what, seconds=120):
         if time.monotonic() > end:
             raise AssertionError(f"in vain waited for: {what}")
         time.sleep(0.01)
+
+
+def free_port():
+    # Not one that an outgoing connection may have.
+    for port in random.sample(range(20000, 30000), 100):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise RuntimeError("there is no free port from 20000 to 30000")
 
 
 def same(a, b, what=""):
