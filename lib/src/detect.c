@@ -35,6 +35,23 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct btn_detect *sessions;
 static uint64_t last_id;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void sessions_acquire(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void sessions_release(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+/* Without it a child of fork could find the lock held by no thread. */
+static void watch_forks(void)
+{
+	pthread_atfork(sessions_acquire, sessions_release, sessions_release);
+}
 
 #define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 
@@ -202,6 +219,7 @@ out:
 		btn_detect_close(d);
 	} else {
 		memcpy(how, d->how, sizeof(d->how));
+		pthread_once(&once, watch_forks);
 		pthread_mutex_lock(&lock);
 		d->id = ++last_id;
 		d->next = sessions;

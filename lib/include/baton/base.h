@@ -7,7 +7,11 @@
  *  - times are absolute CLOCK_MONOTONIC nanoseconds in a uint64_t, durations
  *    are nanoseconds in a uint64_t;
  *  - unless a function says otherwise it may be called by any thread, is not
- *    a cancellation point and must not be left by longjmp().
+ *    a cancellation point and must not be left by longjmp();
+ *  - fork() leaves the child with none of a scheduler's threads: <baton/sched.h>. What
+ *    the other headers make is memory, and each says what a child may do with it. A
+ *    child may make all of it anew. One that was made past fork() (by vfork(), or by
+ *    clone() itself) may call nothing before it execs.
  */
 #ifndef BATON_BASE_H
 #define BATON_BASE_H

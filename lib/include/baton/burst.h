@@ -43,7 +43,8 @@
  * Capacity: 2048 consumers. Memory: 4 KiB and 64 bytes for each of the most
  * consumers there ever were, 32 at a time.
  *
- * Not in signal handlers.
+ * Not in signal handlers. fork: the consumers are threads of the parent, and the child
+ * makes a burst of its own.
  */
 #ifndef BATON_BURST_H
 #define BATON_BURST_H

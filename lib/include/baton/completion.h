@@ -21,6 +21,9 @@
  *
  * No code of the service runs in a thread of the library: what is to happen at the end
  * is done by the thread that takes it, with whatever calls it likes.
+ *
+ * fork: the queue is the parent's, and so is its file descriptor, of which the child has a
+ * copy: the child polls and takes nothing. There -EPERM is returned, and no end.
  */
 #ifndef BATON_COMPLETION_H
 #define BATON_COMPLETION_H

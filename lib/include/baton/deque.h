@@ -26,7 +26,8 @@
  * look at an empty deque included: they may be one side of a Dekker handshake,
  * as those of <baton/queue.h>.
  *
- * Not in signal handlers.
+ * Not in signal handlers. fork: a child whose thread is the owner may go on with what was
+ * inside; the others of the parent cannot steal there.
  */
 #ifndef BATON_DEQUE_H
 #define BATON_DEQUE_H

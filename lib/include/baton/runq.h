@@ -35,6 +35,8 @@
  *
  * Items: any pointer but NULL. What an item points to is seen as it was when
  * push or submit was called. Not in signal handlers.
+ *
+ * fork: the workers are threads of the parent, and the child makes a run queue of its own.
  */
 #ifndef BATON_RUNQ_H
 #define BATON_RUNQ_H

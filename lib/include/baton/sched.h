@@ -78,6 +78,13 @@
  * process a task is a thread like any other: it may submit there, and wait for the request,
  * but it has no slot there to give away, keeps its own, and is refused with -EPERM where a
  * call needs a task of that scheduler.
+ *
+ * fork: a child has none of its parent's schedulers, as their threads are not there. Calls
+ * with one, or with what belongs to one (tenants, requests, tasks, the objects of
+ * <baton/sync.h>), return -EPERM in the child, and those that return nothing do nothing, or
+ * give zeros; their memory stays as long as the child does. A thread that forked as a task
+ * is none in the child, and should exec or _exit; where the task's function returns, the
+ * thread ends, and the child with it. New schedulers of the child's own are as any.
  */
 #ifndef BATON_SCHED_H
 #define BATON_SCHED_H

@@ -23,6 +23,9 @@
  *    `generation` is odd while that happens: what was copied between two equal
  *    even values is of one tenant.
  *
+ * fork: what was opened can be read in the child, too; figures of a scheduler of the
+ * parent's (baton_stats_of(), baton_stats_publish()) are refused there with -EPERM.
+ *
  * Durations and CPU are in ns, times are CLOCK_MONOTONIC ns, quotas ns of CPU
  * per second.
  */
@@ -157,7 +160,7 @@ BATON_API int baton_stats_open(struct baton_stats **out, const char *name, char 
  * baton_stats_of - look at a scheduler of this process
  *
  * Any thread; also where it is not published. To be closed before the scheduler is
- * destroyed. Returns 0 or -ENOMEM.
+ * destroyed. Returns 0; -ENOMEM; -EPERM: @s is the parent process's (<baton/sched.h>).
  */
 BATON_API int baton_stats_of(struct baton_stats **out, struct baton_sched *s);
 

@@ -21,6 +21,7 @@
 #include "gate.h"
 #include "names.h"
 #include "pool.h"
+#include "self.h"
 #include "tenant.h"
 
 int btn_apply_tiers(const struct baton_sched_opts *o, struct btn_tier_setup *to, uint64_t capacity)
@@ -284,6 +285,8 @@ int baton_config_apply(const struct baton_config *c, struct baton_sched *s, char
 	struct btn_wakes wakes;
 	int err;
 
+	if (!btn_self_is_here(s->process))
+		return refuse_config(-EPERM, (struct saying){ why, room }, "the scheduler is the parent process's\n");
 	do {
 		wakes = (struct btn_wakes){ 0 };
 		btn_gate_lock(s);

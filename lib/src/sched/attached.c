@@ -37,6 +37,9 @@ static void thread_ends(void *arg)
 {
 	struct btn_worker *w = arg;
 
+	/* In a child of fork() the thread is not what it was attached as. */
+	if (w != btn_self_attached)
+		return;
 	baton_request_leave();
 	end_left(w);
 	btn_blocked_part(w);
@@ -161,6 +164,8 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 
 	if (out)
 		*out = NULL;
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
 	if (btn_self)
 		return -EBUSY;
 	if (opts->fn)

@@ -39,10 +39,12 @@
 
 #include "../die.h"
 #include "../inject.h"
+#include "self.h"
 
 struct baton_completions {
 	struct btn_lock lock;
 	int fd;
+	unsigned process;
 	/* The lock. */
 	struct baton_request *first, **last;
 	unsigned refs;			/* the owner's, and one for each thread that is to write */
@@ -56,8 +58,11 @@ int btn_completion_create(struct baton_completions **out)
 	int err;
 
 	*out = NULL;
-	if (!q)
+	if (!q || btn_self_init()) {
+		free(q);
 		return -ENOMEM;
+	}
+	q->process = atomic_load_explicit(&btn_self_process, memory_order_relaxed); /* [FORK-1] */
 	q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (q->fd < 0) {
 		err = -errno;
@@ -94,6 +99,11 @@ int btn_completion_destroy(struct baton_completions *q)
 		return -EBUSY;
 	put_queue(q);
 	return 0;
+}
+
+bool btn_completion_is_here(const struct baton_completions *q)
+{
+	return btn_self_is_here(q->process);
 }
 
 int btn_completion_fd(const struct baton_completions *q)

@@ -13,6 +13,8 @@ struct baton_completions;
 
 int btn_completion_create(struct baton_completions **out);
 int btn_completion_destroy(struct baton_completions *q);
+/* True: this process made the queue. Another would take from the same eventfd. */
+bool btn_completion_is_here(const struct baton_completions *q);
 int btn_completion_fd(const struct baton_completions *q);
 /* Counts a request more whose end will be added (by: 1), or not after all (-1). */
 void btn_completion_expect(struct baton_completions *q, int by);

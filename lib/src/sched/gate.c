@@ -92,6 +92,7 @@
 static pthread_mutex_t signal_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before[NSIG];
 static bool ours[NSIG];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* ---------------------------------------------------------- waiting for a permit */
 
@@ -412,6 +413,22 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	errno = saved;
 }
 
+static void signals_acquire(void)
+{
+	pthread_mutex_lock(&signal_lock);
+}
+
+static void signals_release(void)
+{
+	pthread_mutex_unlock(&signal_lock);
+}
+
+/* Without it a child of fork could find the lock held by no thread. */
+static void watch_forks(void)
+{
+	pthread_atfork(signals_acquire, signals_release, signals_release);
+}
+
 int btn_gate_signal_init(int sig)
 {
 	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
@@ -419,6 +436,7 @@ int btn_gate_signal_init(int sig)
 
 	if (sig <= 0 || sig >= NSIG)
 		return -EINVAL;
+	pthread_once(&once, watch_forks);
 	pthread_mutex_lock(&signal_lock);
 	if (!ours[sig]) {
 		sigfillset(&sa.sa_mask);

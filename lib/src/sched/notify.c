@@ -20,6 +20,8 @@ int baton_completions_destroy(struct baton_completions *q)
 
 	if (!q)
 		return 0;
+	if (!btn_completion_is_here(q))
+		return -EPERM;
 	btn_gate_enter(btn_self);
 	err = btn_completion_destroy(q);
 	btn_gate_exit(btn_self);
@@ -28,7 +30,7 @@ int baton_completions_destroy(struct baton_completions *q)
 
 int baton_completions_fd(const struct baton_completions *q)
 {
-	return btn_completion_fd(q);
+	return btn_completion_is_here(q) ? btn_completion_fd(q) : -EPERM;
 }
 
 unsigned baton_completions_take(struct baton_completions *q, struct baton_completion *out, unsigned max)
@@ -36,6 +38,8 @@ unsigned baton_completions_take(struct baton_completions *q, struct baton_comple
 	struct baton_request *r, *next;
 	unsigned n = 0;
 
+	if (!btn_completion_is_here(q))
+		return 0;
 	btn_gate_enter(btn_self);
 	r = btn_completion_take(q, max);
 	btn_gate_exit(btn_self);
@@ -52,6 +56,8 @@ int baton_request_notify(struct baton_request *r, struct baton_completions *q, v
 	struct btn_wakes wakes = { 0 };
 	bool again, done;
 
+	if (!btn_self_is_here(s->process) || !btn_completion_is_here(q))
+		return -EPERM;
 	btn_gate_enter(btn_self);
 	/* Before the scheduler's lock: the queue has one of its own. */
 	btn_completion_expect(q, 1);

@@ -104,6 +104,8 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 
 	if (out)
 		*out = NULL;
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
 	if (!opts->fn)
 		return -EINVAL;
 	err = btn_request_new(&r, t, opts, out != NULL);
@@ -155,6 +157,8 @@ static int wait_for(struct baton_request *r, uint64_t deadline, bool alert, int 
 	bool task = btn_self && btn_self->s == s;
 	int err = 0;
 
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
 	if (r->first.core.attached)
 		btn_gate_settle(s);
 	if (!task)
@@ -197,6 +201,8 @@ void baton_request_cancel(struct baton_request *r)
 	struct baton_sched *s = r->s;
 	struct btn_wakes wakes = { 0 };
 
+	if (!btn_self_is_here(s->process))
+		return;
 	btn_gate_lock(s);
 	if (r->first.core.attached)
 		btn_dispatch_end_cached(s, &wakes);
@@ -211,6 +217,8 @@ void baton_request_charge(struct baton_request *r, uint64_t cpu)
 {
 	struct baton_sched *s = r->s;
 
+	if (!btn_self_is_here(s->process))
+		return;
 	if (r->first.core.attached)
 		btn_gate_settle(s);
 	btn_gate_lock(s);
@@ -225,6 +233,10 @@ void baton_request_times(struct baton_request *r, struct baton_request_times *ou
 	struct baton_request_times t = { 0 };
 	uint64_t now;
 
+	if (!btn_self_is_here(s->process)) {
+		memset(out, 0, sz);
+		return;
+	}
 	if (r->first.core.attached)
 		btn_gate_settle(s);
 	btn_gate_lock(s);
@@ -251,7 +263,7 @@ void baton_request_put(struct baton_request *r)
 {
 	struct baton_sched *s;
 
-	if (!r)
+	if (!r || !btn_self_is_here(r->s->process))
 		return;
 	s = r->s;
 	btn_gate_enter(btn_self);

@@ -16,6 +16,7 @@
 #include "monitor.h"
 #include "notifier.h"
 #include "pool.h"
+#include "self.h"
 #include "tenant.h"
 #include "worker.h"
 
@@ -86,6 +87,8 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	err = stop_signal ? btn_gate_signal_init(stop_signal) : 0;
 	if (!err)
 		err = btn_hazard_init();
+	if (!err)
+		err = btn_self_init();
 	if (err)
 		return err;
 	s = aligned_alloc(_Alignof(struct baton_sched), sizeof(*s));
@@ -125,6 +128,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	s->slotless.last = &s->slotless.first;
 	s->parked.last = &s->parked.first;
 	s->stop_signal = stop_signal;
+	s->process = atomic_load_explicit(&btn_self_process, memory_order_relaxed); /* [FORK-1] */
 	s->worker_main = btn_worker_main;
 	btn_notifier_begin(s, s->max < 4096 ? s->max : 4096, o.idle_poll_us * 1000ull);
 	err = -pthread_create(&s->monitor, NULL, btn_monitor_main, s);
@@ -153,6 +157,8 @@ int baton_sched_destroy(struct baton_sched *s)
 
 	if (!s)
 		return 0;
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
 	btn_gate_settle(s);
 	btn_gate_lock(s);
 	if (s->requests || atomic_load_explicit(&s->handles, memory_order_acquire) || /* [REQUEST-2] */

@@ -8,12 +8,15 @@
 
 #include "../stats.h"
 #include "gate.h"
+#include "self.h"
 #include "slot.h"
 
 int baton_stats_publish(struct baton_sched *s, const char *name, unsigned mode)
 {
 	int err, saved = errno;
 
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
 	btn_gate_lock(s);
 	err = btn_page_publish(&s->core.page, name, mode);
 	btn_gate_release(s);
@@ -23,6 +26,9 @@ int baton_stats_publish(struct baton_sched *s, const char *name, unsigned mode)
 
 int baton_stats_of(struct baton_stats **out, struct baton_sched *s)
 {
+	*out = NULL;
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
 	return btn_stats_attach(out, &s->core.page);
 }
 
@@ -38,6 +44,10 @@ void baton_tenant_stats(struct baton_tenant *t, struct baton_tenant_stats *out, 
 	uint64_t now;
 	unsigned i, k;
 
+	if (!btn_self_is_here(s->process)) {
+		memset(out, 0, sz);
+		return;
+	}
 	btn_gate_settle(s);
 	btn_gate_lock(s);
 	now = s->now;
@@ -90,6 +100,10 @@ int baton_detect_stats(struct baton_sched *s, struct baton_detect_stats *out, si
 	struct btn_cell *cell;
 	uint32_t i;
 
+	if (!btn_self_is_here(s->process)) {
+		memset(out, 0, sz);
+		return -EPERM;
+	}
 	btn_gate_lock(s);
 	st.how = s->how;
 	st.taken = s->taken;

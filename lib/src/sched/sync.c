@@ -63,8 +63,11 @@ static struct baton_task *task_of(const struct baton_sched *s)
 
 int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
 {
-	struct baton_mutex *m = *out = calloc(1, sizeof(*m));
+	struct baton_mutex *m = *out = NULL;
 
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
+	m = *out = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
 	m->s = s;
@@ -176,8 +179,11 @@ int baton_mutex_unlock(struct baton_mutex *m)
 
 int baton_cond_create(struct baton_cond **out, struct baton_sched *s)
 {
-	struct baton_cond *c = *out = calloc(1, sizeof(*c));
+	struct baton_cond *c = *out = NULL;
 
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
+	c = *out = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	c->s = s;
@@ -230,6 +236,8 @@ void baton_cond_signal(struct baton_cond *c)
 {
 	struct btn_wakes wakes = { 0 };
 
+	if (!btn_self_is_here(c->s->process))
+		return;
 	btn_gate_lock(c->s);
 	btn_wait_end_first(&c->waiters);
 	btn_gate_unlock(c->s, &wakes);
@@ -239,6 +247,8 @@ void baton_cond_broadcast(struct baton_cond *c)
 {
 	struct btn_wakes wakes = { 0 };
 
+	if (!btn_self_is_here(c->s->process))
+		return;
 	btn_gate_lock(c->s);
 	while (btn_wait_end_first(&c->waiters))
 		;
@@ -247,8 +257,11 @@ void baton_cond_broadcast(struct baton_cond *c)
 
 int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned count)
 {
-	struct baton_sem *sem = *out = calloc(1, sizeof(*sem));
+	struct baton_sem *sem = *out = NULL;
 
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
+	sem = *out = calloc(1, sizeof(*sem));
 	if (!sem)
 		return -ENOMEM;
 	sem->s = s;
@@ -295,6 +308,8 @@ void baton_sem_post(struct baton_sem *sem)
 {
 	struct btn_wakes wakes = { 0 };
 
+	if (!btn_self_is_here(sem->s->process))
+		return;
 	btn_gate_lock(sem->s);
 	if (!btn_wait_end_first(&sem->waiters))
 		sem->count++;
@@ -303,8 +318,10 @@ void baton_sem_post(struct baton_sem *sem)
 
 int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned capacity)
 {
-	struct baton_chan *c;
+	struct baton_chan *c = *out = NULL;
 
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
 	if (!capacity)
 		capacity = 1;
 	c = *out = calloc(1, sizeof(*c) + capacity * sizeof(c->item[0]));
@@ -346,6 +363,8 @@ static int send_item(struct baton_chan *c, void *item, uint64_t deadline, bool a
 	struct btn_wakes wakes = { 0 };
 	int err = 0;
 
+	if (!btn_self_is_here(c->s->process))
+		return -EPERM;
 	btn_gate_lock(c->s);
 	while (!err && !c->closed && c->n == c->capacity)
 		err = wait_for_change(c, &c->senders, deadline, alert);
@@ -375,6 +394,8 @@ static int receive_item(struct baton_chan *c, void **item, uint64_t deadline, bo
 	struct btn_wakes wakes = { 0 };
 	int err = 0;
 
+	if (!btn_self_is_here(c->s->process))
+		return -EPERM;
 	btn_gate_lock(c->s);
 	while (!err && !c->closed && !c->n)
 		err = wait_for_change(c, &c->receivers, deadline, alert);
@@ -405,6 +426,8 @@ void baton_chan_close(struct baton_chan *c)
 {
 	struct btn_wakes wakes = { 0 };
 
+	if (!btn_self_is_here(c->s->process))
+		return;
 	btn_gate_lock(c->s);
 	c->closed = true;
 	while (btn_wait_end_first(&c->senders) || btn_wait_end_first(&c->receivers))

@@ -12,6 +12,7 @@
 #include "gate.h"
 #include "names.h"
 #include "pool.h"
+#include "self.h"
 
 uint64_t btn_tenant_part(const struct baton_sched *s, unsigned ppm)
 {
@@ -97,6 +98,8 @@ int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const str
 	int err;
 
 	*out = NULL;
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
 	if (opts->sz != sizeof(*opts) ||
 	    (name && (!*name || strlen(name) >= BATON_STATS_NAME || !btn_utf8_valid(name, strlen(name)))))
 		return -EINVAL;
@@ -119,13 +122,16 @@ int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const str
 
 int baton_tenant_find(struct baton_sched *s, const char *name, struct baton_tenant **out)
 {
+	*out = NULL;
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
 	*out = strnlen(name, BATON_STATS_NAME) < BATON_STATS_NAME ? btn_names_find(s, name) : NULL;
 	return *out ? 0 : -ENOENT;
 }
 
 void baton_tenant_put(struct baton_tenant *t)
 {
-	if (t)
+	if (t && btn_self_is_here(t->s->process))
 		btn_names_put(t);
 }
 
@@ -136,6 +142,8 @@ int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opt
 	struct btn_prealloc mine = { 0 };
 	int err;
 
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
 	if (opts->sz != sizeof(*opts))
 		return -EINVAL;
 	do {
@@ -158,6 +166,8 @@ void baton_tenant_remove(struct baton_tenant *t)
 	struct btn_prealloc mine = { 0 };
 	struct btn_wakes wakes = { 0 };
 
+	if (!btn_self_is_here(s->process))
+		return;
 	btn_gate_lock(s);
 	btn_pool_prealloc_begin(s, &mine);
 	btn_dispatch_end_cached(s, &wakes);

@@ -208,6 +208,7 @@ struct baton_sched {
 	_Atomic bool stall, stall_escape;	/* gate.c */
 	_Atomic bool wanted;		/* a task waits, and no slot is idle: lazy.c */
 	uint64_t now;			/* time when the lock was taken */
+	unsigned process;		/* maker of the scheduler: self.h */
 	size_t stack_size;
 	struct btn_birth birth;		/* given to each worker's thread */
 	int *cpus;			/* each slot's CPU; NULL: workers are not bound */

@@ -10,6 +10,7 @@
 #include "../core/core.h"
 #include "gate.h"
 #include "request.h"
+#include "self.h"
 
 /* Requests that took less are not called late. */
 #define LATE_NS 1000000
@@ -63,6 +64,12 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	bool starved = false;
 	uint64_t now;
 
+	if (!btn_self_is_here(s->process)) {
+		w.reason = BATON_WHY_INVALID;
+		w.result = -EPERM;
+		memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
+		return;
+	}
 	if (r->first.core.attached)
 		btn_gate_settle(s);
 	btn_gate_lock(s);
@@ -95,6 +102,10 @@ void baton_tenant_why(struct baton_tenant *t, const struct baton_request_opts *o
 	struct baton_why w = { .result = err, .reason = reason_refused(err) };
 	struct btn_account *a;
 
+	if (!btn_self_is_here(s->process)) {
+		memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
+		return;
+	}
 	btn_gate_lock(s);
 	w.tier = home_tier(opts->cls, opts->tier);
 	if (opts->arrival && opts->arrival < s->now)
@@ -137,6 +148,8 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 	case BATON_WHY_NO_QUOTA:
 		return snprintf(text, room, "rejected: the tenant has no %squota at all", tier);
 	case BATON_WHY_INVALID:
+		if (w->result == -EPERM)
+			return snprintf(text, room, "refused: its scheduler is the parent process's");
 		return snprintf(text, room, "refused: options that contradict each other, or no memory (%d)", w->result);
 	case BATON_WHY_REMOVED:
 		return snprintf(text, room, "refused: its tenant was removed");

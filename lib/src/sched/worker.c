@@ -67,6 +67,9 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 
 static void thread_ends(void *arg)
 {
+	/* In a child of fork(): the thread is the child's last, and nobody's worker. */
+	if (btn_self != arg)
+		return;
 	btn_worker_task_end(arg, true);
 	btn_blocked_part(arg);
 }
@@ -95,6 +98,8 @@ void *btn_worker_main(void *arg)
 		pthread_cleanup_push(thread_ends, w);
 		t->fn(t->arg);
 		pthread_cleanup_pop(0);
+		if (btn_unlikely(btn_self != w))
+			return NULL;
 		if (!btn_worker_task_end(w, false) || !w->task)
 			break;
 	}
