@@ -17,7 +17,7 @@ int main(void)
 	struct baton_request *r;
 	struct baton_sched *s;
 	struct baton_why why;
-	char text[200];
+	char text[300];
 	int err;
 
 	to.sz = sizeof(to);

@@ -51,9 +51,9 @@ struct btn_task {
 	const struct btn_request_info *info;
 	uint64_t seq;		/* the order in which tasks became ready */
 	uint64_t ready_at;	/* time since which the task waits */
-	uint64_t throttled_mark;	/* ns for which its flow had been throttled by then */
 	uint8_t state;		/* enum btn_task_state */
 	bool ran;		/* the task had a slot before */
+	bool for_lock;		/* blocked, and the wait is for a mutex */
 	bool attached;		/* the task is an attached thread's, which brings its own worker */
 
 	/* Lending: core/lend.c. */

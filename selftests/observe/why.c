@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <baton/sync.h>
 #include <baton/why.h>
 
 #include "sched_end.h"
@@ -205,14 +206,96 @@ TEST(its_own)
 	ends(submit(BATON_BATCH, 0, sleeps, 0), 0);
 	explain(BATON_WHY_BLOCKED, "mostly its tasks waited for something else: ");
 	CHECK_CMP(why.elapsed, >=, 30 * MS);
+	CHECK_CMP(why.blocked, >=, 30 * MS);
+	CHECK_EQ(why.locked, 0);
 	ends(submit(BATON_BATCH, 0, runs, 0), 0);
 	/* Beside others' processes it may take longer than it runs. */
-	CHECK(why.reason == BATON_WHY_RUNNING || why.reason == BATON_WHY_BLOCKED);
+	CHECK(why.reason == BATON_WHY_RUNNING || why.reason == BATON_WHY_OFF_CPU);
 	CHECK_CMP(why.cpu, >=, 4 * MS);
 	baton_tenant_why(tenant, &gone, -ESHUTDOWN, &why, sizeof(why));
 	explain(BATON_WHY_REMOVED, "refused: its tenant was removed");
 	baton_tenant_why(tenant, &gone, -EINVAL, &why, sizeof(why));
 	explain(BATON_WHY_INVALID, "refused: options that contradict each other, or no memory (-22)");
+	end_sched(s);
+}
+
+static struct baton_mutex *mutex;
+static struct baton_sem *held, *asked;
+
+static void holds(void *arg)
+{
+	CHECK_EQ(baton_mutex_lock(mutex), 0);
+	baton_sem_post(held);
+	CHECK_EQ(baton_sem_wait(asked), 0);
+	baton_mutex_unlock(mutex);
+}
+
+/* Waits for a lock; and then, for less, for something else. */
+static void locks(void *arg)
+{
+	CHECK_EQ(baton_mutex_lock(mutex), 0);
+	baton_mutex_unlock(mutex);
+	baton_sleep_until(baton_clock_now() + 2 * MS);
+	CHECK_EQ(baton_sem_wait(held), 0);
+}
+
+/* What took the time counts, not what the request waits for when it is asked. */
+TEST(locked)
+{
+	struct baton_request *holder, *r;
+
+	open_sched(0, 1000000);
+	CHECK_EQ(baton_mutex_create(&mutex, s), 0);
+	CHECK_EQ(baton_sem_create(&held, s, 0), 0);
+	CHECK_EQ(baton_sem_create(&asked, s, 0), 0);
+	holder = submit(BATON_BATCH, 0, holds, 0);
+	r = submit(BATON_BATCH, 0, locks, 0);
+	do {
+		usleep(2000);
+		baton_request_why(r, &why, sizeof(why));
+	} while (why.locked < 50 * MS);
+	explain(BATON_WHY_LOCKED, "mostly its tasks waited for locks that others held: ");
+	CHECK_CMP(why.locked, <=, why.blocked);
+	CHECK_CMP(why.blocked, <=, why.elapsed);
+	baton_sem_post(asked);
+	ends(holder, 0);
+	ends(r, 0);
+	explain(BATON_WHY_LOCKED, "mostly its tasks waited for locks that others held: ");
+	baton_mutex_destroy(mutex);
+	baton_sem_destroy(held);
+	baton_sem_destroy(asked);
+	end_sched(s);
+}
+
+/* One thread, which another task has for long: afterwards, too, the time was without a thread. */
+TEST(no_thread)
+{
+	struct baton_sched_opts o = { .sz = sizeof(o), .slots = 2, .workers_max = 1 };
+	struct baton_tenant_opts t = { .sz = sizeof(t), .high_ppm = 1000000 };
+	struct baton_request *holder, *r;
+
+	CHECK_EQ(baton_sched_create(&s, &o), 0);
+	CHECK_EQ(baton_tenant_add(s, &tenant, &t), 0);
+	CHECK_EQ(baton_mutex_create(&mutex, s), 0);
+	CHECK_EQ(baton_sem_create(&held, s, 0), 0);
+	CHECK_EQ(baton_sem_create(&asked, s, 0), 0);
+	holder = submit(BATON_BATCH, 0, holds, 0);
+	r = submit(BATON_BATCH, 0, sleeps, 0);
+	do {
+		usleep(2000);
+		baton_request_why(r, &why, sizeof(why));
+		CHECK_CMP(why.starved, <=, why.waited);
+	} while (why.starved < 100 * MS);
+	explain(BATON_WHY_WORKERS, "mostly there was no thread for it: ");
+	baton_sem_post(asked);
+	ends(holder, 0);
+	ends(r, 0);
+	explain(BATON_WHY_WORKERS, "mostly there was no thread for it: ");
+	CHECK_CMP(why.starved, >=, 100 * MS);
+	CHECK_CMP(why.blocked, >=, 30 * MS);
+	baton_mutex_destroy(mutex);
+	baton_sem_destroy(held);
+	baton_sem_destroy(asked);
 	end_sched(s);
 }
 

@@ -20,12 +20,14 @@ enum baton_reason {
 	BATON_WHY_INVALID,	/* the options contradict each other, or there was no memory */
 	BATON_WHY_THROTTLED,	/* late: most of the time its tenant had no quota left */
 	BATON_WHY_SLOTS,	/* late: most of the time all slots had others' tasks */
-	BATON_WHY_WORKERS,	/* late: there is no thread for it */
+	BATON_WHY_WORKERS,	/* late: most of the time there was no thread for it */
 	BATON_WHY_BLOCKED,	/* late: most of the time its tasks waited for something else */
 	BATON_WHY_RUNNING,	/* late: most of the time it ran */
+	BATON_WHY_LOCKED,	/* late: most of the time its tasks waited for locks */
+	BATON_WHY_OFF_CPU,	/* late: most of the time it had slots and did not run: asleep, or the CPU was others' */
 };
 
-/* Times are ns. Of tasks that ran beside each other they add up. */
+/* Times are ns, counted as they happen. Of tasks that ran or waited beside each other they add up. */
 struct baton_why {
 	enum baton_reason reason;
 	int result;		/* the request's so far, or that of the call that refused it */
@@ -36,6 +38,9 @@ struct baton_why {
 	uint64_t waited;	/* ready, without a slot */
 	uint64_t throttled;	/* the part without quota */
 	uint64_t cpu;
+	uint64_t starved;	/* of waited, without a thread */
+	uint64_t blocked;	/* its tasks waited for something else */
+	uint64_t locked;	/* of that, for locks: of <baton/sync.h>, and others as far as they are seen */
 };
 
 /**

@@ -53,7 +53,7 @@ static void trace_request(const struct btn_core *c, uint64_t now, const struct b
 
 uint64_t btn_request_throttled(const struct btn_request *r, uint64_t now)
 {
-	return btn_flow_throttled_until(btn_flow_of(r->first), now) - r->first->throttled_mark;
+	return r->throttled + (r->ready.n ? r->ready.n * btn_flow_throttled_until(btn_flow_of_request(r), now) : 0);
 }
 
 static void join_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
@@ -75,9 +75,8 @@ static void give_up(struct btn_core *c, uint64_t now, struct btn_request *r, int
 {
 	const struct btn_account *a = &r->tenant->acct[r->class == BTN_BATCH];
 
+	btn_flow_end_wait(now, r->first);
 	/* Noted for baton_request_why(). */
-	r->waited = now - r->first->ready_at;
-	r->throttled = btn_request_throttled(r, now);
 	if (r->class != BTN_INTERNAL) {
 		r->quota = a->quota;
 		r->used = a->used + a->reserved;
@@ -133,7 +132,8 @@ int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, str
 	r->tasks = 0;
 	r->started = r->done = false;
 	r->cancel_pending = r->result = 0;
-	r->cpu = r->waited = r->throttled = 0;
+	r->cpu = r->throttled = 0;
+	r->ready = r->starved = r->blocked = r->locked = (struct btn_span){ 0 };
 	r->timer.rank = 0;
 	if (r->deadline != BTN_NEVER) {
 		r->timer.key = r->deadline;
@@ -147,7 +147,7 @@ void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, str
 {
 	t->req = r;
 	t->info = &r->info;
-	t->ran = t->stands_in = false;
+	t->ran = t->stands_in = t->for_lock = false;
 	t->lent_slot = 0;
 	t->waits = t->held = NULL;
 	t->seq = ++c->seq;
@@ -161,14 +161,20 @@ void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
 	if (btn_unlikely(t->state != BTN_TASK_BLOCKED))
 		btn_die("a task is made ready that is not blocked; its state:", t->state);
 	btn_lend_wait_end(c, now, t);
+	btn_span_end(&t->req->blocked, now);
+	if (t->for_lock)
+		btn_span_end(&t->req->locked, now);
+	t->for_lock = false;
 	t->seq = ++c->seq;
 	join_ready(c, now, t);
 }
 
 void btn_core_unready(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
+	btn_flow_end_wait(now, t);
 	leave_ready(c, now, t);
 	t->state = BTN_TASK_BLOCKED;
+	btn_span_begin(&t->req->blocked, now);
 }
 
 void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, int why)
@@ -189,11 +195,17 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
 
 void btn_core_wait(struct btn_core *c, uint64_t now, struct btn_task *t, struct btn_resource *res, struct btn_task *holder)
 {
+	if (!t->for_lock)
+		btn_span_begin(&t->req->locked, now);
+	t->for_lock = true;
 	btn_lend_wait(c, now, t, res, holder);
 }
 
 void btn_core_wait_end(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
+	if (t->for_lock)
+		btn_span_end(&t->req->locked, now);
+	t->for_lock = false;
 	btn_lend_wait_end(c, now, t);
 }
 
@@ -284,6 +296,7 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 		break;
 	case BTN_STOP_BLOCK:
 		t->state = BTN_TASK_BLOCKED;
+		btn_span_begin(&r->blocked, now);
 		break;
 	case BTN_STOP_END:
 		t->state = BTN_TASK_ENDED;
@@ -340,6 +353,7 @@ static bool feed_starved(struct btn_core *c, uint64_t now)
 		return false;
 	t = btn_container(c->starved.top, struct btn_task, node);
 	btn_heap_del(&c->starved, &t->node);
+	btn_span_end(&t->req->starved, now);
 	btn_flow_rejoin(c, now, t);
 	return true;
 }
@@ -399,6 +413,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 			break;
 		btn_flow_leave(c, now, t);
 		t->state = BTN_TASK_STARVED;
+		btn_span_begin(&r->starved, now);
 		t->node.key = tier->rank;
 		t->node.seq = t->seq;
 		btn_heap_add(&c->starved, &t->node);
@@ -435,7 +450,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 		tier->vtime = key;
 	f->turn = ++c->seq;
 
-	r->throttled += btn_flow_throttled_until(btn_flow_of(t), now) - t->throttled_mark;
+	btn_flow_end_wait(now, t);
 	leave_ready(c, now, t);
 	if (first != t)
 		first->lent_slot = slot + 1;
@@ -453,7 +468,6 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 		btn_stat_hist(&btn_tenant_use(r->tenant, tier->index)->wait, now - t->ready_at);
 	}
 	t->ran = true;
-	r->waited += now - t->ready_at;
 	t->state = BTN_TASK_RUNNING;
 	run->task = t;
 	run->need_resched = false;

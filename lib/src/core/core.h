@@ -27,7 +27,7 @@
  * are the caller's again.
  */
 int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
-/* ns for which a request that has not started had nothing to pay with. */
+/* ns for which tasks of the request were ready and had nothing to pay with. */
 uint64_t btn_request_throttled(const struct btn_request *r, uint64_t now);
 /* Adds a task to a request in which another has not ended. */
 void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);

@@ -96,9 +96,8 @@ void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f)
 	f->tenant->throttled++;
 }
 
-struct btn_flow *btn_flow_of(const struct btn_task *t)
+struct btn_flow *btn_flow_of_request(const struct btn_request *r)
 {
-	const struct btn_request *r = t->req;
 	struct btn_flow *f = r->tenant->flow;
 
 	switch (r->class) {
@@ -219,16 +218,25 @@ void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t)
 void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	t->ready_at = now;
-	t->throttled_mark = btn_flow_throttled_until(btn_flow_of(t), now);
+	btn_span_begin(&t->req->ready, now);
+	t->req->throttled -= btn_flow_throttled_until(btn_flow_of(t), now);
 	btn_flow_rejoin(c, now, t);
+}
+
+void btn_flow_end_wait(uint64_t now, struct btn_task *t)
+{
+	btn_span_end(&t->req->ready, now);
+	t->req->throttled += btn_flow_throttled_until(btn_flow_of(t), now);
 }
 
 void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
-	if (t->state == BTN_TASK_STARVED)
+	if (t->state == BTN_TASK_STARVED) {
+		btn_span_end(&t->req->starved, now);
 		btn_heap_del(&c->starved, &t->node);
-	else
+	} else {
 		btn_flow_remove(c, now, t);
+	}
 }
 
 void btn_tenant_unthrottle(struct btn_core *c, uint64_t now, struct btn_tenant *t)

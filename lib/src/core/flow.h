@@ -33,8 +33,13 @@ static inline void btn_tenant_show(const struct btn_tenant *t, unsigned tier, ui
 	btn_stat_set(&u->used_at, now);
 }
 
-/* The flow in which a task stands, or would stand if it were ready. */
-struct btn_flow *btn_flow_of(const struct btn_task *t);
+/* The flow in which the tasks of a request stand, or would stand if they were ready. */
+struct btn_flow *btn_flow_of_request(const struct btn_request *r);
+static inline struct btn_flow *btn_flow_of(const struct btn_task *t)
+{
+	return btn_flow_of_request(t->req);
+}
+
 /* Puts a flow into its tier's heap, by its key. */
 void btn_flow_enter(struct btn_core *c, struct btn_flow *f);
 /* Takes a flow out of its tier, or ends its being throttled. */
@@ -53,6 +58,8 @@ void btn_flow_remove(struct btn_core *c, uint64_t now, struct btn_task *t);
  */
 void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t);
 void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t);
+/* The wait that began with btn_flow_join() is over: before its request starts, or the task leaves. */
+void btn_flow_end_wait(uint64_t now, struct btn_task *t);
 void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t);
 
 /* Places the tenant's throttled flows anew: quota may be there now, or sooner than it seemed. */

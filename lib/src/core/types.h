@@ -32,6 +32,32 @@ struct btn_resource {
 
 enum btn_stop { BTN_STOP_YIELD, BTN_STOP_BLOCK, BTN_STOP_END };
 
+/*
+ * Time that tasks of a request spend in a state: begin and end are added with their signs, so
+ * what is still open follows from how many are in it.
+ */
+struct btn_span {
+	uint64_t ns;
+	unsigned n;
+};
+
+static inline void btn_span_begin(struct btn_span *s, uint64_t now)
+{
+	s->ns -= now;
+	s->n++;
+}
+
+static inline void btn_span_end(struct btn_span *s, uint64_t now)
+{
+	s->ns += now;
+	s->n--;
+}
+
+static inline uint64_t btn_span_sum(const struct btn_span *s, uint64_t now)
+{
+	return s->ns + s->n * now;
+}
+
 struct btn_request {
 	struct btn_request_info info;
 	struct btn_tenant *tenant;
@@ -39,7 +65,12 @@ struct btn_request {
 	struct btn_task *first;		/* the first task, until the request started */
 	struct btn_heap_node timer;	/* in core.deadlines */
 	uint64_t deadline;		/* BTN_NEVER: none */
-	uint64_t cpu, waited, throttled; /* ns: ran, ready, nothing to pay with */
+	uint64_t cpu;
+	struct btn_span ready;		/* tasks wait for a slot */
+	struct btn_span starved;	/* of that: for a thread */
+	struct btn_span blocked;	/* tasks wait for something else */
+	struct btn_span locked;		/* of that: for a mutex */
+	uint64_t throttled;		/* of ready: nothing to pay with; less each open one's mark: btn_request_throttled() */
 	uint64_t quota, used;		/* the tenant's, when the request was rejected or dropped */
 	unsigned tasks;			/* tasks that have not ended */
 	int cancel_pending;		/* -ETIME or -ECANCELED, for the checkpoints */

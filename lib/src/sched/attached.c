@@ -114,7 +114,9 @@ static bool enter_again(struct btn_worker *w, const struct baton_tenant *t, cons
 	}
 	r->began = now;
 	r->core.info.arrival = opts->arrival && opts->arrival < now ? opts->arrival : now;
-	r->core.cpu = r->core.waited = r->core.throttled = 0;
+	r->core.cpu = r->core.throttled = 0;
+	/* The task runs, so none of these is open. */
+	r->core.ready.ns = r->core.starved.ns = r->core.blocked.ns = r->core.locked.ns = 0;
 	BTN_OWN_SET(w->again, BTN_OWN_GET(w->again) + 1);
 	if (out) {
 		atomic_store_explicit(&r->refs, 2, memory_order_relaxed); /* [REQUEST-1] */

@@ -242,8 +242,8 @@ void baton_request_times(struct baton_request *r, struct baton_request_times *ou
 	btn_gate_lock(s);
 	now = s->now;
 	t.cpu = btn_request_cpu(r, r->done ? r->ended : now);
-	t.waited = r->core.waited;
-	t.throttled = r->core.throttled;
+	t.waited = btn_span_sum(&r->core.ready, now);
+	t.throttled = btn_request_throttled(&r->core, now);
 	t.arrival = r->core.info.arrival;
 	t.deadline = r->core.deadline == BTN_NEVER ? 0 : r->core.deadline;
 	if (!r->done && r->core.class != BTN_BATCH && r->core.class != BTN_INTERNAL)

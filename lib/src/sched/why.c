@@ -31,24 +31,35 @@ static enum baton_reason reason_refused(int err)
 	}
 }
 
-/* The reason that took most of the request's time. */
-static enum baton_reason reason_late(const struct baton_why *w, bool starved)
+/*
+ * The reason that took most of the request's time. Each is counted as it happens, so this is
+ * about all of the time, not about what the request waits for just now. What is none of them
+ * is time in which a task had a slot and did not run: it slept in the kernel, and no task
+ * wanted its slot, or the machine ran another program on its CPU.
+ */
+static enum baton_reason reason_late(const struct baton_why *w)
 {
-	uint64_t slots = w->waited - w->throttled, known = w->waited + w->cpu;
-	uint64_t blocked = w->elapsed > known ? w->elapsed - known : 0, most = w->cpu;
-	enum baton_reason reason = BATON_WHY_RUNNING;
+	uint64_t known = w->waited + w->blocked + w->cpu;
+	const struct {
+		uint64_t ns;
+		enum baton_reason reason;
+	} all[] = {
+		{ w->cpu, BATON_WHY_RUNNING },
+		{ w->blocked - w->locked, BATON_WHY_BLOCKED },
+		{ w->locked, BATON_WHY_LOCKED },
+		{ w->waited - w->throttled - w->starved, BATON_WHY_SLOTS },
+		{ w->starved, BATON_WHY_WORKERS },
+		{ w->throttled, BATON_WHY_THROTTLED },
+		{ w->elapsed > known ? w->elapsed - known : 0, BATON_WHY_OFF_CPU },
+	};
+	unsigned i, most = 0;
 
 	if (w->elapsed < LATE_NS)
 		return BATON_WHY_NOTHING;
-	if (blocked > most) {
-		most = blocked;
-		reason = BATON_WHY_BLOCKED;
-	}
-	if (slots > most) {
-		most = slots;
-		reason = starved ? BATON_WHY_WORKERS : BATON_WHY_SLOTS;
-	}
-	return w->throttled > most ? BATON_WHY_THROTTLED : reason;
+	for (i = 1; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].ns > all[most].ns)
+			most = i;
+	return all[most].reason;
 }
 
 static unsigned home_tier(unsigned cls, unsigned tier)
@@ -60,8 +71,6 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 {
 	struct baton_sched *s = r->s;
 	struct baton_why w = { 0 };
-	const struct btn_task *first;
-	bool starved = false;
 	uint64_t now;
 
 	if (!btn_self_is_here(s->process)) {
@@ -77,20 +86,18 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	w.result = r->done ? r->result : r->core.cancel_pending;
 	w.tier = home_tier(r->core.class, r->core.tier);
 	w.elapsed = now > r->core.info.arrival ? now - r->core.info.arrival : 0;
-	w.waited = r->core.waited;
-	w.throttled = r->core.throttled;
+	w.waited = btn_span_sum(&r->core.ready, now);
+	w.starved = btn_span_sum(&r->core.starved, now);
+	w.throttled = btn_request_throttled(&r->core, now);
+	w.blocked = btn_span_sum(&r->core.blocked, now);
+	w.locked = btn_span_sum(&r->core.locked, now);
 	w.cpu = btn_request_cpu(r, now);
 	w.quota = r->core.quota;
 	w.used = r->core.used;
-	if (!r->done && !r->core.started) {
-		first = &r->first.core;
-		w.waited = now - first->ready_at;
-		w.throttled = btn_request_throttled(&r->core, now);
-		starved = first->state == BTN_TASK_STARVED;
-	}
-	if (w.throttled > w.waited)
-		w.throttled = w.waited;
-	w.reason = w.result ? reason_refused(w.result) : reason_late(&w, starved);
+	/* A flow may be throttled while one of its tasks has only no thread. */
+	if (w.throttled > w.waited - w.starved)
+		w.throttled = w.waited - w.starved;
+	w.reason = w.result ? reason_refused(w.result) : reason_late(&w);
 	btn_gate_release(s);
 	memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
 }
@@ -166,10 +173,16 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 		says = "mostly all slots had others' tasks";
 		break;
 	case BATON_WHY_WORKERS:
-		says = "there is no thread for it";
+		says = "mostly there was no thread for it";
 		break;
 	case BATON_WHY_BLOCKED:
 		says = "mostly its tasks waited for something else";
+		break;
+	case BATON_WHY_LOCKED:
+		says = "mostly its tasks waited for locks that others held";
+		break;
+	case BATON_WHY_OFF_CPU:
+		says = "mostly its threads had slots and did not run";
 		break;
 	case BATON_WHY_RUNNING:
 		says = "mostly it ran";
@@ -177,6 +190,8 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 	default:
 		says = "not late";
 	}
-	return snprintf(text, room, "%s: %.1f ms in all, %.1f ms ready without a slot (%.1f ms of them without quota), "
-			"%.1f ms of CPU", says, in_ms(w->elapsed), in_ms(w->waited), in_ms(w->throttled), in_ms(w->cpu));
+	return snprintf(text, room, "%s: %.1f ms in all, %.1f ms ready without a slot (%.1f ms of them without quota, "
+			"%.1f ms without a thread), %.1f ms blocked (%.1f ms of them for locks), %.1f ms of CPU", says,
+			in_ms(w->elapsed), in_ms(w->waited), in_ms(w->throttled), in_ms(w->starved), in_ms(w->blocked),
+			in_ms(w->locked), in_ms(w->cpu));
 }
