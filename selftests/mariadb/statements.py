@@ -242,6 +242,56 @@ def kill_behind():
             same(threads[0].is_alive(), False)
 
 
+def locks_of_others():
+    """A transaction that waits for quota behind a hog goes on while a paying user waits for its row lock; so does one that was stopped"""
+    s = Server("--loose-baton-slots=2", "--innodb-lock-wait-timeout=1000", quotas=[("pay", 20, 0, "tolerant"), ("h", 0, 100, "batch")])
+    with_table(s)
+    hog, h, pay = s.session("h"), s.session("h"), s.session("pay")
+    hogs = threading.Thread(target=hog.ended, args=(HOG,))
+    got = {}
+
+    def begin(who, session, sql):
+        got[who] = threading.Thread(target=lambda: got.update({who + "'s end": session.ended(sql)}))
+        got[who].start()
+
+    def ended(who):
+        got[who].join(200)
+        same(got[who].is_alive(), False, who)
+        same(got[who + "'s end"], None, who)
+
+    def quota_of_h(percent):
+        s.root(f"UPDATE mysql.baton_quotas SET high_latency = {percent} WHERE user = 'h'")
+        s.root("SET GLOBAL baton_reload_now = ON")
+    hogs.start()
+    until(lambda: s.state(hog, "cpu_ms > 1"), "the hog")
+    # Between its statements.
+    h("BEGIN")
+    h("UPDATE t SET n = 1 WHERE id = 1")
+    quota_of_h(0.0001)
+    begin("h", h, "UPDATE t SET n = 2 WHERE id = 2")
+    until(lambda: s.state(h) == "queued" and s.state(h, "time_ms > 100"), "it to wait for quota")
+    begin("pay", pay, "UPDATE t SET n = n + 10 WHERE id = 1")
+    ended("h")
+    same(s.state(pay), "waits for lock")
+    same(int(s.status("unlocked")) > 0, True)
+    h("COMMIT")
+    ended("pay")
+    same(s.root("SELECT n FROM test.t WHERE id IN (1, 2) ORDER BY id"), [(11,), (2,)])
+    # Within one.
+    quota_of_h(100)
+    begin("h", h, "UPDATE t SET n = 1 + BENCHMARK(20000, MD5('x')) WHERE id < 60")
+    until(lambda: s.state(h, "cpu_ms > 20"), "it to have the first row")
+    quota_of_h(0.0001)
+    begin("pay", pay, "UPDATE t SET n = n + 10 WHERE id = 1")
+    ended("h")
+    ended("pay")
+    same(s.root.one("SELECT n FROM test.t WHERE id = 1"), 11)
+    same(s.state(hog), "running")
+    s.root(f"KILL QUERY {hog.id}")
+    hogs.join(120)
+    same(hogs.is_alive(), False)
+
+
 def change_user():
     """COM_CHANGE_USER and COM_RESET_CONNECTION: whose request a statement is, and its class, follow"""
     s = Server(quotas=[("bat", 0, 10, "batch"), ("tol", 5, 50, "tolerant")])
@@ -483,5 +533,5 @@ def performance_schema():
 
 
 main([refused_says_when, refused_in_every_way, refused_second_of_several, transaction_survives, routines_and_cursors, kill_in_queue,
-      kill_stopped, kill_behind, change_user, classes, pages_and_tables, quotas_all_or_nothing, roles, administrators, events, load_data,
-      uninstall_under_load, pool_of_threads, performance_schema])
+      kill_stopped, kill_behind, locks_of_others, change_user, classes, pages_and_tables, quotas_all_or_nothing, roles, administrators,
+      events, load_data, uninstall_under_load, pool_of_threads, performance_schema])

@@ -63,6 +63,13 @@
  *
  * That lasts for a second at most, for what it does to end (rolling back) is its tenant's to pay.
  *
+ * A transaction holds row locks while its user waits for quota, for seconds. So while one
+ * who has low-latency CPU, or an administrator, waits for a lock (the server says so,
+ * conn_wait_begin()), those who may hold it go on: baton-kill cancels the request of each transaction
+ * that is queued, which then enters one of the tier "unlock", before all that is sold and at most a
+ * quarter of the machine; to those that run or were stopped it lends its place as above, for a
+ * quarter of the time. Which of them holds the lock is not known.
+ *
  * c->lock guards what others look at: state, text, tenant, and the handle of the
  * request. It is a connection's own, and nobody waits for anything under it.
  */
@@ -96,6 +103,9 @@
 /* How long a killed statement goes before others; baton-kill looks after others each RESCUE_STEP. */
 #define RESCUE (SECOND)
 #define RESCUE_STEP UINT64_C(20000000)
+/* Likewise to those that may hold a lock; and how often they are looked for while somebody waits for one. */
+#define HOLDER_STEP UINT64_C(5000000)
+#define HOLDER_LOOK UINT64_C(5000000)
 /* What the library takes for a deadline, at least. */
 #define DEADLINE_MIN UINT64_C(10000000)
 
@@ -135,6 +145,9 @@ struct conn {
 	unsigned long id;
 	uint64_t began;
 	bool in_transaction;		/* something ran in it that may hold locks */
+	bool writes;			/* its statement may take some */
+	bool pays;			/* its request is one that others are not to hold up */
+	bool let_in;			/* ... was cancelled to enter another one of the tier "unlock" */
 	char text[LATE_TEXT];
 
 	/* Guarded by `table_lock`. */
@@ -352,6 +365,8 @@ static int take_turn(struct conn *c, const struct baton_request_opts *o)
 
 	pthread_mutex_lock(&c->lock);
 	c->cls = o->cls;
+	c->pays = o->cls == BATON_CRITICAL || (o->cls == BATON_TOLERANT && c->user.low_ppm) ||
+		  (o->cls == BATON_INTERNAL && o->tier == QUOTA_TIER_ADMIN);
 	c->began = o->arrival;
 	c->state = CONN_QUEUED;
 	pthread_mutex_unlock(&c->lock);
@@ -391,6 +406,17 @@ static void note_late(struct conn *c, const struct baton_why *why)
 	memcpy(l.tenant, c->user.name, sizeof(l.tenant));
 	memcpy(l.text, c->text, sizeof(l.text));
 	late_add(&l);
+}
+
+static bool was_let_in(struct conn *c)
+{
+	bool yes;
+
+	pthread_mutex_lock(&c->lock);
+	yes = c->let_in;
+	c->let_in = false;
+	pthread_mutex_unlock(&c->lock);
+	return yes;
 }
 
 /* What the client is told, once the server lets us. */
@@ -455,6 +481,12 @@ static void enter(struct conn *c, bool refusable)
 		time = refusable ? server_statement_time(c->thd) : 0;
 		o.deadline = time ? o.arrival + (time < DEADLINE_MIN ? DEADLINE_MIN : time) : 0;
 		err = take_turn(c, &o);
+		if (err == -ECANCELED && was_let_in(c)) {
+			put_request(c);
+			o.cls = BATON_INTERNAL;
+			o.tier = QUOTA_TIER_UNLOCK;
+			err = take_turn(c, &o);
+		}
 		if (!err)
 			return;
 		if (err != -ESHUTDOWN)
@@ -506,6 +538,7 @@ static void leave(struct conn *c)
 	c->in_transaction = !c->unlocks && in_transaction(c->thd);
 	c->state = CONN_IDLE;
 	c->rescued = 0;
+	c->writes = c->let_in = false;
 	if (!is_enforced())
 		quota_put(&c->user);
 	pthread_mutex_unlock(&c->lock);
@@ -679,10 +712,21 @@ static bool sets_class(const char *text, size_t len)
 	return word_is(at, n, "set") && memmem(text, len, "baton_class", strlen("baton_class")) && !memchr(text, '(', len);
 }
 
+/* Reading takes no locks that a writer waits for, but where it says so. */
+static bool takes_locks(const char *text, size_t len)
+{
+	const char *at = text;
+	size_t n = next_word(&at, text + len);
+
+	return !word_is(at, n, "select") || memmem(text, len, "FOR UPDATE", strlen("FOR UPDATE")) ||
+	       memmem(text, len, "for update", strlen("for update"));
+}
+
 static void begin_statement(struct conn *c, const char *text, size_t len, bool unlocks, bool refusable)
 {
 	pthread_mutex_lock(&c->lock);
 	late_cut(c->text, text, len);
+	c->writes = takes_locks(text, len);
 	pthread_mutex_unlock(&c->lock);
 	c->unlocks = unlocks;
 	if (unlocks && c->in_transaction) {
@@ -759,6 +803,11 @@ void conn_wait_begin(int type)
 	case THD_WAIT_META_DATA_LOCK:
 	case THD_WAIT_GLOBAL_LOCK:
 		set_state(c, CONN_LOCK_WAIT);
+		if (c->pays) {
+			pthread_mutex_lock(&kill_mutex.m_mutex);
+			pthread_cond_broadcast(&kill_cond.m_cond);
+			pthread_mutex_unlock(&kill_mutex.m_mutex);
+		}
 		break;
 	default:
 		set_state(c, CONN_SLEEPS);
@@ -837,15 +886,64 @@ static unsigned find_killed(struct life **out)
 	return n;
 }
 
-/* Lends each of them its place, for a moment or until the statement has ended. Returns 0 or -errno. */
-static int rescue_killed(struct life *const *life, unsigned n)
+static bool is_held_up(struct conn *c)
+{
+	bool yes;
+
+	pthread_mutex_lock(&c->lock);
+	yes = c->state == CONN_LOCK_WAIT && c->pays;
+	pthread_mutex_unlock(&c->lock);
+	return yes;
+}
+
+/* Lets a queued transaction in. Returns true: it is to be lent a place instead. */
+static bool let_in(struct conn *c)
+{
+	if (c->state == CONN_QUEUED && c->in_transaction && c->cls != BATON_INTERNAL && !c->let_in) {
+		struct baton_request *r = __atomic_load_n(&c->req, __ATOMIC_ACQUIRE);
+
+		c->let_in = r;
+		if (r)
+			baton_request_cancel(r);
+		count(&n_unlocked);
+	}
+	return c->state == CONN_RUNS && (c->in_transaction || c->writes) && c->life;
+}
+
+/* Those that may hold a lock for which somebody waits who is not to; in *n how many are to be lent a place. */
+static bool find_holders(struct life **out, unsigned *n)
+{
+	bool held_up = false;
+	struct conn *c;
+	int i;
+
+	*n = 0;
+	pthread_mutex_lock(&table_lock);
+	for (i = 0; i < BUCKETS && !held_up; i++)
+		for (c = table[i]; c && !held_up; c = c->next)
+			held_up = is_held_up(c);
+	for (i = 0; i < BUCKETS && held_up; i++)
+		for (c = table[i]; c && *n < RESCUES; c = c->next) {
+			pthread_mutex_lock(&c->lock);
+			if (let_in(c)) {
+				atomic_fetch_add_explicit(&c->life->refs, 1, memory_order_relaxed); /* [CONN-3] */
+				out[(*n)++] = c->life;
+			}
+			pthread_mutex_unlock(&c->lock);
+		}
+	pthread_mutex_unlock(&table_lock);
+	return held_up;
+}
+
+/* Lends each of them its place, for so long or until the statement has ended. Returns 0 or -errno. */
+static int lend_place(struct life *const *life, unsigned n, uint64_t step)
 {
 	struct baton_tenant *self;
 	unsigned i;
 	int err = quota_helper_begin(&self);
 
 	for (i = 0; i < n; i++) {
-		if (!err && !baton_mutex_lock_until(life[i]->mutex, baton_clock_now() + RESCUE_STEP))
+		if (!err && !baton_mutex_lock_until(life[i]->mutex, baton_clock_now() + step))
 			baton_mutex_unlock(life[i]->mutex);
 		put_life(life[i]);
 	}
@@ -856,29 +954,41 @@ static int rescue_killed(struct life *const *life, unsigned n)
 
 static void *kill_main(void *arg)
 {
-	struct life *killed[RESCUES];
+	struct life *life[RESCUES];
+	uint64_t began, took, not_before = 0;
 	struct timespec at;
+	bool done, held_up;
 	unsigned n;
-	bool done;
 
 	pthread_setname_np(pthread_self(), "baton-kill");
 	pthread_mutex_lock(&kill_mutex.m_mutex);
 	while (!kill_ends) {
 		done = cancel_all(is_enforced());
-		n = is_enforced() ? find_killed(killed) : 0;
+		n = is_enforced() ? find_killed(life) : 0;
 		if (n) {
 			pthread_mutex_unlock(&kill_mutex.m_mutex);
-			done = !rescue_killed(killed, n);
+			done = !lend_place(life, n, RESCUE_STEP);
 			pthread_mutex_lock(&kill_mutex.m_mutex);
 			if (done)
 				continue;
+			n = 0;
 		}
-		if (done) {
+		began = baton_clock_now();
+		held_up = is_enforced() && (began < not_before || find_holders(life, &n));
+		if (n) {
+			pthread_mutex_unlock(&kill_mutex.m_mutex);
+			lend_place(life, n, HOLDER_STEP);
+			took = baton_clock_now() - began;
+			not_before = began + took + (3 * took > HOLDER_LOOK ? 3 * took : HOLDER_LOOK);
+			pthread_mutex_lock(&kill_mutex.m_mutex);
+			continue;
+		}
+		if (done && !held_up) {
 			pthread_cond_wait(&kill_cond.m_cond, &kill_mutex.m_mutex);
 			continue;
 		}
 		clock_gettime(CLOCK_REALTIME, &at);
-		at.tv_nsec += 1000000;
+		at.tv_nsec += done ? HOLDER_LOOK : 1000000;
 		at.tv_sec += at.tv_nsec / 1000000000;
 		at.tv_nsec %= 1000000000;
 		pthread_cond_timedwait(&kill_cond.m_cond, &kill_mutex.m_mutex, &at);
