@@ -80,6 +80,9 @@ fuzz: lib service
 	@tools/build/deps test service
 	@selftests/service/fuzz.sh $(or $(FUZZ_SECONDS),600)
 
+# These have rows of MariaDB's, too.
+bench bench-service bench-mariadb: mariadb
+
 bench: all
 	@tools/build/deps bench vm service
 	@tools/bench
