@@ -258,7 +258,7 @@ def q8():
         s.ask(f"alter system set baton.quotas = {quotas}")
         # Floods; cannot be interrupted; holds the write lock, and sleeps.
         loads = [Load(s, "h", BURN) for _ in range(6)]
-        loads += [Load(s, "h", "select length(replace(repeat('x', 5000000), 'x', 'ab'))") for _ in range(4)]
+        loads += [Load(s, "h", "select length(replace(hex(zeroblob(5000000)), '00', 'ab'))") for _ in range(4)]
         loads += [Load(s, "h", "begin; update t set n = n + 1; select pg_sleep(0.05); commit")]
         until(lambda: len(loads[0].times) > 1 or s.used("h") > 300, "the hostile ones run")
         # Some milliseconds, and some more to write.
@@ -378,7 +378,7 @@ def in_order(policy, want, late=True):
 def asked_behind(policy, late):
     """None: on a busy machine who has the slot may sleep in the kernel for so long that it loses it, and one of them runs."""
     s = Database(f"high_latency_order={policy}", "internal_high_limit=0", users=[(u, 0, 30, "batch") for u in "xyz"])
-    s.psql("create table started (id serial primary key, who text);"
+    s.psql("create table started (id integer primary key, who text);"
            "create user h; alter user h superuser; alter user h set baton.class = internal_high")
     z, h = Raw(s, "z"), Raw(s, "h")
     names = "x1", "x2", "y1", "y2"
@@ -415,7 +415,7 @@ def asked_behind(policy, late):
 def started_after(policy):
     """Tenants b a d c ask one after the other; z, whose transaction began before, asks last."""
     s = Database(f"low_latency_order={policy}", users=[(u, 8, 0, "tolerant") for u in "abcdhwz"])
-    s.psql("create table t (n int); insert into t values (0); create table started (id serial primary key, who text)")
+    s.psql("create table t (n int); insert into t values (0); create table started (id integer primary key, who text)")
     z, h, w = (Raw(s, u) for u in "zhw")
     z.query("begin; select 1")
     # While w waits for its lock, h runs before all others, for as long as it likes.

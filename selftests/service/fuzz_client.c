@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../service/batondb/priv.h"
 #include "../../service/batondb/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
@@ -53,44 +54,47 @@ static void clean(void)
 	must(!system(command), "cannot clean up");
 }
 
-static void forget(struct role *r)
+/* As the superuser; what is wrong with it is no matter. */
+static void admin(const char *sql)
 {
-	const char *code;
-	char name[200];
+	const struct lex_tok *at;
+	const char *why, *code;
+	struct priv p;
+	struct lex l;
 
-	while (r ? r->settings : server.settings) {
-		snprintf(name, sizeof(name), "%s", (r ? r->settings : server.settings)->name);
-		role_set(r, name, NULL, &code);
-	}
+	must(lex(&l, sql, strlen(sql)) && priv_parse(&p, l.tok, lex_statement(l.tok), &at, &why), "a statement of the fuzzer's own");
+	role_do(&p, "postgres", &code);
+	priv_free(&p);
+	lex_free(&l);
 }
 
 static void fresh(void)
 {
-	const char *why, *code;
+	char sql[300];
 	struct role *r;
+	const char *why;
 
-	/* Roles that tests have made stay known to the scheduler, dropped. */
-	if (server.control) {
-		pthread_mutex_lock(&server.lock);
-		for (r = server.roles; r; r = r->next)
-			if (!r->dropped && strcmp(r->name, "postgres"))
-				role_drop(r->name, &code);
-		while (server.databases)
-			must(!database_drop(server.databases->name, &code), "cannot drop a database");
-		must(!database_create("postgres", &code), "cannot make a database");
-		r = role_find("postgres");
-		must(r, "the superuser is gone");
-		r->super = r->login = r->createdb = true;
-		role_password(r, NULL, &code);
-		forget(r);
-		forget(NULL);
-		pthread_mutex_unlock(&server.lock);
+	if (!server.control) {
+		must(!db_setup(dir) && !database_load(&why) && !role_load(&why), "cannot begin");
 	} else {
-		must(!db_setup() && !database_load(&why) && !role_load(&why), "cannot begin");
+		/* Roles that were made stay known to the scheduler, dropped. */
+		for (r = server.roles; r; r = r->next)
+			if (!r->dropped && strcmp(r->name, "postgres")) {
+				snprintf(sql, sizeof(sql), "drop user \"%s\"", strchr(r->name, '"') ? "x" : r->name);
+				admin(sql);
+			}
+		while (server.databases && strcmp(server.databases->name, "postgres")) {
+			snprintf(sql, sizeof(sql), "drop database \"%s\"", server.databases->name);
+			admin(sql);
+		}
+		admin("drop database postgres");
+		admin("create database postgres");
+		admin("alter user postgres superuser login createdb password null connection limit -1");
+		admin("alter user postgres reset baton.class");
 	}
-	pthread_mutex_lock(&server.lock);
-	role_set(NULL, "statement_timeout", "40", &code);
-	pthread_mutex_unlock(&server.lock);
+	admin("create user ordinary");
+	admin("create user maker createdb");
+	admin("alter system set statement_timeout = '40'");
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -103,7 +107,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	conf_init(&server.conf);
 	must(!conf_set(&server.conf, "data_dir", dir, &why) && !conf_set(&server.conf, "quotas", "off", &why) &&
 	     !conf_set(&server.conf, "synchronous_commit", "off", &why) && !conf_set(&server.conf, "max_value_size", "262144", &why) &&
-	     !conf_set(&server.conf, "max_message_size", "262144", &why), "configuration");
+	     !conf_set(&server.conf, "max_message_size", "262144", &why) && !conf_set(&server.conf, "auth", "trust", &why), "configuration");
+	mem_limits(&(struct mem_limits){ 32 << 20, 64 << 20, 0 });
+	db_limits(&(struct db_limits){ 8 << 20, 16 << 20 });
 	log_setup("error");
 	must(!baton_sched_create(&server.sched, &so), "no scheduler");
 	server.cpus = 1;
@@ -118,12 +124,21 @@ static void put(struct buf *b, char type, const void *p, size_t n)
 	proto_end(b, at);
 }
 
+/* As each kind of user in turn. */
 static void startup(struct buf *b)
 {
-	static const char params[] = "\0\3\0\0user\0postgres\0database\0postgres\0";
+	static const char *const users[] = { "postgres", "ordinary", "maker" };
+	const char *user = users[runs % 3];
+	size_t at = b->len;
 
-	proto_put32(b, sizeof(params) + 4);
-	buf_add(b, params, sizeof(params));
+	proto_put32(b, 0);
+	proto_put32(b, PROTO_V3);
+	proto_puts(b, "user");
+	proto_puts(b, user);
+	proto_puts(b, "database");
+	proto_puts(b, "postgres");
+	buf_ch(b, 0);
+	proto_end(b, at);
 }
 
 static void parsed(struct buf *b, const char *p, size_t n, const char *v, size_t v_len)
@@ -213,6 +228,7 @@ static void as_client(struct buf *b, const char *p, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
+	static const struct peer peer = { .text = "[fuzz]", .address = "[fuzz]", .local = true, .uid = (uid_t)-1, .unix_socket = true };
 	static char answer[65536];
 	struct timespec ts;
 	struct pollfd fd;
@@ -227,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	buf_init(&b, 1 << 20);
 	as_client(&b, (const char *)p, n);
 	must(!socketpair(AF_UNIX, SOCK_STREAM, 0, fds), "no socket");
-	session_start(fds[0], "127.0.0.1:1");
+	session_start(fds[0], &peer);
 	/* Says all, and then that it has nothing more to say; reads meanwhile. */
 	for (fd.fd = fds[1];;) {
 		fd.events = POLLIN | (at < b.len ? POLLOUT : 0);

@@ -2,9 +2,10 @@
 /* What batondb makes of bytes and of SQL, without a server. */
 #include <sqlite3.h>
 
+#include "lex.h"
 #include "proto.h"
-#include "sql.h"
 #include "tap.h"
+#include "types.h"
 
 static struct buf b;
 
@@ -193,148 +194,59 @@ TEST(mutated_messages)
 
 /* ------------------------------------------------------------------- SQL */
 
-static const char *rewrite(const char *text, struct sql *q)
+/* Kinds of tokens: I name, Q quoted, S string, B blob, 0 integer, 1 number, $ parameter, the rest themselves; [text]. */
+static const char *tokens(const char *text)
 {
-	static char out[2000];
-	struct sql_error e;
+	static const char kinds[] = ".IQSB01$";
+	static char out[1000];
+	const struct lex_tok *t;
 	struct lex l;
+	size_t n = 0;
 
-	memset(q, 0, sizeof(*q));
-	if (!lex(&l, text, strlen(text))) {
-		snprintf(out, sizeof(out), "! %s", l.error);
-		lex_free(&l);
-		return out;
-	}
-	q->kind = sql_kind(l.tok, &q->tag);
-	if (sql_rewrite(q, l.tok, sql_end(l.tok), &e))
-		snprintf(out, sizeof(out), "%s", buf_cstr(&q->text));
-	else
-		snprintf(out, sizeof(out), "! %s %s", e.code, e.text);
+	if (!lex(&l, text, strlen(text)))
+		return "!";
+	for (t = l.tok; t->kind != LEX_END; t++)
+		n += (size_t)(t->kind == LEX_OP ? snprintf(out + n, sizeof(out) - n, "%s ", t->s) :
+			      snprintf(out + n, sizeof(out) - n, "%c[%s] ", kinds[t->kind], t->s));
+	out[n ? n - 1 : 0] = 0;
 	lex_free(&l);
 	return out;
 }
 
-TEST(rewrites)
+TEST(tokens_are_sqlites)
 {
-	static const char *const pairs[][2] = {
-		{ "SELECT Foo, \"Foo\" FROM public.T;", "select foo , \"Foo\" from t" },
-		{ "select $1::int, '5'::text", "select baton_int4 ( ?1 ) , baton_text ( '5' )" },
-		{ "select (a + b)::numeric(5,2)", "select baton_numeric ( ( a + b ) , 327682 )" },
-		{ "select f(x)::bool, t.c::date", "select baton_bool ( f ( x ) ) , baton_date ( t.c )" },
-		{ "select cast(a as varchar(3))", "select baton_text ( a , 3 )" },
-		{ "select * from t order by a, b desc", "select * from t order by a nulls last , b desc nulls first" },
-		{ "select 1 offset 2 limit 3", "select 1 limit 3 offset 2" },
-		{ "select 1 fetch first 4 rows only", "select 1 limit 4" },
-		{ "select 1 limit all", "select 1" },
-		{ "select a from t for update", "select a from t" },
-		{ "select a ~ 'x', b !~* 'y', c ilike 'z'", "select a regexp 'x' , b not match 'y' , c glob 'z'" },
-		{ "select E'a\\'b\\n', $q$it's$q$", "select 'a''b\n' , 'it''s'" },
-		{ "select x = any('{1,2}')", "select x in (select value from baton_unnest( '{1,2}' ))" },
-		{ "select extract(year from d)", "select date_part ( 'year' , d )" },
-		{ "select 1 -- c\n + /* d /* e */ */ 2", "select 1 + 2" },
-		{ "select a operator(pg_catalog.~) 'x' collate pg_catalog.default", "select a regexp 'x'" },
-		{ "insert into t values (current_timestamp)", "insert into t values ( now() )" },
-		{ "select g from generate_series(1, 3) as g",
-		  "select g from (select value as g from generate_series ( 1 , 3 ) ) as g" },
-		{ "select a::date + 1", "select baton_calc ( baton_date ( a ) , 1 , '+dn' )" },
-		{ "select a - interval '1' day * 2", "select baton_calc ( a , baton_calc ( baton_interval ( '1' , 'day' ) , 2 , '*in' ) , '-?i' )" },
-		{ "select 2 * x ^ 3 # 4", "select 2 * baton_xor ( power ( x , 3 ) , 4 )" },
-		{ "select true::text, 2.5::int", "select baton_text ( baton_bool_text ( true ) ) , baton_int4 ( round ( 2.5 ) )" },
-		{ "select * from (values (1)) as t (n)", "select * from (with baton_t ( n ) as ( values ( 1 ) ) select * from baton_t) as t" },
-		{ "select string_agg(a, ',' order by b desc, c nulls first)", "select baton_agg_by( 's-dA' , a , ',' , b , c )" },
-		{ "select generate_series(1, 2) + 1", "select generate_series + 1 from (select value as generate_series from generate_series ( 1 , 2 ) ) as generate_series" },
-		{ "select a like 'x\\_'", "select a like 'x\\_' escape '\\'" },
-		{ "select 'a", "! unterminated quoted string" },
-		{ "select 1::nosuch", "! 42704 type \"nosuch\" does not exist" },
-		{ "select $0", "! 42P02 there is no parameter $0" },
+	static const char *const cases[][2] = {
+		{ "SELECT Foo, \"Foo\"\"\", [a b], `c`", "I[select] I[foo] , Q[Foo\"] , Q[a b] , Q[c]" },
+		{ "'it''s' x'00FF' X'' 'a", "S[it's] B[00FF] B[] S[a]" },
+		{ "1 1.5 .5 1e3 1e 0x1F 12abc", "0[1] 1[1.5] 1[.5] 1[1e3] 0[1] I[e] 0[0x1F] 0[12] I[abc]" },
+		{ "$1 ?2 ? :a @b #c $1::int ::", "$[$1] $[?2] $[?] $[:a] $[@b] $[#c] $[$1::int] : :" },
+		{ "a||b<=c<>d!=e->f", "I[a] || I[b] <= I[c] <> I[d] != I[e] -> I[f]" },
+		{ "1 -- x ; y\n+ /* ; */ 2 /* never", "0[1] + 0[2]" },
+		{ "a;b", "I[a] ; I[b]" }, { "", "" }, { "$$ ~ \\", "$[$$] ~ \\" },
 	};
-	struct sql q;
 	unsigned i;
 
-	for (i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
-		CHECK_STR(rewrite(pairs[i][0], &q), pairs[i][1]);
-		sql_free(&q);
-	}
-}
-
-TEST(columns)
-{
-	static const struct { const char *sql, *name; uint32_t oid; } cases[] = {
-		{ "select 1", "?column?", T_INT4 }, { "select 5000000000 x", "x", T_INT8 }, { "select 1.5 as y", "y", T_NUMERIC },
-		{ "select 'a' || b", "?column?", T_TEXT }, { "select a = 1", "?column?", T_BOOL },
-		{ "select count(*)", "count", T_INT8 }, { "select a::float8", "a", T_FLOAT8 }, { "select '1'::int", "int4", T_INT4 },
-		{ "select t.col", "col", 0 }, { "select now()", "now", T_TIMESTAMPTZ }, { "select true", "?column?", T_BOOL },
-		{ "select date '2024-01-01' + 1", "?column?", T_DATE }, { "select now() - interval '1' day", "?column?", T_TIMESTAMPTZ },
-		{ "select interval '1' day", "interval", T_INTERVAL }, { "select a::date - b::date", "?column?", T_INT4 },
-		{ "select a::timestamp at time zone 'UTC'", "timezone", T_TIMESTAMPTZ }, { "select ~1", "?column?", 0 },
-		{ "select trim(leading 'x' from a)", "ltrim", T_TEXT },
-		{ "select case when a then 1 end", "case", T_INT4 }, { "select 1 + 2", "?column?", T_INT4 },
-		{ "select a + 1", "?column?", 0 }, { "with x as (select 'z' q) select 7 n from x", "n", T_INT4 },
-		{ "insert into t values (1) returning id, 2 two", "id", 0 }, { "values (1, 'a')", "column1", T_INT4 },
-		{ "select (select 1.5)", "?column?", T_NUMERIC }, { "select not a", "?column?", T_BOOL },
-	};
-	struct sql q;
-	unsigned i;
-
-	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		rewrite(cases[i].sql, &q);
-		CHECK_MSG(q.n_cols >= 1, "%s: no columns", cases[i].sql);
-		CHECK_MSG(!strcmp(q.cols[0].name, cases[i].name) && q.cols[0].type.oid == cases[i].oid,
-			  "%s: \"%s\" of type %u", cases[i].sql, q.cols[0].name, q.cols[0].type.oid);
-		sql_free(&q);
-	}
-}
-
-TEST(kinds)
-{
-	static const struct { const char *sql; enum sql_kind kind; } cases[] = {
-		{ "", SQL_EMPTY }, { "(select 1)", SQL_READ }, { "with a as (select 1) insert into t select * from a", SQL_WRITE },
-		{ "create table t (a int)", SQL_CREATE_TABLE }, { "create table t as select 1", SQL_CREATE_TABLE_AS },
-		{ "create table t (a int generated always as identity)", SQL_CREATE_TABLE }, { "end", SQL_COMMIT },
-		{ "rollback to savepoint a", SQL_ROLLBACK_TO }, { "alter user a set b = c", SQL_ALTER_ROLE }, { "frob", SQL_UNKNOWN },
-	};
-	const char *tag;
-	struct lex l;
-	unsigned i;
-
-	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		CHECK(lex(&l, cases[i].sql, strlen(cases[i].sql)));
-		CHECK_MSG(sql_kind(l.tok, &tag) == cases[i].kind, "%s", cases[i].sql);
-		lex_free(&l);
-	}
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		CHECK_STR(tokens(cases[i][0]), cases[i][1]);
 }
 
 TEST(mutated_sql)
 {
-	static const char *const seeds[] = {
-		"select a::int4, 'x' || $1, E'\\u00e9\\n' from t where b ~ '^a' order by 1 desc limit 5 offset 2",
-		"with a as (select 1 x) select cast(x as numeric(5,2)), array[1,2], x = any('{1}') from a for update",
-		"insert into t (a, b) values ($1, $$q$$), (extract(day from d), substring(s from 2 for 3)) returning *",
-		"select case when a then b::text else (select max(c) from d) end as e, count(*) filter (where f) from g",
-		"select a::date + 1 - interval '1' day * 2, string_agg(distinct b, ',' order by c desc nulls last, d) x",
-		"select * from (values (1, ~2 ^ 3 # 4)) as t (a, b), unnest('{1}') as u (v) where a at time zone 'UTC' like 'x\\_'",
-		"select generate_series(1, 2) * 3, overlay(a placing b from 2), pg_typeof(c), d % 1.5 operator(pg_catalog.~) 'x'",
-	};
-	static const char bits[] = "()[],;.:'\"$\\-/*+ aE1\n";
+	static const char bits[] = "()[],;.:'\"$\\-/*+ aE1\n?x";
 	char text[300], *copy;
 	unsigned round, k, n;
-	struct sql q;
-	struct sql_error e;
 	struct lex l;
 
 	for (round = 0; round < 30000; round++) {
-		n = (unsigned)snprintf(text, sizeof(text), "%s", seeds[rnd(sizeof(seeds) / sizeof(*seeds))]);
-		for (k = rnd(6); k; k--)
+		n = (unsigned)snprintf(text, sizeof(text), "select a, 'x' || $1 from \"t\" where b = 1.5 -- c\n and d in (x'00', 'it''s') /* e */ limit 5");
+		for (k = rnd(8); k; k--)
 			text[rnd(n)] = rnd(4) ? bits[rnd(sizeof(bits) - 1)] : (char)(1 + rnd(255));
 		n -= rnd(n);
 		copy = malloc(n);
 		memcpy(copy, text, n);
-		if (lex(&l, copy, n)) {
-			memset(&q, 0, sizeof(q));
-			q.kind = sql_kind(l.tok, &q.tag);
-			sql_rewrite(&q, l.tok, sql_end(l.tok), &e);
-			sql_free(&q);
-		}
+		CHECK(lex(&l, copy, n));
+		for (k = 0; k < l.n; k++)
+			CHECK(l.tok[k].at < l.tok[k].end && l.tok[k].end <= n && strlen(l.tok[k].s) <= l.tok[k].n);
 		lex_free(&l);
 		free(copy);
 	}
@@ -342,40 +254,51 @@ TEST(mutated_sql)
 
 /* ----------------------------------------------------------------- values */
 
-TEST(times)
+TEST(types)
 {
-	static const char *const good[][2] = {
-		{ "2000-01-01", "2000-01-01 00:00:00" }, { "2024-02-29 23:59:59.5", "2024-02-29 23:59:59.5" },
-		{ "1970-01-01T00:00:00Z", "1970-01-01 00:00:00" }, { "1900-03-01 12:00", "1900-03-01 12:00:00" },
-		{ "2020-06-01 12:00:00+02", "2020-06-01 10:00:00" },
+	static const struct { const char *decl; uint32_t type; } decls[] = {
+		{ "INTEGER", T_INT8 }, { "int", T_INT4 }, { "VarChar(20)", T_TEXT }, { "character  varying(5)", T_REFUSED }, { "DOUBLE PRECISION", T_FLOAT8 },
+		{ "numeric(10,2)", T_REFUSED }, { "decimal", T_REFUSED }, { "serial", T_REFUSED }, { "timestamptz", T_REFUSED }, { NULL, 0 }, { "", 0 },
+		{ "bool", T_BOOL }, { "blob", T_BYTEA }, { "interval", T_REFUSED }, { "json", T_REFUSED }, { "t", T_REFUSED }, { "|", T_REFUSED },
 	};
-	static const char *const bad[] = { "", "2023-02-29", "2020-13-01", "x", "2020-01-01 25:00", "2020-01-01 1" };
 	unsigned i;
-	int64_t us;
 
-	for (i = 0; i < 5; i++) {
-		buf_init(&b, 100);
-		CHECK_MSG(time_parse(good[i][0], strlen(good[i][0]), true, &us), "%s", good[i][0]);
-		time_format(&b, us, T_TIMESTAMP);
-		CHECK_STR(buf_cstr(&b), good[i][1]);
-		buf_free(&b);
-	}
-	for (i = 0; i < 6; i++)
-		CHECK_MSG(!time_parse(bad[i], strlen(bad[i]), true, &us), "%s", bad[i]);
+	for (i = 0; i < sizeof(decls) / sizeof(*decls); i++)
+		CHECK_MSG(type_of_decl(decls[i].decl) == decls[i].type, "%s", decls[i].decl);
+	CHECK_EQ(type_of_client(1043), T_TEXT);
+	CHECK_EQ(type_of_client(705), 0);
+	CHECK_EQ(type_of_client(1700), T_REFUSED);
 }
 
-TEST(floats)
+TEST(texts)
 {
-	static const struct { double d; const char *s; } cases[] = {
-		{ 1, "1" }, { 0.1, "0.1" }, { 1.0 / 3, "0.3333333333333333" }, { 1e20, "1e+20" }, { -2.5, "-2.5" }, { 123456789012.0, "123456789012" },
+	static const struct { const char *s; bool ok; } cases[] = {
+		{ "abc", true }, { "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", true }, { "\xc3", false }, { "\xc0\x80", false }, { "\xe0\x80\x80", false },
+		{ "\xed\xa0\x80", false }, { "\xf4\x90\x80\x80", false }, { "\xff", false }, { "a\x80", false }, { "\xf0\x9f\x98", false },
 	};
 	unsigned i;
 
-	for (i = 0; i < 6; i++) {
-		buf_init(&b, 100);
-		float_text(&b, cases[i].d, false);
-		CHECK_STR(buf_cstr(&b), cases[i].s);
-		buf_free(&b);
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		CHECK_MSG(utf8_ok(cases[i].s, strlen(cases[i].s)) == cases[i].ok, "case %u", i);
+	CHECK(!utf8_ok("a\0b", 3));
+}
+
+TEST(literals)
+{
+	static const struct { uint32_t type; const char *s, *code; } cases[] = {
+		{ T_TIMESTAMP, "2024-02-29 23:59:59.5", NULL }, { T_TIMESTAMP, "2023-02-29 00:00:00", "22007" }, { T_TIMESTAMP, "2024-01-01", "22007" },
+		{ T_TIMESTAMP, "2024-01-01T00:00:00", "22007" }, { T_TIMESTAMP, "2024-01-01 00:00:00Z", "22007" }, { T_DATE, "2024-01-31", NULL },
+		{ T_DATE, "2024-1-31", "22007" }, { T_DATE, "2024-01-32", "22007" }, { T_INT8, " 12 ", NULL }, { T_INT4, "1.5", "22P02" },
+		{ T_INT8, "99999999999999999999", "22003" }, { T_FLOAT8, "1e5", NULL }, { T_FLOAT8, "nan", "22P02" }, { T_FLOAT8, "1e999", "22003" },
+		{ T_BOOL, "true", "42804" }, { T_BYTEA, "x", "42804" }, { T_TEXT, "anything", NULL }, { 0, "x", "42804" },
+	};
+	struct type_error e;
+	unsigned i;
+	bool ok;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		ok = type_literal(cases[i].type, cases[i].s, strlen(cases[i].s), &e);
+		CHECK_MSG(ok == !cases[i].code && (ok || !strcmp(e.code, cases[i].code)), "%s: %s", cases[i].s, ok ? "taken" : e.code);
 	}
 }
 

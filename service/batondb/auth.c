@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who is it? SCRAM-SHA-256 (RFC 5802, 7677) for a role that has a password.
- * One that has none is let in from this machine alone, or, with auth = trust,
- * anybody is; with auth = scram nobody without a password.
+ * Who is it? SCRAM-SHA-256 (RFC 5802, 7677) for a role that has a password. A role that has none
+ * is let in over the unix socket to a user of the system with its name, to root and to the server's own (auth =
+ * peer); from this machine (local); to anybody (trust, which asks nobody); to nobody (scram).
  */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "session.h"
 
@@ -49,13 +51,49 @@ static void sha256(unsigned char *to, const unsigned char *p)
 	EVP_Digest(p, KEY, to, &len, EVP_sha256(), NULL);
 }
 
+struct exchange {
+	int iterations;
+	char salt[64], nonce[200], first_bare[500], server_first[500];
+	unsigned char stored[KEY], serv[KEY];
+};
+
+/*
+ * For a role that is not there, or has no password, the same is asked, and nothing is right; its salt is always the
+ * same, too.
+ */
+static bool read_verifier(const char *v, const char *name, struct exchange *x)
+{
+	char stored[64], serv[64];
+	unsigned char raw[KEY + 4];
+
+	if (v && strlen(v) < 200 && sscanf(v, "SCRAM-SHA-256$%d:%63[^$]$%63[^:]:%63s", &x->iterations, x->salt, stored, serv) == 4 &&
+	    unbase64(raw, stored, strlen(stored)) == KEY) {
+		memcpy(x->stored, raw, KEY);
+		if (unbase64(raw, serv, strlen(serv)) == KEY) {
+			memcpy(x->serv, raw, KEY);
+			return true;
+		}
+	}
+	x->iterations = ITERATIONS;
+	if (name) {
+		hmac(raw, server.secret, name, strlen(name));
+		base64(x->salt, raw, 16);
+	}
+	return false;
+}
+
 char *scram_verifier(const char *password)
 {
 	unsigned char salt[16], salted[KEY], client[KEY], stored[KEY], serv[KEY];
 	char salt64[32], stored64[48], serv64[48], *out = NULL;
 
-	if (!strncmp(password, "SCRAM-SHA-256$", 14))
+	struct exchange x = { 0 };
+
+	if (read_verifier(password, NULL, &x))
 		return strdup(password);
+	/* No proof fits it: whoever sets an empty password is not to be let in without one. */
+	if (!*password)
+		return strdup("!");
 	if (RAND_bytes(salt, sizeof(salt)) != 1 ||
 	    !PKCS5_PBKDF2_HMAC(password, (int)strlen(password), salt, sizeof(salt), ITERATIONS, EVP_sha256(), KEY, salted))
 		return NULL;
@@ -91,32 +129,6 @@ static const char *attr(const char *m, char name, size_t *n)
 		m += *m == ',';
 	}
 	return NULL;
-}
-
-struct exchange {
-	int iterations;
-	char salt[64], nonce[200], first_bare[500], server_first[500];
-	unsigned char stored[KEY], serv[KEY];
-};
-
-/* For a role that is not there the same is asked, and nothing is right. */
-static bool read_verifier(const char *v, struct exchange *x)
-{
-	char stored[64], serv[64];
-	unsigned char raw[KEY + 4];
-
-	if (v && sscanf(v, "SCRAM-SHA-256$%d:%63[^$]$%63[^:]:%63s", &x->iterations, x->salt, stored, serv) == 4 &&
-	    unbase64(raw, stored, strlen(stored)) == KEY) {
-		memcpy(x->stored, raw, KEY);
-		if (unbase64(raw, serv, strlen(serv)) == KEY) {
-			memcpy(x->serv, raw, KEY);
-			return true;
-		}
-	}
-	x->iterations = ITERATIONS;
-	RAND_bytes(raw, 16);
-	base64(x->salt, raw, 16);
-	return false;
 }
 
 static bool first(struct session *s, struct exchange *x)
@@ -197,28 +209,44 @@ static bool last(struct session *s, struct exchange *x, bool known)
 	return true;
 }
 
+/* The client's user of the system is one that may be this role. */
+static bool is_peer(const struct session *s, const char *role)
+{
+	struct passwd pw, *found = NULL;
+	char text[2048];
+
+	if (s->uid == (uid_t)-1)
+		return false;
+	if (!s->uid || s->uid == geteuid())
+		return true;
+	return !getpwuid_r(s->uid, &pw, text, sizeof(text), &found) && found && !strcmp(pw.pw_name, role);
+}
+
 bool auth(struct session *s)
 {
-	bool local = !strncmp(s->peer, "127.", 4) || !strncmp(s->peer, "::1", 3), ok, known;
-	const char *name = s->env.user;
+	const char *name = s->env.user, *how = server.conf.auth;
+	bool ok, known, there, login = false;
 	struct exchange x = { 0 };
 	char *verifier = NULL;
 	struct role *r;
 
 	pthread_mutex_lock(&server.lock);
 	r = role_find(name);
+	there = r != NULL;
 	if (r && r->verifier)
 		verifier = strdup(r->verifier);
+	login = r && r->login;
 	pthread_mutex_unlock(&server.lock);
-	if (!strcmp(server.conf.auth, "trust") || (!strcmp(server.conf.auth, "auto") && r && !verifier && local)) {
-		ok = r != NULL;
+	if (!strcmp(how, "trust") ||
+	    (there && !verifier && ((!strcmp(how, "local") && s->local) || (strcmp(how, "scram") && is_peer(s, name))))) {
+		ok = there;
 	} else {
-		known = read_verifier(verifier, &x);
+		known = read_verifier(verifier, name, &x);
 		request(s, 10, "SCRAM-SHA-256\0", 15);
 		ok = first(s, &x) && last(s, &x, known);
 	}
 	free(verifier);
-	if (ok && r->login) {
+	if (ok && login) {
 		s->role = r;
 		request(s, 0, "", 0);
 		return true;
@@ -227,7 +255,7 @@ bool auth(struct session *s)
 		return false;
 	if (ok)
 		fatal(s, "28000", "role \"%s\" is not permitted to log in", name);
-	else if (!strcmp(server.conf.auth, "trust"))
+	else if (!strcmp(how, "trust"))
 		fatal(s, "28000", "role \"%s\" does not exist", name);
 	else
 		fatal(s, "28P01", "password authentication failed for user \"%s\"", name);

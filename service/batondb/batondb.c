@@ -3,25 +3,31 @@
  * batondb - PostgreSQL's protocol in front of SQLite, for many tenants, each
  * with the CPU that it bought.
  *
- * How its parts depend on each other, from the bottom: buf; proto, lex, hist,
- * log; types, sql and infer; funcs, catalog, db; conf, role; net, work,
- * settings, auth; exec, util, ddl, copy; session; batondb and http.
+ * How its parts depend on each other, from the bottom: mem, buf; proto, lex, hist, log,
+ * priv; types; funcs, vtab; guard; check, db; conf, role; net, work, settings, auth; forms,
+ * exec, copy, util; session; batondb and http.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <malloc.h>
 #include <netdb.h>
 #include <openssl/err.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,15 +36,18 @@
 /* SIGTERM: how long transactions may take to end. */
 #define DRAIN_SECONDS 10
 
-struct server server = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
+struct server server = { .admin = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
+
+static int read_configuration(struct conf *c, const char **why);
 
 static void usage(FILE *f)
 {
-	fputs("usage: batondb [-f FILE] [-D DIR] [-p PORT] [-c SETTING=VALUE]...\n"
+	fputs("usage: batondb [-f FILE] [-D DIR] [-p PORT] [-c SETTING=VALUE]... [-b DIR]\n"
 	      "  -f FILE  settings, a line each: setting = value\n"
 	      "  -D DIR   where the databases are (data_dir)\n"
 	      "  -p PORT  of 127.0.0.1 (port, listen_address)\n"
-	      "  -c       any setting; batondb(8) lists them\n", f);
+	      "  -c       any setting; batondb(8) lists them\n"
+	      "  -b DIR   makes a backup there, also while the server runs, and ends\n", f);
 }
 
 static int fail(const char *what, const char *why)
@@ -75,8 +84,15 @@ static int listen_on(const char *address, int port, const char **why)
 
 static int tls_setup(const char **why)
 {
+	struct stat st;
+
+	*why = "tls_required needs tls_cert_file";
 	if (!*server.conf.tls_cert)
-		return 0;
+		return server.conf.tls_required ? -1 : 0;
+	if (!stat(server.conf.tls_key, &st) && st.st_mode & 077 && !(st.st_uid == 0 && !(st.st_mode & 037))) {
+		*why = "tls_key_file may be read by others: chmod 600";
+		return -1;
+	}
 	server.tls = SSL_CTX_new(TLS_server_method());
 	if (server.tls && SSL_CTX_set_min_proto_version(server.tls, TLS1_2_VERSION) == 1 &&
 	    SSL_CTX_use_certificate_chain_file(server.tls, server.conf.tls_cert) == 1 &&
@@ -87,11 +103,40 @@ static int tls_setup(const char **why)
 	return -1;
 }
 
+/* NULL, or why not. The socket is removed with its directory's other files, or by the next server. */
+static const char *listen_unix(int *fd)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	const char *dir = *server.conf.socket_dir ? server.conf.socket_dir : server.conf.data_dir;
+
+	if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/.s.PGSQL.%d", dir, server.conf.port) >= (int)sizeof(sa.sun_path))
+		return *server.conf.socket_dir ? "socket_dir is too long a path" :
+		       (log_line(LOG_WARN, "the data directory's path is too long for a unix socket: see socket_dir", NULL), NULL);
+	/* The data directory's lock is ours, and so is what an earlier server left. */
+	unlink(sa.sun_path);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*fd < 0 || bind(*fd, (struct sockaddr *)&sa, sizeof(sa)) || chmod(sa.sun_path, 0777) || listen(*fd, 1024))
+		return strerror(errno);
+	return NULL;
+}
+
+static bool is_local(const struct sockaddr_storage *sa)
+{
+	const struct in6_addr *six = &((const struct sockaddr_in6 *)sa)->sin6_addr;
+
+	if (sa->ss_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) >> 24 == 127;
+	return sa->ss_family == AF_UNIX ||
+	       (sa->ss_family == AF_INET6 && (IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127)));
+}
+
 static void accept_one(int fd)
 {
-	struct sockaddr_storage sa;
+	struct peer peer = { .uid = (uid_t)-1, .text = "?" };
+	struct sockaddr_storage sa = { 0 };
 	socklen_t len = sizeof(sa);
-	char host[64] = "?", port[16] = "?", peer[96];
+	char port[16] = "?";
+	struct ucred cred;
 	int c = accept4(fd, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC);
 
 	if (c < 0) {
@@ -100,15 +145,111 @@ static void accept_one(int fd)
 			poll(NULL, 0, 50);
 		return;
 	}
-	getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(peer, sizeof(peer), "%s:%s", host, port);
-	/* Some more, who are told that there are too many; not any number. */
-	if (server.n_sessions > (unsigned)server.conf.max_connections + 64) {
+	peer.local = is_local(&sa);
+	peer.unix_socket = sa.ss_family == AF_UNIX;
+	if (peer.unix_socket) {
+		len = sizeof(cred);
+		if (!getsockopt(c, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+			peer.uid = cred.uid;
+		snprintf(peer.address, sizeof(peer.address), "[local]");
+		snprintf(peer.text, sizeof(peer.text), "[local]");
+	} else {
+		getnameinfo((struct sockaddr *)&sa, len, peer.address, sizeof(peer.address), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+		snprintf(peer.text, sizeof(peer.text), "%s:%s", peer.address, port);
+	}
+	/* Those that have not logged in have a number of their own, so that they keep nobody out who has. */
+	if (server.n_startup >= (unsigned)server.conf.max_unauthenticated ||
+	    server.n_sessions > (unsigned)(server.conf.max_connections + server.conf.max_unauthenticated)) {
 		server.refused++;
 		close(c);
 		return;
 	}
-	session_start(c, peer);
+	session_start(c, &peer);
+}
+
+static void apply_limits(void)
+{
+	mem_limits(&(struct mem_limits){ (int64_t)server.conf.session_memory, (int64_t)server.conf.tenant_memory,
+					 (int64_t)server.conf.server_memory });
+	db_limits(&(struct db_limits){ (int64_t)server.conf.temp_limit, (int64_t)server.conf.database_limit });
+}
+
+/* SIGHUP: the file is read again, as a whole or not at all; what the command line has said holds. */
+static void reload(void)
+{
+	struct conf c;
+	const char *why;
+
+	conf_init(&c);
+	if (read_configuration(&c, &why)) {
+		log_line(LOG_ERROR, "the configuration is not reloaded", "why", why, NULL);
+	} else {
+		pthread_mutex_lock(&server.lock);
+		conf_reload(&server.conf, &c);
+		pthread_mutex_unlock(&server.lock);
+		apply_limits();
+	}
+	conf_free(&c);
+}
+
+/* The directory is ours alone: its mode, its owner, and a lock that ends with the process. */
+static const char *own_directory(void)
+{
+	static char why[300];
+	const char *dir = server.conf.data_dir;
+	char path[600];
+	struct stat st;
+	int fd;
+
+	if (mkdir(dir, 0700) && errno != EEXIST) {
+		snprintf(why, sizeof(why), "cannot make %.200s: %s", dir, strerror(errno));
+		return why;
+	}
+	if (stat(dir, &st) || st.st_uid != geteuid()) {
+		snprintf(why, sizeof(why), "%.200s belongs to another user than the one that batondb runs as", dir);
+		return why;
+	}
+	if (st.st_mode & 077 && chmod(dir, 0700)) {
+		snprintf(why, sizeof(why), "%.200s is open to other users", dir);
+		return why;
+	}
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) {
+		snprintf(why, sizeof(why), errno == EWOULDBLOCK ? "another batondb uses %.200s" : "cannot lock %.200s", dir);
+		return why;
+	}
+	snprintf(path, sizeof(path), "%s/temp", dir);
+	mkdir(path, 0700);
+	return NULL;
+}
+
+/* Databases are opened by what clients say: not as root, unless that is what was asked for. */
+static const char *become_user(void)
+{
+	const struct rlimit nice = { 20, 20 };
+	const char *name = server.conf.user;
+	struct passwd *pw;
+
+	if (geteuid()) {
+		pw = *name ? getpwnam(name) : NULL;
+		return *name && (!pw || pw->pw_uid != geteuid()) ? "user: only root can become another user" : NULL;
+	}
+	if (!*name)
+		return "batondb does not run as root: -c user=NAME has it become that one";
+	if (!strcmp(name, "root"))
+		return NULL;
+	pw = getpwnam(name);
+	if (!pw)
+		return "user: there is none of this name";
+	/* A new directory is the user's from the beginning; and a thread that was demoted can come back. */
+	if (!mkdir(server.conf.data_dir, 0700) && chown(server.conf.data_dir, pw->pw_uid, pw->pw_gid))
+		return strerror(errno);
+	setrlimit(RLIMIT_NICE, &nice);
+	if (setgroups(0, NULL) || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) || setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid))
+		return strerror(errno);
+	prctl(PR_SET_DUMPABLE, 1);
+	return NULL;
 }
 
 /* Transactions may end, then everybody goes. */
@@ -160,12 +301,14 @@ static int run(void)
 		internal_tier(0, 0), internal_tier(1, 1),
 	};
 	struct baton_sched_opts so = { .sz = sizeof(so), .tier = tiers, .tiers = 4 };
-	struct pollfd fds[2];
+	struct pollfd fds[3] = { { .fd = -1 }, { .fd = -1 }, { .fd = -1 } };
+	struct signalfd_siginfo sig;
 	struct rlimit rl;
 	cpu_set_t cpus;
 	const char *why;
-	char port[16];
+	char port[16], temp[600];
 	sigset_t set;
+	uint64_t due, now;
 	int rc;
 
 	/*
@@ -178,11 +321,19 @@ static int run(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (!getrlimit(RLIMIT_NOFILE, &rl)) {
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
+	why = become_user();
+	if (!why)
+		why = own_directory();
+	if (why)
+		return fail("cannot start", why);
+	umask(077);
+	apply_limits();
 	so.slots = server.conf.slots;
 	so.low_limit_ppm = server.conf.low_limit * 10000;
 	rc = baton_sched_create(&server.sched, &so);
@@ -191,7 +342,8 @@ static int run(void)
 	server.cpus = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
 	server.quotas = server.conf.quotas;
 	server.started = baton_clock_now();
-	if (db_setup())
+	snprintf(temp, sizeof(temp), "%s/temp", server.conf.data_dir);
+	if (db_setup(temp))
 		return fail("cannot set SQLite up", "another version of it than this was built with?");
 	if (database_load(&why))
 		return fail("cannot open the databases", why);
@@ -202,21 +354,32 @@ static int run(void)
 	fds[0].fd = listen_on(server.conf.listen, server.conf.port, &why);
 	if (fds[0].fd < 0)
 		return fail("cannot listen", why);
+	why = listen_unix(&fds[2].fd);
+	if (why)
+		return fail("cannot listen on a unix socket", why);
 	if (server.conf.http_port && http_start(server.conf.http_port))
 		return fail("cannot listen for HTTP", strerror(errno));
 	fds[1].fd = signalfd(-1, &set, SFD_CLOEXEC);
-	fds[0].events = fds[1].events = POLLIN;
+	fds[0].events = fds[1].events = fds[2].events = POLLIN;
 	snprintf(port, sizeof(port), "%d", server.conf.port);
 	log_line(LOG_INFO, "ready", "address", server.conf.listen, "port", port, "data_dir", server.conf.data_dir, NULL);
 	for (;;) {
-		if (poll(fds, 2, -1) < 0)
+		due = session_reap();
+		now = baton_clock_now();
+		if (poll(fds, 3, !due ? -1 : due > now ? (int)((due - now) / MS) + 1 : 0) < 0)
 			continue;
-		if (fds[1].revents)
-			break;
+		if (fds[1].revents) {
+			if (read(fds[1].fd, &sig, sizeof(sig)) == sizeof(sig) && sig.ssi_signo != SIGHUP)
+				break;
+			reload();
+		}
 		if (fds[0].revents)
 			accept_one(fds[0].fd);
+		if (fds[2].revents)
+			accept_one(fds[2].fd);
 	}
 	close(fds[0].fd);
+	close(fds[2].fd);
 	log_line(LOG_INFO, "stopping", NULL);
 	drain();
 	http_stop();
@@ -229,53 +392,79 @@ static int run(void)
 	return 0;
 }
 
-int main(int argc, char **argv)
-{
-	const char *why = NULL;
-	char *eq;
-	int c, rc = 0;
+static int n_args;
+static char **args;
+static const char *backup;
 
-	conf_init(&server.conf);
-	while ((c = getopt(argc, argv, "f:D:p:c:hV")) != -1 && !rc) {
-		switch (c) {
+/* The file of -f and what else the command line says, in its order. 0, -1, or 1: nothing is left to do. */
+static int read_configuration(struct conf *c, const char **why)
+{
+	char text[1000], *eq;
+	int o, rc = 0;
+
+	optind = 1;
+	while ((o = getopt(n_args, args, "f:D:p:c:b:hV")) != -1 && !rc) {
+		switch (o) {
 		case 'f':
-			rc = conf_read(&server.conf, optarg, &why);
+			rc = conf_read(c, optarg, why);
 			break;
 		case 'D':
-			rc = conf_set(&server.conf, "data_dir", optarg, &why);
+			rc = conf_set(c, "data_dir", optarg, why);
 			break;
 		case 'p':
-			rc = conf_set(&server.conf, "port", optarg, &why);
+			rc = conf_set(c, "port", optarg, why);
+			break;
+		case 'b':
+			backup = optarg;
 			break;
 		case 'c':
-			eq = strchr(optarg, '=');
+			snprintf(text, sizeof(text), "%s", optarg);
+			eq = strchr(text, '=');
 			if (!eq) {
-				why = "-c wants SETTING=VALUE";
-				rc = -1;
-				break;
+				*why = "-c wants SETTING=VALUE";
+				return -1;
 			}
 			*eq = 0;
-			rc = conf_set(&server.conf, optarg, eq + 1, &why);
+			rc = conf_set(c, text, eq + 1, why);
 			break;
 		case 'V':
 			printf("batondb %s, baton %s, SQLite %s\n", BATONDB_VERSION, baton_version(), sqlite3_libversion());
-			return 0;
+			return 1;
 		case 'h':
 			usage(stdout);
-			return 0;
+			return 1;
 		default:
 			usage(stderr);
-			return 2;
+			*why = "see above";
+			return -1;
 		}
 	}
-	if (!rc && optind < argc) {
-		why = "no arguments are taken";
+	if (!rc && optind < n_args) {
+		*why = "no arguments are taken";
 		rc = -1;
 	}
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	const char *why = NULL;
+	int rc;
+
+	n_args = argc;
+	args = argv;
+	conf_init(&server.conf);
+	rc = read_configuration(&server.conf, &why);
+	if (rc > 0)
+		return 0;
+	if (!rc && backup)
+		rc = backup_to(server.conf.data_dir, backup, &why);
 	if (rc) {
 		fprintf(stderr, "batondb: %s\n", why);
 		return 2;
 	}
+	if (backup)
+		return 0;
 	log_setup(server.conf.log_level);
 	return run();
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mem.h"
+
 void buf_init(struct buf *b, size_t max)
 {
 	memset(b, 0, sizeof(*b));
@@ -13,7 +15,7 @@ void buf_init(struct buf *b, size_t max)
 
 void buf_free(struct buf *b)
 {
-	free(b->p);
+	mem_free(b->p);
 	b->p = NULL;
 	b->len = b->cap = 0;
 }
@@ -38,7 +40,7 @@ char *buf_room(struct buf *b, size_t n)
 	if (b->cap - b->len < n) {
 		while (cap - b->len < n)
 			cap *= 2;
-		p = realloc(b->p, cap);
+		p = mem_realloc(b->p, cap);
 		if (!p) {
 			b->failed = true;
 			return NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * buf.h - bytes that grow, up to a limit. A write that does not fit, or finds no
+ * buf.h - bytes that grow, up to a limit, in memory of mem.h. A write that does not fit, or finds no
  * memory, marks the buffer as failed and is dropped, as all that follow; so a
  * row of writes needs one test at its end.
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* COPY FROM STDIN and TO STDOUT, as text or CSV. */
+/* COPY FROM STDIN and TO STDOUT, as text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,90 +8,97 @@
 
 struct copy {
 	struct session *s;
-	bool csv, header;
 	char delimiter, null[40];
 	sqlite3_stmt *st;
-	struct coltype *cols;
+	uint32_t *cols;
 	int n;
 	uint64_t rows;
 	struct buf line, field;		/* not complete yet; one value */
-	bool in_quotes, ended;
+	bool ended;
 };
 
-static bool options(struct copy *c, const struct lex_tok *t, const struct lex_tok *end)
+static bool options(struct copy *c, const struct lex_tok *t, const struct lex_tok *end, const char *text)
 {
-	for (; t < end; t++) {
-		if (lex_is(t, "csv") || (lex_is(t, "format") && lex_is(t + 1, "csv"))) {
-			c->csv = true;
-		} else if (lex_is(t, "binary")) {
-			return err(c->s, "0A000", "COPY in binary format is not supported: use text or csv");
-		} else if (lex_is(t, "header")) {
-			c->header = !lex_is(t + 1, "false") && !lex_is(t + 1, "off");
+	bool parentheses;
+	char delimiter;
+
+	t += lex_is(t, "with");
+	parentheses = lex_is(t, "(");
+	for (t += parentheses; t < end; t++) {
+		if (lex_is(t, ",") || (parentheses && lex_is(t, ")") && t + 1 == end))
+			continue;
+		if (lex_is(t, "freeze")) {
+			/* Where rows are in their file is nothing that one could see. */
+			t += lex_is(t + 1, "on") || lex_is(t + 1, "true");
+		} else if (lex_is(t, "format") && (lex_is(t + 1, "text") || t[1].kind == LEX_STRING)) {
+			if (strcmp(t[1].s, "text"))
+				return err(c->s, "0A000", "COPY in %.20s format is not supported: text is", t[1].s);
+			t++;
 		} else if ((lex_is(t, "delimiter") || lex_is(t, "null")) && t + 1 < end) {
 			const struct lex_tok *v = t + 1 + lex_is(t + 1, "as");
 
-			if (v->kind != LEX_STRING || v->n >= sizeof(c->null) || (lex_is(t, "delimiter") && v->n != 1))
-				return err(c->s, "22023", "DELIMITER is one character, and NULL a short string");
-			if (lex_is(t, "delimiter")) {
-				c->delimiter = v->s[0];
-			} else {
+			delimiter = v->kind == LEX_STRING && v->n == 1 ? v->s[0] : 0;
+			if (lex_is(t, "delimiter") && (!delimiter || strchr("\\\r\n", delimiter) || (delimiter | 32) == 'n' ||
+						       (delimiter >= '0' && delimiter <= '9')))
+				return err(c->s, "22023", "DELIMITER is one character, no backslash, end of line, digit or n");
+			if (v->kind != LEX_STRING || v->n >= sizeof(c->null) || strpbrk(v->s, "\r\n"))
+				return err(c->s, "22023", "NULL is a short string in one line");
+			if (lex_is(t, "delimiter"))
+				c->delimiter = delimiter;
+			else
 				snprintf(c->null, sizeof(c->null), "%s", v->s);
-			}
 			t = v;
+		} else if (lex_is(t, "csv") || lex_is(t, "binary") || lex_is(t, "header") || lex_is(t, "format") || lex_is(t, "quote")) {
+			return err(c->s, "0A000", "COPY with %s is not supported: text is", lex_is(t, "format") ? t[1].s : t->s);
+		} else {
+			return err_syntax(c->s, t, text);
 		}
 	}
 	return true;
 }
 
-static bool row_in(struct copy *c, char *p, size_t n)
+/* What a backslash and what is behind it stand for; how much that is. */
+static size_t unescape(struct buf *to, const char *p, const char *end)
+{
+	static const char from_c[] = "bfnrtv", to_c[] = "\b\f\n\r\t\v";
+	const char *at = strchr(from_c, p[1]);
+	int v = 0, k;
+
+	if (p[1] >= '0' && p[1] <= '7') {
+		for (k = 1; k <= 3 && p + k < end && p[k] >= '0' && p[k] <= '7'; k++)
+			v = v * 8 + p[k] - '0';
+		buf_ch(to, (char)v);
+		return (size_t)k;
+	}
+	buf_ch(to, at && p[1] ? to_c[at - from_c] : p[1]);
+	return 2;
+}
+
+static bool row_in(struct copy *c, const char *p, size_t n)
 {
 	struct session *s = c->s;
+	const char *end = p + n, *from;
 	struct type_error e;
-	char *end = p + n;
+	bool null;
 	int i, rc;
 
-	if (n && end[-1] == '\r')
-		end--;
+	end -= n && end[-1] == '\r';
 	for (i = 0;; i++) {
-		bool quoted = false, raw_null;
-		char *from = p;
-
+		from = p;
 		if (i == c->n)
 			return err(s, "22P04", "extra data after last expected column");
 		buf_clear(&c->field, 1 << 20);
-		while (p < end && *p != c->delimiter) {
-			if (c->csv && *p == '"') {
-				quoted = true;
-				for (p++; p < end; p++) {
-					if (*p == '"' && p + 1 < end && p[1] == '"')
-						p++;
-					else if (*p == '"')
-						break;
-					buf_ch(&c->field, *p);
-				}
-				p += p < end;
-			} else if (!c->csv && *p == '\\' && p + 1 < end) {
-				static const char from_c[] = "bfnrtv", to_c[] = "\b\f\n\r\t\v";
-				const char *at = strchr(from_c, p[1]);
-
-				if (p[1] >= '0' && p[1] <= '7') {
-					int v = 0, k;
-
-					for (k = 1; k <= 3 && p + k < end && p[k] >= '0' && p[k] <= '7'; k++)
-						v = v * 8 + p[k] - '0';
-					buf_ch(&c->field, (char)v);
-					p += k;
-				} else {
-					buf_ch(&c->field, at ? to_c[at - from_c] : p[1]);
-					p += 2;
-				}
-			} else {
+		while (p < end && *p != c->delimiter)
+			if (*p == '\\' && p + 1 < end)
+				p += unescape(&c->field, p, end);
+			else
 				buf_ch(&c->field, *p++);
-			}
-		}
-		raw_null = !quoted && (size_t)(p - from) == strlen(c->null) && !memcmp(from, c->null, p - from);
-		if (!type_bind(c->st, i + 1, c->cols[i].oid, buf_cstr(&c->field), raw_null ? -1 : (int32_t)c->field.len, false, &e))
-			return err(s, e.code, "%s", e.text);
+		null = (size_t)(p - from) == strlen(c->null) && !memcmp(from, c->null, p - from);
+		buf_cstr(&c->field);
+		if (c->field.failed)
+			return err(s, "54000", "a value is too long");
+		if (!type_bind(c->st, i + 1, c->cols[i], c->field.p, null ? -1 : (int32_t)c->field.len, false, &e))
+			return err(s, e.code, "%s (line %llu, column %d)", e.text, (unsigned long long)c->rows + 1, i + 1);
 		if (p == end)
 			break;
 		p++;
@@ -111,21 +118,16 @@ static bool data_in(struct copy *c, const char *p, size_t n)
 	const char *end = p + n, *nl;
 
 	while (p < end && !c->ended) {
-		for (nl = p; nl < end && (*nl != '\n' || c->in_quotes); nl++)
-			if (c->csv && *nl == '"')
-				c->in_quotes = !c->in_quotes;
-		buf_add(&c->line, p, nl - p);
-		p = nl;
-		if (nl == end)
+		nl = memchr(p, '\n', end - p);
+		buf_add(&c->line, p, (nl ? nl : end) - p);
+		if (!nl)
 			break;
-		p++;
+		p = nl + 1;
 		buf_cstr(&c->line);
 		if (c->line.failed)
 			return err(c->s, "54000", "a line is too long");
-		if (!c->csv && c->line.len == 2 && !memcmp(c->line.p, "\\.", 2))
+		if (c->line.len == 2 && !memcmp(c->line.p, "\\.", 2))
 			c->ended = true;
-		else if (c->header)
-			c->header = false;
 		else if (!row_in(c, c->line.p, c->line.len))
 			return false;
 		buf_clear(&c->line, 1 << 20);
@@ -133,18 +135,24 @@ static bool data_in(struct copy *c, const char *p, size_t n)
 	return true;
 }
 
-static bool copy_in(struct copy *c)
+static void begin(struct session *s, char type, int n)
 {
-	struct session *s = c->s;
-	size_t at = proto_begin(&s->out, 'G');
-	struct proto_msg m;
+	size_t at = proto_begin(&s->out, type);
 	int i;
 
 	buf_ch(&s->out, 0);
-	proto_put16(&s->out, (uint16_t)c->n);
-	for (i = 0; i < c->n; i++)
+	proto_put16(&s->out, (uint16_t)n);
+	for (i = 0; i < n; i++)
 		proto_put16(&s->out, 0);
 	proto_end(&s->out, at);
+}
+
+static bool copy_in(struct copy *c)
+{
+	struct session *s = c->s;
+	struct proto_msg m;
+
+	begin(s, 'G', c->n);
 	for (;;) {
 		if (!net_message(s, &m, false))
 			return false;
@@ -173,75 +181,65 @@ static bool copy_in(struct copy *c)
 	}
 }
 
-static void field_out(struct copy *c, struct coltype t, sqlite3_value *v)
+static bool field_out(struct copy *c, uint32_t type, sqlite3_value *v)
 {
 	struct buf *b = &c->s->out;
+	struct type_error e;
 	size_t i;
 
 	if (sqlite3_value_type(v) == SQLITE_NULL) {
 		buf_str(b, c->null);
-		return;
+		return true;
 	}
 	buf_clear(&c->field, 1 << 20);
-	type_text(&c->field, t, v);
-	if (c->csv) {
-		char special[4] = { c->delimiter, '"', '\n', 0 };
-
-		buf_cstr(&c->field);
-		if (strpbrk(c->field.p, special) || strchr(c->field.p, '\r') || !strcmp(c->field.p, c->null))
-			buf_sql_id(b, c->field.p, c->field.len);
-		else
-			buf_add(b, c->field.p, c->field.len);
-		return;
-	}
+	if (!type_text(&c->field, type, v, &e))
+		return err(c->s, e.code, "%s", e.text);
 	for (i = 0; i < c->field.len; i++) {
+		static const char control[] = "\b\f\n\r\t\v", letter[] = "bfnrtv";
 		char ch = c->field.p[i];
+		const char *at = ch ? strchr(control, ch) : NULL;
 
-		if (ch == '\\' || ch == c->delimiter)
+		if (at || ch == '\\' || ch == c->delimiter)
 			buf_ch(b, '\\');
-		if (ch == '\n')
-			buf_str(b, "\\n");
-		else if (ch == '\t' && c->delimiter != '\t')
-			buf_ch(b, '\t');
-		else if (ch == '\t')
-			buf_ch(b, 't');
-		else if (ch == '\r')
-			buf_str(b, "\\r");
-		else
-			buf_ch(b, ch);
+		buf_ch(b, at ? letter[at - control] : ch);
 	}
+	return true;
 }
 
 static bool copy_out(struct copy *c, struct stmt *st)
 {
 	struct session *s = c->s;
-	size_t at = proto_begin(&s->out, 'H');
+	size_t at;
 	int i, rc;
 
-	buf_ch(&s->out, 0);
-	proto_put16(&s->out, (uint16_t)st->n_cols);
-	for (i = 0; i < st->n_cols; i++)
-		proto_put16(&s->out, 0);
-	proto_end(&s->out, at);
+	begin(s, 'H', st->n_cols);
 	for (;;) {
-		rc = c->header ? SQLITE_ROW : sqlite3_step(st->st);
+		s->guard.kind = st->kind;
+		rc = sqlite3_step(st->st);
+		s->guard.kind = GUARD_QUERY;
 		if (rc == SQLITE_DONE)
 			break;
 		if (rc != SQLITE_ROW)
-			return err_db(s, rc, st);
+			return err_db(s, rc, NULL);
 		at = proto_begin(&s->out, 'd');
 		for (i = 0; i < st->n_cols; i++) {
+			sqlite3_value *v = sqlite3_column_value(st->st, i);
+
 			if (i)
 				buf_ch(&s->out, c->delimiter);
-			if (c->header)
-				buf_str(&s->out, st->names[i]);
-			else
-				field_out(c, st->cols[i], sqlite3_column_value(st->st, i));
+			/* Nothing was described: each value is written as what it is. */
+			if (!field_out(c, st->cols[i] ? st->cols[i] : type_of_value(sqlite3_value_type(v)), v)) {
+				s->out.len = s->out.len > at ? at - 1 : s->out.len;
+				return false;
+			}
 		}
 		buf_ch(&s->out, '\n');
 		proto_end(&s->out, at);
-		c->rows += !c->header;
-		c->header = false;
+		c->rows++;
+		if (s->out.failed) {
+			buf_clear(&s->out, 0);
+			return err(s, "54000", "a row is too large to be sent");
+		}
 		if (s->out.len > OUT_HIGH && !net_flush(s))
 			return false;
 	}
@@ -249,154 +247,108 @@ static bool copy_out(struct copy *c, struct stmt *st)
 	return true;
 }
 
-/* What type_bind() does not do of what a column of this type is given. */
-static void parameter(struct buf *b, struct coltype t)
+/* (a, b) at cols, or * where there are none. */
+static void put_columns(struct buf *b, const struct lex_tok *cols)
 {
-	switch (t.oid) {
-	case T_NUMERIC:
-	case T_VARCHAR:
-		if (t.mod >= 4)
-			buf_fmt(b, "%s(?, %d)", t.oid == T_VARCHAR ? "baton_fit" : "baton_numeric", t.mod - 4);
-		else
-			buf_ch(b, '?');
-		break;
-	case T_TIME:
-	case T_INTERVAL:
-	case T_UUID:
-		buf_fmt(b, "baton_%s(?)", type_of(t.oid)->name);
-		break;
-	case T_JSON:
-	case T_JSONB:
-		buf_str(b, "baton_json(?)");
-		break;
-	default:
-		buf_ch(b, '?');
-	}
-}
+	const struct lex_tok *p, *close = cols ? lex_close(cols) : NULL;
 
-/* An INSERT for the columns at t, all of the table if there are none. */
-static bool prepare_in(struct copy *c, const char *table, const struct lex_tok *cols)
-{
-	struct session *s = c->s;
-	const struct lex_tok *close = cols ? lex_close(cols) : NULL, *p;
-	struct buf b, q;
-	sqlite3_stmt *st;
-	int rc, i;
-	bool ok = true;
-
-	buf_init(&b, 1 << 20);
-	buf_init(&q, 1 << 20);
-	buf_str(&q, "select ");
 	for (p = cols ? cols + 1 : NULL; p && p < close; p++)
 		if (lex_name(p))
-			buf_sql_id(&q, p->s, p->n);
+			buf_sql_id(b, p->s, p->n);
 		else
-			buf_ch(&q, ',');
+			buf_str(b, p->s);
 	if (!cols)
-		buf_ch(&q, '*');
-	buf_str(&q, " from ");
-	buf_sql_id(&q, table, strlen(table));
-	rc = sqlite3_prepare_v2(s->db, buf_cstr(&q), -1, &st, NULL);
-	if (rc) {
-		ok = err_db(s, rc, NULL);
-	} else {
-		c->n = sqlite3_column_count(st);
-		c->cols = calloc(c->n + 1, sizeof(*c->cols));
+		buf_ch(b, '*');
+}
+
+/* An INSERT for these columns. */
+static bool prepare_in(struct copy *c, const struct lex_tok *table, const struct lex_tok *cols)
+{
+	struct session *s = c->s;
+	struct stmt *st;
+	struct buf b;
+	bool ok;
+	int i, rc;
+
+	buf_init(&b, 1 << 20);
+	buf_str(&b, "select ");
+	put_columns(&b, cols);
+	buf_str(&b, " from ");
+	buf_sql_id(&b, table->s, table->n);
+	st = exec_make(s, "", buf_cstr(&b), b.len, NULL, 0);
+	ok = st != NULL;
+	if (ok) {
+		c->n = st->n_cols;
+		c->cols = st->cols;
+		st->cols = NULL;
+		buf_clear(&b, 1 << 20);
 		buf_str(&b, "insert into ");
-		buf_sql_id(&b, table, strlen(table));
+		buf_sql_id(&b, table->s, table->n);
 		for (i = 0; i < c->n; i++) {
-			c->cols[i] = type_from_decl(sqlite3_column_decltype(st, i));
 			buf_ch(&b, i ? ',' : '(');
-			buf_sql_id(&b, sqlite3_column_name(st, i), strlen(sqlite3_column_name(st, i)));
+			buf_sql_id(&b, st->names[i], strlen(st->names[i]));
 		}
 		buf_str(&b, ") values ");
-		for (i = 0; i < c->n; i++) {
-			buf_ch(&b, i ? ',' : '(');
-			parameter(&b, c->cols[i]);
-		}
+		for (i = 0; i < c->n; i++)
+			buf_str(&b, i ? ",?" : "(?");
 		buf_ch(&b, ')');
-		sqlite3_finalize(st);
 		rc = sqlite3_prepare_v2(s->db, buf_cstr(&b), -1, &c->st, NULL);
-		if (rc)
-			ok = err_db(s, rc, NULL);
+		ok = !rc || err_db(s, rc, NULL);
 	}
+	exec_drop(st);
 	buf_free(&b);
-	buf_free(&q);
 	return ok;
 }
 
-static bool to_stdout(struct copy *c, const struct lex_tok *t, const struct lex_tok *to)
+static bool to_stdout(struct copy *c, const struct lex_tok *t, const struct lex_tok *cols, const char *text)
 {
 	struct session *s = c->s;
-	struct buf b;
 	struct stmt *st;
+	struct buf b;
 	bool ok;
 
-	buf_init(&b, 1 << 20);
+	buf_init(&b, 4 << 20);
 	if (lex_is(t, "(")) {
-		const struct lex_tok *close = lex_close(t), *p;
-
-		/* The query's own text is not at hand: its tokens are as good. */
-		for (p = t + 1; p < close; p++) {
-			if (p->kind == LEX_STRING)
-				buf_sql_str(&b, p->s, p->n);
-			else if (p->kind == LEX_QUOTED)
-				buf_sql_id(&b, p->s, p->n);
-			else
-				buf_add(&b, p->s, p->n);
-			buf_ch(&b, ' ');
-		}
+		buf_add(&b, text + t->end, lex_close(t)->at - t->end);
 	} else {
-		const struct lex_tok *name = lex_is(t + 1, ".") ? t + 2 : t, *p;
-
 		buf_str(&b, "select ");
-		if (lex_is(name + 1, "("))
-			for (p = name + 2; p < lex_close(name + 1); p++)
-				if (lex_name(p))
-					buf_sql_id(&b, p->s, p->n);
-				else
-					buf_ch(&b, ',');
-		else
-			buf_ch(&b, '*');
+		put_columns(&b, cols);
 		buf_str(&b, " from ");
-		buf_sql_id(&b, name->s, name->n);
+		buf_sql_id(&b, t->s, t->n);
 	}
-	st = exec_make(s, "", buf_cstr(&b), b.len, NULL, 0);
+	st = b.failed ? (err(s, "53200", "out of memory"), NULL) : exec_make(s, "", buf_cstr(&b), b.len, NULL, 0);
 	buf_free(&b);
-	ok = st && (st->st || err(s, "0A000", "COPY needs a query with rows")) &&
-	     (st->sql.writes ? work_write(s) : work_read(s)) && copy_out(c, st);
+	ok = st && (st->st && st->n_cols ? true : err(s, "0A000", "COPY needs a query with rows")) &&
+	     (!st->n_params || err(s, "42P02", "there is no parameter $1")) && exec_ready(s, st) && copy_out(c, st);
 	exec_drop(st);
 	return ok;
 }
 
-bool copy_run(struct session *s, const struct lex_tok *t)
+bool copy_run(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
 {
-	struct copy c = { .s = s, .delimiter = 0 };
-	const struct lex_tok *end = sql_end(t), *p, *name = t + 1, *cols;
+	struct copy c = { .s = s, .delimiter = '\t', .null = "\\N" };
+	const struct lex_tok *name = t + 1, *cols, *p;
 	char tag[40];
 	bool ok, in;
 
-	for (p = t + 1; p < end && !lex_is(p, "from") && !lex_is(p, "to"); p = lex_close(p) + 1)
-		;
+	if (lex_is(name, "(")) {
+		cols = NULL;
+		p = lex_close(name) + 1;
+	} else {
+		name += 2 * lex_is(name + 1, ".");
+		if (!lex_name(name))
+			return err_syntax(s, name, text);
+		cols = lex_is(name + 1, "(") ? name + 1 : NULL;
+		p = cols ? lex_close(cols) + 1 : name + 1;
+	}
 	in = p < end && lex_is(p, "from");
-	if (p >= end || !lex_is(p + 1, in ? "stdin" : "stdout"))
+	if (p >= end || (!in && !lex_is(p, "to")) || (in && lex_is(name, "(")))
+		return err_syntax(s, p < end ? p : end, text);
+	if (!lex_is(p + 1, in ? "stdin" : "stdout"))
 		return err(s, "0A000", "COPY is FROM STDIN or TO STDOUT; files are for the client to read (\\copy)");
 	buf_init(&c.line, server.conf.max_value);
 	buf_init(&c.field, server.conf.max_value);
-	snprintf(c.null, sizeof(c.null), "\n");
-	ok = options(&c, p + 2, end);
-	if (!c.delimiter)
-		c.delimiter = c.csv ? ',' : '\t';
-	if (!strcmp(c.null, "\n"))
-		snprintf(c.null, sizeof(c.null), c.csv ? "" : "\\N");
-	if (ok && in) {
-		if (lex_is(name + 1, "."))
-			name += 2;
-		cols = lex_is(name + 1, "(") ? name + 1 : NULL;
-		ok = work_write(s) && prepare_in(&c, name->s, cols) && copy_in(&c);
-	} else if (ok) {
-		ok = to_stdout(&c, name, p);
-	}
+	ok = options(&c, p + 2, end, text) && (in ? work_write(s) && prepare_in(&c, name, cols) && copy_in(&c) : to_stdout(&c, name, cols, text));
 	sqlite3_finalize(c.st);
 	free(c.cols);
 	buf_free(&c.line);

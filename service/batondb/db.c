@@ -8,38 +8,93 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mem.h"
+
 /*
- * fsync takes milliseconds, in which the CPU should be somebody else's: the
- * files' method for it is replaced by one that says so. SQLite has several sets
- * of methods: a log's file is not locked, and has another than its database.
+ * Files. fsync takes milliseconds, in which the CPU should be somebody else's: the
+ * files' method for it is replaced by one that says so. Writes to temporary files and to logs are counted against
+ * limits. SQLite has several sets of methods: a log's file is not locked, and has another than
+ * its database.
  */
 #define METHOD_SETS 8
 
+/* Behind each file's own struct. */
+struct extra {
+	bool temp, log;
+	int64_t size;		/* of a temporary file, as far as it was written */
+};
+
 static sqlite3_vfs vfs;
+static int own_size;
 static int (*real_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
-/* Filled from the first on, with the lock; sync_away() sees its own, written before. */
+/* Filled from the first on, with the lock; a file's set was written before its methods are called. */
 static struct {
 	const sqlite3_io_methods *real;
 	sqlite3_io_methods ours;
 } sets[METHOD_SETS];
 static pthread_mutex_t sets_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct db_limits limits;
+/* Of temporary files of this thread's session. */
+static __thread int64_t temp_used;
 
-static int sync_away(sqlite3_file *f, int flags)
+static const sqlite3_io_methods *real_of(sqlite3_file *f)
 {
-	int rc, i = 0;
+	int i = 0;
 
 	while (f->pMethods != &sets[i].ours)
 		i++;
+	return sets[i].real;
+}
+
+static struct extra *extra_of(sqlite3_file *f)
+{
+	return (struct extra *)((char *)f + own_size);
+}
+
+static int sync_away(sqlite3_file *f, int flags)
+{
+	int rc;
+
 	baton_blocking_begin();
-	rc = sets[i].real->xSync(f, flags);
+	rc = real_of(f)->xSync(f, flags);
 	baton_blocking_end();
 	return rc;
+}
+
+static int write_counted(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+	struct extra *x = extra_of(f);
+	int64_t more;
+
+	if (x->log && limits.database && at + n > limits.database)
+		return SQLITE_FULL;
+	if (x->temp) {
+		more = at + n > x->size ? at + n - x->size : 0;
+		if (limits.temp && temp_used + more > limits.temp)
+			return SQLITE_FULL;
+		x->size += more;
+		temp_used += more;
+	}
+	return real_of(f)->xWrite(f, p, n, at);
+}
+
+static int close_counted(sqlite3_file *f)
+{
+	struct extra *x = extra_of(f);
+
+	if (x->temp)
+		temp_used -= x->size;
+	return real_of(f)->xClose(f);
 }
 
 static int open_file(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *out)
 {
 	int rc = real_open(v, name, f, flags, out), i;
 
+	*extra_of(f) = (struct extra){
+		.temp = flags & (SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TRANSIENT_DB | SQLITE_OPEN_TEMP_JOURNAL | SQLITE_OPEN_SUBJOURNAL),
+		.log = flags & SQLITE_OPEN_WAL,
+	};
 	if (rc || !f->pMethods)
 		return rc;
 	pthread_mutex_lock(&sets_lock);
@@ -48,17 +103,52 @@ static int open_file(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flag
 	if (i < METHOD_SETS && !sets[i].real) {
 		sets[i].ours = *f->pMethods;
 		sets[i].ours.xSync = sync_away;
+		sets[i].ours.xWrite = write_counted;
+		sets[i].ours.xClose = close_counted;
 		sets[i].real = f->pMethods;
 	}
 	if (i < METHOD_SETS)
 		f->pMethods = &sets[i].ours;
 	pthread_mutex_unlock(&sets_lock);
+	return i < METHOD_SETS ? 0 : (f->pMethods->xClose(f), f->pMethods = NULL, SQLITE_CANTOPEN);
+}
+
+/* ------------------------------------------------------------------ memory */
+
+static void *m_alloc(int n)
+{
+	return mem_alloc((size_t)n);
+}
+
+static void *m_realloc(void *p, int n)
+{
+	return mem_realloc(p, (size_t)n);
+}
+
+static int m_size(void *p)
+{
+	return (int)mem_size(p);
+}
+
+static int m_roundup(int n)
+{
+	return (n + 7) & ~7;
+}
+
+static int m_init(void *arg)
+{
 	return 0;
 }
 
-int db_setup(void)
+static void m_shutdown(void *arg)
 {
+}
+
+int db_setup(const char *temp_dir)
+{
+	static const sqlite3_mem_methods methods = { m_alloc, mem_free, m_realloc, m_size, m_roundup, m_init, m_shutdown, NULL };
 	sqlite3_vfs *unix_vfs;
+	sqlite3 *db;
 	int rc;
 
 	/* A connection has one thread; statistics of memory would be a global lock. */
@@ -66,38 +156,54 @@ int db_setup(void)
 	if (!rc)
 		rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if (!rc)
+		rc = sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
+	if (!rc)
 		rc = sqlite3_initialize();
 	unix_vfs = rc ? NULL : sqlite3_vfs_find("unix");
 	if (!unix_vfs)
 		return rc ? rc : SQLITE_ERROR;
+	sqlite3_temp_directory = sqlite3_mprintf("%s", temp_dir);
 	vfs = *unix_vfs;
 	vfs.pNext = NULL;
 	vfs.zName = "batondb";
+	own_size = (vfs.szOsFile + 15) & ~15;
+	vfs.szOsFile = own_size + (int)sizeof(struct extra);
 	real_open = vfs.xOpen;
 	vfs.xOpen = open_file;
-	return sqlite3_vfs_register(&vfs, 0);
+	rc = sqlite3_vfs_register(&vfs, 0);
+	if (!rc)
+		rc = sqlite3_open(":memory:", &db);
+	if (!rc)
+		rc = guard_setup(db);
+	if (!rc)
+		rc = sqlite3_close(db);
+	return rc;
 }
 
-int db_open(const struct database *d, sqlite3 **out, size_t max_value, bool full_sync)
+void db_limits(const struct db_limits *l)
 {
-	char sql[200];
-	int rc, on;
+	limits = *l;
+}
 
-	rc = sqlite3_open_v2(d->path, out, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, "batondb");
+int db_open(const char *path, struct guard *g, sqlite3 **out, int max_value, bool full_sync)
+{
+	char sql[300];
+	int rc;
+
+	rc = sqlite3_open_v2(path, out, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, "batondb");
+	if (!rc)
+		rc = guard_apply(*out, g, max_value);
 	if (rc)
 		return rc;
-	sqlite3_limit(*out, SQLITE_LIMIT_LENGTH, (int)max_value);
-	sqlite3_limit(*out, SQLITE_LIMIT_ATTACHED, 0);
-	sqlite3_limit(*out, SQLITE_LIMIT_WORKER_THREADS, 0);
-	sqlite3_db_config(*out, SQLITE_DBCONFIG_DQS_DML, 0, &on);
-	sqlite3_db_config(*out, SQLITE_DBCONFIG_DQS_DDL, 0, &on);
-	sqlite3_db_config(*out, SQLITE_DBCONFIG_ENABLE_FKEY, 1, &on);
-	sqlite3_db_config(*out, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, &on);
 	/* The write lock keeps writers apart; this is for checkpoints and mixed modes. */
 	sqlite3_busy_timeout(*out, 10000);
-	snprintf(sql, sizeof(sql), "pragma journal_mode = wal; pragma synchronous = %s; pragma case_sensitive_like = on; "
-		 "pragma cache_size = -4096; pragma temp_store = memory", full_sync ? "full" : "normal");
-	return sqlite3_exec(*out, sql, NULL, NULL, NULL);
+	snprintf(sql, sizeof(sql), "pragma journal_mode = wal; pragma synchronous = %s; pragma cache_size = -4096; pragma temp_store = file; "
+		 "pragma max_page_count = %lld", full_sync ? "full" : "normal",
+		 limits.database ? (long long)(limits.database / 4096) : 4294967294LL);
+	g->kind = GUARD_INTERNAL;
+	rc = sqlite3_exec(*out, sql, NULL, NULL, NULL);
+	g->kind = GUARD_QUERY;
+	return rc;
 }
 
 /* Nobody can wake a thread that waits for this one: it looks around itself. */
@@ -120,12 +226,7 @@ static int plain_lock(struct database *d, uint64_t deadline, const _Atomic int *
 
 int db_lock(struct database *d, bool task, uint64_t deadline, const _Atomic int *cancel)
 {
-	int rc;
-
-	atomic_fetch_add(&d->waiting, 1);
-	rc = task ? baton_mutex_lock_until(d->fair, deadline) : plain_lock(d, deadline, cancel);
-	atomic_fetch_sub(&d->waiting, 1);
-	return rc;
+	return task ? baton_mutex_lock_until(d->fair, deadline) : plain_lock(d, deadline, cancel);
 }
 
 void db_unlock(struct database *d, bool task)
@@ -151,27 +252,35 @@ static void say(struct db_error *e, const char *code, const char *fmt, ...)
 }
 
 /* "t.a, t.b": the unique index over these columns. */
-static void unique_index(sqlite3 *db, const char *columns, struct db_error *e)
+static void unique_index(sqlite3 *db, struct guard *g, const char *columns, struct db_error *e)
 {
 	static const char find[] =
 		"select l.name from pragma_index_list(?1) l where l.\"unique\" and "
 		"(select group_concat(?1 || '.' || i.name, ', ') from pragma_index_info(l.name) i) = ?2";
 	const char *dot = strchr(columns, '.');
+	enum guard_kind kind;
 	sqlite3_stmt *s;
+	int rc;
 
 	if (!dot)
 		return;
 	snprintf(e->table, sizeof(e->table), "%.*s", (int)(dot - columns), columns);
-	if (sqlite3_prepare_v2(db, find, -1, &s, NULL))
+	kind = g->kind;
+	g->kind = GUARD_INTERNAL;
+	rc = sqlite3_prepare_v2(db, find, -1, &s, NULL);
+	if (rc) {
+		g->kind = kind;
 		return;
+	}
 	sqlite3_bind_text(s, 1, e->table, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s, 2, columns, -1, SQLITE_STATIC);
 	if (sqlite3_step(s) == SQLITE_ROW)
 		snprintf(e->constraint, sizeof(e->constraint), "%s", sqlite3_column_text(s, 0));
 	sqlite3_finalize(s);
+	g->kind = kind;
 }
 
-static void constraint(sqlite3 *db, int rc, const char *m, struct db_error *e)
+static void constraint(sqlite3 *db, struct guard *g, int rc, const char *m, struct db_error *e)
 {
 	const char *what = strstr(m, "failed: "), *dot;
 
@@ -183,7 +292,7 @@ static void constraint(sqlite3 *db, int rc, const char *m, struct db_error *e)
 		if (!strncmp(what, "index '", 7))
 			snprintf(e->constraint, sizeof(e->constraint), "%.*s", (int)strcspn(what + 7, "'"), what + 7);
 		else
-			unique_index(db, what, e);
+			unique_index(db, g, what, e);
 		say(e, "23505", "duplicate key value violates unique constraint \"%s\"", *e->constraint ? e->constraint : what);
 		return;
 	case SQLITE_CONSTRAINT_NOTNULL:
@@ -198,19 +307,6 @@ static void constraint(sqlite3 *db, int rc, const char *m, struct db_error *e)
 		say(e, "23503", "insert or update or delete violates a foreign key constraint");
 		return;
 	case SQLITE_CONSTRAINT_CHECK:
-		/* What columns take is checked under a name of our own. */
-		if (!strncmp(what, "baton_type ", 11)) {
-			say(e, "22P02", "invalid input for a column of type %s", what + 11);
-			return;
-		}
-		if (!strncmp(what, "baton_range ", 12)) {
-			say(e, "22003", strcmp(what + 12, "numeric") ? "%s out of range" : "%s field overflow", what + 12);
-			return;
-		}
-		if (!strncmp(what, "baton_length ", 13)) {
-			say(e, "22001", "value too long for type %s", what + 13);
-			return;
-		}
 		snprintf(e->constraint, sizeof(e->constraint), "%s", what);
 		say(e, "23514", "new row violates check constraint \"%s\"", what);
 		return;
@@ -239,21 +335,12 @@ static const struct {
 	{ "integer overflow", "22003", "bigint out of range%s" },
 };
 
-static int characters(const char *s, size_t bytes)
+static void plain_error(sqlite3 *db, const char *m, struct db_error *e)
 {
-	int n = 1;
-
-	for (; bytes && *s; s++, bytes--)
-		n += (*s & 0xc0) != 0x80;
-	return n;
-}
-
-static void plain_error(sqlite3 *db, const char *m, const struct sql *s, const char *source, struct db_error *e)
-{
-	int offset = sqlite3_error_offset(db);
 	const char *near, *end, *has;
-	size_t at;
 	unsigned i;
+
+	e->at = sqlite3_error_offset(db);
 
 	/* An SQLSTATE of our own functions' making. */
 	if (strlen(m) > 6 && m[5] == ':' && strspn(m, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5) {
@@ -263,11 +350,6 @@ static void plain_error(sqlite3 *db, const char *m, const struct sql *s, const c
 		code[5] = 0;
 		say(e, code, "%s", m + 6);
 		return;
-	}
-	if (offset >= 0 && s && source) {
-		at = sql_source(s, offset);
-		if (at != SIZE_MAX)
-			e->position = characters(source, at);
 	}
 	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (!strncmp(m, known[i].begins, strlen(known[i].begins))) {
@@ -308,21 +390,30 @@ static void plain_error(sqlite3 *db, const char *m, const struct sql *s, const c
 	say(e, "42000", "%s", m);
 }
 
-void db_error(sqlite3 *db, int rc, const struct sql *s, const char *source, struct db_error *e)
+void db_error(sqlite3 *db, int rc, struct guard *g, struct db_error *e)
 {
 	char m[400];
 
 	memset(e, 0, sizeof(*e));
+	e->at = -1;
 	snprintf(m, sizeof(m), "%s", sqlite3_errmsg(db));
+	if (*g->why && ((rc & 255) == SQLITE_AUTH || (rc & 255) == SQLITE_ERROR)) {
+		say(e, strstr(g->why, "permission") ? "42501" : strstr(g->why, "function") ? "42883" : strstr(g->why, "reserved") ? "42939" :
+		    "0A000", "%s", g->why);
+		if (!strcmp(e->code, "42883"))
+			e->hint = "batondb(8) lists the functions that there are.";
+		*g->why = 0;
+		return;
+	}
 	switch (rc & 255) {
 	case SQLITE_CONSTRAINT:
-		constraint(db, rc, m, e);
+		constraint(db, g, rc, m, e);
 		return;
 	case SQLITE_INTERRUPT:
 		say(e, "57014", "canceling statement due to user request");
 		return;
 	case SQLITE_FULL:
-		say(e, "53100", "could not write to the database: no space left on device");
+		say(e, "53100", "could not write: the disk is full, or a limit of batondb's is reached (temp_file_limit, database_size_limit)");
 		return;
 	case SQLITE_IOERR:
 		if (rc == SQLITE_IOERR_NOMEM)
@@ -349,13 +440,13 @@ void db_error(sqlite3 *db, int rc, const struct sql *s, const char *source, stru
 		say(e, "54000", "value too large");
 		return;
 	case SQLITE_MISMATCH:
-		say(e, "22P02", "invalid input for this column: %s", m);
+		say(e, "42804", "datatype mismatch: LIMIT, OFFSET and an INTEGER PRIMARY KEY are integers");
 		return;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		say(e, "XX001", "the database file is damaged: %s", m);
 		return;
 	default:
-		plain_error(db, m, s, source, e);
+		plain_error(db, m, e);
 	}
 }

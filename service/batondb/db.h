@@ -2,8 +2,8 @@
 /*
  * db.h - databases: a file of SQLite each, in WAL mode, with one lock for all
  * who write to it. The lock stands before SQLite's own, which knows no order
- * and no tenants: with quotas on it is one of baton's, so that whoever holds it
- * while another tenant waits for it may run in that one's place.
+ * and no tenants: with quotas on it is one of baton's, so that its holder may run in the place of
+ * a task that waits for it.
  */
 #ifndef BATONDB_DB_H
 #define BATONDB_DB_H
@@ -12,8 +12,9 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-#include "sql.h"
+#include "guard.h"
 
 struct baton_sched;
 struct baton_mutex;
@@ -25,14 +26,18 @@ struct database {
 	struct database *next;
 	struct baton_mutex *fair;
 	pthread_mutex_t plain;
-	_Atomic int waiting;		/* for either; a hint */
-	_Atomic unsigned alters;	/* how often what was rewritten for a table had to be so anew */
+	_Atomic unsigned alters;	/* how often its schema was changed */
 	unsigned sessions;		/* the list's lock */
 };
 
-/* Once, before any database is opened. 0 or an error of SQLite. */
-int db_setup(void);
-int db_open(const struct database *d, sqlite3 **out, size_t max_value, bool full_sync);
+/* Bytes, 0: no limit. Of a session's temporary files together, of a database and of its log. */
+struct db_limits {
+	int64_t temp, database;
+};
+/* Once, before any database is opened; temporary files are made in temp_dir. 0 or an error of SQLite. */
+int db_setup(const char *temp_dir);
+void db_limits(const struct db_limits *l);
+int db_open(const char *path, struct guard *g, sqlite3 **out, int max_value, bool full_sync);
 
 /*
  * As a task of baton's, or as a plain thread; the same kind to give it back. 0;
@@ -44,11 +49,12 @@ void db_unlock(struct database *d, bool task);
 
 struct db_error {
 	char code[6];
+	const char *hint;
 	char message[400];
 	char constraint[128], table[128], column[128];
-	int position;			/* in characters from 1, or 0 */
+	int at;				/* byte in the statement, or -1 */
 };
-/* What SQLite says, as PostgreSQL would; s and source (the whole text) may be NULL. */
-void db_error(sqlite3 *db, int rc, const struct sql *s, const char *source, struct db_error *out);
+/* What SQLite says, as PostgreSQL would. */
+void db_error(sqlite3 *db, int rc, struct guard *g, struct db_error *out);
 
 #endif

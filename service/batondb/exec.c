@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Statements and portals: rewritten, prepared, bound, run, and their rows sent. */
+/* Statements and portals: prepared, checked, bound, run, and their rows sent. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,161 +21,216 @@ void exec_drop(struct stmt *st)
 		free(st->names[i]);
 	free(st->names);
 	free(st->cols);
-	free(st->oids);
-	sql_free(&st->sql);
-	free(st->source);
+	free(st->types);
+	free(st->given);
+	free(st->places);
+	mem_free(st->source);
 	free(st->name);
 	free(st);
 }
 
-/* Names and types of a result's columns: what infer.c found, what SQLite says. */
-static bool columns(struct stmt *st)
+static const struct {
+	const char *words, *tag;
+	enum guard_kind kind;
+	bool rows, changes;
+} kinds[] = {
+	{ "select", "SELECT", GUARD_QUERY, true, false }, { "values", "SELECT", GUARD_QUERY, true, false },
+	{ "insert", "INSERT 0", GUARD_QUERY, false, true }, { "replace", "INSERT 0", GUARD_QUERY, false, true },
+	{ "update", "UPDATE", GUARD_QUERY, false, true }, { "delete", "DELETE", GUARD_QUERY, false, true },
+	{ "explain", "EXPLAIN", GUARD_QUERY, false, false },
+	{ "create table", "CREATE TABLE", GUARD_DDL, false, false }, { "create view", "CREATE VIEW", GUARD_DDL, false, false },
+	{ "create index", "CREATE INDEX", GUARD_DDL, false, false }, { "create unique index", "CREATE INDEX", GUARD_DDL, false, false },
+	{ "drop table", "DROP TABLE", GUARD_DDL, false, false }, { "drop view", "DROP VIEW", GUARD_DDL, false, false },
+	{ "drop index", "DROP INDEX", GUARD_DDL, false, false }, { "alter table", "ALTER TABLE", GUARD_DDL, false, false },
+	{ "reindex", "REINDEX", GUARD_DDL, false, false }, { "analyze", "ANALYZE", GUARD_ANALYZE, false, false },
+};
+
+/* Those of SQLite and PostgreSQL that are not supported, and no mistakes. */
+static const char *const others[] = {
+	"create", "drop", "alter", "pragma", "attach", "detach", "vacuum", "listen", "notify", "unlisten", "do", "call", "merge", "comment",
+	"lock", "cluster", "refresh", "import", "move", "close",
+};
+
+/* What a statement does, by its first words; behind WITH, by the verb behind the parentheses. */
+static bool find_kind(struct session *s, struct stmt *st, const struct lex_tok *t, const struct lex_tok *end)
 {
-	const struct sql *q = &st->sql;
-	int n = sqlite3_column_count(st->st), i, stars = 0, wide, at = 0;
-	unsigned k;
+	unsigned i;
+
+	if (lex_is(t, "with"))
+		for (t++; t < end && !(t->kind == LEX_ID && strstr(" select values insert replace update delete ", t->s) && t->n > 4); t++)
+			if (lex_is(t, "("))
+				t = lex_close(t);
+	for (i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (lex_are(t, kinds[i].words)) {
+			st->tag = kinds[i].tag;
+			st->kind = kinds[i].kind;
+			st->counts_rows = kinds[i].rows;
+			st->counts_changes = kinds[i].changes;
+			return true;
+		}
+	/* What is not in the table SQLite never sees: PRAGMA, ATTACH, VACUUM INTO a file ... */
+	for (i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (lex_is(t, others[i]))
+			return err_hint(s, "0A000", "batondb(8) says what there is.", "%s %s is not supported", t->s, t[1].s);
+	return err_syntax(s, t, st->source);
+}
+
+static bool prepare(struct session *s, const struct stmt *st, sqlite3_stmt **out)
+{
+	const char *tail;
+	int rc;
+
+	s->guard.kind = st->kind;
+	*s->guard.why = 0;
+	rc = sqlite3_prepare_v3(s->db, st->source, -1, SQLITE_PREPARE_PERSISTENT, out, &tail);
+	s->guard.kind = GUARD_QUERY;
+	return !rc || err_db(s, rc, st->source);
+}
+
+/* Names and types of a result's columns; of a type that batondb does not have there may be some in older tables. */
+static bool find_columns(struct stmt *st)
+{
+	int n = sqlite3_column_count(st->st), i;
 
 	st->cols = calloc(n + 1, sizeof(*st->cols));
 	st->names = calloc(n + 1, sizeof(*st->names));
 	if (!st->cols || !st->names)
 		return false;
-	st->n_cols = n;
-	for (k = 0; k < q->n_cols; k++)
-		stars += q->cols[k].star;
-	wide = stars ? (n - (int)(q->n_cols - stars)) / stars : 0;
-	/* One star may be any number of columns; more can only be shared out where it comes out even. */
-	if ((stars ? (n - (int)(q->n_cols - stars)) % stars || wide < 0 : (int)q->n_cols != n))
-		k = q->n_cols;
-	else
-		k = 0;
 	for (i = 0; i < n; i++) {
-		const struct sql_col *c = k < q->n_cols ? &q->cols[k] : NULL;
-
-		st->cols[i] = c && c->type.oid ? c->type : type_from_decl(sqlite3_column_decltype(st->st, i));
-		if (c && !st->cols[i].oid && !sqlite3_column_decltype(st->st, i))
-			st->cols[i] = c->derived;
-		st->names[i] = strdup(c && c->name && !c->star ? c->name : sqlite3_column_name(st->st, i));
+		st->cols[i] = type_of_decl(sqlite3_column_decltype(st->st, i));
+		if (st->cols[i] == T_REFUSED)
+			st->cols[i] = 0;
+		st->names[i] = strdup(sqlite3_column_name(st->st, i) ? sqlite3_column_name(st->st, i) : "");
 		if (!st->names[i])
 			return false;
-		if (!st->cols[i].oid && !sqlite3_column_decltype(st->st, i))
-			st->cols[i].oid = cat_type(sqlite3_column_name(st->st, i));
-		if (c && (!c->star || ++at == wide)) {
-			k++;
-			at = 0;
-		}
+		st->n_cols = i + 1;
 	}
 	return true;
 }
 
-static bool prepare(struct session *s, struct stmt *st, bool keep, sqlite3_stmt **out)
+/* Parameters are $1, $2 ...: what else SQLite would take for one is an error. */
+static bool find_parameters(struct session *s, struct stmt *st, const struct lex_tok *t, const struct lex_tok *end)
 {
-	const char *m;
-	int rc, again;
+	const char *name;
+	int i, n = sqlite3_bind_parameter_count(st->st);
+	unsigned k, most = st->n_given;
 
-	/* A table's name as a number is looked up in them. */
-	if (!s->catalog && strstr(buf_cstr(&st->sql.text), "regclass"))
-		s->catalog = !cat_create(s->db);
-	for (again = 0;; again++) {
-		rc = sqlite3_prepare_v3(s->db, buf_cstr(&st->sql.text), (int)st->sql.text.len,
-					keep ? SQLITE_PREPARE_PERSISTENT : 0, out, NULL);
-		if (!rc)
-			return true;
-		m = sqlite3_errmsg(s->db);
-		/* The catalog's views are made when the first statement asks for one. */
-		if (again || strncmp(m, "no such table: ", 15) ||
-		    (!cat_knows(m + 15) && strncmp(m + 15, "baton_", 6)) || cat_create(s->db))
-			return err_db(s, rc, st);
+	for (i = 1; i <= n; i++) {
+		name = sqlite3_bind_parameter_name(st->st, i);
+		if (!name || name[0] != '$' || !name[1] || name[1 + strspn(name + 1, "0123456789")] || atoi(name + 1) < 1 || atoi(name + 1) > 65535) {
+			for (; t < end && !(t->kind == LEX_PARAM && (!name || !strcmp(t->s, name))); t++)
+				;
+			return err_hint(s, "42601", name && strstr(name, "::") ? "A cast is written CAST($1 AS INTEGER)." :
+					"Parameters are $1, $2 ...", "syntax error at or near \"%.60s\"", t->s);
+		}
+		k = (unsigned)atoi(name + 1);
+		most = k > most ? k : most;
 	}
+	st->n_params = most;
+	st->types = calloc(most + 1, sizeof(*st->types));
+	st->places = calloc(most + 1, sizeof(*st->places));
+	if (!st->types || !st->places)
+		return err(s, "53200", "out of memory");
+	for (i = 1; i <= n; i++)
+		st->places[atoi(sqlite3_bind_parameter_name(st->st, i) + 1) - 1] = i;
+	for (k = 0; k < st->n_given; k++) {
+		st->types[k] = type_of_client(st->given[k]);
+		if (st->types[k] == T_REFUSED)
+			return err_hint(s, "0A000", "There are int2, int4, int8, float4, float8, bool, text, bytea, date and timestamp; "
+					"exact decimals are passed as text.", "parameter $%u is of a type that is not supported (%u)", k + 1,
+					st->given[k]);
+	}
+	return true;
+}
+
+static bool has_text(const struct lex_tok *t, const struct lex_tok *end)
+{
+	for (; t < end && t->kind != LEX_STRING; t++)
+		;
+	return t < end;
+}
+
+/* Prepared, and what it compares is clear. */
+static bool prepare_checked(struct session *s, struct stmt *st, const struct lex_tok *t, const struct lex_tok *end)
+{
+	struct check_error e;
+	bool ok;
+
+	s->guard.note = true;
+	ok = prepare(s, st, &st->st);
+	s->guard.note = false;
+	if (!ok)
+		return false;
+	if (!st->st)
+		return err(s, "42601", "syntax error: there is no statement");
+	st->writes = !sqlite3_stmt_readonly(st->st);
+	if (!find_parameters(s, st, t, end))
+		return false;
+	if (st->kind == GUARD_QUERY && (st->n_params || has_text(t, end)) &&
+	    !check_statement(s->db, &s->guard, t, end, st->types, st->n_params, &e))
+		return err_check(s, &e, st->source);
+	return find_columns(st) || err(s, "53200", "out of memory");
 }
 
 struct stmt *exec_make(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids)
 {
 	struct stmt *st = calloc(1, sizeof(*st));
-	struct sql_known known = { 0 };
-	uint32_t *given = NULL;
-	const char *instead;
-	struct sql_error e;
+	const struct lex_tok *end;
+	struct proto_rd r = proto_rd(oids, 4 * (size_t)n_oids);
 	struct lex l = { 0 };
+	bool internal = false, ok = false;
+	char *form;
 	unsigned i;
 
 	if (!st)
-		goto nomem;
+		return err(s, "53200", "out of memory"), NULL;
 	st->alters = atomic_load(&s->database->alters);
-	st->ddls = s->ddls;
-	/* What clients send word for word and SQLite could not take is another query here. */
-	instead = cat_instead(text);
-	st->source = instead ? strdup(instead) : strndup(text, n);
+	form = form_of(text, n, &internal);
+	if (form) {
+		text = form;
+		n = strlen(form);
+	}
+	st->source = mem_alloc(n + 1);
 	st->name = strdup(name);
-	if (!st->source || !st->name)
-		goto nomem;
-	if (!lex(&l, st->source, strlen(st->source))) {
-		sql_fail(&e, l.code, NULL, "%s", l.error);
-		e.at = l.error_at;
-		err_at(s, &e, st->source);
-		goto fail;
+	st->given = calloc(n_oids + 1, sizeof(*st->given));
+	if (!st->source || !st->name || !st->given || !lex(&l, text, n)) {
+		err(s, "53200", "out of memory");
+		goto out;
 	}
-	st->sql.kind = sql_kind(l.tok, &st->sql.tag);
-	if (sql_end(l.tok)->kind != LEX_END && sql_end(l.tok)[1].kind != LEX_END) {
+	memcpy(st->source, text, n);
+	st->source[n] = 0;
+	for (i = 0; i < n_oids; i++)
+		st->given[i] = proto_u32(&r);
+	st->n_given = n_oids;
+	end = lex_statement(l.tok);
+	if (end->kind != LEX_END && end[1].kind != LEX_END) {
 		err(s, "42601", "cannot insert multiple commands into a prepared statement");
-		goto fail;
+	} else if (l.tok == end) {
+		st->empty = st->lasting = true;
+		st->tag = "";
+		ok = true;
+	} else if (util_is(st, l.tok)) {
+		ok = true;
+	} else {
+		ok = find_kind(s, st, l.tok, end);
+		if (internal)
+			st->kind = GUARD_INTERNAL;
+		ok = ok && prepare_checked(s, st, l.tok, end);
 	}
-	if (st->sql.kind == SQL_UNKNOWN) {
-		sql_syntax(&e, l.tok, &l);
-		err_at(s, &e, st->source);
-		goto fail;
-	}
-	if (st->sql.kind != SQL_READ && st->sql.kind != SQL_WRITE) {
-		lex_free(&l);
+out:
+	guard_forget(&s->guard);
+	free(form);
+	lex_free(&l);
+	if (ok)
 		return st;
-	}
-	schema_booleans(s->db, l.tok);
-	st->sql.schema = &schema;
-	st->sql.schema_arg = s->db;
-	st->sql.known = &known;
-	st->sql.given = given = calloc(n_oids + 1, sizeof(*given));
-	if (!given)
-		goto nomem;
-	for (i = 0; i < n_oids; i++) {
-		struct proto_rd r = proto_rd(oids + 4 * i, 4);
-
-		given[i] = proto_u32(&r);
-		if (given[i] == T_UNKNOWN)
-			given[i] = 0;
-	}
-	st->sql.n_given = n_oids;
-	if (!sql_rewrite(&st->sql, l.tok, sql_end(l.tok), &e)) {
-		err_at(s, &e, st->source);
-		goto fail;
-	}
-	st->sql.known = NULL;
-	st->sql.given = NULL;
-	free(given);
-	given = NULL;
-	lex_free(&l);
-	if (!prepare(s, st, true, &st->st))
-		goto fail;
-	if (!columns(st))
-		goto nomem;
-	st->n_params = st->sql.n_params;
-	st->oids = calloc(st->n_params + 1, sizeof(*st->oids));
-	if (!st->oids)
-		goto nomem;
-	for (i = 0; i < st->n_params; i++)
-		st->oids[i] = st->sql.params[i].oid;
-	return st;
-nomem:
-	err(s, "53200", "out of memory");
-fail:
-	free(given);
-	lex_free(&l);
 	exec_drop(st);
 	return NULL;
 }
 
-/* It was rewritten for columns that may be of another type now. */
+/* Columns that it was checked for may be of another type now. */
 static bool is_stale(const struct session *s, const struct stmt *st)
 {
-	return st->st && (st->alters != atomic_load(&s->database->alters) || st->ddls != s->ddls);
+	return st->st && st->alters != atomic_load(&s->database->alters);
 }
 
 struct stmt *exec_find(struct session *s, const char *name)
@@ -196,6 +251,14 @@ static struct portal *find_portal(struct session *s, const char *name)
 	return p;
 }
 
+static void free_portal(struct portal *p)
+{
+	free(p->formats);
+	free(p->cols);
+	free(p->name);
+	free(p);
+}
+
 static void drop_portal(struct session *s, struct portal *p)
 {
 	struct portal **at;
@@ -207,11 +270,10 @@ static void drop_portal(struct session *s, struct portal *p)
 		sqlite3_finalize(p->st);
 	} else if (p->st) {
 		sqlite3_reset(p->st);
+		sqlite3_clear_bindings(p->st);
 		p->stmt->busy = false;
 	}
-	free(p->formats);
-	free(p->name);
-	free(p);
+	free_portal(p);
 }
 
 void exec_close_portals(struct session *s)
@@ -233,6 +295,7 @@ static void drop_stmt(struct session *s, struct stmt *st)
 	for (at = &s->stmts; *at != st; at = &(*at)->next)
 		;
 	*at = st->next;
+	s->n_stmts--;
 	exec_drop(st);
 }
 
@@ -258,24 +321,6 @@ void exec_close(struct session *s, char kind, const char *name)
 		drop_portal(s, p);
 	if (st)
 		drop_stmt(s, st);
-}
-
-static void add_stmt(struct session *s, struct stmt *st)
-{
-	st->next = s->stmts;
-	s->stmts = st;
-}
-
-bool exec_named(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids)
-{
-	struct stmt *st;
-
-	if (exec_find(s, name))
-		return err(s, "42P05", "prepared statement \"%s\" already exists", name);
-	st = exec_make(s, name, text, n, oids, n_oids);
-	if (st)
-		add_stmt(s, st);
-	return st != NULL;
 }
 
 static uint64_t hash_of(const char *s, size_t n)
@@ -327,25 +372,33 @@ static struct stmt *cached(struct session *s, const char *text, size_t n)
 
 /* ------------------------------------------------------------------- rows */
 
-void row_header(struct session *s, const char *name)
+static void put_column(struct session *s, const char *name, uint32_t type, uint16_t format)
+{
+	proto_puts(&s->out, name);
+	proto_put32(&s->out, 0);
+	proto_put16(&s->out, 0);
+	proto_put32(&s->out, type);
+	proto_put16(&s->out, (uint16_t)type_size(type));
+	proto_put32(&s->out, UINT32_MAX);
+	proto_put16(&s->out, format);
+}
+
+static void header(struct session *s, const char *name)
 {
 	size_t at = proto_begin(&s->out, 'T');
 
 	proto_put16(&s->out, 1);
-	proto_puts(&s->out, name);
-	proto_put32(&s->out, 0);
-	proto_put16(&s->out, 0);
-	proto_put32(&s->out, T_TEXT);
-	proto_put16(&s->out, UINT16_MAX);
-	proto_put32(&s->out, UINT32_MAX);
-	proto_put16(&s->out, 0);
+	put_column(s, name, T_TEXT, 0);
 	proto_end(&s->out, at);
 }
 
-void row_text(struct session *s, const char *value)
+void exec_row(struct session *s, const char *name, const char *value)
 {
-	size_t at = proto_begin(&s->out, 'D');
+	size_t at;
 
+	if (!s->extended)
+		header(s, name);
+	at = proto_begin(&s->out, 'D');
 	proto_put16(&s->out, 1);
 	proto_put32(&s->out, (uint32_t)strlen(value));
 	buf_str(&s->out, value);
@@ -357,83 +410,48 @@ static uint16_t format_of(const uint16_t *formats, unsigned n, unsigned i)
 	return !n ? 0 : n == 1 ? formats[0] : i < n ? formats[i] : 0;
 }
 
-static void describe(struct session *s, const struct stmt *st, const uint16_t *formats, unsigned n)
+static void describe(struct session *s, const struct stmt *st, const uint32_t *cols, const uint16_t *formats, unsigned n)
 {
 	size_t at = proto_begin(&s->out, 'T');
 	int i;
 
 	proto_put16(&s->out, (uint16_t)st->n_cols);
-	for (i = 0; i < st->n_cols; i++) {
-		struct coltype t = st->cols[i];
-
-		if (!t.oid)
-			t.oid = T_TEXT;
-		proto_puts(&s->out, st->names[i]);
-		proto_put32(&s->out, 0);
-		proto_put16(&s->out, 0);
-		proto_put32(&s->out, t.oid);
-		proto_put16(&s->out, (uint16_t)type_of(t.oid)->len);
-		proto_put32(&s->out, t.oid == T_NUMERIC && t.mod >= 38 << 16 ? UINT32_MAX : (uint32_t)t.mod);
-		proto_put16(&s->out, format_of(formats, n, i));
-	}
+	for (i = 0; i < st->n_cols; i++)
+		put_column(s, st->names[i], cols[i] ? cols[i] : T_TEXT, format_of(formats, n, i));
 	proto_end(&s->out, at);
 }
 
-/* Where a type is not known, the first row's values have one. */
-static void guess(struct stmt *st, sqlite3_stmt *row)
+/* Where a type is not known, it is that of the first row's value. */
+static void decide(const struct stmt *st, uint32_t *cols, sqlite3_stmt *row)
 {
 	int i;
 
-	for (i = 0; i < st->n_cols; i++) {
-		if (st->cols[i].oid)
-			continue;
-		switch (row ? sqlite3_column_type(row, i) : SQLITE_NULL) {
-		case SQLITE_INTEGER:
-			st->cols[i].oid = T_INT8;
-			break;
-		case SQLITE_FLOAT:
-			st->cols[i].oid = T_FLOAT8;
-			break;
-		case SQLITE_BLOB:
-			st->cols[i].oid = T_BYTEA;
-			break;
-		default:
-			st->cols[i].oid = T_TEXT;
-		}
-	}
+	for (i = 0; i < st->n_cols; i++)
+		if (!cols[i])
+			cols[i] = row ? type_of_value(sqlite3_column_type(row, i)) : T_TEXT;
 }
 
-/* A table by its number, as PostgreSQL shows it. */
-static void relation_name(struct session *s, sqlite3_value *v, uint16_t format)
-{
-	if (!s->relation && sqlite3_prepare_v3(s->db, "select relname from pg_class where oid = ?1", -1, SQLITE_PREPARE_PERSISTENT,
-					       &s->relation, NULL)) {
-		type_out(&s->out, (struct coltype){ T_INT8, -1 }, v, format);
-		return;
-	}
-	sqlite3_bind_value(s->relation, 1, v);
-	if (sqlite3_step(s->relation) == SQLITE_ROW)
-		type_out(&s->out, (struct coltype){ T_TEXT, -1 }, sqlite3_column_value(s->relation, 0), 0);
-	else
-		type_out(&s->out, (struct coltype){ T_INT8, -1 }, v, format);
-	sqlite3_reset(s->relation);
-}
-
-static void send_row(struct session *s, const struct stmt *st, sqlite3_stmt *row, const uint16_t *formats, unsigned n)
+static bool send_row(struct session *s, const struct stmt *st, const uint32_t *cols, sqlite3_stmt *row, const uint16_t *formats, unsigned n)
 {
 	size_t at = proto_begin(&s->out, 'D');
+	struct type_error e;
+	const char *code;
 	int i;
 
 	proto_put16(&s->out, (uint16_t)st->n_cols);
-	for (i = 0; i < st->n_cols; i++) {
-		sqlite3_value *v = sqlite3_column_value(row, i);
-
-		if (st->cols[i].oid == T_REGCLASS && !format_of(formats, n, i) && sqlite3_value_type(v) == SQLITE_INTEGER)
-			relation_name(s, v, 0);
-		else
-			type_out(&s->out, st->cols[i], v, format_of(formats, n, i));
-	}
+	for (i = 0; i < st->n_cols; i++)
+		if (!type_out(&s->out, cols[i], sqlite3_column_value(row, i), format_of(formats, n, i), &e)) {
+			/* The message has begun with its type. */
+			s->out.len = at - 1;
+			return err(s, e.code, "%s (column \"%.60s\")", e.text, st->names[i]);
+		}
 	proto_end(&s->out, at);
+	if (!s->out.failed)
+		return true;
+	/* The buffer's limit, or the budget of memory. */
+	code = s->out.cap * 2 > s->out.max ? "54000" : "53200";
+	buf_clear(&s->out, 0);
+	return err(s, code, "a row is too large to be sent");
 }
 
 static bool failed(struct session *s)
@@ -442,32 +460,75 @@ static bool failed(struct session *s)
 	       !err(s, "25P02", "current transaction is aborted, commands ignored until end of transaction block");
 }
 
-static bool ready(struct session *s, const struct stmt *st)
+bool exec_ready(struct session *s, const struct stmt *st)
 {
-	if (s->tx == TX_NONE && !s->implicit)
-		s->env.now = time_now();
-	if (st->sql.writes)
-		return work_write(s);
-	return work_read(s);
+	return st->writes ? work_write(s) : work_read(s);
 }
 
 static bool ready_portal(struct session *s, const struct portal *p)
 {
-	return ready(s, p->stmt) && (!is_stale(s, p->stmt) || err(s, "40001", "a table of the statement was altered while it waited"));
+	return exec_ready(s, p->stmt) && (!is_stale(s, p->stmt) || err(s, "40001", "a table of the statement was altered while it waited"));
 }
 
-static void tag(struct session *s, const struct stmt *st, uint64_t sent)
+static void complete(struct session *s, const struct stmt *st, uint64_t sent)
 {
 	char text[64];
 
-	snprintf(text, sizeof(text), "%s %llu", st->sql.tag,
-		 (unsigned long long)(st->sql.kind == SQL_READ ? sent : (uint64_t)sqlite3_changes64(s->db)));
-	proto_complete(&s->out, text);
+	if (st->counts_rows || st->counts_changes)
+		snprintf(text, sizeof(text), "%s %llu", st->tag,
+			 (unsigned long long)(st->counts_rows ? sent : (uint64_t)sqlite3_changes64(s->db)));
+	proto_complete(&s->out, st->counts_rows || st->counts_changes ? text : st->tag);
 }
 
-/* Up to max rows (0: all); sets *done at the last one. */
-static bool rows(struct session *s, struct stmt *st, sqlite3_stmt *row, const uint16_t *formats, unsigned n_formats,
-		 uint32_t max, bool have, bool header, uint64_t *sent, bool *done)
+/* A table has columns of types that there are. */
+static bool types_exist(struct session *s, const struct stmt *st)
+{
+	const char *name = NULL, *decl;
+	struct lex l = { 0 };
+	const struct lex_tok *t;
+	sqlite3_stmt *find = NULL;
+	bool ok = true;
+
+	if (strcmp(st->tag, "CREATE TABLE") && strcmp(st->tag, "ALTER TABLE"))
+		return true;
+	if (!lex(&l, st->source, strlen(st->source))) {
+		lex_free(&l);
+		return err(s, "53200", "out of memory");
+	}
+	t = l.tok + 2;
+	t += 3 * (lex_are(t, "if not exists") != 0);
+	while (lex_is(t + 1, "."))
+		t += 2;
+	name = t->s;
+	s->guard.kind = GUARD_INTERNAL;
+	if (!sqlite3_prepare_v2(s->db, "select type from pragma_table_xinfo(?1)", -1, &find, NULL)) {
+		sqlite3_bind_text(find, 1, name, -1, SQLITE_STATIC);
+		while (ok && sqlite3_step(find) == SQLITE_ROW) {
+			decl = (const char *)sqlite3_column_text(find, 0);
+			if (type_of_decl(decl) == T_REFUSED)
+				ok = err_hint(s, "0A000", "There are INT, INTEGER, TEXT, VARCHAR, REAL, BLOB, BOOLEAN, DATE and TIMESTAMP. Exact "
+					      "decimals are kept as TEXT, or as an INTEGER of the smallest unit; a serial is an INTEGER PRIMARY KEY.",
+					      "type %.60s is not supported", decl);
+		}
+	}
+	sqlite3_finalize(find);
+	s->guard.kind = GUARD_QUERY;
+	lex_free(&l);
+	return ok;
+}
+
+static bool finished(struct session *s, const struct stmt *st)
+{
+	if (st->kind != GUARD_DDL)
+		return true;
+	s->altered = true;
+	atomic_fetch_add(&s->database->alters, 1);
+	return types_exist(s, st);
+}
+
+/* Up to max rows (0: all); sets *done at the last one. have: row stands on one; with_header: it is not described yet. */
+static bool rows(struct session *s, struct stmt *st, uint32_t *cols, sqlite3_stmt *row, const uint16_t *formats, unsigned n_formats,
+		 uint32_t max, bool have, bool with_header, uint64_t *sent, bool *done)
 {
 	uint64_t n = 0;
 	int rc;
@@ -476,28 +537,29 @@ static bool rows(struct session *s, struct stmt *st, sqlite3_stmt *row, const ui
 	for (;;) {
 		if (max && n == max)
 			return true;
+		s->guard.kind = st->kind;
 		rc = have ? SQLITE_ROW : sqlite3_step(row);
+		s->guard.kind = GUARD_QUERY;
 		have = false;
 		if (rc == SQLITE_ROW && !st->n_cols)
 			continue;
 		if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-			return err_db(s, rc, st);
-		if (header && st->n_cols) {
-			guess(st, rc == SQLITE_ROW ? row : NULL);
-			describe(s, st, formats, n_formats);
-			header = false;
+			return err_db(s, rc, NULL);
+		if (rc == SQLITE_DONE && !finished(s, st))
+			return false;
+		if (with_header && st->n_cols) {
+			decide(st, cols, rc == SQLITE_ROW ? row : NULL);
+			describe(s, st, cols, formats, n_formats);
+			with_header = false;
 		}
 		if (rc == SQLITE_DONE) {
 			*done = true;
 			return true;
 		}
-		send_row(s, st, row, formats, n_formats);
+		if (!send_row(s, st, cols, row, formats, n_formats))
+			return false;
 		n++;
 		++*sent;
-		if (s->out.failed) {
-			buf_clear(&s->out, 0);
-			return err(s, "54000", "a row is too large to be sent");
-		}
 		if (s->out.len > OUT_HIGH && !net_flush(s))
 			return false;
 	}
@@ -510,57 +572,64 @@ static bool simple(struct session *s, const char *text, size_t n)
 	struct stmt *st = cached(s, text, n);
 	uint64_t sent = 0;
 	bool done, ok;
+	uint32_t *cols;
 
-	if (!st || !ready(s, st))
+	if (!st || !exec_ready(s, st))
 		return false;
-	/* It may have waited for who altered it. */
+	/* The statement may have waited for one that altered a table. */
 	if (is_stale(s, st))
 		st = cached(s, text, n);
 	if (!st)
 		return false;
 	if (st->n_params)
 		return err(s, "42P02", "there is no parameter $1");
-	ok = rows(s, st, st->st, NULL, 0, 0, false, true, &sent, &done);
+	cols = calloc(st->n_cols + 1, sizeof(*cols));
+	if (!cols)
+		return err(s, "53200", "out of memory");
+	memcpy(cols, st->cols, st->n_cols * sizeof(*cols));
+	ok = rows(s, st, cols, st->st, NULL, 0, 0, false, true, &sent, &done);
 	sqlite3_reset(st->st);
+	free(cols);
 	if (ok)
-		tag(s, st, sent);
+		complete(s, st, sent);
 	return ok;
+}
+
+static size_t characters(const char *s, size_t bytes)
+{
+	size_t n = 0;
+
+	for (; bytes--; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
 }
 
 bool exec_simple(struct session *s, const char *text)
 {
 	const struct lex_tok *t, *end;
-	struct sql_error e;
-	enum sql_kind kind;
-	const char *name;
 	bool ok = true, any = false;
+	struct stmt util;
 	struct lex l;
 
 	if (!lex(&l, text, strlen(text))) {
-		sql_fail(&e, l.code, NULL, "%s", l.error);
-		e.at = l.error_at;
 		lex_free(&l);
-		return err_at(s, &e, text);
+		return err(s, "53200", "out of memory");
 	}
 	for (t = l.tok; t->kind != LEX_END && ok && !s->dead; t = end + (end->kind != LEX_END)) {
-		end = sql_end(t);
+		end = lex_statement(t);
 		if (t == end)
 			continue;
 		s->single = t == l.tok && (end->kind == LEX_END || end[1].kind == LEX_END);
 		any = true;
-		kind = sql_kind(t, &name);
-		if (kind == SQL_UNKNOWN) {
-			sql_syntax(&e, t, &l);
-			ok = err_at(s, &e, text);
-		} else if (!util_lasting(kind) && failed(s)) {
-			ok = false;
-		} else if (kind == SQL_READ || kind == SQL_WRITE) {
-			ok = simple(s, text + t->at, (end > t ? end[-1].end : t->end) - t->at);
-		} else {
-			ok = util_run(s, kind, name, t, text);
-		}
+		s->at = characters(text, t->at);
+		util = (struct stmt){ 0 };
+		if (util_is(&util, t))
+			ok = (util.lasting || !failed(s)) && util_run(s, t, end, text);
+		else
+			ok = !failed(s) && simple(s, text + t->at, end[-1].end - t->at);
 		s->role->statements++;
 	}
+	s->at = 0;
 	lex_free(&l);
 	if (!any)
 		proto_empty(&s->out, 'I');
@@ -577,15 +646,19 @@ bool exec_parse(struct session *s, const struct proto_parse *p)
 		return err(s, "42P05", "prepared statement \"%s\" already exists", p->name);
 	if (st)
 		drop_stmt(s, st);
+	if (s->n_stmts >= (unsigned)server.conf.max_statements)
+		return err(s, "53400", "a connection has at most %d prepared statements (max_prepared_statements)", server.conf.max_statements);
 	st = exec_make(s, p->name, p->query, strlen(p->query), p->oids, p->n);
 	if (!st)
 		return false;
-	add_stmt(s, st);
+	st->next = s->stmts;
+	s->stmts = st;
+	s->n_stmts++;
 	proto_empty(&s->out, '1');
 	return true;
 }
 
-/* A named statement whose tables were altered, rewritten anew. */
+/* A named statement whose tables were altered, made anew. */
 static bool renew(struct session *s, struct stmt *st)
 {
 	struct stmt *fresh, old;
@@ -593,19 +666,22 @@ static bool renew(struct session *s, struct stmt *st)
 	unsigned i;
 	bool same;
 
-	buf_init(&oids, 1 << 18);
-	for (i = 0; i < st->n_params; i++)
-		proto_put32(&oids, st->oids[i]);
-	fresh = oids.failed ? NULL : exec_make(s, st->name, st->source, strlen(st->source), (const uint8_t *)oids.p, st->n_params);
+	buf_init(&oids, 1 << 19);
+	for (i = 0; i < st->n_given; i++)
+		proto_put32(&oids, st->given[i]);
+	fresh = oids.failed ? NULL : exec_make(s, st->name, st->source, strlen(st->source), (const uint8_t *)oids.p, st->n_given);
 	buf_free(&oids);
 	if (!fresh)
 		return false;
 	same = fresh->n_cols == st->n_cols && fresh->n_params == st->n_params;
 	for (i = 0; same && i < (unsigned)st->n_cols; i++)
-		same = !fresh->cols[i].oid || !st->cols[i].oid || fresh->cols[i].oid == st->cols[i].oid;
+		same = fresh->cols[i] == st->cols[i];
+	for (i = 0; same && i < st->n_params; i++)
+		same = fresh->types[i] == st->types[i];
 	if (same) {
 		old = *st;
 		*st = *fresh;
+		st->kind = old.kind;
 		st->next = old.next;
 		*fresh = old;
 	}
@@ -615,26 +691,51 @@ static bool renew(struct session *s, struct stmt *st)
 
 static bool bind_values(struct session *s, struct portal *p, const struct proto_bind *b)
 {
+	const struct stmt *st = p->stmt;
 	struct proto_rd values = b->values;
 	struct type_error e;
 	const uint8_t *v;
+	bool binary;
 	unsigned i;
 	int32_t n;
 
 	for (i = 0; i < b->n; i++) {
 		v = proto_value(&values, &n);
-		if (!type_bind(p->st, (int)i + 1, p->stmt->oids[i], (const char *)v, n,
-			       proto_format(b->formats, b->n_formats, i), &e))
-			return err(s, e.code, "%s", e.text);
+		/* A text in binary is a text, whatever it is the text of. */
+		binary = proto_format(b->formats, b->n_formats, i) && !(i < st->n_given && type_of_client(st->given[i]) == T_TEXT);
+		if (st->places[i] && !type_bind(p->st, st->places[i], st->types[i], (const char *)v, n, binary, &e))
+			return err(s, e.code, "%s (parameter $%u)", e.text, i + 1);
 	}
 	return true;
+}
+
+static struct portal *new_portal(const struct proto_bind *b, struct stmt *st)
+{
+	struct portal *p = calloc(1, sizeof(*p));
+	unsigned i;
+
+	if (!p)
+		return NULL;
+	p->name = strdup(b->portal);
+	p->formats = calloc(b->n_results + 1, sizeof(*p->formats));
+	p->cols = calloc(st->n_cols + 1, sizeof(*p->cols));
+	if (!p->name || !p->formats || !p->cols) {
+		free_portal(p);
+		return NULL;
+	}
+	p->stmt = st;
+	p->n_formats = b->n_results;
+	for (i = 0; i < b->n_results; i++)
+		p->formats[i] = proto_format(b->results, b->n_results, i);
+	if (st->cols)
+		memcpy(p->cols, st->cols, st->n_cols * sizeof(*p->cols));
+	return p;
 }
 
 bool exec_bind(struct session *s, const struct proto_bind *b)
 {
 	struct stmt *st = exec_find(s, b->stmt);
 	struct portal *p = find_portal(s, b->portal);
-	unsigned i;
 
 	if (!st)
 		return err(s, "26000", "prepared statement \"%s\" does not exist", b->stmt);
@@ -642,35 +743,23 @@ bool exec_bind(struct session *s, const struct proto_bind *b)
 		return err(s, "42P03", "cursor \"%s\" already exists", b->portal);
 	if (p)
 		drop_portal(s, p);
-	if (st->st && b->n != st->n_params)
-		return err(s, "08P01", "bind message supplies %u parameters, but prepared statement \"%s\" requires %u", b->n,
-			   b->stmt, st->n_params);
-	if (!util_lasting(st->sql.kind) && failed(s))
+	if (!st->lasting && failed(s))
 		return false;
 	if (is_stale(s, st) && !st->busy && !renew(s, st))
 		return false;
-	p = calloc(1, sizeof(*p));
-	if (p) {
-		p->name = strdup(b->portal);
-		p->formats = calloc(b->n_results + 1, sizeof(*p->formats));
-	}
-	if (!p || !p->name || !p->formats) {
-		if (p) {
-			free(p->name);
-			free(p->formats);
-		}
-		free(p);
+	if (b->n != st->n_params)
+		return err(s, "08P01", "bind message supplies %u parameters, but prepared statement \"%s\" requires %u", b->n,
+			   b->stmt, st->n_params);
+	if (b->n_results > 1 && b->n_results != (unsigned)st->n_cols)
+		return err(s, "08P01", "bind message has %u result formats but query has %d columns", b->n_results, st->n_cols);
+	p = new_portal(b, st);
+	if (!p)
 		return err(s, "53200", "out of memory");
-	}
-	p->stmt = st;
-	p->n_formats = b->n_results;
-	for (i = 0; i < b->n_results; i++)
-		p->formats[i] = proto_format(b->results, b->n_results, i);
 	p->next = s->portals;
 	s->portals = p;
 	if (st->st) {
 		if (st->busy) {
-			if (!prepare(s, st, false, &p->st)) {
+			if (!prepare(s, st, &p->st)) {
 				drop_portal(s, p);
 				return false;
 			}
@@ -679,6 +768,7 @@ bool exec_bind(struct session *s, const struct proto_bind *b)
 			p->st = st->st;
 			st->busy = true;
 			sqlite3_reset(p->st);
+			sqlite3_clear_bindings(p->st);
 		}
 		if (!bind_values(s, p, b)) {
 			drop_portal(s, p);
@@ -687,16 +777,6 @@ bool exec_bind(struct session *s, const struct proto_bind *b)
 	}
 	proto_empty(&s->out, '2');
 	return true;
-}
-
-bool exec_bind_only(struct session *s, const struct proto_bind *b)
-{
-	size_t at = s->out.len;
-	bool ok = exec_bind(s, b);
-
-	if (ok)
-		s->out.len = at;
-	return ok;
 }
 
 bool exec_describe(struct session *s, char kind, const char *name)
@@ -714,35 +794,35 @@ bool exec_describe(struct session *s, char kind, const char *name)
 		at = proto_begin(&s->out, 't');
 		proto_put16(&s->out, (uint16_t)st->n_params);
 		for (i = 0; i < st->n_params; i++)
-			proto_put32(&s->out, st->oids[i] ? st->oids[i] : T_TEXT);
+			/* Drivers hold on to what they have said. */
+			proto_put32(&s->out, i < st->n_given && st->given[i] && st->given[i] != T_UNKNOWN ? st->given[i] :
+					     st->types[i] ? st->types[i] : T_TEXT);
 		proto_end(&s->out, at);
 	}
-	if (!st->st && st->sql.kind == SQL_SHOW) {
-		row_header(s, "setting");
-		return true;
-	}
-	if (!st->st && st->sql.kind == SQL_EXPLAIN) {
-		row_header(s, "QUERY PLAN");
+	if (!st->st && st->show) {
+		header(s, st->show);
 		return true;
 	}
 	if (!st->st || !st->n_cols) {
 		proto_empty(&s->out, 'n');
 		return true;
 	}
-	/* A query's first row says what it has not been known before. */
-	for (i = 0; i < (unsigned)st->n_cols && st->cols[i].oid; i++)
+	/* A query's first row says what has not been known before. */
+	for (i = 0; i < (unsigned)st->n_cols && st->cols[i]; i++)
 		;
-	if (p && i < (unsigned)st->n_cols && st->sql.kind == SQL_READ && !st->sql.writes && !p->row && !p->sent) {
+	if (p && i < (unsigned)st->n_cols && !st->writes && !p->row && !p->sent && !p->done) {
 		if (failed(s) || !ready_portal(s, p))
 			return false;
+		s->guard.kind = st->kind;
 		rc = sqlite3_step(p->st);
+		s->guard.kind = GUARD_QUERY;
 		if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-			return err_db(s, rc, st);
+			return err_db(s, rc, NULL);
 		p->row = rc == SQLITE_ROW;
 		p->done = !p->row;
-		guess(st, p->row ? p->st : NULL);
+		decide(st, p->cols, p->row ? p->st : NULL);
 	}
-	describe(s, st, p ? p->formats : NULL, p ? p->n_formats : 0);
+	describe(s, st, p ? p->cols : st->cols, p ? p->formats : NULL, p ? p->n_formats : 0);
 	return true;
 }
 
@@ -754,27 +834,31 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 
 	if (!p)
 		return err(s, "34000", "portal \"%s\" does not exist", portal);
-	if (!util_lasting(st->sql.kind) && failed(s))
+	if (!st->lasting && failed(s))
 		return false;
 	s->role->statements++;
+	if (st->empty) {
+		proto_empty(&s->out, 'I');
+		return true;
+	}
 	if (!st->st) {
 		struct lex l;
+		char *text = strdup(st->source);
 
-		if (st->sql.kind == SQL_EMPTY) {
-			proto_empty(&s->out, 'I');
-			return true;
-		}
-		/* The statement may close itself (COMMIT closes portals). */
+		/* The statement may close itself (COMMIT closes portals, DEALLOCATE statements). */
 		s->single = true;
-		ok = lex(&l, st->source, strlen(st->source)) && util_run(s, st->sql.kind, st->sql.tag, l.tok, st->source);
-		lex_free(&l);
+		ok = text && lex(&l, text, strlen(text)) ? util_run(s, l.tok, lex_statement(l.tok), text) : err(s, "53200", "out of memory");
+		if (text)
+			lex_free(&l);
+		free(text);
 		return ok;
 	}
 	if (!p->done) {
 		if (!p->row && !p->sent && !ready_portal(s, p))
 			return false;
-		guess(st, NULL);
-		ok = rows(s, st, p->st, p->formats, p->n_formats, max, p->row, false, &p->sent, &done);
+		/* What was not known when it was described was described as text. */
+		decide(st, p->cols, NULL);
+		ok = rows(s, st, p->cols, p->st, p->formats, p->n_formats, max, p->row, false, &p->sent, &done);
 		p->row = false;
 	}
 	if (!ok)
@@ -783,31 +867,8 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 		proto_empty(&s->out, 's');
 		return true;
 	}
-	tag(s, st, p->sent);
+	complete(s, st, p->sent);
 	p->done = true;
 	sqlite3_reset(p->st);
-	return true;
-}
-
-bool exec_fetch(struct session *s, const char *name, uint32_t max, uint64_t *count)
-{
-	struct portal *p = find_portal(s, name);
-	uint64_t before = p ? p->sent : 0;
-	bool done = true;
-
-	if (!p)
-		return err(s, "34000", "cursor \"%s\" does not exist", name);
-	if (failed(s) || !exec_describe(s, 'P', name))
-		return false;
-	if (!p->done) {
-		if (!p->row && !p->sent && !ready_portal(s, p))
-			return false;
-		guess(p->stmt, NULL);
-		if (!rows(s, p->stmt, p->st, NULL, 0, max, p->row, false, &p->sent, &done))
-			return false;
-		p->row = false;
-		p->done = done;
-	}
-	*count = p->sent - before;
 	return true;
 }

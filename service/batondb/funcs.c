@@ -1,317 +1,419 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Functions that tell of the server, its catalog and the session; and all of them told to SQLite. */
-#include "funcs_int.h"
+/*
+ * The table of functions. Some of SQLite's own may run for hours without asking
+ * whether they are to end (instr('aaa...', 'aa...b') of 16 MB compares 10^14 bytes; LIKE with many %);
+ * here these are our own, linear or asking every few thousand steps.
+ */
+#include "funcs.h"
 
-#include <inttypes.h>
-#include <openssl/rand.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-void funcs_error(ctx *c, const char *code, const char *fmt, ...)
-{
-	char text[300];
-	int n = snprintf(text, sizeof(text), "%s:", code);
-	va_list ap;
+#include "types.h"
 
-	va_start(ap, fmt);
-	vsnprintf(text + n, sizeof(text) - n, fmt, ap);
-	va_end(ap);
-	sqlite3_result_error(c, text, -1);
+static struct funcs_env *env_of(sqlite3_context *c)
+{
+	return sqlite3_user_data(c);
 }
 
-static void f_user(ctx *c, int n, val **v) { sqlite3_result_text(c, env_of(c)->user, -1, SQLITE_TRANSIENT); }
-static void f_database(ctx *c, int n, val **v) { sqlite3_result_text(c, env_of(c)->database, -1, SQLITE_TRANSIENT); }
-static void f_pid(ctx *c, int n, val **v) { sqlite3_result_int(c, env_of(c)->pid); }
-static void f_public(ctx *c, int n, val **v) { sqlite3_result_text(c, "public", -1, SQLITE_STATIC); }
-static void f_schemas(ctx *c, int n, val **v) { sqlite3_result_text(c, "{pg_catalog,public}", -1, SQLITE_STATIC); }
-static void f_true(ctx *c, int n, val **v) { sqlite3_result_int(c, 1); }
-static void f_false(ctx *c, int n, val **v) { sqlite3_result_int(c, 0); }
-static void f_null(ctx *c, int n, val **v) { }
-static void f_utf8(ctx *c, int n, val **v) { sqlite3_result_text(c, "UTF8", -1, SQLITE_STATIC); }
-
-static void f_version(ctx *c, int n, val **v)
+/* An error with an SQLSTATE of its own, which db.c takes apart. */
+static void raise_error(sqlite3_context *c, const char *code, const char *text)
 {
-	char s[200];
+	char all[200];
 
-	snprintf(s, sizeof(s), "PostgreSQL 15.0 (batondb 0.1, SQLite %s)", sqlite3_libversion());
-	sqlite3_result_text(c, s, -1, SQLITE_TRANSIENT);
+	snprintf(all, sizeof(all), "%s:%s", code, text);
+	sqlite3_result_error(c, all, -1);
 }
 
-static void f_setting(ctx *c, int n, val **v)
+static void f_pid(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	const char *name = text_of(v[0]), *value = name ? env_of(c)->setting(env_of(c)->arg, name) : NULL;
+	sqlite3_result_int(c, env_of(c)->pid);
+}
 
-	if (value)
+static void f_database(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	sqlite3_result_text(c, env_of(c)->database, -1, SQLITE_TRANSIENT);
+}
+
+static void f_user(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	sqlite3_result_text(c, env_of(c)->user, -1, SQLITE_TRANSIENT);
+}
+
+static void f_version(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "batondb, SQLite %s behind PostgreSQL's protocol", sqlite3_libversion());
+	sqlite3_result_text(c, text, -1, SQLITE_TRANSIENT);
+}
+
+static void f_setting(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	const char *name = (const char *)sqlite3_value_text(v[0]), *value = name ? env_of(c)->setting(env_of(c)->arg, name) : NULL;
+
+	if (name && !value)
+		raise_error(c, "42704", "unrecognized configuration parameter");
+	else if (value)
 		sqlite3_result_text(c, value, -1, SQLITE_TRANSIENT);
-	else if (name && !(n > 1 && sqlite3_value_int(v[1])))
-		funcs_error(c, "42704", "unrecognized configuration parameter \"%.60s\"", name);
 }
 
-static void f_set_config(ctx *c, int n, val **v)
+static void signal_pid(sqlite3_context *c, sqlite3_value *v, bool end)
 {
-	const char *name = text_of(v[0]), *value = text_of(v[1]), *err, *now;
+	int rc = sqlite3_value_type(v) == SQLITE_NULL ? 0 : env_of(c)->signal(env_of(c)->arg, sqlite3_value_int(v), end);
 
-	if (!name || !value)
-		return;
-	err = env_of(c)->set(env_of(c)->arg, name, value, sqlite3_value_int(v[2]));
-	now = err ? NULL : env_of(c)->setting(env_of(c)->arg, name);
-	if (err)
-		funcs_error(c, "22023", "%s", err);
+	if (rc < 0)
+		raise_error(c, "42501", "permission denied: it is another user's connection");
 	else
-		sqlite3_result_text(c, now ? now : value, -1, SQLITE_TRANSIENT);
+		sqlite3_result_int(c, rc);
 }
 
-static void f_sleep(ctx *c, int n, val **v)
+static void f_cancel(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	const char *why;
-
-	if (is_null(v[0]))
-		return;
-	why = env_of(c)->sleep(env_of(c)->arg, sqlite3_value_double(v[0]));
-	if (why)
-		funcs_error(c, "57014", "canceling statement due to %s", why);
-	else
-		sqlite3_result_text(c, "", 0, SQLITE_STATIC);
+	signal_pid(c, v[0], false);
 }
 
-/* A divisor. */
-static void f_divisor(ctx *c, int n, val **v)
+static void f_terminate(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	int type = sqlite3_value_numeric_type(v[0]);
-
-	if ((type == SQLITE_INTEGER && !sqlite3_value_int64(v[0])) || (type == SQLITE_FLOAT && sqlite3_value_double(v[0]) == 0))
-		funcs_error(c, "22012", "division by zero");
-	else
-		sqlite3_result_value(c, v[0]);
+	signal_pid(c, v[0], true);
 }
 
-/* What a child call takes along, and what it brings back. */
-static void f_budget(ctx *c, int n, val **v)
+/* NULL, or an error that the statement ends with. */
+static void check_end(sqlite3_context *c)
 {
-	double ms;
+	if (env_of(c)->ended(env_of(c)->arg))
+		sqlite3_result_error_code(c, SQLITE_INTERRUPT);
+}
 
-	if (env_of(c)->budget(env_of(c)->arg, &ms))
+static void f_sleep(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	double s = sqlite3_value_double(v[0]);
+
+	env_of(c)->sleep(env_of(c)->arg, s < 0 ? 0 : s > 1e6 ? 1e6 : s);
+	check_end(c);
+}
+
+static void result_ms(sqlite3_context *c, bool there, double ms)
+{
+	if (there)
 		sqlite3_result_double(c, ms);
 }
 
-static void f_deadline(ctx *c, int n, val **v)
+static void f_budget(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	double ms;
+	double ms = 0;
+	bool there = env_of(c)->budget(env_of(c)->arg, &ms);
 
-	if (env_of(c)->deadline(env_of(c)->arg, &ms))
-		sqlite3_result_double(c, ms);
+	result_ms(c, there, ms);
 }
 
-static void f_charge(ctx *c, int n, val **v)
+static void f_deadline(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	double ms = 0;
+	bool there = env_of(c)->deadline(env_of(c)->arg, &ms);
+
+	result_ms(c, there, ms);
+}
+
+static void f_charge(sqlite3_context *c, int n, sqlite3_value **v)
 {
 	double ms = sqlite3_value_double(v[0]);
 
-	if (is_null(v[0]))
-		return;
-	if (!(ms >= 0 && ms <= 86400e3))
-		funcs_error(c, "22003", "CPU to charge is from 0 to 86400000 ms");
+	if (ms < 0 || ms > 1e9)
+		raise_error(c, "22003", "a charge is from 0 ms to 10^9 ms");
 	else if (env_of(c)->charge(env_of(c)->arg, ms))
 		sqlite3_result_double(c, ms);
 }
 
-static void f_cancel(ctx *c, int n, val **v)
-{
-	sqlite3_result_int(c, env_of(c)->signal(env_of(c)->arg, sqlite3_value_int(v[0]), 0));
-}
+/* ----------------------------------------------------- in the place of SQLite's */
 
-static void f_terminate(ctx *c, int n, val **v)
+static void f_instr(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	sqlite3_result_int(c, env_of(c)->signal(env_of(c)->arg, sqlite3_value_int(v[0]), 1));
-}
+	bool blobs = sqlite3_value_type(v[0]) == SQLITE_BLOB && sqlite3_value_type(v[1]) == SQLITE_BLOB;
+	const char *in, *what, *at, *p;
+	int in_len, what_len, chars = 1;
 
-static void f_format_type(ctx *c, int n, val **v)
-{
-	struct coltype t = { 0, -1 };
-	struct buf b;
-
-	if (is_null(v[0]))
+	if (sqlite3_value_type(v[0]) == SQLITE_NULL || sqlite3_value_type(v[1]) == SQLITE_NULL)
 		return;
-	t.oid = (uint32_t)sqlite3_value_int64(v[0]);
-	if (n > 1 && !is_null(v[1]))
-		t.mod = sqlite3_value_int(v[1]);
-	buf_init(&b, 200);
-	type_format(&b, t);
-	result_buf(c, &b);
-}
-
-static void f_userbyid(ctx *c, int n, val **v)
-{
-	funcs_lookup(c, "select rolname from pg_roles where oid = ?1", v[0], NULL);
-}
-
-static void f_indexdef(ctx *c, int n, val **v)
-{
-	if (n == 1 || sqlite3_value_int(v[1]) == 0)
-		funcs_lookup(c, "select indexdef from baton_indexes where oid = ?1", v[0], NULL);
-}
-
-static void f_constraintdef(ctx *c, int n, val **v)
-{
-	funcs_lookup(c, "select condef from pg_constraint where oid = ?1", v[0], NULL);
-}
-
-static void f_viewdef(ctx *c, int n, val **v)
-{
-	funcs_lookup(c, "select definition from pg_views v join pg_class c on c.relname = v.viewname where c.oid = ?1", v[0], NULL);
-}
-
-static void f_database_size(ctx *c, int n, val **v)
-{
-	sqlite3_stmt *s;
-
-	if (sqlite3_prepare_v2(sqlite3_context_db_handle(c), "select page_count * page_size from pragma_page_count, pragma_page_size",
-			       -1, &s, NULL))
-		return;
-	if (sqlite3_step(s) == SQLITE_ROW)
-		sqlite3_result_value(c, sqlite3_column_value(s, 0));
-	sqlite3_finalize(s);
-}
-
-static void f_relation_size(ctx *c, int n, val **v)
-{
-	funcs_lookup(c, "select coalesce(sum(pgsize), 0) from dbstat where aggregate = true and name in "
-		  "(select name from main.sqlite_schema where 16384 + rowid = ?1)", v[0], NULL);
-}
-
-static void f_size_pretty(ctx *c, int n, val **v)
-{
-	static const char *const unit[] = { "bytes", "kB", "MB", "GB", "TB" };
-	int64_t k = sqlite3_value_int64(v[0]);
-	char s[40];
-	int i;
-
-	for (i = 0; i < 4 && (k >= 10240 || k <= -10240); i++)
-		k = (k + 512) / 1024;
-	snprintf(s, sizeof(s), "%" PRId64 " %s", k, unit[i]);
-	sqlite3_result_text(c, s, -1, SQLITE_TRANSIENT);
-}
-
-static void f_uuid(ctx *c, int n, val **v)
-{
-	unsigned char r[16];
-	char s[37];
-
-	RAND_bytes(r, sizeof(r));
-	r[6] = (r[6] & 15) | 64;
-	r[8] = (r[8] & 63) | 128;
-	snprintf(s, sizeof(s), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1], r[2],
-		 r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
-	sqlite3_result_text(c, s, -1, SQLITE_TRANSIENT);
-}
-
-/* Sequences are rows of baton_sequences; the caller holds the write lock. */
-static void sequence(ctx *c, const char *sql, val **v, int n)
-{
-	sqlite3 *db = sqlite3_context_db_handle(c);
-	sqlite3_stmt *s;
-
-	if (is_null(v[0]))
-		return;
-	if (sqlite3_prepare_v2(db, sql, -1, &s, NULL)) {
-		funcs_error(c, "42P01", "relation \"%.100s\" does not exist", text_of(v[0]));
+	in = blobs ? sqlite3_value_blob(v[0]) : (const char *)sqlite3_value_text(v[0]);
+	in_len = sqlite3_value_bytes(v[0]);
+	what = blobs ? sqlite3_value_blob(v[1]) : (const char *)sqlite3_value_text(v[1]);
+	what_len = sqlite3_value_bytes(v[1]);
+	if ((!in && in_len) || (!what && what_len)) {
+		sqlite3_result_error_nomem(c);
 		return;
 	}
-	while (n--)
-		sqlite3_bind_value(s, n + 1, v[n]);
-	if (sqlite3_step(s) == SQLITE_ROW) {
-		env_of(c)->lastval = sqlite3_column_int64(s, 0);
-		sqlite3_result_int64(c, env_of(c)->lastval);
-	} else {
-		funcs_error(c, "42P01", "relation \"%.100s\" does not exist", text_of(v[0]));
+	/* In time that grows with the sum of both, not with the product. */
+	at = !what_len ? in : in_len ? memmem(in, in_len, what, what_len) : NULL;
+	if (what_len && !at) {
+		sqlite3_result_int(c, 0);
+		return;
 	}
-	sqlite3_finalize(s);
+	if (blobs)
+		chars += (int)(at - in);
+	else
+		for (p = in; p < at; p++)
+			chars += (*p & 0xc0) != 0x80;
+	sqlite3_result_int(c, chars);
 }
 
-static void f_nextval(ctx *c, int n, val **v)
+static void f_replace(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	sequence(c, "update baton_sequences set last = last + step where name = replace(?1, 'public.', '') returning last", v, 1);
-}
-
-static void f_setval(ctx *c, int n, val **v)
-{
-	sequence(c, "update baton_sequences set last = ?2 where name = replace(?1, 'public.', '') returning last", v, 2);
-}
-
-static void f_currval(ctx *c, int n, val **v)
-{
-	sequence(c, "select last from baton_sequences where name = replace(?1, 'public.', '')", v, 1);
-}
-
-static void f_lastval(ctx *c, int n, val **v)
-{
-	sqlite3_result_int64(c, env_of(c)->lastval);
-}
-
-static void f_serial_sequence(ctx *c, int n, val **v)
-{
+	const char *s = (const char *)sqlite3_value_text(v[0]), *what = (const char *)sqlite3_value_text(v[1]);
+	const char *with = (const char *)sqlite3_value_text(v[2]), *p, *end, *at;
+	size_t s_len, what_len, with_len;
 	struct buf b;
 
-	if (is_null(v[0]) || is_null(v[1]))
+	if (!s || !what || !with)
 		return;
-	buf_init(&b, 1000);
-	buf_fmt(&b, "public.%s_%s_seq", text_of(v[0]), text_of(v[1]));
-	result_buf(c, &b);
+	s_len = sqlite3_value_bytes(v[0]);
+	what_len = sqlite3_value_bytes(v[1]);
+	with_len = sqlite3_value_bytes(v[2]);
+	if (!what_len) {
+		sqlite3_result_value(c, v[0]);
+		return;
+	}
+	buf_init(&b, sqlite3_limit(sqlite3_context_db_handle(c), SQLITE_LIMIT_LENGTH, -1));
+	for (p = s, end = s + s_len; (at = memmem(p, end - p, what, what_len)) && !b.failed; p = at + what_len) {
+		buf_add(&b, p, at - p);
+		buf_add(&b, with, with_len);
+	}
+	buf_add(&b, p, end - p);
+	if (!b.failed)
+		sqlite3_result_text(c, buf_cstr(&b), (int)b.len, SQLITE_TRANSIENT);
+	else if (b.len + with_len + s_len > b.max)
+		sqlite3_result_error_toobig(c);
+	else
+		sqlite3_result_error_nomem(c);
+	buf_free(&b);
 }
 
-static const struct func funcs_sys[] = {
-	{ "baton_user", 0, WORLD, f_user }, { "current_database", 0, WORLD, f_database },
-	{ "pg_backend_pid", 0, WORLD, f_pid }, { "current_schema", 0, WORLD, f_public },
-	{ "current_schemas", 1, WORLD, f_schemas }, { "version", 0, WORLD, f_version },
-	{ "current_setting", 1, WORLD, f_setting }, { "current_setting", 2, WORLD, f_setting }, { "set_config", 3, SLOW, f_set_config },
-	{ "baton_divisor", 1, PURE, f_divisor }, { "baton_budget_ms", 0, SLOW, f_budget },
-	{ "baton_deadline_ms", 0, SLOW, f_deadline }, { "baton_charge_ms", 1, SLOW, f_charge },
-	{ "pg_sleep", 1, SLOW, f_sleep }, { "pg_cancel_backend", 1, SLOW, f_cancel },
-	{ "pg_terminate_backend", 1, SLOW, f_terminate }, { "format_type", 1, PURE, f_format_type },
-	{ "format_type", 2, PURE, f_format_type },
-	{ "pg_get_userbyid", 1, WORLD, f_userbyid }, { "pg_table_is_visible", 1, PURE, f_true },
-	{ "pg_type_is_visible", 1, PURE, f_true }, { "pg_function_is_visible", 1, PURE, f_true },
-	{ "has_table_privilege", FROM(1), PURE, f_true }, { "has_database_privilege", FROM(1), PURE, f_true },
-	{ "has_schema_privilege", FROM(1), PURE, f_true }, { "pg_is_in_recovery", 0, PURE, f_false },
-	{ "pg_encoding_to_char", 1, PURE, f_utf8 }, { "pg_client_encoding", 0, PURE, f_utf8 },
-	{ "getdatabaseencoding", 0, PURE, f_utf8 }, { "obj_description", FROM(1), PURE, f_null },
-	{ "col_description", 2, PURE, f_null }, { "shobj_description", 2, PURE, f_null },
-	{ "pg_get_indexdef", 1, WORLD, f_indexdef }, { "pg_get_indexdef", 3, WORLD, f_indexdef },
-	{ "pg_get_constraintdef", 1, WORLD, f_constraintdef }, { "pg_get_constraintdef", 2, WORLD, f_constraintdef },
-	{ "pg_get_viewdef", 1, WORLD, f_viewdef }, { "pg_get_viewdef", 2, WORLD, f_viewdef }, { "pg_get_statisticsobjdef_columns", 1, PURE, f_null },
-	{ "pg_relation_is_publishable", 1, PURE, f_false }, { "pg_get_partkeydef", 1, PURE, f_null },
-	{ "pg_get_function_result", 1, PURE, f_null }, { "pg_get_function_arguments", 1, PURE, f_null },
-	{ "pg_tablespace_location", 1, PURE, f_null }, { "inet_server_port", 0, PURE, f_null }, { "inet_client_addr", 0, PURE, f_null },
-	{ "pg_get_ruledef", FROM(1), PURE, f_null }, { "pg_get_functiondef", 1, PURE, f_null },
-	{ "pg_partition_ancestors", 1, PURE, f_null }, { "pg_get_triggerdef", FROM(1), PURE, f_null },
-	{ "inet_server_addr", 0, PURE, f_null }, { "pg_database_size", 1, WORLD, f_database_size },
-	{ "pg_table_size", 1, WORLD, f_relation_size }, { "pg_relation_size", 1, WORLD, f_relation_size },
-	{ "pg_total_relation_size", 1, WORLD, f_relation_size }, { "pg_size_pretty", 1, PURE, f_size_pretty },
-	{ "pg_get_serial_sequence", 2, PURE, f_serial_sequence }, { "gen_random_uuid", 0, WORLD, f_uuid },
-	{ "nextval", 1, WORLD, f_nextval }, { "setval", 2, WORLD, f_setval }, { "currval", 1, WORLD, f_currval },
-	{ "lastval", 0, WORLD, f_lastval },
-	{ 0 }
+static void f_trim_of(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	raise_error(c, "0A000", "trim() of other characters than blanks is not supported");
+}
+
+/* The next character at *p. */
+static unsigned next_char(const unsigned char **p)
+{
+	unsigned c = *(*p)++;
+
+	if (c < 0xc0)
+		return c;
+	while ((**p & 0xc0) == 0x80)
+		c = c << 6 | (*(*p)++ & 63);
+	return c;
+}
+
+static unsigned folded(unsigned c, bool fold)
+{
+	return fold && c >= 'A' && c <= 'Z' ? c | 32 : c;
+}
+
+/* A set at [, of GLOB; *p is moved behind it. -1: it is not closed. */
+static int in_set(const unsigned char **p, unsigned c)
+{
+	bool not = **p == '^', in = false;
+	unsigned from, to;
+
+	*p += not;
+	do {
+		if (!**p)
+			return -1;
+		from = to = next_char(p);
+		if ((*p)[0] == '-' && (*p)[1] && (*p)[1] != ']') {
+			++*p;
+			to = next_char(p);
+		}
+		in |= c >= from && c <= to;
+	} while (**p != ']');
+	++*p;
+	return in != not;
+}
+
+/*
+ * Each time that something does not fit, only the last wildcard of any length takes a character more: what
+ * is before it fits already, and as early as it can. 1, 0, or -1: it is to end.
+ */
+static int matches(struct funcs_env *env, const unsigned char *p, const unsigned char *s, bool glob, unsigned escape)
+{
+	const unsigned many = glob ? '*' : '%', one = glob ? '?' : '_';
+	const unsigned char *retry_p = NULL, *retry_s = NULL;
+	unsigned steps = 0, c, k;
+	int in;
+
+	for (;;) {
+		if (!(++steps & 0xffff) && env->ended(env->arg))
+			return -1;
+		c = *p ? next_char(&p) : 0;
+		if (c && c == many && !(escape && c == escape)) {
+			retry_p = p;
+			retry_s = s;
+			continue;
+		}
+		if (!c && !*s)
+			return 1;
+		if (c && *s) {
+			k = next_char(&s);
+			if (escape && c == escape) {
+				c = *p ? next_char(&p) : 0;
+				in = c && folded(c, !glob) == folded(k, !glob);
+			} else if (c == one) {
+				in = 1;
+			} else if (glob && c == '[') {
+				in = in_set(&p, k);
+				if (in < 0)
+					return 0;
+			} else {
+				in = folded(c, !glob) == folded(k, !glob);
+			}
+			if (in)
+				continue;
+		}
+		if (!retry_p || !*retry_s)
+			return 0;
+		next_char(&retry_s);
+		p = retry_p;
+		s = retry_s;
+	}
+}
+
+static void match(sqlite3_context *c, int n, sqlite3_value **v, bool glob)
+{
+	const unsigned char *pattern = sqlite3_value_text(v[0]), *s = sqlite3_value_text(v[1]), *e;
+	unsigned escape = 0;
+	int rc;
+
+	if (!pattern || !s)
+		return;
+	if (n == 3) {
+		e = sqlite3_value_text(v[2]);
+		if (!e)
+			return;
+		escape = next_char(&e);
+		if (!escape || *e) {
+			raise_error(c, "22025", "ESCAPE is one character");
+			return;
+		}
+	}
+	rc = matches(env_of(c), pattern, s, glob, escape);
+	if (rc < 0)
+		sqlite3_result_error_code(c, SQLITE_INTERRUPT);
+	else
+		sqlite3_result_int(c, rc);
+}
+
+static void f_like(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	match(c, n, v, false);
+}
+
+static void f_glob(sqlite3_context *c, int n, sqlite3_value **v)
+{
+	match(c, n, v, true);
+}
+
+/* ------------------------------------------------------------------- table */
+
+enum {
+	SAFE = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+	/* Not from within a view, a check or an index. */
+	DIRECT = SQLITE_UTF8 | SQLITE_DIRECTONLY,
 };
 
-/* Called with less than FROM() says. */
-static void f_too_few(ctx *c, int n, val **v)
+/* args: the types of the first ones, t for text, i, f; any other letter is any. fn NULL: SQLite's own. */
+static const struct func {
+	const char *name;
+	uint32_t type;
+	const char *args;
+	int n;
+	void (*fn)(sqlite3_context *, int, sqlite3_value **);
+	int flags;
+} funcs[] = {
+	{ "baton_budget_ms", T_FLOAT8, "", 0, f_budget, DIRECT },
+	{ "baton_charge_ms", T_FLOAT8, "f", 1, f_charge, DIRECT },
+	{ "baton_deadline_ms", T_FLOAT8, "", 0, f_deadline, DIRECT },
+	{ "baton_user", T_TEXT, "", 0, f_user, DIRECT },
+	{ "current_database", T_TEXT, "", 0, f_database, DIRECT },
+	{ "current_setting", T_TEXT, "t", 1, f_setting, DIRECT },
+	{ "pg_backend_pid", T_INT8, "", 0, f_pid, DIRECT },
+	{ "pg_cancel_backend", T_INT8, "i", 1, f_cancel, DIRECT },
+	{ "pg_sleep", T_TEXT, "f", 1, f_sleep, DIRECT },
+	{ "pg_terminate_backend", T_INT8, "i", 1, f_terminate, DIRECT },
+	{ "version", T_TEXT, "", 0, f_version, DIRECT },
+
+	{ "glob", T_INT8, "tt", 2, f_glob, SAFE },
+	{ "instr", T_INT8, "tt", 2, f_instr, SAFE },
+	{ "like", T_INT8, "tt", 2, f_like, SAFE },
+	{ "like", T_INT8, "ttt", 3, f_like, SAFE },
+	{ "ltrim", T_TEXT, "tt", 2, f_trim_of, SAFE },
+	{ "replace", T_TEXT, "ttt", 3, f_replace, SAFE },
+	{ "rtrim", T_TEXT, "tt", 2, f_trim_of, SAFE },
+	{ "trim", T_TEXT, "tt", 2, f_trim_of, SAFE },
+
+#define OWN(NAME, TYPE, ARGS) { NAME, TYPE, ARGS, 0, NULL, 0 }
+	OWN("abs", 0, ""), OWN("acos", T_FLOAT8, "f"), OWN("acosh", T_FLOAT8, "f"), OWN("asin", T_FLOAT8, "f"),
+	OWN("asinh", T_FLOAT8, "f"), OWN("atan", T_FLOAT8, "f"), OWN("atan2", T_FLOAT8, "ff"), OWN("atanh", T_FLOAT8, "f"),
+	OWN("avg", T_FLOAT8, ""), OWN("ceil", 0, ""), OWN("ceiling", 0, ""), OWN("changes", T_INT8, ""), OWN("char", T_TEXT, "iiii"),
+	OWN("coalesce", 0, ""), OWN("cos", T_FLOAT8, "f"), OWN("cosh", T_FLOAT8, "f"), OWN("count", T_INT8, ""),
+	OWN("cume_dist", T_FLOAT8, ""), OWN("current_date", T_DATE, ""), OWN("current_time", T_TEXT, ""),
+	OWN("current_timestamp", T_TIMESTAMP, ""), OWN("date", T_DATE, "ttt"), OWN("datetime", T_TIMESTAMP, "ttt"), OWN("degrees", T_FLOAT8, "f"),
+	OWN("dense_rank", T_INT8, ""), OWN("exp", T_FLOAT8, "f"), OWN("first_value", 0, ""), OWN("floor", 0, ""),
+	OWN("format", T_TEXT, "t"), OWN("group_concat", T_TEXT, "xt"), OWN("hex", T_TEXT, ""), OWN("ifnull", 0, ""), OWN("iif", 0, ""),
+	OWN("julianday", T_FLOAT8, "ttt"), OWN("lag", 0, "xi"), OWN("last_insert_rowid", T_INT8, ""), OWN("last_value", 0, ""),
+	OWN("lead", 0, "xi"), OWN("length", T_INT8, "t"), OWN("likelihood", 0, ""), OWN("likely", 0, ""), OWN("ln", T_FLOAT8, "f"),
+	OWN("log", T_FLOAT8, "ff"), OWN("log10", T_FLOAT8, "f"), OWN("log2", T_FLOAT8, "f"), OWN("lower", T_TEXT, "t"),
+	OWN("max", 0, ""), OWN("min", 0, ""), OWN("mod", T_FLOAT8, "ff"), OWN("nth_value", 0, "xi"), OWN("ntile", T_INT8, "i"),
+	OWN("nullif", 0, ""), OWN("percent_rank", T_FLOAT8, ""), OWN("pi", T_FLOAT8, ""), OWN("pow", T_FLOAT8, "ff"),
+	OWN("power", T_FLOAT8, "ff"), OWN("printf", T_TEXT, "t"), OWN("quote", T_TEXT, ""), OWN("radians", T_FLOAT8, "f"),
+	OWN("random", T_INT8, ""), OWN("randomblob", T_BYTEA, "i"), OWN("rank", T_INT8, ""), OWN("round", T_FLOAT8, "fi"),
+	OWN("row_number", T_INT8, ""), OWN("sign", 0, ""), OWN("sin", T_FLOAT8, "f"), OWN("sinh", T_FLOAT8, "f"),
+	OWN("sqlite_version", T_TEXT, ""), OWN("sqrt", T_FLOAT8, "f"), OWN("strftime", T_TEXT, "tttt"), OWN("substr", T_TEXT, "tii"),
+	OWN("substring", T_TEXT, "tii"), OWN("sum", 0, ""), OWN("tan", T_FLOAT8, "f"), OWN("tanh", T_FLOAT8, "f"),
+	OWN("time", T_TEXT, "ttt"), OWN("total", T_FLOAT8, ""), OWN("total_changes", T_INT8, ""), OWN("trunc", 0, ""),
+	OWN("typeof", T_TEXT, ""), OWN("unicode", T_INT8, "t"), OWN("unixepoch", T_INT8, "ttt"), OWN("unlikely", 0, ""),
+	OWN("upper", T_TEXT, "t"), OWN("zeroblob", T_BYTEA, "i"),
+};
+#define N_FUNCS (sizeof(funcs) / sizeof(*funcs))
+
+static const struct func *find_func(const char *name)
 {
-	funcs_error(c, "42883", "function does not exist with %d argument%s: it takes more", n, n == 1 ? "" : "s");
+	unsigned i;
+
+	for (i = 0; i < N_FUNCS; i++)
+		if (!sqlite3_stricmp(name, funcs[i].name))
+			return &funcs[i];
+	return NULL;
+}
+
+bool funcs_allowed(const char *name, uint32_t *type)
+{
+	const struct func *f = find_func(name);
+
+	*type = f ? f->type : 0;
+	return f != NULL;
+}
+
+uint32_t funcs_argument(const char *name, unsigned n)
+{
+	const struct func *f = find_func(name);
+	char c = f && n < strlen(f->args) ? f->args[n] : 'x';
+
+	return c == 't' ? T_TEXT : c == 'i' ? T_INT8 : c == 'f' ? T_FLOAT8 : 0;
+}
+
+const char *funcs_name(unsigned i)
+{
+	return i < N_FUNCS ? funcs[i].name : NULL;
 }
 
 int funcs_register(sqlite3 *db, struct funcs_env *env)
 {
-	static const struct func *const all[] = { funcs_cast, funcs_text, funcs_regex, funcs_num, funcs_time, funcs_interval, funcs_agg, funcs_sys };
-	const struct func *f;
 	unsigned i;
-	int err = 0, n;
+	int rc = 0;
 
-	for (i = 0; i < sizeof(all) / sizeof(*all); i++) {
-		for (f = all[i]; f->name && !err; f++) {
-			err = sqlite3_create_function_v2(db, f->name, f->n < 0 ? -1 : f->n, f->flags, env, f->f, NULL, NULL, NULL);
-			for (n = 0; n < -1 - f->n && !err; n++)
-				err = sqlite3_create_function_v2(db, f->name, n, f->flags, env, f_too_few, NULL, NULL, NULL);
-		}
-	}
-	return err ? err : funcs_agg_register(db, env);
+	for (i = 0; i < N_FUNCS && !rc; i++)
+		if (funcs[i].fn)
+			rc = sqlite3_create_function(db, funcs[i].name, funcs[i].n, funcs[i].flags, env, funcs[i].fn, NULL, NULL);
+	return rc;
 }

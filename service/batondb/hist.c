@@ -31,3 +31,14 @@ double hist_quantile_ms(const struct hist *h, double q)
 	}
 	return i < 4 ? (i + 1) / 1000.0 : (double)(((4ULL + i % 4) + 1) << (i / 4 - 1)) / 1000.0;
 }
+
+uint64_t hist_below(const struct hist *h, unsigned octave)
+{
+	uint64_t sum = 0;
+	unsigned i;
+
+	/* The steps below 2^octave us: the first four are of 1 us each. */
+	for (i = 0; i < HIST_STEPS && i < (octave < 2 ? 1U << octave : 4 * (octave - 1)); i++)
+		sum += h->n[i];
+	return sum;
+}

@@ -32,64 +32,32 @@ static const char page[] =
 	"d.connections+' connections, quotas '+(d.quotas?'on':'off')};e.onerror=()=>{document.getElementById('s').textContent="
 	"'no connection to the server'}</script></html>";
 
-/* What tenant_rows() wrote, a field after the other. */
-struct reader {
-	const char *p, *end;
-};
-
-struct field {
-	int kind;
-	union {
-		int64_t i;
-		double d;
-		size_t len;
-	};
-};
-
-static const char *next(struct reader *r, double *number)
-{
-	const struct field *f = (const struct field *)r->p;
-	const char *text = (const char *)(f + 1);
-
-	r->p += sizeof(*f);
-	*number = f->kind == SQLITE_INTEGER ? (double)f->i : f->kind == SQLITE_FLOAT ? f->d : 0;
-	if (f->kind != SQLITE_TEXT)
-		return "";
-	r->p += (f->len + sizeof(*f)) / sizeof(*f) * sizeof(*f);
-	return text;
-}
-
-#define FIELDS 22
-enum { LOW = 2, HIGH = 3, ADMITTED = 8, REJECTED = 9, DROPPED = 10, FINISHED = 11, THROTTLED = 12, WAIT99 = 14,
-       P50 = 16, P99 = 17, P999 = 18, QUEUED = 19, RUNNING = 20, CPU = 21 };
-
 struct tenant {
-	char user[64], cls[16];
-	double v[FIELDS];
+	const char *user, *cls;
+	double v[TENANT_COLUMNS];
 };
 
-static unsigned tenants(struct tenant **out)
+/* rows has what the texts point to. */
+static unsigned tenants(struct tenant **out, struct vtab_rows *rows)
 {
-	struct cat_rows rows = { 0 };
+	const struct vtab_cell *c;
 	struct tenant *t;
-	struct reader r;
 	unsigned i, k;
 
-	buf_init(&rows.cells, 64 << 20);
-	tenant_rows(&rows);
-	t = calloc(rows.n + 1, sizeof(*t));
+	memset(rows, 0, sizeof(*rows));
+	buf_init(&rows->cells, 64 << 20);
+	session_tenants(rows);
+	t = calloc(rows->n + 1, sizeof(*t));
 	*out = t;
-	r.p = rows.cells.p;
-	for (i = 0; t && !rows.cells.failed && i < rows.n; i++)
-		for (k = 0; k < FIELDS; k++) {
-			const char *s = next(&r, &t[i].v[k]);
-
+	c = (const struct vtab_cell *)rows->cells.p;
+	for (i = 0; t && !rows->cells.failed && i < rows->n; i++)
+		for (k = 0; k < TENANT_COLUMNS; k++, c = vtab_next(c)) {
+			t[i].v[k] = c->kind == SQLITE_INTEGER ? (double)c->i : c->kind == SQLITE_FLOAT ? c->d : 0;
 			if (k == 0)
-				strncpy(t[i].user, s, sizeof(t[i].user) - 1);
+				t[i].user = vtab_cell_text(c);
 			else if (k == 1)
-				strncpy(t[i].cls, s, sizeof(t[i].cls) - 1);
+				t[i].cls = vtab_cell_text(c);
 		}
-	buf_free(&rows.cells);
 	return t ? i : 0;
 }
 
@@ -98,24 +66,51 @@ static const struct {
 	int field;
 	double scale;
 } metrics[] = {
-	{ "batondb_quota_ratio", "what was bought, as a part of the machine", "gauge", ",tier=\"low\"", LOW, 0.01 },
-	{ "batondb_quota_ratio", NULL, NULL, ",tier=\"high\"", HIGH, 0.01 },
-	{ "batondb_cpu_seconds_total", "CPU that was used, by the kernel's count", "counter", "", CPU, 0.001 },
-	{ "batondb_requests_total", "requests, by how they ended", "counter", ",end=\"finished\"", FINISHED, 1 },
-	{ "batondb_requests_total", NULL, NULL, ",end=\"rejected\"", REJECTED, 1 },
-	{ "batondb_requests_total", NULL, NULL, ",end=\"dropped\"", DROPPED, 1 },
-	{ "batondb_throttled_seconds_total", "time in which tasks were ready and no quota was left", "counter", "", THROTTLED, 0.001 },
-	{ "batondb_latency_seconds", "from a statement's arrival to the end of its answer", "gauge", ",quantile=\"0.5\"", P50, 0.001 },
-	{ "batondb_latency_seconds", NULL, NULL, ",quantile=\"0.99\"", P99, 0.001 },
-	{ "batondb_latency_seconds", NULL, NULL, ",quantile=\"0.999\"", P999, 0.001 },
-	{ "batondb_connections", "connections, by what they do", "gauge", ",state=\"queued\"", QUEUED, 1 },
-	{ "batondb_connections", NULL, NULL, ",state=\"running\"", RUNNING, 1 },
+	{ "batondb_quota_ratio", "what was bought, as a part of the machine", "gauge", ",tier=\"low\"", TENANT_LOW, 0.01 },
+	{ "batondb_quota_ratio", NULL, NULL, ",tier=\"high\"", TENANT_HIGH, 0.01 },
+	{ "batondb_cpu_seconds_total", "CPU that was used, by the kernel's count", "counter", "", TENANT_CPU, 0.001 },
+	{ "batondb_requests_total", "requests, by how they ended", "counter", ",end=\"finished\"", TENANT_FINISHED, 1 },
+	{ "batondb_requests_total", NULL, NULL, ",end=\"rejected\"", TENANT_REJECTED, 1 },
+	{ "batondb_requests_total", NULL, NULL, ",end=\"dropped\"", TENANT_DROPPED, 1 },
+	{ "batondb_throttled_seconds_total", "time in which tasks were ready and no quota was left", "counter", "", TENANT_THROTTLED, 0.001 },
+	{ "batondb_connections", "connections, by what they do", "gauge", ",state=\"queued\"", TENANT_QUEUED, 1 },
+	{ "batondb_connections", NULL, NULL, ",state=\"running\"", TENANT_RUNNING, 1 },
+	{ "batondb_memory_bytes", "memory of a user's connections", "gauge", "", TENANT_MEMORY, 1 },
 };
+
+/* Those of several servers may be added up: from a statement's arrival to the end of its answer. */
+static void histograms(struct buf *b)
+{
+	struct role *r;
+	unsigned k;
+
+	buf_str(b, "# HELP batondb_latency_seconds from a statement's arrival to the end of its answer\n# TYPE batondb_latency_seconds histogram\n");
+	pthread_mutex_lock(&server.lock);
+	for (r = server.roles; r; r = r->next) {
+		if (r->dropped)
+			continue;
+		/* 64 us to 67 s. */
+		for (k = 6; k <= 26; k += 2) {
+			buf_str(b, "batondb_latency_seconds_bucket{user=");
+			buf_json(b, r->name);
+			buf_fmt(b, ",le=\"%.10g\"} %llu\n", (double)(1UL << k) / 1e6, (unsigned long long)hist_below(&r->latency, k));
+		}
+		buf_str(b, "batondb_latency_seconds_bucket{user=");
+		buf_json(b, r->name);
+		buf_fmt(b, ",le=\"+Inf\"} %llu\nbatondb_latency_seconds_sum{user=", (unsigned long long)r->latency.count);
+		buf_json(b, r->name);
+		buf_fmt(b, "} %.10g\nbatondb_latency_seconds_count{user=", (double)r->latency.sum_us / 1e6);
+		buf_json(b, r->name);
+		buf_fmt(b, "} %llu\n", (unsigned long long)r->latency.count);
+	}
+	pthread_mutex_unlock(&server.lock);
+}
 
 static void prometheus(struct buf *b)
 {
+	struct vtab_rows rows;
 	struct tenant *t;
-	unsigned n = tenants(&t), i, k;
+	unsigned n = tenants(&t, &rows), i, k;
 
 	for (i = 0; i < sizeof(metrics) / sizeof(*metrics); i++) {
 		if (metrics[i].help)
@@ -128,13 +123,16 @@ static void prometheus(struct buf *b)
 	}
 	buf_fmt(b, "# HELP batondb_connections_total connections that were made\n# TYPE batondb_connections_total counter\n"
 		   "batondb_connections_total %llu\n", (unsigned long long)server.connections);
+	histograms(b);
+	buf_free(&rows.cells);
 	free(t);
 }
 
 static void event(struct buf *b)
 {
+	struct vtab_rows rows;
 	struct tenant *t;
-	unsigned n = tenants(&t), k;
+	unsigned n = tenants(&t, &rows), k;
 
 	buf_fmt(b, "data: {\"at\":%.3f,\"quotas\":%d,\"slots\":%d,\"connections\":%u,\"tenants\":[", (double)baton_clock_now() / 1e9,
 		(int)server.quotas, server.conf.slots ? server.conf.slots : server.cpus, server.n_sessions);
@@ -142,11 +140,12 @@ static void event(struct buf *b)
 		buf_fmt(b, "%s{\"user\":", k ? "," : "");
 		buf_json(b, t[k].user);
 		buf_fmt(b, ",\"class\":\"%s\",\"cpu\":%.4f,\"bought\":%.4g,\"running\":%.0f,\"queued\":%.0f,\"rejected\":%.0f,"
-			"\"p50\":%.4g,\"p99\":%.4g,\"p999\":%.4g}", t[k].cls, t[k].v[CPU] / 1e3,
-			t[k].v[LOW] + t[k].v[HIGH] > 100 ? 100 : t[k].v[LOW] + t[k].v[HIGH], t[k].v[RUNNING], t[k].v[QUEUED],
-			t[k].v[REJECTED], t[k].v[P50], t[k].v[P99], t[k].v[P999]);
+			"\"p50\":%.4g,\"p99\":%.4g,\"p999\":%.4g}", t[k].cls, t[k].v[TENANT_CPU] / 1e3,
+			t[k].v[TENANT_LOW] + t[k].v[TENANT_HIGH] > 100 ? 100 : t[k].v[TENANT_LOW] + t[k].v[TENANT_HIGH], t[k].v[TENANT_RUNNING], t[k].v[TENANT_QUEUED],
+			t[k].v[TENANT_REJECTED], t[k].v[TENANT_P50], t[k].v[TENANT_P99], t[k].v[TENANT_P999]);
 	}
 	buf_str(b, "]}\n\n");
+	buf_free(&rows.cells);
 	free(t);
 }
 
@@ -217,7 +216,8 @@ static enum MHD_Result answer(void *cls, struct MHD_Connection *c, const char *u
 	} else if (!strcmp(url, "/metrics")) {
 		buf_init(&b, 64 << 20);
 		prometheus(&b);
-		r = MHD_create_response_from_buffer(b.len, b.p, MHD_RESPMEM_MUST_FREE);
+		r = MHD_create_response_from_buffer(b.len, (void *)buf_cstr(&b), MHD_RESPMEM_MUST_COPY);
+		buf_free(&b);
 		MHD_add_response_header(r, "Content-Type", "text/plain; version=0.0.4");
 	} else {
 		if (strcmp(url, "/"))

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "server.h"
 
 static enum log_level least = LOG_INFO;

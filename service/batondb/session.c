@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* SQLite calls itself for each view of a view: ddl.c has a limit to them. */
+/* SQLite calls itself for each view of a view. */
 #define STACK (8 << 20)
 
 /* ----------------------------------------------------------------- errors */
@@ -62,32 +62,53 @@ bool err_hint(struct session *s, const char *code, const char *hint, const char 
 	return false;
 }
 
-bool err_at(struct session *s, const struct sql_error *at, const char *source)
+/* Where byte at of a statement is in its message, in characters from 1. */
+static int position(const struct session *s, const char *source, size_t at)
 {
-	struct proto_error e = { .code = at->code, .message = at->text };
 	size_t i;
+	int n = 1 + (int)s->at;
 
-	if (at->at != SIZE_MAX)
-		for (i = 0, e.position = 1; i < at->at && source[i]; i++)
-			e.position += (source[i] & 0xc0) != 0x80;
+	for (i = 0; i < at && source[i]; i++)
+		n += (source[i] & 0xc0) != 0x80;
+	return n;
+}
+
+bool err_check(struct session *s, const struct check_error *c, const char *source)
+{
+	struct proto_error e = { .code = c->code, .message = c->text, .hint = c->hint, .position = position(s, source, c->at) };
+
 	return fail(s, &e);
 }
 
-bool err_db(struct session *s, int rc, const struct stmt *st)
+bool err_syntax(struct session *s, const struct lex_tok *t, const char *source)
+{
+	char text[120];
+	struct proto_error e = { .code = "42601", .message = text };
+
+	if (t->kind == LEX_END || lex_is(t, ";"))
+		snprintf(text, sizeof(text), "syntax error at end of input");
+	else
+		snprintf(text, sizeof(text), "syntax error at or near \"%.60s\"", t->s);
+	return fail(s, &e);
+}
+
+bool err_db(struct session *s, int rc, const char *source)
 {
 	struct db_error d;
 	struct proto_error e = { 0 };
 
-	db_error(s->db, rc, st ? &st->sql : NULL, st ? st->source : NULL, &d);
+	db_error(s->db, rc, &s->guard, &d);
 	if (!strcmp(d.code, "57014") && s->timed_out)
 		snprintf(d.message, sizeof(d.message), "canceling statement due to statement timeout");
 	e.code = d.code;
 	e.message = d.message;
+	e.hint = d.hint;
 	e.constraint = d.constraint;
 	e.table = d.table;
 	e.column = d.column;
-	e.position = d.position;
-	if (strchr("5X", d.code[0]) && strcmp(d.code, "57014"))
+	if (source && d.at >= 0)
+		e.position = position(s, source, (size_t)d.at);
+	if (strchr("5X", d.code[0]) && strcmp(d.code, "57014") && strncmp(d.code, "53", 2))
 		log_line(LOG_ERROR, d.message, "code", d.code, "database", s->database->name, NULL);
 	return fail(s, &e);
 }
@@ -126,7 +147,7 @@ void fatal(struct session *s, const char *code, const char *fmt, ...)
 
 /* ------------------------------------------------------- from other threads */
 
-int session_signal(uint32_t pid, int how)
+static int signal_session(uint32_t pid, int how)
 {
 	struct session *s;
 
@@ -138,6 +159,9 @@ int session_signal(uint32_t pid, int how)
 		pthread_mutex_lock(&s->lock);
 		if (s->request)
 			baton_request_cancel(s->request);
+		/* What counts rows of a table without a WHERE asks nobody else. */
+		if (s->db && s->state != STATE_IDLE)
+			sqlite3_interrupt(s->db);
 		pthread_mutex_unlock(&s->lock);
 		if (how == 2)
 			shutdown(s->fd, SHUT_RD);
@@ -157,7 +181,7 @@ void session_cancel(uint32_t pid, uint32_t key)
 			found = true;
 	pthread_mutex_unlock(&server.lock);
 	if (found)
-		session_signal(pid, 1);
+		signal_session(pid, 1);
 }
 
 void session_stop_all(bool now)
@@ -174,6 +198,25 @@ void session_stop_all(bool now)
 	pthread_mutex_unlock(&server.lock);
 }
 
+uint64_t session_reap(void)
+{
+	uint64_t now = baton_clock_now(), limit = (uint64_t)server.conf.auth_timeout * 1000 * MS, due, first = 0;
+	struct session *s;
+
+	pthread_mutex_lock(&server.lock);
+	for (s = server.sessions; s; s = s->next) {
+		if (s->state != STATE_STARTUP)
+			continue;
+		due = s->began + limit;
+		if (now >= due)
+			shutdown(s->fd, SHUT_RDWR);
+		else if (!first || due < first)
+			first = due;
+	}
+	pthread_mutex_unlock(&server.lock);
+	return first;
+}
+
 static const char *stamp(uint64_t ns, char *to, size_t n)
 {
 	struct buf b;
@@ -181,42 +224,46 @@ static const char *stamp(uint64_t ns, char *to, size_t n)
 	if (!ns)
 		return NULL;
 	buf_init(&b, 100);
-	time_format(&b, time_now() - (int64_t)((baton_clock_now() - ns) / 1000), T_TIMESTAMPTZ);
+	time_format(&b, time_now() - (int64_t)((baton_clock_now() - ns) / 1000));
 	snprintf(to, n, "%s", buf_cstr(&b));
 	buf_free(&b);
 	return to;
 }
 
-void session_activity(struct cat_rows *rows)
+void session_activity(struct vtab_rows *rows, const struct session *who)
 {
 	struct baton_request_times t;
 	struct session *s;
 	char text[64];
+	bool mine;
 
 	pthread_mutex_lock(&server.lock);
 	for (s = server.sessions; s; s = s->next) {
 		if (!s->role || !s->database)
 			continue;
+		/* What others ask, and from where, is theirs. */
+		mine = who->role->super || who->role == s->role;
 		memset(&t, 0, sizeof(t));
 		pthread_mutex_lock(&s->lock);
 		if (s->request && s->state != STATE_IDLE)
 			baton_request_times(s->request, &t, sizeof(t));
-		cat_text(rows, s->database->name);
-		cat_int(rows, s->pid);
-		cat_text(rows, s->role->name);
-		cat_text(rows, s->settings[0] ? s->settings[0] : "");
-		cat_text(rows, s->peer);
-		cat_text(rows, stamp(s->began, text, sizeof(text)));
-		cat_text(rows, s->tx ? stamp(s->xact_start, text, sizeof(text)) : NULL);
-		cat_text(rows, stamp(s->query_start, text, sizeof(text)));
-		cat_text(rows, s->state == STATE_QUEUED ? "queued" : s->state == STATE_LOCK ? "lock" :
-			 s->state == STATE_ACTIVE ? "active" : s->tx == TX_FAILED ? "idle in transaction (aborted)" :
-			 s->tx ? "idle in transaction" : "idle");
-		cat_text(rows, s->query);
-		cat_text(rows, class_name(s->cls));
-		cat_num(rows, (double)t.waited / 1e6);
-		cat_num(rows, (double)t.throttled / 1e6);
-		cat_num(rows, (double)t.cpu / 1e6);
+		vtab_text(rows, s->database->name);
+		vtab_int(rows, s->pid);
+		vtab_text(rows, s->role->name);
+		vtab_text(rows, mine ? (s->settings[0] ? s->settings[0] : "") : NULL);
+		vtab_text(rows, mine ? s->peer : NULL);
+		vtab_text(rows, stamp(s->began, text, sizeof(text)));
+		vtab_text(rows, s->tx ? stamp(s->xact_start, text, sizeof(text)) : NULL);
+		vtab_text(rows, stamp(s->query_start, text, sizeof(text)));
+		vtab_text(rows, s->state == STATE_QUEUED ? "queued" : s->state == STATE_LOCK || s->state == STATE_ACTIVE ? "active" :
+			  s->tx == TX_FAILED ? "idle in transaction (aborted)" : s->tx ? "idle in transaction" : "idle");
+		vtab_text(rows, s->state == STATE_LOCK ? "Lock" : s->state == STATE_QUEUED ? "baton" : NULL);
+		vtab_text(rows, mine ? s->query : "<insufficient privilege>");
+		vtab_text(rows, class_name(s->cls));
+		vtab_num(rows, (double)t.waited / 1e6);
+		vtab_num(rows, (double)t.throttled / 1e6);
+		vtab_num(rows, (double)t.cpu / 1e6);
+		vtab_int(rows, s->memory);
 		pthread_mutex_unlock(&s->lock);
 		rows->n++;
 	}
@@ -231,7 +278,7 @@ static uint64_t cpu_of(const struct session *s)
 	return clock_gettime(s->clock, &ts) ? 0 : ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-void tenant_rows(struct cat_rows *rows)
+void session_tenants(struct vtab_rows *rows)
 {
 	struct baton_tenant_stats st;
 	struct session *s;
@@ -254,80 +301,89 @@ void tenant_rows(struct cat_rows *rows)
 			running += s->role == r && s->state == STATE_ACTIVE;
 		}
 		capacity = (double)(server.conf.slots ? server.conf.slots : server.cpus) * 1e9;
-		cat_text(rows, r->name);
-		cat_text(rows, class_name(r->cls));
-		cat_num(rows, r->low_ppm / 1e4);
-		cat_num(rows, r->high_ppm / 1e4);
-		cat_num(rows, (double)st.cpu[BATON_TIER_LOW] / 1e6);
-		cat_num(rows, (double)st.cpu[BATON_TIER_HIGH] / 1e6);
+		vtab_text(rows, r->name);
+		vtab_text(rows, class_name(r->cls));
+		vtab_num(rows, r->low_ppm / 1e4);
+		vtab_num(rows, r->high_ppm / 1e4);
+		vtab_num(rows, (double)st.cpu[BATON_TIER_LOW] / 1e6);
+		vtab_num(rows, (double)st.cpu[BATON_TIER_HIGH] / 1e6);
 		/* % of the machine in the last second. */
 		now = capacity * r->low_ppm / 1e6 - (double)st.low_left;
-		cat_num(rows, now > 0 ? 100 * now / capacity : 0);
+		vtab_num(rows, now > 0 ? 100 * now / capacity : 0);
 		now = capacity * r->high_ppm / 1e6 - (double)st.high_left;
-		cat_num(rows, now > 0 ? 100 * now / capacity : 0);
-		cat_int(rows, (int64_t)st.admitted);
-		cat_int(rows, (int64_t)(st.rejected));
-		cat_int(rows, (int64_t)st.dropped);
-		cat_int(rows, (int64_t)st.finished);
-		cat_num(rows, (double)st.throttled / 1e6);
-		cat_num(rows, (double)st.wait_p50 / 1e6);
-		cat_num(rows, (double)st.wait_p99 / 1e6);
-		cat_num(rows, (double)st.wait_p999 / 1e6);
-		cat_num(rows, hist_quantile_ms(&r->latency, 0.5));
-		cat_num(rows, hist_quantile_ms(&r->latency, 0.99));
-		cat_num(rows, hist_quantile_ms(&r->latency, 0.999));
-		cat_int(rows, queued);
-		cat_int(rows, running);
-		cat_num(rows, (double)cpu / 1e6);
+		vtab_num(rows, now > 0 ? 100 * now / capacity : 0);
+		vtab_int(rows, (int64_t)st.admitted);
+		vtab_int(rows, (int64_t)(st.rejected));
+		vtab_int(rows, (int64_t)st.dropped);
+		vtab_int(rows, (int64_t)st.finished);
+		vtab_num(rows, (double)st.throttled / 1e6);
+		vtab_num(rows, (double)st.wait_p50 / 1e6);
+		vtab_num(rows, (double)st.wait_p99 / 1e6);
+		vtab_num(rows, (double)st.wait_p999 / 1e6);
+		vtab_num(rows, hist_quantile_ms(&r->latency, 0.5));
+		vtab_num(rows, hist_quantile_ms(&r->latency, 0.99));
+		vtab_num(rows, hist_quantile_ms(&r->latency, 0.999));
+		vtab_int(rows, queued);
+		vtab_int(rows, running);
+		vtab_num(rows, (double)cpu / 1e6);
+		vtab_int(rows, r->memory.used);
 		rows->n++;
 	}
 	pthread_mutex_unlock(&server.lock);
 }
 
-static void fill(void *arg, const char *table, struct cat_rows *rows)
+static void roles(struct vtab_rows *rows)
 {
-	struct session *s = arg;
 	struct role_setting *v;
-	struct database *d;
 	struct role *r;
 	struct buf b;
 
-	if (!strcmp(table, "baton_activity")) {
-		session_activity(rows);
+	for (r = server.roles; r; r = r->next) {
+		if (r->dropped)
+			continue;
+		buf_init(&b, 1 << 16);
+		for (v = r->settings; v; v = v->next)
+			buf_fmt(&b, "%s%s=%s", b.len ? ", " : "", v->name, v->value);
+		vtab_text(rows, r->name);
+		vtab_int(rows, r->oid);
+		vtab_int(rows, r->super);
+		vtab_int(rows, r->login);
+		vtab_int(rows, r->createdb);
+		vtab_int(rows, r->limit);
+		vtab_int(rows, r->verifier != NULL);
+		vtab_num(rows, r->low_ppm / 1e4);
+		vtab_num(rows, r->high_ppm / 1e4);
+		vtab_text(rows, class_name(r->cls));
+		vtab_text(rows, buf_cstr(&b));
+		buf_free(&b);
+		rows->n++;
+	}
+}
+
+static void fill(void *arg, const char *table, struct vtab_rows *rows)
+{
+	struct session *s = arg;
+	struct database *d;
+
+	s->memory = mem_used();
+	if (!strcmp(table, "pg_stat_activity")) {
+		session_activity(rows, s);
 		return;
 	}
-	if (!strcmp(table, "baton_tenants")) {
-		tenant_rows(rows);
+	if (!strcmp(table, "baton_stat_tenants")) {
+		session_tenants(rows);
 		return;
 	}
 	pthread_mutex_lock(&server.lock);
-	if (!strcmp(table, "baton_settings")) {
+	if (!strcmp(table, "pg_settings")) {
 		settings_rows(s, rows);
-	} else if (!strcmp(table, "baton_databases")) {
-		for (d = server.databases; d; d = d->next) {
-			cat_text(rows, d->name);
-			cat_int(rows, d->oid);
-		}
 	} else if (!strcmp(table, "baton_roles")) {
-		for (r = server.roles; r; r = r->next) {
-			if (r->dropped)
-				continue;
-			buf_init(&b, 1 << 16);
-			for (v = r->settings; v; v = v->next)
-				buf_fmt(&b, "%s\"%s=%s\"", b.len ? "," : "{", v->name, v->value);
-			if (b.len)
-				buf_ch(&b, '}');
-			cat_text(rows, r->name);
-			cat_int(rows, r->oid);
-			cat_int(rows, r->super);
-			cat_int(rows, r->login);
-			cat_int(rows, r->createdb);
-			cat_text(rows, b.len ? buf_cstr(&b) : NULL);
-			buf_free(&b);
-			cat_num(rows, r->low_ppm / 1e4);
-			cat_num(rows, r->high_ppm / 1e4);
-			cat_text(rows, class_name(r->cls));
-			cat_int(rows, r->verifier != NULL);
+		roles(rows);
+	} else {
+		for (d = server.databases; d; d = d->next) {
+			vtab_text(rows, d->name);
+			vtab_int(rows, d->oid);
+			rows->n++;
 		}
 	}
 	pthread_mutex_unlock(&server.lock);
@@ -340,44 +396,44 @@ static const char *env_setting(void *s, const char *name)
 	return setting_get(s, name);
 }
 
-static const char *env_set(void *s, const char *name, const char *value, int local)
-{
-	return setting_change(s, name, value, local);
-}
-
-static int env_signal(void *arg, int pid, int end)
+static int env_signal(void *arg, int pid, bool end)
 {
 	struct session *s = arg, *o;
-	bool may = s->role->super;
+	bool may = s->role->super, there = false;
 
 	pthread_mutex_lock(&server.lock);
-	for (o = server.sessions; o && !may; o = o->next)
-		may = o->pid == (uint32_t)pid && o->role == s->role;
+	for (o = server.sessions; o; o = o->next)
+		if (o->pid == (uint32_t)pid && o->role) {
+			there = true;
+			may |= o->role == s->role;
+		}
 	pthread_mutex_unlock(&server.lock);
-	return may ? session_signal(pid, end ? 2 : 1) : 0;
+	return !there ? 0 : may ? signal_session((uint32_t)pid, end ? 2 : 1) : -1;
 }
 
-static const char *env_sleep(void *arg, double seconds)
+static void env_sleep(void *arg, double seconds)
 {
-	struct session *s = arg;
-
-	work_sleep(s, seconds);
-	return s->cancel ? "user request" : s->timed_out ? "statement timeout" : NULL;
+	work_sleep(arg, seconds);
 }
 
-static int env_budget(void *arg, double *ms)
+static bool env_ended(void *arg)
+{
+	return work_progress(arg);
+}
+
+static bool env_budget(void *arg, double *ms)
 {
 	struct baton_request_times t = { 0 };
 	struct session *s = arg;
 
 	if (!s->task || !s->request)
-		return 0;
+		return false;
 	baton_request_times(s->request, &t, sizeof(t));
 	*ms = (double)t.budget / 1e6;
-	return 1;
+	return true;
 }
 
-static int env_deadline(void *arg, double *ms)
+static bool env_deadline(void *arg, double *ms)
 {
 	struct session *s = arg;
 	uint64_t now = baton_clock_now();
@@ -386,14 +442,14 @@ static int env_deadline(void *arg, double *ms)
 	return s->deadline != 0;
 }
 
-static int env_charge(void *arg, double ms)
+static bool env_charge(void *arg, double ms)
 {
 	struct session *s = arg;
 
 	if (!s->task || !s->request)
-		return 0;
+		return false;
 	baton_request_charge(s->request, (uint64_t)(ms * 1e6));
-	return 1;
+	return true;
 }
 
 /* Up to a startup packet with a version that we speak. */
@@ -420,6 +476,7 @@ static bool negotiate(struct session *s, struct proto_startup *st)
 			buf_ch(&s->out, server.tls ? 'S' : 'N');
 			if (!net_flush(s) || (server.tls && !net_tls(s)))
 				return false;
+			s->encrypted = server.tls != NULL;
 			break;
 		case PROTO_GSS:
 			buf_ch(&s->out, 'N');
@@ -495,30 +552,72 @@ static bool startup_settings(struct session *s, const struct proto_startup *st)
 	return true;
 }
 
+/* NULL, or why this session is one too many. The lock is held. */
+static const char *too_many(const struct session *s)
+{
+	unsigned same = 0, most = (unsigned)server.conf.max_connections, reserved = (unsigned)server.conf.reserved;
+	const struct role *r = s->role;
+	const struct session *o;
+	static __thread char why[160];
+
+	if (server.n_sessions - server.n_startup > most || (!r->super && server.n_sessions - server.n_startup + reserved > most))
+		return "sorry, too many clients already";
+	if (r->super)
+		return NULL;
+	if (r->limit >= 0 && r->sessions >= (unsigned)r->limit)
+		return "too many connections for this role";
+	if (server.conf.per_user && r->sessions >= (unsigned)server.conf.per_user)
+		return "too many connections of one user (max_connections_per_user)";
+	for (o = server.sessions; o && server.conf.per_address; o = o->next)
+		same += o != s && o->database && !strcmp(o->address, s->address);
+	if (server.conf.per_address && same >= (unsigned)server.conf.per_address) {
+		snprintf(why, sizeof(why), "too many connections from %.48s (max_connections_per_address)", s->address);
+		return why;
+	}
+	return NULL;
+}
+
 static bool open_database(struct session *s)
 {
+	const char *why = NULL;
 	struct database *d;
+	sqlite3 *db = NULL;
 	int rc;
 
 	pthread_mutex_lock(&server.lock);
+	server.n_startup--;
+	s->started = true;
 	d = database_find(s->env.database);
-	if (d && !s->role->dropped) {
+	why = too_many(s);
+	if (d && !why && !s->role->dropped) {
 		d->sessions++;
 		s->role->sessions++;
 		s->database = d;
 	}
 	pthread_mutex_unlock(&server.lock);
+	if (why) {
+		server.refused++;
+		fatal(s, "53300", "%s", why);
+		return false;
+	}
 	if (!s->database) {
 		fatal(s, "3D000", "database \"%s\" does not exist", s->env.database);
 		return false;
 	}
-	rc = db_open(d, &s->db, server.conf.max_value, server.conf.full_sync);
+	mem_session(&s->role->memory);
+	rc = db_open(d->path, &s->guard, &db, (int)server.conf.max_value, server.conf.full_sync);
+	pthread_mutex_lock(&s->lock);
+	s->db = db;
+	pthread_mutex_unlock(&s->lock);
 	if (!rc)
 		rc = funcs_register(s->db, &s->env);
+	s->guard.kind = GUARD_INTERNAL;
 	if (!rc)
-		rc = cat_register(s->db, fill, s);
+		rc = vtab_register(s->db, fill, s);
+	s->guard.kind = GUARD_QUERY;
 	if (rc) {
-		fatal(s, "58030", "cannot open database \"%s\": %s", s->env.database, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
+		fatal(s, rc == SQLITE_NOMEM ? "53200" : "58030", "cannot open database \"%s\": %s", s->env.database,
+		      s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
 		return false;
 	}
 	sqlite3_progress_handler(s->db, 500, work_progress, s);
@@ -529,7 +628,9 @@ static bool begin(struct session *s)
 {
 	struct proto_startup st;
 	const char *user, *database;
-	size_t at;
+	size_t at, len = 0;
+	char *copy;
+	bool ok;
 
 	net_timeout(s, server.conf.auth_timeout);
 	if (!negotiate(s, &st))
@@ -540,36 +641,30 @@ static bool begin(struct session *s)
 		fatal(s, "28000", "no PostgreSQL user name specified in startup packet");
 		return false;
 	}
-	/* The parameters lie in the input, which authentication reads on. */
-	s->env.user = strdup(user);
-	s->env.database = strdup(database && *database ? database : user);
-	if (server.n_sessions > (unsigned)server.conf.max_connections) {
-		server.refused++;
-		fatal(s, "53300", "sorry, too many clients already");
+	if (server.conf.tls_required && !s->encrypted && s->uid == (uid_t)-1) {
+		fatal(s, "28000", "connections without TLS are refused (tls_required)");
 		return false;
 	}
 	if (server.stopping) {
 		fatal(s, "57P03", "the database system is shutting down");
 		return false;
 	}
-	{
-		size_t len = 0, n;
-		char *copy;
-		bool ok;
-
-		while (st.params[len])
-			len += strlen(st.params + len) + 1;
-		n = len + 1;
-		copy = malloc(n);
-		if (!copy)
-			return false;
-		memcpy(copy, st.params, n);
-		st.params = copy;
-		ok = auth(s) && startup_settings(s, &st) && open_database(s);
+	/* The parameters lie in the input, which authentication reads on. */
+	s->env.user = strdup(user);
+	s->env.database = strdup(database && *database ? database : user);
+	while (st.params[len])
+		len += strlen(st.params + len) + 1;
+	copy = malloc(len + 1);
+	if (!s->env.user || !s->env.database || !copy) {
 		free(copy);
-		if (!ok)
-			return false;
+		return false;
 	}
+	memcpy(copy, st.params, len + 1);
+	st.params = copy;
+	ok = auth(s) && startup_settings(s, &st) && open_database(s);
+	free(copy);
+	if (!ok)
+		return false;
 	/* A newer minor version is answered with ours. */
 	if (st.code != PROTO_V3) {
 		at = proto_begin(&s->out, 'v');
@@ -616,6 +711,7 @@ static void finish(struct session *s, bool ok)
 	 * the client that an answer wakes often gets this CPU, and the slot would stand
 	 * still meanwhile. What the sending takes is charged with the next request.
 	 */
+	s->memory = mem_used();
 	if (s->tx == TX_NONE && s->cls != BATON_CRITICAL)
 		work_end(s);
 	if (s->in_at == s->in.len)
@@ -731,6 +827,8 @@ static void serve(struct session *s)
 
 static void end(struct session *s)
 {
+	sqlite3 *db;
+
 	/* Others find it no more, then what it held is given back. */
 	pthread_mutex_lock(&server.lock);
 	*s->prev = s->next;
@@ -744,14 +842,17 @@ static void end(struct session *s)
 	if (s->db)
 		sqlite3_progress_handler(s->db, 0, NULL, NULL);
 	work_rollback(s);
-	cursor_drop_all(s);
 	exec_forget(s, true);
 	sqlite3_finalize(s->begin);
 	sqlite3_finalize(s->commit);
-	sqlite3_finalize(s->relation);
 	work_end(s);
-	if (s->db)
-		sqlite3_close(s->db);
+	guard_forget(&s->guard);
+	db = s->db;
+	pthread_mutex_lock(&s->lock);
+	s->db = NULL;
+	pthread_mutex_unlock(&s->lock);
+	if (db)
+		sqlite3_close(db);
 	baton_request_put(s->request);
 	settings_forget(s);
 	if (s->ssl) {
@@ -769,6 +870,7 @@ static void end(struct session *s)
 		s->role->sessions--;
 	}
 	server.n_sessions--;
+	server.n_startup -= !s->started;
 	pthread_cond_broadcast(&server.ended);
 	pthread_mutex_unlock(&server.lock);
 	pthread_mutex_destroy(&s->lock);
@@ -779,8 +881,9 @@ static void *session_main(void *arg)
 {
 	struct session *s = arg;
 
-	/* Who gets a question is not to wait until who answers one now has had its slice. */
+	/* A question is not to wait until another one's answer has had its slice. */
 	baton_thread_prefer_latency();
+	mem_session(NULL);
 	if (pthread_getcpuclockid(pthread_self(), &s->clock))
 		s->clock = 0;
 	if (begin(s))
@@ -789,7 +892,7 @@ static void *session_main(void *arg)
 	return NULL;
 }
 
-void session_start(int fd, const char *peer)
+void session_start(int fd, const struct peer *peer)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	int on = 1, idle = 60, interval = 10, count = 6, timeout = 90000;
@@ -800,23 +903,28 @@ void session_start(int fd, const char *peer)
 		close(fd);
 		return;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+	if (!peer->unix_socket) {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+	}
 	s->fd = fd;
 	s->began = baton_clock_now();
-	snprintf(s->peer, sizeof(s->peer), "%s", peer);
+	snprintf(s->peer, sizeof(s->peer), "%s", peer->text);
+	snprintf(s->address, sizeof(s->address), "%s", peer->address);
+	s->local = peer->local;
+	s->uid = peer->uid;
 	pthread_mutex_init(&s->lock, NULL);
 	buf_init(&s->in, server.conf.max_message + 65536);
 	buf_init(&s->out, server.conf.max_value * 2 + 4 * OUT_HIGH);
 	RAND_bytes((unsigned char *)&s->key, sizeof(s->key));
 	s->env.setting = env_setting;
-	s->env.set = env_set;
 	s->env.signal = env_signal;
 	s->env.sleep = env_sleep;
+	s->env.ended = env_ended;
 	s->env.budget = env_budget;
 	s->env.deadline = env_deadline;
 	s->env.charge = env_charge;
@@ -830,6 +938,7 @@ void session_start(int fd, const char *peer)
 		s->next->prev = &s->next;
 	server.sessions = s;
 	server.n_sessions++;
+	server.n_startup++;
 	pthread_mutex_unlock(&server.lock);
 	server.connections++;
 	pthread_attr_init(&attr);

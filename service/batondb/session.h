@@ -10,10 +10,13 @@
 #ifndef BATONDB_SESSION_H
 #define BATONDB_SESSION_H
 
+#include "check.h"
 #include "funcs.h"
+#include "lex.h"
 #include "proto.h"
 #include "server.h"
-#include "sql.h"
+#include "types.h"
+#include "vtab.h"
 
 struct savepoint {
 	struct savepoint *next;
@@ -26,15 +29,21 @@ enum tx { TX_NONE, TX_OPEN, TX_FAILED };
 struct stmt {
 	char *name, *source;
 	uint64_t hash;			/* of the source, in the cache */
-	struct sql sql;			/* of SQL_READ, SQL_WRITE, SQL_EXPLAIN */
-	sqlite3_stmt *st;		/* NULL: a utility statement, or not prepared yet */
-	uint32_t *oids;			/* of parameters */
+	const char *tag;		/* of CommandComplete */
+	enum guard_kind kind;
+	bool counts_rows, counts_changes;	/* behind the tag */
+	bool writes;			/* needs the database's write lock */
+	sqlite3_stmt *st;		/* NULL: util.c's, or empty */
+	bool empty, lasting;		/* lasting: allowed in a failed transaction */
+	uint32_t *types, *given;	/* of parameters; as the client has said */
+	unsigned n_given, alters;	/* alters: the database's when it was made */
+	int *places;			/* of parameters in SQLite's statement, 0: it has none of this number */
 	unsigned n_params;
-	struct coltype *cols;
+	uint32_t *cols;			/* types; 0: as the first row has it */
 	char **names;
 	int n_cols;
+	const char *show;		/* st NULL: it answers with one row of this column */
 	bool busy;			/* a portal runs st */
-	unsigned alters, ddls;		/* the database's and the session's when it was made */
 	struct stmt *next;
 };
 
@@ -43,14 +52,15 @@ struct portal {
 	struct stmt *stmt;
 	sqlite3_stmt *st;
 	bool own;			/* st is not stmt's */
+	uint32_t *cols;			/* as they were described, where the first row decides */
 	uint16_t *formats;
 	unsigned n_formats;
-	bool described, row, done;	/* row: st stands on one that was not sent */
+	bool row, done;			/* row: st stands on one that was not sent */
 	uint64_t sent;
 	struct portal *next;
 };
 
-#define N_SETTINGS 48
+#define N_SETTINGS 40
 
 struct session {
 	struct session *next, **prev;
@@ -59,7 +69,9 @@ struct session {
 	pthread_mutex_t lock;		/* request, query, db while others look */
 	int fd;
 	SSL *ssl;
-	char peer[64];
+	char peer[64], address[48];
+	bool local, encrypted;		/* the client is on this machine; nobody else can read it */
+	uid_t uid;			/* of a client on a unix socket, or -1 */
 	uint32_t pid, key;
 	uint64_t began, arrived;	/* ns */
 
@@ -70,31 +82,28 @@ struct session {
 	struct role *role;
 	struct database *database;
 	sqlite3 *db;
+	struct guard guard;
 	struct funcs_env env;
 	char *settings[N_SETTINGS];	/* NULL: the default */
 	char *initial[N_SETTINGS];	/* what RESET makes of them: NULL: the default */
 	struct savepoint *savepoints;	/* that SQLite does not know of yet, the latest first */
-	struct set_undo *undo;		/* of this transaction, the latest first */
 	int cls;
 	uint64_t statement_timeout, lock_timeout;	/* ns */
 	bool reject_40001;
 
 	enum tx tx;
+	bool altered;			/* the schema, in this transaction */
 	bool implicit;			/* SQLite is in a transaction that nobody began */
 	bool locked, lock_task;		/* holds the database's write lock; as a task */
 	bool snapshot, read_only;	/* of this transaction */
 	bool skipping;			/* after an error, to the next Sync */
-	bool single;			/* the message has one statement */
 	bool extended;			/* the message is not a simple query */
+	bool single;			/* the message has one statement */
+	size_t at;			/* characters of the message before the statement */
 	struct stmt *stmts, *cache;
-	unsigned n_cache;
+	unsigned n_cache, n_stmts;
 	struct portal *portals;
-	struct held *held;		/* cursors WITH HOLD */
-	unsigned helds;			/* ever */
-	sqlite3_stmt *begin, *commit, *relation;
-	bool catalog;			/* its views are there */
-	unsigned ddls;			/* statements that changed the schema, done and undone */
-	bool altered;			/* so did one of this transaction, for others too */
+	sqlite3_stmt *begin, *commit;
 
 	/* Work. */
 	bool working, away, task;
@@ -105,24 +114,37 @@ struct session {
 	_Atomic int state;
 	uint64_t query_start, xact_start;
 	char query[256];
+	int64_t memory;			/* that it had when it was answered last */
+	bool started;			/* not counted as one that logs in any more */
 	bool dead;			/* the connection is to be closed */
-	int64_t changes;
 };
 
 /* session.c */
-void session_start(int fd, const char *peer);
+struct peer {
+	char text[64], address[48];
+	bool local, unix_socket;
+	uid_t uid;
+};
+void session_start(int fd, const struct peer *peer);
 void session_stop_all(bool now);
-int session_signal(uint32_t pid, int how);	/* found? */
+/* Ends connections that take too long to log in; when the next one will have, ns, or 0. */
+uint64_t session_reap(void);
 void session_cancel(uint32_t pid, uint32_t key);
-void session_activity(struct cat_rows *rows);
-void tenant_rows(struct cat_rows *rows);
+/* Rows of tables; others' statements are not for who, unless a superuser. */
+void session_activity(struct vtab_rows *rows, const struct session *who);
+void session_tenants(struct vtab_rows *rows);
+/* The number of columns of session_tenants(), and where some are. */
+enum { TENANT_LOW = 2, TENANT_HIGH = 3, TENANT_REJECTED = 9, TENANT_DROPPED = 10, TENANT_FINISHED = 11, TENANT_THROTTLED = 12,
+       TENANT_P50 = 16, TENANT_P99 = 17, TENANT_P999 = 18, TENANT_QUEUED = 19, TENANT_RUNNING = 20, TENANT_CPU = 21,
+       TENANT_MEMORY = 22, TENANT_COLUMNS = 23 };
 
 /* Errors: the transaction fails, and the message's rest is skipped. False, always. */
 bool err(struct session *s, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-bool err_at(struct session *s, const struct sql_error *e, const char *source);
-bool err_db(struct session *s, int rc, const struct stmt *st);
 bool err_hint(struct session *s, const char *code, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+bool err_db(struct session *s, int rc, const char *source);
+bool err_check(struct session *s, const struct check_error *e, const char *source);
+bool err_syntax(struct session *s, const struct lex_tok *t, const char *source);
 void notice(struct session *s, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void fatal(struct session *s, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -157,66 +179,43 @@ void work_rollback(struct session *s);
 void work_clock(struct session *s);
 int work_progress(void *session);
 void work_sleep(struct session *s, double seconds);
+/* The server's own statement. */
 bool work_exec(struct session *s, const char *sql);
 
 /* exec.c */
 bool exec_simple(struct session *s, const char *text);
 bool exec_parse(struct session *s, const struct proto_parse *p);
 bool exec_bind(struct session *s, const struct proto_bind *b);
-/* Without the answer to Bind. */
-bool exec_bind_only(struct session *s, const struct proto_bind *b);
 bool exec_describe(struct session *s, char kind, const char *name);
 bool exec_execute(struct session *s, const char *portal, uint32_t rows);
-/* Rows of a cursor, described, without CommandComplete. */
-bool exec_fetch(struct session *s, const char *name, uint32_t max, uint64_t *count);
 void exec_close(struct session *s, char kind, const char *name);
 void exec_close_portals(struct session *s);
 void exec_forget(struct session *s, bool all);	/* cached, and with all named, statements */
 struct stmt *exec_find(struct session *s, const char *name);
-bool exec_named(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids);
-/* Rewrites and prepares; NULL after an error. */
+/* Prepares; NULL after an error. Drop it with exec_drop(). */
 struct stmt *exec_make(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids);
 void exec_drop(struct stmt *st);
-/* One text column, for SHOW and the like. */
-void row_header(struct session *s, const char *name);
-void row_text(struct session *s, const char *value);
+/* Begins what it needs: a lock, a transaction. */
+bool exec_ready(struct session *s, const struct stmt *st);
+/* A row of one text column. */
+void exec_row(struct session *s, const char *name, const char *value);
 
-/* schema.c */
-void schema_booleans(sqlite3 *db, struct lex_tok *tok);
-/* What struct sql asks; its arg is the sqlite3 *. */
-extern const struct sql_schema schema;
+/* forms.c: what clients send word for word and SQLite cannot take, in its words: malloc'd, or NULL. internal: it reads the schema. */
+char *form_of(const char *text, size_t n, bool *internal);
 
-/* util.c: what is no query. l: the tokens of the statement from t on. */
-bool util_run(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t, const char *text);
-bool util_rows(enum sql_kind kind);
-bool util_lasting(enum sql_kind kind);	/* allowed in a failed transaction */
-/* ddl.c */
-bool ddl_run(struct session *s, enum sql_kind kind, const char *tag, const struct lex_tok *t, const char *text);
+/* util.c: what is no statement of SQLite's. st: its tag, whether it lasts and shows are filled in; false: it is none. */
+bool util_is(struct stmt *st, const struct lex_tok *t);
+bool util_run(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text);
 /* copy.c */
-bool copy_run(struct session *s, const struct lex_tok *t);
-
-/* cursor.c */
-void cursor_drop_all(struct session *s);
-void cursor_ended(struct session *s, bool committed);	/* a transaction is */
+bool copy_run(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text);
 
 /* settings.c */
 const char *setting_get(struct session *s, const char *name);	/* NULL: no such */
-/* NULL, or what is wrong. role: from ALTER USER or startup, where more is allowed. */
+/* NULL, or what is wrong. */
 const char *setting_set(struct session *s, const char *name, const char *value);
-/*
- * Likewise, and undone with the transaction, or (local) at its end in any case.
- * Outside of one, what is local has no effect.
- */
-const char *setting_change(struct session *s, const char *name, const char *value, bool local);
-void settings_change_all(struct session *s);	/* to what they were at first */
-/* Savepoints: what is set from here on; is undone to there; is kept as what was set before. */
-void settings_mark(struct session *s, const char *name);
-void settings_undo(struct session *s, const char *name);
-void settings_release(struct session *s, const char *name);
-void settings_end(struct session *s, bool commit);
 void settings_reset(struct session *s);
 void settings_forget(struct session *s);	/* at its end */
 void settings_report(struct session *s);
-void settings_rows(struct session *s, struct cat_rows *rows);
+void settings_rows(struct session *s, struct vtab_rows *rows);
 
 #endif

@@ -6,7 +6,8 @@
 
 #include "session.h"
 
-enum { REPORT = 1, FIXED = 2 };
+/* ONLY: may be set to the value that it has. */
+enum { REPORT = 1, FIXED = 2, ONLY = 4 };
 
 static const struct setting {
 	const char *name, *value, *about;
@@ -15,38 +16,28 @@ static const struct setting {
 	{ "application_name", "", "what the client calls itself", REPORT },
 	{ "client_encoding", "UTF8", "UTF8 is the only one", REPORT },
 	{ "DateStyle", "ISO, MDY", "ISO is the only one", REPORT },
-	{ "IntervalStyle", "postgres", "", REPORT },
-	{ "TimeZone", "Etc/UTC", "times are shown in UTC whatever it is", REPORT },
+	{ "IntervalStyle", "postgres", "there are no intervals", REPORT | ONLY },
+	{ "TimeZone", "Etc/UTC", "UTC is the only one", REPORT },
 	{ "integer_datetimes", "on", "", REPORT | FIXED },
 	{ "is_superuser", "off", "", REPORT | FIXED },
 	{ "server_encoding", "UTF8", "", REPORT | FIXED },
-	{ "server_version", "15.0", "the PostgreSQL that this is like", REPORT | FIXED },
+	{ "server_version", "15.0", "the PostgreSQL whose protocol this is", REPORT | FIXED },
 	{ "session_authorization", "", "", REPORT | FIXED },
-	{ "standard_conforming_strings", "on", "on is the only one", REPORT },
+	{ "standard_conforming_strings", "on", "on is the only one", REPORT | ONLY },
 	{ "default_transaction_read_only", "off", "", REPORT },
 	{ "in_hot_standby", "off", "", REPORT | FIXED },
 	{ "server_version_num", "150000", "", FIXED },
 	{ "max_connections", "", "", FIXED },
 	{ "statement_timeout", "0", "ms; when a statement is not started or not done by then, it is given up", 0 },
 	{ "lock_timeout", "0", "ms; how long a statement waits for a database's write lock", 0 },
-	{ "idle_in_transaction_session_timeout", "0", "has no effect; see lock_idle_timeout in batondb(8)", 0 },
-	{ "extra_float_digits", "1", "numbers are always shown so that they read back the same", 0 },
-	{ "search_path", "\"$user\", public", "public is the only schema", 0 },
+	{ "extra_float_digits", "1", "1 to 3: numbers are always shown so that they read back the same", 0 },
+	{ "search_path", "public", "public is the only schema", ONLY },
 	{ "client_min_messages", "notice", "warning: no notices; error: no warnings either", 0 },
-	{ "bytea_output", "hex", "hex is the only one", 0 },
-	{ "transaction_isolation", "read committed", "", 0 },
+	{ "bytea_output", "hex", "hex is the only one", ONLY },
+	{ "transaction_isolation", "read committed", "of this transaction", 0 },
 	{ "default_transaction_isolation", "read committed", "", 0 },
-	{ "transaction_read_only", "off", "", 0 },
+	{ "transaction_read_only", "off", "of this transaction", 0 },
 	{ "synchronous_commit", "on", "the server's", FIXED },
-	{ "row_security", "on", "has no effect", 0 },
-	{ "work_mem", "4096", "has no effect", 0 },
-	{ "max_parallel_workers_per_gather", "0", "has no effect", 0 },
-	{ "enable_seqscan", "on", "has no effect", 0 },
-	{ "default_tablespace", "", "has no effect", 0 },
-	{ "default_table_access_method", "heap", "has no effect", 0 },
-	{ "xmloption", "content", "has no effect", 0 },
-	{ "check_function_bodies", "on", "has no effect", 0 },
-	{ "jit", "off", "has no effect", 0 },
 	{ "baton.class", "tolerant", "critical, tolerant or batch: what statements pay with, and whether they wait", 0 },
 	{ "baton.low_latency", "0%", "the user's low-latency quota", FIXED },
 	{ "baton.high_latency", "100%", "the user's high-latency quota", FIXED },
@@ -91,6 +82,8 @@ const char *setting_get(struct session *s, const char *name)
 		return s->role ? s->role->name : "";
 	if (!strcmp(name, "transaction_read_only"))
 		return s->read_only ? "on" : "off";
+	if (!strcmp(name, "transaction_isolation"))
+		return s->snapshot ? "serializable" : "read committed";
 	if (!strcmp(name, "synchronous_commit"))
 		return server.conf.full_sync ? "on" : "off";
 	if (!strcmp(name, "max_connections")) {
@@ -144,26 +137,19 @@ static bool one_of(const char *v, const char *const *words)
 	return false;
 }
 
-const char *setting_set(struct session *s, const char *name, const char *value)
+struct checked {
+	long long ms;
+	int cls, on;
+	const char *value;	/* as it is shown */
+};
+
+/* NULL, or what is wrong. */
+static const char *check_value(int i, const char *value, bool super, struct checked *c)
 {
 	static __thread char why[200];
-	static const char *const levels[] = { "read uncommitted", "read committed", "repeatable read", "serializable", NULL };
-	const char *bad;
-	char *kept;
-	int cls;
-	long long ms;
-	int i = find(name);
+	const char *name = list[i].name;
 
-	if (i < 0) {
-		/* A name with a dot may be anybody's. */
-		if (strchr(name, '.') && strncasecmp(name, "baton.", 6))
-			return NULL;
-		snprintf(why, sizeof(why), "unrecognized configuration parameter \"%.60s\"", name);
-		return why;
-	}
-	name = list[i].name;
-	if (!value)
-		value = s->initial[i] ? s->initial[i] : list[i].value;
+	c->value = value;
 	if (list[i].flags & FIXED) {
 		snprintf(why, sizeof(why), !strcmp(name, "baton.low_latency") || !strcmp(name, "baton.high_latency") ?
 			 "parameter \"%s\" is a user's: ALTER USER name SET ..." :
@@ -171,183 +157,119 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 			 "parameter \"%s\" cannot be changed", name);
 		return why;
 	}
-	if (!strcmp(name, "statement_timeout") || !strcmp(name, "lock_timeout")) {
-		ms = duration(value);
-		if (ms < 0) {
-			snprintf(why, sizeof(why), "invalid value for parameter \"%s\": \"%.60s\"", name, value);
-			return why;
-		}
-		*(name[0] == 's' ? &s->statement_timeout : &s->lock_timeout) = ms * MS;
-		value = duration_text(ms);
-	} else if (!strcmp(name, "baton.class")) {
-		bad = class_parse(value, s->role->super, &cls);
-		if (bad)
-			return bad;
-		s->cls = cls;
-	} else if (!strcmp(name, "baton.reject_code")) {
-		if (strcmp(value, "53400") && strcmp(value, "40001"))
-			return "baton.reject_code is 53400 or 40001";
-		s->reject_40001 = value[0] == '4';
-	} else if (!strcmp(name, "client_encoding")) {
-		if (!one_of(value, (const char *const[]){ "UTF8", "UTF-8", "unicode", "SQL_ASCII", NULL }))
-			return "client_encoding is UTF8 here, and nothing else";
-		value = "UTF8";
-	} else if (!strcmp(name, "DateStyle")) {
-		if (strncasecmp(value, "iso", 3))
-			return "DateStyle is ISO here, and nothing else";
-		value = "ISO, MDY";
-	} else if (!strcmp(name, "standard_conforming_strings")) {
-		if (bool_parse(value, strlen(value)) != 1)
-			return "standard_conforming_strings is on here, and nothing else";
-	} else if (strstr(name, "transaction_isolation")) {
-		if (!one_of(value, levels))
-			return "no such isolation level";
-		if (name[0] == 't')
-			s->snapshot = value[0] == 's' || value[0] == 'S' || !strncasecmp(value, "rep", 3);
-	} else if (strstr(name, "transaction_read_only")) {
-		int on = bool_parse(value, strlen(value));
-
-		if (on < 0)
-			return "it is on or off";
-		value = on ? "on" : "off";
-		if (name[0] == 't') {
-			s->read_only = on;
+	if (list[i].flags & ONLY) {
+		c->value = list[i].value;
+		if (!strcasecmp(value, list[i].value))
 			return NULL;
-		}
+		snprintf(why, sizeof(why), "%s is %s here, and nothing else", name, list[i].value);
+		return why;
 	}
-	kept = strdup(value);
+	if (!strcmp(name, "statement_timeout") || !strcmp(name, "lock_timeout")) {
+		c->ms = duration(value);
+		c->value = duration_text(c->ms);
+		if (c->ms >= 0)
+			return NULL;
+	} else if (!strcmp(name, "baton.class")) {
+		return class_parse(value, super, &c->cls);
+	} else if (!strcmp(name, "baton.reject_code")) {
+		return strcmp(value, "53400") && strcmp(value, "40001") ? "baton.reject_code is 53400 or 40001" : NULL;
+	} else if (!strcmp(name, "client_encoding")) {
+		c->value = "UTF8";
+		return one_of(value, (const char *const[]){ "UTF8", "UTF-8", "unicode", NULL }) ? NULL :
+		       "client_encoding is UTF8 here, and nothing else";
+	} else if (!strcmp(name, "DateStyle")) {
+		c->value = "ISO, MDY";
+		return one_of(value, (const char *const[]){ "iso", "ISO, MDY", NULL }) ? NULL : "DateStyle is ISO here, and nothing else";
+	} else if (!strcmp(name, "TimeZone")) {
+		c->value = "Etc/UTC";
+		return one_of(value, (const char *const[]){ "UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "UCT", "Z", "0", NULL }) ? NULL :
+		       "TimeZone is UTC here, and nothing else";
+	} else if (!strcmp(name, "extra_float_digits")) {
+		if (one_of(value, (const char *const[]){ "1", "2", "3", NULL }))
+			return NULL;
+	} else if (!strcmp(name, "client_min_messages")) {
+		if (one_of(value, (const char *const[]){ "notice", "warning", "error", NULL }))
+			return NULL;
+	} else if (strstr(name, "transaction_isolation")) {
+		/* What is stricter than was asked for keeps what was promised. */
+		c->on = one_of(value, (const char *const[]){ "repeatable read", "serializable", NULL });
+		c->value = c->on ? "serializable" : "read committed";
+		if (c->on || one_of(value, (const char *const[]){ "read committed", "read uncommitted", NULL }))
+			return NULL;
+	} else if (strstr(name, "transaction_read_only")) {
+		c->on = bool_parse(value, strlen(value));
+		c->value = c->on ? "on" : "off";
+		if (c->on >= 0)
+			return NULL;
+	} else {
+		return NULL;
+	}
+	snprintf(why, sizeof(why), "invalid value for parameter \"%s\": \"%.60s\"", name, value);
+	return why;
+}
+
+static const char *unrecognized(const char *name)
+{
+	static __thread char why[120];
+
+	snprintf(why, sizeof(why), "unrecognized configuration parameter \"%.60s\"", name);
+	return why;
+}
+
+const char *setting_check(const char *name, const char *value, bool super)
+{
+	struct checked c;
+	int i = find(name);
+
+	if (i < 0)
+		return unrecognized(name);
+	return value ? check_value(i, value, super, &c) : NULL;
+}
+
+const char *setting_set(struct session *s, const char *name, const char *value)
+{
+	struct checked c = { 0 };
+	const char *why;
+	char *kept;
+	int i = find(name);
+
+	if (i < 0)
+		return unrecognized(name);
+	name = list[i].name;
+	if (!value)
+		value = s->initial[i] ? s->initial[i] : list[i].value;
+	why = check_value(i, value, s->role->super, &c);
+	if (why)
+		return why;
+	if (!strcmp(name, "statement_timeout"))
+		s->statement_timeout = c.ms * MS;
+	else if (!strcmp(name, "lock_timeout"))
+		s->lock_timeout = c.ms * MS;
+	else if (!strcmp(name, "baton.class"))
+		s->cls = c.cls;
+	else if (!strcmp(name, "baton.reject_code"))
+		s->reject_40001 = value[0] == '4';
+	/* A transaction's own ends with it. */
+	if (!strncmp(name, "transaction_", 12)) {
+		if (s->tx == TX_NONE)
+			return NULL;
+		if (s->locked || !sqlite3_get_autocommit(s->db))
+			return "it can be set before a transaction's first statement only";
+		*(name[12] == 'i' ? &s->snapshot : &s->read_only) = c.on;
+		return NULL;
+	}
+	kept = strdup(c.value);
+	if (!kept)
+		return "out of memory";
 	free(s->settings[i]);
 	s->settings[i] = kept;
 	if (s->state == STATE_STARTUP) {
 		free(s->initial[i]);
-		s->initial[i] = strdup(value);
+		s->initial[i] = strdup(c.value);
 	}
 	if (list[i].flags & REPORT && s->state != STATE_STARTUP)
-		proto_status(&s->out, name, value);
+		proto_status(&s->out, name, kept);
 	return NULL;
-}
-
-/* What a setting was before, or a savepoint. */
-struct set_undo {
-	int i;
-	char *old;		/* NULL: the default */
-	char *mark;
-	bool local;
-	struct set_undo *next;
-};
-
-static struct set_undo *note(struct session *s, int i, char *old, const char *mark, bool local)
-{
-	struct set_undo *u = calloc(1, sizeof(*u));
-
-	if (u) {
-		*u = (struct set_undo){ i, old, mark ? strdup(mark) : NULL, local, s->undo };
-		s->undo = u;
-	}
-	return u;
-}
-
-static void put_back(struct session *s, const struct set_undo *u)
-{
-	setting_set(s, list[u->i].name, u->old);
-	if (u->old)
-		return;
-	free(s->settings[u->i]);
-	s->settings[u->i] = NULL;
-}
-
-static void drop(struct session *s, struct set_undo **at)
-{
-	struct set_undo *u = *at;
-
-	*at = u->next;
-	free(u->old);
-	free(u->mark);
-	free(u);
-}
-
-const char *setting_change(struct session *s, const char *name, const char *value, bool local)
-{
-	const char *why;
-	char *old;
-	int i = find(name);
-
-	/* What is the transaction's own ends with it anyway. */
-	if (i < 0 || !strncmp(list[i].name, "transaction_", 12))
-		return setting_set(s, name, value);
-	old = s->settings[i] ? strdup(s->settings[i]) : NULL;
-	why = setting_set(s, name, value);
-	if (why || (s->tx == TX_NONE && !local)) {
-		free(old);
-		return why;
-	}
-	if (!note(s, i, old, NULL, local)) {
-		free(old);
-		return "there is no memory to set it back later";
-	}
-	if (s->tx == TX_NONE)
-		settings_end(s, false);
-	return NULL;
-}
-
-void settings_change_all(struct session *s)
-{
-	unsigned i;
-
-	for (i = 0; i < N; i++)
-		if (s->settings[i] && !(list[i].flags & FIXED))
-			setting_change(s, list[i].name, NULL, false);
-}
-
-void settings_mark(struct session *s, const char *name)
-{
-	note(s, -1, NULL, name, false);
-}
-
-static struct set_undo **mark(struct session *s, const char *name)
-{
-	struct set_undo **at;
-
-	for (at = &s->undo; *at && !((*at)->mark && !strcmp((*at)->mark, name)); at = &(*at)->next)
-		;
-	return at;
-}
-
-void settings_undo(struct session *s, const char *name)
-{
-	struct set_undo *to = *mark(s, name);
-
-	while (to && s->undo != to) {
-		if (!s->undo->mark)
-			put_back(s, s->undo);
-		drop(s, &s->undo);
-	}
-}
-
-void settings_release(struct session *s, const char *name)
-{
-	struct set_undo **at = mark(s, name);
-
-	if (*at)
-		drop(s, at);
-}
-
-void settings_end(struct session *s, bool commit)
-{
-	bool kept[N_SETTINGS] = { false };
-
-	while (s->undo) {
-		struct set_undo *u = s->undo;
-
-		if (u->i >= 0) {
-			/* What was set for good is what holds, whatever was local before it. */
-			if (commit && !u->local)
-				kept[u->i] = true;
-			else if (!kept[u->i])
-				put_back(s, u);
-		}
-		drop(s, &s->undo);
-	}
 }
 
 static void settings_free(struct session *s)
@@ -387,7 +309,7 @@ void settings_reset(struct session *s)
 	}
 	pthread_mutex_lock(&server.lock);
 	for (v = server.settings; v; v = v->next)
-		if (strncasecmp(v->name, "baton.quotas", 12))
+		if (strcasecmp(v->name, "baton.quotas"))
 			setting_set(s, v->name, v->value);
 	for (v = s->role->settings; v; v = v->next)
 		if (strcasecmp(v->name, "baton.low_latency") && strcasecmp(v->name, "baton.high_latency"))
@@ -404,13 +326,14 @@ void settings_report(struct session *s)
 			proto_status(&s->out, list[i].name, setting_get(s, list[i].name));
 }
 
-void settings_rows(struct session *s, struct cat_rows *rows)
+void settings_rows(struct session *s, struct vtab_rows *rows)
 {
 	unsigned i;
 
 	for (i = 0; i < N; i++) {
-		cat_text(rows, list[i].name);
-		cat_text(rows, setting_get(s, list[i].name));
-		cat_text(rows, list[i].about);
+		vtab_text(rows, list[i].name);
+		vtab_text(rows, setting_get(s, list[i].name));
+		vtab_text(rows, list[i].about);
+		rows->n++;
 	}
 }

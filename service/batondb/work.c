@@ -12,8 +12,8 @@
  *
  * A transaction that holds the write lock goes on as the same request, with the
  * arrival it had; where its tenant's quota ends meanwhile, it waits as any
- * other, unless another tenant's task waits for the lock: then it runs before
- * all others, and what it uses is charged as an overrun (baton_mutex).
+ * other, unless another task waits for the lock: then it may run in that one's place,
+ * and what it uses is charged as an overrun (baton_mutex).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -172,19 +172,25 @@ void work_sleep(struct session *s, double seconds)
 
 bool work_exec(struct session *s, const char *sql)
 {
-	int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+	int rc;
 
+	s->guard.kind = GUARD_INTERNAL;
+	rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+	s->guard.kind = GUARD_QUERY;
 	return !rc || err_db(s, rc, NULL);
 }
 
 static bool run(struct session *s, sqlite3_stmt **st, const char *sql)
 {
-	int rc = *st ? 0 : sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, st, NULL);
+	int rc;
 
+	s->guard.kind = GUARD_INTERNAL;
+	rc = *st ? 0 : sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, st, NULL);
 	if (!rc) {
 		rc = sqlite3_step(*st);
 		sqlite3_reset(*st);
 	}
+	s->guard.kind = GUARD_QUERY;
 	return rc == SQLITE_DONE || err_db(s, rc, NULL);
 }
 
@@ -314,6 +320,16 @@ bool work_write(struct session *s)
 	return all_known(s);
 }
 
+/* With the transaction its changes of the schema are done, or undone. */
+static void ended(struct session *s)
+{
+	if (s->altered)
+		atomic_fetch_add(&s->database->alters, 1);
+	s->altered = false;
+	s->tx = TX_NONE;
+	s->read_only = s->snapshot = false;
+}
+
 static void unlock(struct session *s)
 {
 	if (s->locked)
@@ -323,18 +339,24 @@ static void unlock(struct session *s)
 	forget(s, NULL);
 }
 
+/* ROLLBACK is done whatever was cancelled. */
+static void back(struct session *s)
+{
+	if (!s->db || sqlite3_get_autocommit(s->db))
+		return;
+	s->guard.kind = GUARD_INTERNAL;
+	sqlite3_progress_handler(s->db, 0, NULL, NULL);
+	sqlite3_exec(s->db, "rollback", NULL, NULL, NULL);
+	sqlite3_progress_handler(s->db, 500, work_progress, s);
+	s->guard.kind = GUARD_QUERY;
+}
+
 void work_rollback(struct session *s)
 {
 	exec_close_portals(s);
-	if (s->db && !sqlite3_get_autocommit(s->db))
-		sqlite3_exec(s->db, "rollback", NULL, NULL, NULL);
+	back(s);
 	unlock(s);
-	s->tx = TX_NONE;
-	s->read_only = s->snapshot = false;
-	s->ddls += s->altered;
-	s->altered = false;
-	cursor_ended(s, false);
-	settings_end(s, false);
+	ended(s);
 }
 
 bool work_commit(struct session *s)
@@ -350,16 +372,9 @@ bool work_commit(struct session *s)
 		ok = run(s, &s->commit, "commit");
 		sqlite3_progress_handler(s->db, 500, work_progress, s);
 		s->deadline = deadline;
-		if (!sqlite3_get_autocommit(s->db))
-			sqlite3_exec(s->db, "rollback", NULL, NULL, NULL);
+		back(s);
 	}
 	unlock(s);
-	s->tx = TX_NONE;
-	s->read_only = s->snapshot = false;
-	if (s->altered && ok)
-		atomic_fetch_add(&s->database->alters, 1);
-	s->altered = false;
-	cursor_ended(s, ok);
-	settings_end(s, ok);
+	ended(s);
 	return ok;
 }

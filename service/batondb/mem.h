@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mem.h - memory with a budget. A session's thread takes it for its session and
+ * its tenant; what would be more than either may have is not there, as if malloc() had
+ * failed: SQLite and buf.c undo what they were at, and the statement ends with 53200.
+ * SQLite takes all of its memory here (db.c).
+ */
+#ifndef BATONDB_MEM_H
+#define BATONDB_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Of a tenant; it stays until the process ends. */
+struct mem_tenant {
+	_Atomic int64_t used;
+};
+
+/* Bytes, 0: no limit. */
+struct mem_limits {
+	int64_t session, tenant, server;
+};
+void mem_limits(const struct mem_limits *l);
+
+/* From here on the calling thread takes memory for a session; t NULL: for one that nobody has logged in to. */
+void mem_session(struct mem_tenant *t);
+/* Of the calling thread's session. */
+int64_t mem_used(void);
+int64_t mem_used_all(void);
+
+void *mem_alloc(size_t n);
+void *mem_realloc(void *p, size_t n);
+void mem_free(void *p);
+size_t mem_size(void *p);
+
+#endif

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef const struct lex_tok *tokp;
+
+static const struct {
+	const char *words;
+	enum priv_verb verb;
+	const char *tag;
+} verbs[] = {
+	{ "create user", PRIV_CREATE_ROLE, "CREATE ROLE" }, { "create role", PRIV_CREATE_ROLE, "CREATE ROLE" },
+	{ "alter user", PRIV_ALTER_ROLE, "ALTER ROLE" }, { "alter role", PRIV_ALTER_ROLE, "ALTER ROLE" },
+	{ "drop user", PRIV_DROP_ROLE, "DROP ROLE" }, { "drop role", PRIV_DROP_ROLE, "DROP ROLE" },
+	{ "create database", PRIV_CREATE_DATABASE, "CREATE DATABASE" }, { "drop database", PRIV_DROP_DATABASE, "DROP DATABASE" },
+	{ "alter system", PRIV_ALTER_SYSTEM, "ALTER SYSTEM" }, { "checkpoint", PRIV_CHECKPOINT, "CHECKPOINT" },
+	{ "vacuum", PRIV_VACUUM, "VACUUM" },
+};
+
+static const struct {
+	const char *word;
+	unsigned says;
+	bool value;
+} flags[] = {
+	{ "superuser", PRIV_SUPER, true }, { "nosuperuser", PRIV_SUPER, false }, { "login", PRIV_LOGIN, true },
+	{ "nologin", PRIV_LOGIN, false }, { "createdb", PRIV_CREATEDB, true }, { "nocreatedb", PRIV_CREATEDB, false },
+};
+
+char *priv_value(tokp t, tokp end)
+{
+	size_t n = 1;
+	tokp p;
+	char *v;
+
+	for (p = t; p < end; p++)
+		n += p->n + 1;
+	v = malloc(n);
+	if (!v)
+		return NULL;
+	*v = 0;
+	for (p = t; p < end; p++) {
+		if (p > t && !lex_is(p, ",") && !lex_is(p - 1, "-") && !lex_is(p, "%"))
+			strcat(v, " ");
+		strcat(v, p->s);
+	}
+	return v;
+}
+
+tokp priv_name(tokp t, char *to, size_t n)
+{
+	size_t len = strlen(t->s);
+
+	if (len >= n)
+		return NULL;
+	strcpy(to, t->s);
+	for (t++; lex_is(t, ".") && lex_name(t + 1); t += 2) {
+		if (len + t[1].n + 2 > n)
+			return NULL;
+		len += (size_t)sprintf(to + len, ".%s", t[1].s);
+	}
+	return t;
+}
+
+/* [WITH] PASSWORD 'x' SUPERUSER NOLOGIN ... */
+static bool parse_options(struct priv *p, tokp t, tokp end, tokp *at, const char **why)
+{
+	unsigned i, says;
+
+	for (; t < end; t++) {
+		*at = t;
+		if (lex_is(t, "with") || lex_is(t, "encrypted"))
+			continue;
+		for (i = 0; i < sizeof(flags) / sizeof(*flags) && !lex_is(t, flags[i].word); i++)
+			;
+		says = i < sizeof(flags) / sizeof(*flags) ? flags[i].says : lex_is(t, "password") ? PRIV_PASSWORD :
+		       lex_are(t, "connection limit") ? PRIV_LIMIT : 0;
+		if (!says)
+			return false;
+		if (p->says & says) {
+			*why = "conflicting or redundant options";
+			return false;
+		}
+		p->says |= says;
+		switch (says) {
+		case PRIV_SUPER:
+			p->super = flags[i].value;
+			break;
+		case PRIV_LOGIN:
+			p->login = flags[i].value;
+			break;
+		case PRIV_CREATEDB:
+			p->createdb = flags[i].value;
+			break;
+		case PRIV_PASSWORD:
+			t++;
+			*at = t;
+			if (t->kind != LEX_STRING && !lex_is(t, "null"))
+				return false;
+			p->password = t->kind == LEX_STRING ? strdup(t->s) : NULL;
+			break;
+		default:
+			t += 2;
+			p->limit = lex_is(t, "-") ? -1 : 1;
+			t += lex_is(t, "-");
+			*at = t;
+			if (t->kind != LEX_INT || t->n > 6)
+				return false;
+			p->limit *= atoi(t->s);
+			if (p->limit < -1)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* SET name = value, SET name TO DEFAULT, RESET name */
+static bool parse_setting(struct priv *p, tokp t, tokp end, tokp *at)
+{
+	bool reset = lex_is(t, "reset");
+
+	*at = t + 1;
+	if (!lex_name(t + 1))
+		return false;
+	t = priv_name(t + 1, p->setting, sizeof(p->setting));
+	if (!t)
+		return false;
+	*at = t;
+	p->says = PRIV_SETTING;
+	if (reset)
+		return t == end;
+	if ((!lex_is(t, "=") && !lex_is(t, "to")) || t + 1 >= end)
+		return false;
+	if (!lex_is(t + 1, "default"))
+		p->value = priv_value(t + 1, end);
+	return true;
+}
+
+bool priv_parse(struct priv *p, tokp t, tokp end, tokp *at, const char **why)
+{
+	unsigned i, n = 0;
+
+	memset(p, 0, sizeof(*p));
+	*why = NULL;
+	for (i = 0; i < sizeof(verbs) / sizeof(*verbs) && !n; i++) {
+		n = lex_are(t, verbs[i].words);
+		p->verb = verbs[i].verb;
+		p->tag = verbs[i].tag;
+	}
+	if (!n) {
+		p->verb = PRIV_NONE;
+		return true;
+	}
+	/* A user may log in, a role that is made as such may not. */
+	p->login = lex_is(t + 1, "user");
+	p->limit = -1;
+	t += n;
+	*at = t;
+	if (p->verb == PRIV_CHECKPOINT || p->verb == PRIV_VACUUM)
+		return t == end;
+	if (p->verb == PRIV_ALTER_SYSTEM)
+		return (lex_is(t, "set") || lex_is(t, "reset")) && parse_setting(p, t, end, at);
+	if (p->verb == PRIV_DROP_ROLE || p->verb == PRIV_DROP_DATABASE)
+		p->if_exists = lex_are(t, "if exists");
+	t += p->if_exists ? 2 : 0;
+	*at = t;
+	if (!lex_name(t) || t >= end || t->n >= sizeof(p->name))
+		return false;
+	strcpy(p->name, t->s);
+	p->current = lex_is(t, "current_user");
+	*at = ++t;
+	if (p->verb == PRIV_CREATE_ROLE)
+		return parse_options(p, t, end, at, why);
+	if (p->verb != PRIV_ALTER_ROLE)
+		return t == end;
+	if (t == end)
+		return false;
+	if (lex_is(t, "set") || lex_is(t, "reset"))
+		return parse_setting(p, t, end, at);
+	return parse_options(p, t, end, at, why);
+}
+
+void priv_free(struct priv *p)
+{
+	free(p->password);
+	free(p->value);
+	memset(p, 0, sizeof(*p));
+}
+
+static bool is_quota(const char *setting)
+{
+	return !strcasecmp(setting, "baton.low_latency") || !strcasecmp(setting, "baton.high_latency");
+}
+
+bool priv_may(const struct priv_who *who, bool self, const struct priv *what)
+{
+	if (who->super)
+		return true;
+	switch (what->verb) {
+	case PRIV_NONE:
+		return true;
+	case PRIV_CREATE_DATABASE:
+		return who->createdb;
+	case PRIV_ALTER_ROLE:
+		/* One's own password, and what one may SET in a session; both together are not one statement. */
+		return self && (what->says == PRIV_PASSWORD || (what->says == PRIV_SETTING && !is_quota(what->setting)));
+	default:
+		return false;
+	}
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * priv.h - who may change what. A statement about roles, databases or the system is parsed
+ * into a struct as a whole; one function says whether its user may; and only then is
+ * anything done. Pure.
+ */
+#ifndef BATONDB_PRIV_H
+#define BATONDB_PRIV_H
+
+#include "lex.h"
+
+enum priv_verb {
+	PRIV_NONE,		/* no statement of these */
+	PRIV_CREATE_ROLE, PRIV_ALTER_ROLE, PRIV_DROP_ROLE, PRIV_CREATE_DATABASE, PRIV_DROP_DATABASE,
+	PRIV_ALTER_SYSTEM, PRIV_CHECKPOINT, PRIV_VACUUM,
+};
+
+/* What a statement says something about. */
+enum {
+	PRIV_SUPER = 1, PRIV_LOGIN = 2, PRIV_CREATEDB = 4, PRIV_LIMIT = 8, PRIV_PASSWORD = 16, PRIV_SETTING = 32,
+};
+
+struct priv {
+	enum priv_verb verb;
+	const char *tag;	/* of CommandComplete */
+	char name[128];		/* of the role or database */
+	bool current, if_exists;	/* CURRENT_USER */
+	unsigned says;
+	bool super, login, createdb;
+	int limit;		/* of connections, -1: none */
+	char *password;		/* NULL: PASSWORD NULL */
+	char setting[64];
+	char *value;		/* NULL: as it was at first */
+};
+
+/* False: an error; *at is the token that is wrong, *why what is, or NULL where it is the syntax. */
+bool priv_parse(struct priv *p, const struct lex_tok *t, const struct lex_tok *end, const struct lex_tok **at, const char **why);
+void priv_free(struct priv *p);
+
+struct priv_who {
+	bool super, createdb;
+};
+/* self: it is about the user's own role. */
+bool priv_may(const struct priv_who *who, bool self, const struct priv *what);
+
+/* Words and strings as one value, as in SET x TO a, b: malloc'd; NULL: no memory. */
+char *priv_value(const struct lex_tok *t, const struct lex_tok *end);
+/* a.b as one name; the token behind it; NULL where it is longer than n. */
+const struct lex_tok *priv_name(const struct lex_tok *t, char *to, size_t n);
+
+#endif
