@@ -12,6 +12,7 @@
 
 #include "../core/core.h"
 #include "../core/setup.h"
+#include "../cpus.h"
 #include "../inject.h"
 #include "blocked.h"
 #include "completion.h"
@@ -123,16 +124,15 @@ void btn_dispatch_retry(struct baton_sched *s, uint64_t now)
 
 void btn_dispatch_bind(struct baton_sched *s, struct btn_worker *w)
 {
-	cpu_set_t set;
+	struct btn_cpus set;
 
 	if (!s->cpus || w->attached || w->cpu == s->cpus[w->slot])
 		return;
 	w->cpu = s->cpus[w->slot];
-	CPU_ZERO(&set);
-	CPU_SET(w->cpu, &set);
+	btn_cpus_one(&set, w->cpu);
 	/* A thread whose CPU is gone or forbidden by now stays where it was. */
 	if (w->tid)
-		sched_setaffinity(w->tid, sizeof(set), &set);
+		btn_cpus_use(&set, w->tid);
 }
 
 struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsigned slot)
@@ -250,7 +250,7 @@ again:
 static bool let_go(struct baton_sched *s, struct btn_worker *w)
 {
 	pthread_attr_t attr;
-	cpu_set_t set;
+	struct btn_cpus set;
 	int err;
 
 	btn_dispatch_bind(s, w);
@@ -263,9 +263,8 @@ static bool let_go(struct baton_sched *s, struct btn_worker *w)
 	if (!err) {
 		pthread_attr_setstacksize(&attr, s->stack_size);
 		if (s->cpus) {
-			CPU_ZERO(&set);
-			CPU_SET(w->cpu, &set);
-			pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+			btn_cpus_one(&set, w->cpu);
+			pthread_attr_setaffinity_np(&attr, sizeof(set.part), set.part);
 		}
 		err = pthread_create(&w->thread, &attr, s->worker_main, w);
 		pthread_attr_destroy(&attr);
