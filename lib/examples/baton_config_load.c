@@ -16,7 +16,7 @@ static int own(void *arg, const char *name, const char *value, char *why, size_t
 {
 	(void)arg;
 	if (strcmp(name, "greeting")) {
-		snprintf(why, room, "\"%s\" instead of greeting or one of slots low_limit tier tenant", name);
+		snprintf(why, room, "\"%s\" instead of greeting or one of slots capacity low_limit tier tenant", name);
 		return -1;
 	}
 	printf("%s\n", value);

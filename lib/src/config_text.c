@@ -22,6 +22,7 @@
 #define WHOLE		1000000u	/* ppm */
 #define LOW_LIMIT	700000u
 #define SIZE_LIMIT	(64u << 20)
+#define CPUS_MAX	4096u
 
 struct entry {
 	char name[NAME_MAX_LEN + 1];
@@ -31,7 +32,8 @@ struct entry {
 struct baton_config {
 	char *name;				/* the file's, or as it was called */
 	unsigned slots, low_limit;
-	unsigned slots_line, limit_line;	/* 0: it is not there */
+	uint64_t capacity;			/* ns in a second; 0: it is not there */
+	unsigned slots_line, capacity_line, limit_line;	/* 0: it is not there */
 	unsigned tiers, tier_line[BATON_TIERS_MAX];
 	struct baton_tier_opts tier[BATON_TIERS_MAX];
 	char tier_name[BATON_TIERS_MAX][NAME_MAX_LEN + 1];
@@ -191,6 +193,29 @@ static bool read_number(struct parser *p, const char *what, const char *text, un
 		n = n * 10 + (*s - '0');
 	if (s == text || *s || n < min || n > max) {
 		complain(p, p->line, "%s is a number from %u to %u, not \"%s\"", what, min, max, text);
+		return false;
+	}
+	*out = n;
+	return true;
+}
+
+/* CPUs, as ns of CPU in a second. */
+static bool read_cpus(struct parser *p, const char *what, const char *text, uint64_t *out)
+{
+	uint64_t n = 0, unit = BTN_SECOND;
+	const char *s = text;
+
+	for (; *s >= '0' && *s <= '9' && n <= CPUS_MAX * BTN_SECOND; s++)
+		n = n * 10 + (*s - '0') * BTN_SECOND;
+	if (s != text && *s == '.' && s[1]) {
+		for (s++; *s >= '0' && *s <= '9' && unit > BTN_SECOND / 10000; s++) {
+			unit /= 10;
+			n += (*s - '0') * unit;
+		}
+	}
+	if (s == text || *s || n < BTN_SECOND / 1000 || n > CPUS_MAX * BTN_SECOND) {
+		complain(p, p->line, "%s is a number of CPUs from 0.001 to %u, with at most four digits after the point, not \"%s\"",
+			 what, CPUS_MAX, text);
 		return false;
 	}
 	*out = n;
@@ -401,8 +426,9 @@ static void read_value(struct parser *p, const char *what, unsigned *line)
 			complain(p, p->line, "%s without a value", what);
 		return;
 	}
-	if (!strcmp(what, "slots") ? !read_number(p, what, w.text, 1, 4096, &p->c->slots) :
-				     !read_percent(p, what, w.text, LOW_LIMIT, &p->c->low_limit))
+	if (!strcmp(what, "slots")    ? !read_number(p, what, w.text, 1, CPUS_MAX, &p->c->slots) :
+	    !strcmp(what, "capacity") ? !read_cpus(p, what, w.text, &p->c->capacity) :
+					!read_percent(p, what, w.text, LOW_LIMIT, &p->c->low_limit))
 		return;
 	if (!p->c->low_limit) {
 		complain(p, p->line, "low_limit is more than 0%%: with none, sell no low=");
@@ -441,12 +467,14 @@ static void read_line(struct parser *p)
 		read_tier(p);
 	else if (!w.quoted && !strcmp(w.text, "slots"))
 		read_value(p, "slots", &p->c->slots_line);
+	else if (!w.quoted && !strcmp(w.text, "capacity"))
+		read_value(p, "capacity", &p->c->capacity_line);
 	else if (!w.quoted && !strcmp(w.text, "low_limit"))
 		read_value(p, "low_limit", &p->c->limit_line);
 	else if (!w.quoted && p->own)
 		read_own(p, w.text);
 	else
-		complain(p, p->line, "\"%s\" instead of one of slots low_limit tier tenant", w.text);
+		complain(p, p->line, "\"%s\" instead of one of slots capacity low_limit tier tenant", w.text);
 }
 
 static int by_name(const void *a, const void *b)
@@ -607,6 +635,9 @@ const char *btn_config_where(const struct baton_config *c, enum btn_config_what 
 	case BTN_CONFIG_SLOTS:
 		line = c->slots_line;
 		break;
+	case BTN_CONFIG_CAPACITY:
+		line = c->capacity_line;
+		break;
 	case BTN_CONFIG_LIMIT:
 		line = c->limit_line;
 		break;
@@ -645,6 +676,9 @@ int baton_config_print(const struct baton_config *c, FILE *to)
 
 	if (c->slots)
 		fprintf(to, "slots %u\n", c->slots);
+	if (c->capacity)
+		fprintf(to, "capacity %u.%04u\n", (unsigned)(c->capacity / BTN_SECOND),
+			(unsigned)(c->capacity % BTN_SECOND / (BTN_SECOND / 10000)));
 	print_percent(to, "low_limit ", c->low_limit);
 	putc('\n', to);
 	for (i = 0; i < c->tiers; i++) {
@@ -673,6 +707,7 @@ void baton_config_sched(const struct baton_config *c, struct baton_sched_opts *o
 	*out = (struct baton_sched_opts){
 		.sz = sizeof(*out),
 		.slots = c->slots,
+		.capacity = c->capacity,
 		.low_limit_ppm = c->low_limit,
 		.tiers = c->tiers,
 		.tier = c->tier,

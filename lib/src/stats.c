@@ -132,8 +132,7 @@ int baton_stats_slot(const struct baton_stats *st, unsigned i, struct baton_stat
 {
 	struct baton_stats_slot s;
 
-	/* Each is a second in a second. */
-	if (i >= st->h.slots || i >= look(&((const struct baton_stats_header *)st->map)->capacity) / BTN_NSEC_PER_SEC)
+	if (i >= st->h.slots || i >= look(&((const struct baton_stats_header *)st->map)->slots_open))
 		return -ENOENT;
 	copy(&s, table(st, st->h.slots_at, st->h.slot_size, i), sizeof(s));
 	s.idle = btn_stat_idle(s.idle, btn_clock_now());

@@ -232,6 +232,16 @@ TEST(reshapes)
 	CHECK_EQ(apply("tenant a low=60%\n"), 0);
 	CHECK_STR(tier(1), "quota 1 1 0 0");
 	CHECK_STR(all(), "own:100:200 a:600:0");
+	/* Half of a CPU, and half of each part of it. */
+	CHECK_EQ(apply("capacity 0.5\ntier low\ntier high reserve=10% limit=50%\nlow_limit 70%\ntenant a low=60%\n"), 0);
+	CHECK_STR(all(), "own:50:100 a:300:0");
+	CHECK_STR(tier(1), "quota 1 1 50 250");
+	CHECK_EQ(apply("tenant a low=60.0001% high=10%\n"), -ENOSPC);
+	CHECK_EQ(apply("tenant a low=50% high=10%\n"), 0);
+	CHECK_STR(all(), "own:50:100 a:250:50");
+	CHECK_EQ(apply("capacity 2\ntenant a low=60%\n"), 0);
+	CHECK_STR(all(), "own:100:200 a:600:0");
+	CHECK_STR(tier(1), "quota 1 1 0 0");
 	if (sysconf(_SC_NPROCESSORS_ONLN) > 1 && apply("slots 2\ntenant a low=10%\n") != -ENOTSUP) {
 		/* Of twice as much, the same part; also of who is not in the file. */
 		CHECK_EQ(slots(), 2);

@@ -13,6 +13,7 @@
 	"# all there is\n"                                    \
 	"slots 4\r\n"                                         \
 	"\n"                                                  \
+	"capacity 2.5\n"                                      \
 	"  low_limit 60.5%\t# at most\n"                      \
 	"tier low  policy=quota\n"                            \
 	"tier high policy=arrival rank=1\n"                   \
@@ -20,6 +21,10 @@
 	"tenant zoe low=10% high=2.0001%\n"                   \
 	"tenant \"Bob \\\"B\\\" #1\" high=100%\n"             \
 	"tenant caf\xc3\xa9 low=0.5%"
+
+#define CAPACITY(TEXT)                                                                               \
+	"f:1: capacity is a number of CPUs from 0.001 to 4096, with at most four digits after the " \
+	"point, not \"" TEXT "\"\n"
 
 static char why[4000];
 
@@ -80,7 +85,7 @@ TEST(own_directives)
 	all[0] = 0;
 	CHECK_EQ(parse_own("nope 1\nport\nport 1 2\n\"slots\" 3\nport 3\n", all), -EINVAL);
 	CHECK_STR(why, "f:1: no nope here\nf:2: port without a value\nf:3: \"2\" is too much in this line\n"
-		       "f:4: \"slots\" instead of one of slots low_limit tier tenant\n");
+		       "f:4: \"slots\" instead of one of slots capacity low_limit tier tenant\n");
 	CHECK_STR(all, "port=3;");
 }
 
@@ -95,6 +100,7 @@ TEST(good)
 	baton_config_sched(c, &s);
 	CHECK_EQ(s.sz, sizeof(s));
 	CHECK_EQ(s.slots, 4);
+	CHECK_EQ(s.capacity, 2500000000);
 	CHECK_EQ(s.low_limit_ppm, 605000);
 	CHECK_EQ(s.tiers, 3);
 	CHECK_STR(s.tier[0].policy, "quota");
@@ -127,6 +133,7 @@ TEST(defaults)
 	CHECK_EQ(parse(&c, ""), 0);
 	baton_config_sched(c, &s);
 	CHECK_EQ(s.slots, 0);
+	CHECK_EQ(s.capacity, 0);
 	CHECK_EQ(s.low_limit_ppm, 700000);
 	CHECK_EQ(s.tiers, 2);
 	CHECK_EQ(s.tier[1].rank, 1);
@@ -145,6 +152,7 @@ TEST(prints_what_it_read)
 	CHECK_EQ(parse(&again, a), 0);
 	b = printed(again);
 	CHECK_STR(b, a);
+	CHECK(strstr(a, "capacity 2.5000\n"));
 	CHECK(strstr(a, "tenant \"Bob \\\"B\\\" #1\" low=0.0000% high=100.0000%\n"));
 	free(a);
 	free(b);
@@ -154,8 +162,8 @@ TEST(prints_what_it_read)
 
 TEST(words)
 {
-	wrong("slots 2\nteant x low=1%\n", "f:2: \"teant\" instead of one of slots low_limit tier tenant\n");
-	wrong("# a comment\n\n  # another\nx\n", "f:4: \"x\" instead of one of slots low_limit tier tenant\n");
+	wrong("slots 2\nteant x low=1%\n", "f:2: \"teant\" instead of one of slots capacity low_limit tier tenant\n");
+	wrong("# a comment\n\n  # another\nx\n", "f:4: \"x\" instead of one of slots capacity low_limit tier tenant\n");
 	wrong("tenant\n", "f:1: tenant without a name\n");
 	wrong("tenant low=1%\n", "f:1: tenant without a name before low=1% (or write the name in quotes)\n");
 	wrong("tenant \"a\n", "f:1: no second \" in this line to end the name\n");
@@ -179,6 +187,15 @@ TEST(numbers)
 	wrong("slots 0\n", "f:1: slots is a number from 1 to 4096, not \"0\"\n");
 	wrong("slots 99999999999999999999\n",
 	      "f:1: slots is a number from 1 to 4096, not \"99999999999999999999\"\n");
+	wrong("capacity 0\n", CAPACITY("0"));
+	wrong("capacity 0.0009\n", CAPACITY("0.0009"));
+	wrong("capacity 4096.1\n", CAPACITY("4096.1"));
+	wrong("capacity 99999999999999999999\n", CAPACITY("99999999999999999999"));
+	wrong("capacity 1.\n", CAPACITY("1."));
+	wrong("capacity .5\n", CAPACITY(".5"));
+	wrong("capacity 1.00001\n", CAPACITY("1.00001"));
+	wrong("capacity 50%\n", CAPACITY("50%"));
+	wrong("capacity 2\ncapacity 2\n", "f:2: capacity a second time; the first is in line 1\n");
 	wrong("slots -1\n", "f:1: slots is a number from 1 to 4096, not \"-1\"\n");
 	wrong("tenant a low=10\n", "f:1: low is a percentage like 10% or 2.5%, not \"10\"\n");
 	wrong("tenant a low=%\n", "f:1: low is a percentage like 10% or 2.5%, not \"%\"\n");
@@ -229,9 +246,9 @@ TEST(many_mistakes)
 	struct baton_config *c;
 
 	wrong("a\nb\ntenant c low=1%\nd\n",
-	      "f:1: \"a\" instead of one of slots low_limit tier tenant\n"
-	      "f:2: \"b\" instead of one of slots low_limit tier tenant\n"
-	      "f:4: \"d\" instead of one of slots low_limit tier tenant\n");
+	      "f:1: \"a\" instead of one of slots capacity low_limit tier tenant\n"
+	      "f:2: \"b\" instead of one of slots capacity low_limit tier tenant\n"
+	      "f:4: \"d\" instead of one of slots capacity low_limit tier tenant\n");
 	CHECK_EQ(parse(&c, "a\na\na\na\na\na\na\na\na\na\na\na\na\n"), -EINVAL);
 	CHECK(strstr(why, "f:10: \"a\"") && !strstr(why, "f:11:"));
 	CHECK_STR(strrchr(why, ':'), ": and more\n");

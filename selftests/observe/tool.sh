@@ -13,7 +13,7 @@ config() {
 	expect_says 'good: 2 tenants, 2 tiers; low-latency 10\.00% of 70\.00% sold, high-latency 120\.00%$'
 	expect_rc 1 "$baton" config check "$tap_dir/bad"
 	expect_says '/bad:2: low is a percentage like 10% or 2\.5%, not "10"$'
-	expect_says '/bad:3: "teant" instead of one of slots low_limit tier tenant$'
+	expect_says '/bad:3: "teant" instead of one of slots capacity low_limit tier tenant$'
 	expect_rc 1 "$baton" config check "$tap_dir/none"
 	expect_says '/none: No such file or directory$'
 	expect_rc 0 "$baton" config show "$tap_dir/good"

@@ -54,7 +54,7 @@ static int delays(const char *point)
 
 static void open_sched(void)
 {
-	struct baton_sched_opts o = { .sz = sizeof(o), .slots = SLOTS };
+	struct baton_sched_opts o = { .sz = sizeof(o), .slots = SLOTS, .capacity = SLOTS * 1000000000ULL };
 
 #ifdef BTN_INJECT
 	atomic_store(&btn_inject_hook, delays);

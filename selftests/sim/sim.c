@@ -783,13 +783,13 @@ static const struct btn_policy *random_policy(void)
 	return p[rnd() % 5];
 }
 
-/* Another number of slots, other tiers and another limit, as S.tier says. */
-static void reload(unsigned slots, uint64_t low_limit)
+/* Another number of slots, another capacity, other tiers and another limit, as S.tier says. */
+static void reload(unsigned slots, uint64_t capacity, uint64_t low_limit)
 {
 	uint64_t sold = 0;
 	unsigned i;
 
-	CHECK_EQ(btn_core_can_reshape(&S.c, slots, S.tier, low_limit), 0);
+	CHECK_EQ(btn_core_can_reshape(&S.c, slots, capacity, S.tier, low_limit), 0);
 	for (i = 0; i < S.c.tiers; i++)
 		if (!S.c.tier[i].accounted)
 			S.tier_ref[i].since = S.now;
@@ -797,7 +797,7 @@ static void reload(unsigned slots, uint64_t low_limit)
 		btn_core_tenant_lift(&S.c, S.ten[i].t, S.now);
 	for (i = 0; i < S.c.tiers; i++)
 		MUST(!S.c.tier[i].flows.top, "somebody still stands in tier %u", i);
-	btn_core_reshape(&S.c, slots, S.tier, low_limit, S.now);
+	btn_core_reshape(&S.c, slots, capacity, S.tier, low_limit, S.now);
 	for (i = 0; i < S.tens; i++) {
 		btn_core_tenant_put(&S.c, S.ten[i].t, S.now);
 		sold += S.ten[i].low;
@@ -817,6 +817,8 @@ static void random_reload(void)
 	unsigned slots = between(1, S.c.slots_max), i;
 	uint64_t capacity = slots * BTN_SECOND;
 
+	if (rnd() % 2)
+		capacity = between(capacity / 20, capacity);
 	for (i = 0; i < S.c.tiers; i++) {
 		struct btn_tier_setup *t = &S.tier[i];
 
@@ -827,10 +829,13 @@ static void random_reload(void)
 		t->reserve = i > 1 && rnd() % 2 ? capacity / 20 : 0;
 		t->limit = i > 1 && rnd() % 2 ? capacity / 10 : 0;
 	}
-	reload(slots, capacity / 10 * between(1, 7));
-	CHECK_EQ(btn_core_can_reshape(&S.c, S.c.slots_max + 1, S.tier, 0), -ERANGE);
-	CHECK_EQ(btn_core_can_reshape(&S.c, 0, S.tier, 0), -EINVAL);
-	CHECK_EQ(btn_core_can_reshape(&S.c, 1, S.tier, BTN_SECOND + 1), -EINVAL);
+	reload(slots, capacity, capacity / 10 * between(1, 7));
+	CHECK_EQ(btn_core_can_reshape(&S.c, S.c.slots_max + 1, BTN_SECOND, S.tier, 0), -ERANGE);
+	CHECK_EQ(btn_core_can_reshape(&S.c, 0, 0, S.tier, 0), -EINVAL);
+	CHECK_EQ(btn_core_can_reshape(&S.c, 1, 0, S.tier, 0), -EINVAL);
+	CHECK_EQ(btn_core_can_reshape(&S.c, 1, BTN_SECOND + 1, S.tier, 0), -EINVAL);
+	CHECK_EQ(btn_core_can_reshape(&S.c, 1, BTN_SECOND, S.tier, BTN_SECOND + 1), -EINVAL);
+	CHECK_EQ(btn_core_can_reshape(&S.c, 2, BTN_SECOND / 2, S.tier, BTN_SECOND / 2 + 1), -EINVAL);
 }
 
 /* Q6, Q16: somebody buys or sells. */
@@ -915,7 +920,7 @@ static void begin(unsigned slots, const struct btn_tier_setup *tiers, unsigned n
 	S.now = rnd() % (5 * BTN_SECOND);
 	S.end = S.now + end;
 	memcpy(S.tier, tiers, n_tiers * sizeof(*tiers));
-	CHECK_EQ(btn_core_init(&S.c, slots, 8, tiers, n_tiers, low_limit), 0);
+	CHECK_EQ(btn_core_init(&S.c, slots, 8, slots * BTN_SECOND, tiers, n_tiers, low_limit), 0);
 	S.ten = calloc(tens, sizeof(*S.ten));
 	CHECK(S.ten);
 	S.tens = tens;
@@ -1169,6 +1174,57 @@ static void sliding(void)
 				worst = lack;
 		}
 	MUST(worst <= 1.25, "Q2: a tenant got %.3f%% less than its quota in a sliding second", worst);
+	drain();
+	finish_all();
+}
+
+/* Q1, Q2: quotas are parts of the capacity, which is less than the slots' and another all the time. */
+static void capacities(void)
+{
+	static const unsigned low[4] = { 30, 0, 0, 10 }, high[4] = { 0, 30, 20, 10 };
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	unsigned slots = between(1, 4), i, k, turn;
+	uint64_t capacity, second, quota, got;
+
+	tiers[1].rank = 1;
+	begin(slots, tiers, 2, 0, 4, 64 * BTN_SECOND);
+	for (i = 0; i < 4; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->class_mask = 1 << (low[i] ? BTN_TOLERANT : BTN_BATCH);
+		n->burst = n->max_alive = 4;
+		n->work = 100 * BTN_SECOND;
+		n->gap = between(1 * US, 50 * US);
+	}
+	open_tenants();
+	for (turn = 0; turn < 8; turn++) {
+		/* The slots are others, too, sometimes. */
+		slots = rnd() % 2 ? slots : between(1, 4);
+		capacity = between(slots * BTN_SECOND / 20, slots * BTN_SECOND / 100 * 90);
+		reload(slots, capacity, capacity / 10 * 7);
+		for (i = 0; i < 4; i++) {
+			struct sten *n = &S.ten[i];
+
+			n->low = capacity * low[i] / 100;
+			n->high = capacity * high[i] / 100;
+			CHECK_EQ(btn_core_tenant_prepare(&S.c, n->t, n->low, n->high), 0);
+			btn_core_tenant_rescale(&S.c, n->t, n->low, n->high, S.now);
+		}
+		CHECK_EQ(S.c.low_sold, S.ten[0].low + S.ten[3].low);
+		dispatch();
+		/* The first second knows what was used before. */
+		second = S.now / BTN_SECOND + 3;
+		while (S.events.top && S.events.top->key < (second + 1) * BTN_SECOND)
+			step();
+		for (i = 0; i < 4; i++)
+			for (k = 0; k < 2; k++) {
+				quota = k ? S.ten[i].high : S.ten[i].low;
+				got = S.ten[i].ref[k].second[second];
+				MUST(got + quota / 100 + slots * S.c.slice_max >= quota,
+				     "tenant %u got %" PRIu64 " of %" PRIu64 " in tier %u, of %" PRIu64, i, got, quota, k,
+				     capacity);
+			}
+	}
 	drain();
 	finish_all();
 }
@@ -1450,7 +1506,7 @@ static void reloaded(void)
 	S.tier[1] = (struct btn_tier_setup){ .policy = &btn_policy_quota, .rank = 2, .share = between(1, 3) };
 	S.tier[3].share = between(1, 3);
 	slots = between(1, 8);
-	reload(slots, slots * BTN_SECOND / 2);
+	reload(slots, slots * BTN_SECOND, slots * BTN_SECOND / 2);
 	dispatch();
 	run_for(2 * BTN_SECOND);
 	all = 2 * S.c.capacity;
@@ -1467,7 +1523,7 @@ static void reloaded(void)
 	     S.ten[0].cpu, S.ten[1].cpu);
 	/* A first limit holds from the change on, but for the slices that are out. */
 	S.tier[2].limit = slots * BTN_SECOND / 20;
-	reload(slots, slots * BTN_SECOND / 2);
+	reload(slots, slots * BTN_SECOND, slots * BTN_SECOND / 2);
 	dispatch();
 	run_for(BTN_SECOND);
 	MUST(S.tier_ref[2].total <= S.tier[2].limit + slots * (S.c.slice_max + 50 * US), "Q13: limit %" PRIu64 ", got %" PRIu64,
@@ -1477,7 +1533,7 @@ static void reloaded(void)
 	     "Q13: limit %" PRIu64 ", got %" PRIu64, S.tier[2].limit, S.tier_ref[2].total);
 	/* And none any more. */
 	S.tier[2].limit = 0;
-	reload(slots, slots * BTN_SECOND / 2);
+	reload(slots, slots * BTN_SECOND, slots * BTN_SECOND / 2);
 	dispatch();
 	run_for(BTN_SECOND);
 	MUST(S.tier_ref[2].total > S.c.capacity / 7 * 95 / 100, "Q13: without its limit it got %" PRIu64, S.tier_ref[2].total);
@@ -1527,7 +1583,7 @@ TEST(prefers_a_slot)
 	struct btn_core c;
 	unsigned i;
 
-	CHECK_EQ(btn_core_init(&c, 4, 4, two, 2, 0), 0);
+	CHECK_EQ(btn_core_init(&c, 4, 4, 4 * BTN_SECOND, two, 2, 0), 0);
 	btn_page_start(&c.page, 4, 1);
 	CHECK_EQ(btn_core_tenant(&c, &t, 0, BTN_SECOND, 1), 0);
 	for (i = 0; i < 4; i++) {
@@ -1561,7 +1617,7 @@ TEST(resched_fits)
 	struct btn_core c;
 	unsigned i;
 
-	CHECK_EQ(btn_core_init(&c, 1, 1, tiers, 2, 0), 0);
+	CHECK_EQ(btn_core_init(&c, 1, 1, BTN_SECOND, tiers, 2, 0), 0);
 	CHECK_EQ(btn_core_tenant(&c, &tenant, 0, BTN_SECOND, 0), 0);
 	c.workers = 8;
 	for (i = 0; i < 8; i++) {
@@ -1595,7 +1651,7 @@ static const struct scenario {
 	{ "mixed", mixed, 1 }, { "saturated", saturated, 25 }, { "oversold", oversold, 10 },
 	{ "hostile", hostile, 4 }, { "burst", burst, 4 }, { "tiers", tiers, 20 }, { "many", many, 300 },
 	{ "reloaded", reloaded, 25 }, { "sliding", sliding, 20 },
-	{ "colluding", colluding, 4 }, { "lending", lending, 4 },
+	{ "colluding", colluding, 4 }, { "lending", lending, 4 }, { "capacities", capacities, 10 },
 };
 
 #ifndef SIM_SEEDS
@@ -1630,6 +1686,7 @@ TEST(reloaded) { run_seeds(7); }
 TEST(sliding) { run_seeds(8); }
 TEST(colluding) { run_seeds(9); }
 TEST(lending) { run_seeds(10); }
+TEST(capacities) { run_seeds(11); }
 
 int main(int argc, char **argv)
 {

@@ -284,9 +284,16 @@ void session_tenants(struct vtab_rows *rows)
 	struct session *s;
 	struct role *r;
 	unsigned queued, running;
-	double now, capacity = 0;
+	struct baton_stats_header h = { 0 };
+	struct baton_stats *page;
+	double now, capacity;
 	uint64_t cpu;
 
+	if (!baton_stats_of(&page, server.sched)) {
+		baton_stats_header(page, &h, sizeof(h));
+		baton_stats_close(page);
+	}
+	capacity = h.capacity ? (double)h.capacity : 1;
 	pthread_mutex_lock(&server.lock);
 	for (r = server.roles; r; r = r->next) {
 		if (r->dropped)
@@ -300,7 +307,6 @@ void session_tenants(struct vtab_rows *rows)
 			queued += s->role == r && (s->state == STATE_QUEUED || s->state == STATE_LOCK);
 			running += s->role == r && s->state == STATE_ACTIVE;
 		}
-		capacity = (double)(server.conf.slots ? server.conf.slots : server.cpus) * 1e9;
 		vtab_text(rows, r->name);
 		vtab_text(rows, class_name(r->cls));
 		vtab_num(rows, r->low_ppm / 1e4);

@@ -4,6 +4,7 @@
  *
  *	# Everything from here to the end of the line is a comment.
  *	slots 4
+ *	capacity 3.5
  *	low_limit 60%
  *	tier low    policy=quota   rank=0
  *	tier high   policy=arrival rank=1
@@ -14,8 +15,11 @@
  * One directive a line, in any order but that of the tiers. Percentages are of
  * the capacity, with up to four digits after the point.
  *
- *	slots N		how many tasks run at once; without: one for each CPU, or, for a
- *			scheduler that there is, as many as it has
+ *	slots N		how many tasks run at once; without: as many as the capacity takes,
+ *			rounded up, or, for a scheduler that there is, what was said last
+ *	capacity N	how many CPUs there are, from 0.001 on, never more than slots; without:
+ *			what the machine allows, or, for a scheduler that there is, what
+ *			was said last
  *	low_limit P%	how much low-latency quota may be sold; without: 70%, the most
  *	tier NAME policy=P rank=N share=N reserve=P% limit=P%
  *			all optional. The first two are called low and high: what tenants
@@ -108,15 +112,14 @@ BATON_API void baton_config_sched(const struct baton_config *c, struct baton_sch
  * removed as by baton_tenant_remove(). All at once, or nothing. Tenants that
  * baton_tenant_add() made stay, with the same part of what there is.
  *
- * The policies, ranks, shares, reserves and limits of tiers, low_limit, and the
- * number of slots, where it is said, are others at once, too. Tasks that wait stand where
+ * The policies, ranks, shares, reserves and limits of tiers, low_limit, and, where they
+ * are said, the number of slots and the capacity are others at once, too. Tasks that wait stand where
  * the new rules want them; those that run go on until their slice ends. A slot that is
  * no more loses its task at that one's next checkpoint, as if somebody more
  * important had come. A tier that had neither reserve nor limit does not know what it
  * used before: a limit holds in seconds that begin after the change.
  *
- * Returns 0; -ENOTSUP: more slots than there is room for (as many as the scheduler began
- * with, or CPUs that its maker might use, whichever is more), or more tiers or fewer: for
+ * Returns 0; -ENOTSUP: more slots than there is room for (slots_max of its options), or more tiers or fewer: for
  * that the service has to be started again; -EEXIST: a name that baton_tenant_add()
  * was given; -ENOSPC: more low-latency quota than low_limit, because of such tenants, or
  * because one that is removed has requests that have not ended; -ENOMEM.

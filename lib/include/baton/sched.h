@@ -10,9 +10,11 @@
  * blocks in one of the calls below, when it ends, and at a checkpoint if it is
  * due: it used up its slice, or somebody more important waits.
  *
- * Quotas are parts per million of capacity, which is one second of CPU in each
- * second for each slot, and hold in every sliding second: no tenant gets more,
- * except for what its running tasks use until their next checkpoint.
+ * Quotas are parts per million of capacity, and hold in every sliding second: no tenant
+ * gets more, except for what its running tasks use until their next checkpoint.
+ * Capacity is CPU in a second, the least of one second for each slot, of the CPUs that the
+ * scheduler's maker may use, and of the limits of its cgroups, of all above it too
+ * (cpu.max; cpu.cfs_quota_us in v1); half a CPU is a capacity.
  *
  *	class              pays from             without quota
  *	BATON_CRITICAL     low-latency           rejected at once
@@ -124,7 +126,9 @@ enum baton_preempt { BATON_PREEMPT_STOP, BATON_PREEMPT_DEMOTE };
 
 struct baton_sched_opts {
 	size_t sz;		/* sizeof(struct baton_sched_opts) */
-	unsigned slots;		/* 0: the CPUs this thread may use */
+	unsigned slots;		/* 0: as many as the capacity takes, rounded up */
+	unsigned slots_max;	/* there are never more; 0: slots, or the CPUs this thread may use, if they are more */
+	uint64_t capacity;	/* ns of CPU in a second, from 1000000 on; 0: what the machine allows */
 	unsigned workers_max;	/* threads; 0: 16384 */
 	unsigned workers_keep;	/* idle ones kept for the next task; 0: 64 */
 	size_t stack_size;	/* a worker's, bytes; 0: 256 KiB */
@@ -151,10 +155,12 @@ struct baton_sched_opts {
  *
  * Returns 0; -EINVAL: opts->sz is not this header's, a policy that there is
  * not, fewer than two tiers or more than 8, more than 700000 ppm of
- * low-latency quota, more reserved than the rest, more than 4096 slots,
- * more than 10000 of idle_poll_us, a way of preemption, or a signal for it, that there is not, or bind and fewer CPUs than
+ * low-latency quota, more reserved than the rest, more than 4096 slots or slots_max,
+ * a capacity of less than 1000000, more than 10000 of idle_poll_us, a way of preemption, or a signal for it, that there is not, or bind and fewer CPUs than
  * slots;
- * -ENOMEM, -EAGAIN: no memory or no thread; or an error of baton_backend().
+ * -ENOMEM, -EAGAIN: no memory or no thread; -EPERM or another error of sched_getaffinity(2):
+ * nobody may ask which CPUs there are, so slots, or a capacity, must be said; or an error of
+ * baton_backend().
  */
 BATON_API int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *opts);
 
@@ -169,6 +175,34 @@ BATON_API int baton_sched_create(struct baton_sched **out, const struct baton_sc
  * then nothing happened.
  */
 BATON_API int baton_sched_destroy(struct baton_sched *s);
+
+/**
+ * baton_sched_set_slots - how many tasks run at once, from now on
+ * @slots: 0: as many as the capacity takes, rounded up, as it changes
+ *
+ * Any thread, a task too, also under load; not in a signal handler. Nothing is lost: a slot
+ * that is no more loses its task at that one's next checkpoint, as if somebody more important
+ * had come, and the task waits for another. Capacity is never more than a second for each slot:
+ * all quotas, reserves and limits stay the same parts of it.
+ *
+ * Returns 0; -ERANGE: more than opts->slots_max, or what it was by default; then nothing changed.
+ */
+BATON_API int baton_sched_set_slots(struct baton_sched *s, unsigned slots);
+
+/**
+ * baton_sched_set_capacity - how much CPU there is in a second, from now on
+ * @capacity: ns, of all slots together; 0: what the machine allows, as it changes
+ *
+ * Any thread, a task too, also under load; not in a signal handler. From now on quotas, reserves
+ * and limits are the same parts of this, and slices that were given run out. Where slots
+ * were not said there are as many as it takes, rounded up; where they were, there is never
+ * more than a second for each. The machine is not asked: a capacity that it does not give
+ * makes promises that nobody can keep.
+ *
+ * Returns 0; -EINVAL: less than 1000000; -ERANGE: slots were not said, and it takes more
+ * than opts->slots_max; on an error nothing changed.
+ */
+BATON_API int baton_sched_set_capacity(struct baton_sched *s, uint64_t capacity);
 
 struct baton_tenant_opts {
 	size_t sz;		/* sizeof(struct baton_tenant_opts) */

@@ -107,7 +107,7 @@ struct baton_stats_header {
 	uint64_t size;			/* the file's */
 	uint64_t header_size;
 	uint64_t tiers_at, tiers, tier_size;
-	uint64_t slots_at, slots, slot_size;	/* slots: room; there are capacity / 1 s */
+	uint64_t slots_at, slots, slot_size;	/* slots: room; there are slots_open */
 	uint64_t tenants_at, tenants, tenant_size;	/* tenants: room */
 	uint64_t pid;			/* the owner's; that process holds a write lock (F_OFD) on the file */
 	uint64_t started, ended;	/* ended: 0 while it runs */
@@ -117,6 +117,8 @@ struct baton_stats_header {
 	uint64_t tenants_unlisted;	/* there was no room for them */
 	uint64_t rings_at, rings, ring_size;	/* see <baton/trace.h> */
 	uint64_t trace_until;		/* the only word that others write */
+	uint64_t slots_open;
+	uint64_t allowed;		/* ns of CPU per second: what this machine's rules allow, <baton/sched.h> */
 	char name[BATON_STATS_NAME];
 };
 

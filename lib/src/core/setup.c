@@ -27,7 +27,8 @@ static void show_tier(struct btn_page *page, unsigned i, const struct btn_tier_s
 }
 
 /* 0, or -EINVAL. */
-static int check_tiers(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_tiers, uint64_t low_limit)
+static int check_tiers(unsigned slots, uint64_t capacity, const struct btn_tier_setup *tiers, unsigned n_tiers,
+		       uint64_t low_limit)
 {
 	uint64_t reserved = 0;
 	unsigned i;
@@ -37,7 +38,7 @@ static int check_tiers(unsigned slots, const struct btn_tier_setup *tiers, unsig
 			return -EINVAL;
 		reserved += tiers[i].reserve;
 	}
-	return !slots || reserved + low_limit > slots * BTN_SECOND ? -EINVAL : 0;
+	return !slots || !capacity || capacity > slots * BTN_SECOND || reserved + low_limit > capacity ? -EINVAL : 0;
 }
 
 /* Sets all that may change of a tier at any time. */
@@ -58,27 +59,29 @@ static void set_tier(struct btn_core *c, struct btn_tier *t, const struct btn_ti
 	show_tier(&c->page, t->index, to);
 }
 
-static void set_limits(struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers, uint64_t low_limit)
+static void set_limits(struct btn_core *c, unsigned slots, uint64_t capacity, const struct btn_tier_setup *tiers,
+		       uint64_t low_limit)
 {
 	unsigned i;
 
 	c->slots = slots;
-	c->capacity = slots * BTN_SECOND;
+	c->capacity = capacity;
 	c->low_limit = low_limit;
 	for (c->reserved = 0, i = 0; i < c->tiers; i++)
 		c->reserved += tiers[i].reserve;
+	btn_stat_set(&c->page.h->slots_open, c->slots);
 	btn_stat_set(&c->page.h->capacity, c->capacity);
 	btn_stat_set(&c->page.h->low_limit, c->low_limit);
 }
 
-int btn_core_init(struct btn_core *c, unsigned slots, unsigned slots_max, const struct btn_tier_setup *tiers,
-		  unsigned n_tiers, uint64_t low_limit)
+int btn_core_init(struct btn_core *c, unsigned slots, unsigned slots_max, uint64_t capacity,
+		  const struct btn_tier_setup *tiers, unsigned n_tiers, uint64_t low_limit)
 {
 	unsigned i;
 	char *m;
 
 	if (slots > slots_max || slots_max > 4096 || n_tiers < 2 || n_tiers > BTN_TIERS_MAX ||
-	    check_tiers(slots, tiers, n_tiers, low_limit))
+	    check_tiers(slots, capacity, tiers, n_tiers, low_limit))
 		return -EINVAL;
 	memset(c, 0, sizeof(*c));
 	m = calloc(1, slots_max * (sizeof(*c->run) + 2 * sizeof(unsigned)) +
@@ -96,7 +99,7 @@ int btn_core_init(struct btn_core *c, unsigned slots, unsigned slots_max, const 
 	c->slots_in_use = slots;
 	c->tiers = n_tiers;
 	c->slice_max = 2000000;
-	set_limits(c, slots, tiers, low_limit);
+	set_limits(c, slots, capacity, tiers, low_limit);
 	c->done_last = &c->done;
 	for (i = 0; i < n_tiers; i++) {
 		struct btn_tier *t = &c->tier[i];
@@ -123,10 +126,10 @@ void btn_core_fini(struct btn_core *c)
 
 /* ------------------------------------------------------------ another shape */
 
-int btn_core_can_reshape(const struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers,
-			 uint64_t low_limit)
+int btn_core_can_reshape(const struct btn_core *c, unsigned slots, uint64_t capacity,
+			 const struct btn_tier_setup *tiers, uint64_t low_limit)
 {
-	return slots > c->slots_max ? -ERANGE : check_tiers(slots, tiers, c->tiers, low_limit);
+	return slots > c->slots_max ? -ERANGE : check_tiers(slots, capacity, tiers, c->tiers, low_limit);
 }
 
 static unsigned flows_of_tenant(const struct btn_core *c)
@@ -229,12 +232,12 @@ static void open_and_close(struct btn_core *c, unsigned before, uint64_t now)
 	btn_flow_close_slots(c);
 }
 
-void btn_core_reshape(struct btn_core *c, unsigned slots, const struct btn_tier_setup *tiers, uint64_t low_limit,
-		      uint64_t now)
+void btn_core_reshape(struct btn_core *c, unsigned slots, uint64_t capacity, const struct btn_tier_setup *tiers,
+		      uint64_t low_limit, uint64_t now)
 {
 	unsigned before = c->slots, i, k;
 
-	set_limits(c, slots, tiers, low_limit);
+	set_limits(c, slots, capacity, tiers, low_limit);
 	for (i = 0; i < c->tiers; i++) {
 		struct btn_tier *t = &c->tier[i];
 		bool moves = t->rank != tiers[i].rank;
@@ -272,20 +275,14 @@ int btn_core_tenant_prepare(struct btn_core *c, struct btn_tenant *t, uint64_t l
 	return get_log(c, &t->acct[BTN_LOW], low) || get_log(c, &t->acct[BTN_HIGH], high) ? -ENOMEM : 0;
 }
 
-int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high, uint64_t now)
+void btn_core_tenant_rescale(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high, uint64_t now)
 {
-	uint64_t sold = c->low_sold - t->acct[BTN_LOW].quota + low;
 	unsigned i;
 
-	/* Selling less is never refused. */
-	if (sold > c->low_limit && low > t->acct[BTN_LOW].quota)
-		return -ENOSPC;
-	if (btn_core_tenant_prepare(c, t, low, high))
-		return -ENOMEM;
-	c->low_sold = sold;
+	c->low_sold += low - t->acct[BTN_LOW].quota;
 	btn_account_set_quota(&t->acct[BTN_LOW], low);
 	btn_account_set_quota(&t->acct[BTN_HIGH], high);
-	btn_stat_set(&c->page.h->low_sold, sold);
+	btn_stat_set(&c->page.h->low_sold, c->low_sold);
 	btn_stat_set(&btn_tenant_use(t, BTN_LOW)->quota, low);
 	btn_stat_set(&btn_tenant_use(t, BTN_HIGH)->quota, high);
 	/* Waiting tasks may be able to pay now, or not any more. */
@@ -294,6 +291,16 @@ int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, 
 			btn_flow_take_out(c, now, &t->flow[i]);
 			btn_flow_place(c, now, &t->flow[i]);
 		}
+}
+
+int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, uint64_t high, uint64_t now)
+{
+	/* Selling less is never refused. */
+	if (c->low_sold - t->acct[BTN_LOW].quota + low > c->low_limit && low > t->acct[BTN_LOW].quota)
+		return -ENOSPC;
+	if (btn_core_tenant_prepare(c, t, low, high))
+		return -ENOMEM;
+	btn_core_tenant_rescale(c, t, low, high, now);
 	return 0;
 }
 

@@ -4,58 +4,77 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../capacity.h"
 #include "../core/setup.h"
+#include "../cpus.h"
 #include "../hazard.h"
-#include "apply.h"
 #include "gate.h"
 #include "monitor.h"
 #include "notifier.h"
 #include "pool.h"
 #include "self.h"
+#include "shape.h"
 #include "tenant.h"
 #include "worker.h"
 
-#define SLOTS_MAX 4096
 #define IDLE_POLL_US 200
 #define IDLE_POLL_US_MAX 10000
-
-static unsigned usable_cpus(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
-}
 
 /* A CPU for each slot. */
 static int *bound_cpus(unsigned slots, int *err)
 {
-	int *cpu, i;
-	unsigned n = 0;
-	cpu_set_t set;
+	struct btn_cpus set;
+	int *cpu, i = -1;
+	unsigned n;
 
 	*err = -EINVAL;
-	if (sched_getaffinity(0, sizeof(set), &set) || (unsigned)CPU_COUNT(&set) < slots)
+	if (btn_cpus_self(&set) || btn_cpus_count(&set) < slots)
 		return NULL;
 	*err = -ENOMEM;
 	cpu = calloc(slots, sizeof(*cpu));
-	for (i = 0; cpu && n < slots; i++)
-		if (CPU_ISSET(i, &set))
-			cpu[n++] = i;
+	for (n = 0; cpu && n < slots; n++)
+		cpu[n] = i = btn_cpus_next(&set, i + 1);
 	return cpu;
+}
+
+/*
+ * The scheduler's first shape. *slots_max: room for slots. *allowed: what the machine's rules
+ * allow; where the CPUs cannot be asked for, all that the service said.
+ */
+static int first_shape(struct btn_shape *to, const struct btn_rules *rules, unsigned tiers, unsigned *slots_max,
+		       uint64_t *allowed)
+{
+	struct btn_capacity there_is;
+	struct btn_cpus set;
+	unsigned cpus = 0;
+	int err = btn_cpus_self(&set);
+
+	if (!err)
+		cpus = btn_cpus_count(&set);
+	else if (!rules->slots && !rules->capacity)
+		return err;
+	err = btn_capacity_read(&there_is, "", cpus ? cpus : BTN_SLOTS_MAX, -1);
+	if (err)
+		return err;
+	*allowed = there_is.ns;
+	btn_shape_of(to, rules, tiers, *allowed);
+	if (!*slots_max)
+		*slots_max = to->slots > cpus ? to->slots : cpus < BTN_SLOTS_MAX ? cpus : BTN_SLOTS_MAX;
+	return to->slots > *slots_max || *slots_max > BTN_SLOTS_MAX ? -EINVAL : 0;
 }
 
 int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *opts)
 {
 	struct baton_sched_opts o = { 0 };
-	struct btn_tier_setup tiers[BTN_TIERS_MAX] = { 0 };
+	struct btn_shape shape = { 0 };
+	struct btn_rules rules;
 	struct baton_sched *s;
-	uint64_t capacity;
-	unsigned slots, slots_max;
+	uint64_t allowed;
+	unsigned slots_max;
 	int err, n, stop_signal = 0;
 
 	*out = NULL;
@@ -63,13 +82,9 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 		return -EINVAL;
 	if (opts)
 		o = *opts;
-	slots_max = usable_cpus();
-	slots = o.slots ? o.slots : slots_max;
-	slots_max = slots_max < slots ? slots : slots_max > SLOTS_MAX ? SLOTS_MAX : slots_max;
-	capacity = slots * BTN_SECOND;
 	if (!o.low_limit_ppm)
 		o.low_limit_ppm = 700000;
-	if (o.low_limit_ppm > 700000 || slots > SLOTS_MAX)
+	if (o.low_limit_ppm > 700000 || o.slots > BTN_SLOTS_MAX)
 		return -EINVAL;
 	if (o.idle_poll_us > IDLE_POLL_US_MAX && o.idle_poll_us != BATON_IDLE_POLL_NONE)
 		return -EINVAL;
@@ -77,14 +92,17 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 		o.idle_poll_us = IDLE_POLL_US;
 	if (o.idle_poll_us == BATON_IDLE_POLL_NONE)
 		o.idle_poll_us = 0;
-	n = btn_apply_tiers(&o, tiers, capacity);
+	n = btn_shape_rules(&rules, &o);
 	if (n < 0)
 		return n;
 	if (o.preempt == BATON_PREEMPT_STOP)
 		stop_signal = o.preempt_signal ? o.preempt_signal : SIGURG;
 	else if (o.preempt != BATON_PREEMPT_DEMOTE || o.preempt_signal)
 		return -EINVAL;
-	err = stop_signal ? btn_gate_signal_init(stop_signal) : 0;
+	slots_max = o.slots_max;
+	err = first_shape(&shape, &rules, n, &slots_max, &allowed);
+	if (!err && stop_signal)
+		err = btn_gate_signal_init(stop_signal);
 	if (!err)
 		err = btn_hazard_init();
 	if (!err)
@@ -95,11 +113,14 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	if (!s)
 		return -ENOMEM;
 	memset(s, 0, sizeof(*s));
-	err = btn_core_init(&s->core, slots, slots_max, tiers, n, btn_tenant_part_of(capacity, o.low_limit_ppm));
+	err = btn_core_init(&s->core, shape.slots, slots_max, shape.capacity, shape.tier, n, shape.low_limit);
 	if (err)
 		goto no_core;
+	s->rules = rules;
+	s->allowed = allowed;
+	btn_stat_set(&s->core.page.h->allowed, allowed);
 	s->core.prealloc = &s->deferred;
-	btn_page_start(&s->core.page, slots, btn_clock_now());
+	btn_page_start(&s->core.page, shape.slots, btn_clock_now());
 	err = -ENOMEM;
 	s->on = calloc(slots_max, sizeof(*s->on) + sizeof(*s->resched_at) + sizeof(*s->cpu_at) +
 		       sizeof(*s->looked_at) + sizeof(*s->look_in));

@@ -21,7 +21,7 @@ uint64_t btn_tenant_part(const struct baton_sched *s, unsigned ppm)
 
 static _Atomic uint64_t serials;
 
-int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,
+int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, unsigned low_ppm, unsigned high_ppm,
 		   const char *name)
 {
 	struct baton_tenant *t;
@@ -37,7 +37,9 @@ int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t lo
 		return -ENOMEM;
 	/* [TENANT-1] only has to be another each time. */
 	t->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1; /* [TENANT-1] */
-	err = btn_core_tenant(&s->core, &t->core, low, high, s->now);
+	t->low_ppm = low_ppm;
+	t->high_ppm = high_ppm;
+	err = btn_core_tenant(&s->core, &t->core, btn_tenant_part(s, low_ppm), btn_tenant_part(s, high_ppm), s->now);
 	if (err) {
 		t->core = NULL;
 		btn_pool_tenant_give(t);
@@ -110,7 +112,7 @@ int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const str
 	for (err = -ENOMEM; err == -ENOMEM && btn_prealloc_fill(&mine) > 0;) {
 		btn_gate_lock(s);
 		btn_pool_prealloc_begin(s, &mine);
-		err = btn_tenant_new(s, out, btn_tenant_part(s, opts->low_ppm), btn_tenant_part(s, opts->high_ppm), name);
+		err = btn_tenant_new(s, out, opts->low_ppm, opts->high_ppm, name);
 		if (!err)
 			btn_page_tenant_show((*out)->core->stats);
 		btn_pool_prealloc_end(s, &mine);
@@ -153,6 +155,10 @@ int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opt
 		btn_dispatch_end_cached(s, &wakes);
 		err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_tenant_part(s, opts->low_ppm),
 						    btn_tenant_part(s, opts->high_ppm), s->now) : -ESHUTDOWN;
+		if (!err) {
+			t->low_ppm = opts->low_ppm;
+			t->high_ppm = opts->high_ppm;
+		}
 		btn_pool_prealloc_end(s, &mine);
 		btn_gate_unlock(s, &wakes);
 	} while (err == -ENOMEM && btn_prealloc_fill(&mine) > 0);

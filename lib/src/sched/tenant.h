@@ -7,9 +7,12 @@
 
 #define BTN_PPM 1000000ULL
 
+/* ns in a second. Any part is more than nothing: it has a log, and may grow with the capacity. */
 static inline uint64_t btn_tenant_part_of(uint64_t capacity, unsigned ppm)
 {
-	return capacity / BTN_PPM * ppm;
+	uint64_t part = (uint64_t)((unsigned __int128)capacity * ppm / BTN_PPM);
+
+	return part || !ppm ? part : 1;
 }
 
 uint64_t btn_tenant_part(const struct baton_sched *s, unsigned ppm);
@@ -18,7 +21,7 @@ uint64_t btn_tenant_part(const struct baton_sched *s, unsigned ppm);
  * Makes a tenant, or nothing. Readers of the page do not see it until btn_page_tenant_show().
  * Needs the lock.
  */
-int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, uint64_t low, uint64_t high,
+int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, unsigned low_ppm, unsigned high_ppm,
 		   const char *name);
 /* The tenant gets no requests from now on, and is gone when it has none. Needs the lock. */
 void btn_tenant_leave(struct baton_tenant *t);

@@ -135,6 +135,16 @@ struct btn_slotless {
 	struct btn_worker *first, **last;
 };
 
+#define BTN_SLOTS_MAX	4096
+
+/* The scheduler's size and tiers as the service said them: shape.h. */
+struct btn_rules {
+	unsigned slots;			/* 0: as many as the capacity takes */
+	uint64_t capacity;		/* ns in a second; 0: what the machine allows */
+	unsigned low_limit_ppm;
+	struct baton_tier_opts tier[BTN_TIERS_MAX];	/* no defaults left in them */
+};
+
 #define BTN_NAME_WORDS	(BATON_STATS_NAME / sizeof(uint64_t))
 
 struct baton_tenant {
@@ -144,6 +154,7 @@ struct baton_tenant {
 	struct baton_tenant *next_all;
 	uint64_t serial;		/* unique among all tenants that this process ever has */
 	unsigned epoch;			/* the last configuration that named the tenant; 0: none did */
+	unsigned low_ppm, high_ppm;	/* parts of the capacity that the tenant bought */
 	bool named;
 
 	/* Read without the lock, also after the tenant is gone: names.c. */
@@ -199,6 +210,8 @@ struct baton_sched {
 	struct baton_tenant *all_tenants, *spare_tenants;
 	void *_Atomic names;		/* struct btn_names; written with the lock */
 	size_t n_names;
+	struct btn_rules rules;
+	uint64_t allowed;		/* capacity that the machine's rules allow, ns in a second */
 	struct btn_prealloc deferred;	/* core.prealloc where no call brings one: only what is to be freed */
 	unsigned epoch;
 	struct baton_parker *monitor_parker;

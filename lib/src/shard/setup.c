@@ -42,7 +42,7 @@ int btn_shards_init(struct btn_shards *s, unsigned slots, unsigned shards, const
 		struct btn_shard *sh = &s->shard[i];
 
 		memset(sh, 0, sizeof(*sh));
-		err = btn_core_init(&sh->core, slots, slots, tiers, n_tiers, low_limit);
+		err = btn_core_init(&sh->core, slots, slots, slots * BTN_SECOND, tiers, n_tiers, low_limit);
 		if (err)
 			break;
 		s->shards++;
