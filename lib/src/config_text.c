@@ -26,7 +26,7 @@
 
 struct entry {
 	char name[NAME_MAX_LEN + 1];
-	unsigned low, high, line;
+	unsigned low, high, requests, workers, line;
 };
 
 struct baton_config {
@@ -373,10 +373,10 @@ static void read_tier(struct parser *p)
 
 static void read_tenant(struct parser *p)
 {
-	static const char *const known[] = { "low", "high", NULL };
-	static const char keys[] = "low= high=";
+	static const char *const known[] = { "low", "high", "requests", "workers", NULL };
+	static const char keys[] = "low= high= requests= workers=";
 	struct baton_config *c = p->c;
-	unsigned seen = 0, which = 0, before = p->complaints, quota[2] = { 0, 0 };
+	unsigned seen = 0, which = 0, before = p->complaints, value_of[4] = { 0 };
 	struct entry *more, *e;
 	struct word w;
 	char *value;
@@ -396,17 +396,20 @@ static void read_tenant(struct parser *p)
 	while (read_pair(p, &w, keys, &value)) {
 		if (!once(p, w.text, known, &seen, keys, &which))
 			return;
-		if (!read_percent(p, known[which], value, WHOLE, &quota[which]))
+		if (which < 2 ? !read_percent(p, known[which], value, WHOLE, &value_of[which]) :
+				!read_number(p, known[which], value, 1, 1000000, &value_of[which]))
 			return;
 	}
 	if (p->complaints != before)
 		return;
-	if (!seen) {
+	if (!(seen & 3)) {
 		complain(p, p->line, "tenant %s has no quota: low=, high= or both", e->name);
 		return;
 	}
-	e->low = quota[0];
-	e->high = quota[1];
+	e->low = value_of[0];
+	e->high = value_of[1];
+	e->requests = value_of[2];
+	e->workers = value_of[3];
 	e->line = p->line;
 	c->tenants++;
 }
@@ -697,6 +700,10 @@ int baton_config_print(const struct baton_config *c, FILE *to)
 		print_name(to, c->tenant[i].name);
 		print_percent(to, " low=", c->tenant[i].low);
 		print_percent(to, " high=", c->tenant[i].high);
+		if (c->tenant[i].requests)
+			fprintf(to, " requests=%u", c->tenant[i].requests);
+		if (c->tenant[i].workers)
+			fprintf(to, " workers=%u", c->tenant[i].workers);
 		putc('\n', to);
 	}
 	return ferror(to) ? -EIO : 0;
@@ -728,6 +735,8 @@ const char *baton_config_tenant(const struct baton_config *c, size_t i, struct b
 			.sz = sizeof(*out),
 			.low_ppm = c->tenant[i].low,
 			.high_ppm = c->tenant[i].high,
+			.requests_max = c->tenant[i].requests,
+			.workers_max = c->tenant[i].workers,
 		};
 	return c->tenant[i].name;
 }

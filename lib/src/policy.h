@@ -54,6 +54,7 @@ struct btn_task {
 	uint8_t state;		/* enum btn_task_state */
 	bool ran;		/* the task had a slot before */
 	bool for_lock;		/* blocked, and the wait is for a mutex */
+	bool at_limit;		/* starved because of its tenant's limit on workers */
 	bool attached;		/* the task is an attached thread's, which brings its own worker */
 
 	/* Lending: core/lend.c. */

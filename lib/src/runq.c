@@ -66,6 +66,7 @@
 #include "die.h"
 #include "futex.h"
 #include "inject.h"
+#include "opts.h"
 
 #define SLOTS_MAX 4096
 #define LOCAL_MAX (1u << 24)
@@ -107,20 +108,15 @@ static size_t mapped(unsigned int slots)
 
 int baton_runq_create(struct baton_runq **out, const struct baton_runq_opts *opts)
 {
-	struct baton_runq_opts o = { 0 };
-	const char *more = (const char *)opts;
+	struct baton_runq_opts o;
 	struct baton_runq *rq;
 	unsigned int i;
-	size_t at;
 	int err;
 
 	*out = NULL;
-	if (opts->sz < sizeof(size_t) + sizeof(unsigned int) || opts->sz > 4096)
-		return -EINVAL;
-	memcpy(&o, opts, opts->sz < sizeof(o) ? opts->sz : sizeof(o));
-	for (at = sizeof(o); at < opts->sz; at++)
-		if (more[at])
-			return -E2BIG;
+	err = btn_opts_take(&o, sizeof(o), opts);
+	if (err)
+		return err;
 	if (!o.local)
 		o.local = 1024;
 	if (!o.spin)

@@ -20,7 +20,7 @@
 	"tier backup rank=2 share=3 reserve=2% limit=10%\n"   \
 	"tenant zoe low=10% high=2.0001%\n"                   \
 	"tenant \"Bob \\\"B\\\" #1\" high=100%\n"             \
-	"tenant caf\xc3\xa9 low=0.5%"
+	"tenant caf\xc3\xa9 low=0.5% requests=7 workers=5"
 
 #define CAPACITY(TEXT)                                                                               \
 	"f:1: capacity is a number of CPUs from 0.001 to 4096, with at most four digits after the " \
@@ -154,6 +154,7 @@ TEST(prints_what_it_read)
 	CHECK_STR(b, a);
 	CHECK(strstr(a, "capacity 2.5000\n"));
 	CHECK(strstr(a, "tenant \"Bob \\\"B\\\" #1\" low=0.0000% high=100.0000%\n"));
+	CHECK(strstr(a, " high=0.0000% requests=7 workers=5\n"));
 	free(a);
 	free(b);
 	baton_config_free(c);
@@ -173,8 +174,9 @@ TEST(words)
 	wrong("tenant \"\" low=1%\n", "f:1: the name of a tenant has from 1 to 63 bytes, not 0\n");
 	wrong("tenant a\x01 low=1%\n", "f:1: a control character (0x01)\n");
 	wrong("tenant \xc3\x28 low=1%\n", "f:1: the name of a tenant that is not UTF-8\n");
-	wrong("tenant a quota=1%\n", "f:1: no \"quota=\": there are low= high=\n");
-	wrong("tenant a low\n", "f:1: \"low\" instead of one of low= high=\n");
+	wrong("tenant a quota=1%\n", "f:1: no \"quota=\": there are low= high= requests= workers=\n");
+	wrong("tenant a low\n", "f:1: \"low\" instead of one of low= high= requests= workers=\n");
+	wrong("tenant a workers=3\n", "f:1: tenant a has no quota: low=, high= or both\n");
 	wrong("tenant a low=1% low=2%\n", "f:1: low= twice in one line\n");
 	wrong("tenant a\n", "f:1: tenant a has no quota: low=, high= or both\n");
 	wrong("slots\n", "f:1: slots without a value\n");
@@ -206,6 +208,7 @@ TEST(numbers)
 	      "not \"99999999999999999999%\"\n");
 	wrong("tenant a high=1.00001%\n",
 	      "f:1: high: at most four digits after the point, not \"1.00001%\"\n");
+	wrong("tenant a high=1% workers=0\n", "f:1: workers is a number from 1 to 1000000, not \"0\"\n");
 	wrong("low_limit 71%\n", "f:1: low_limit is at most 70%, not 71%\n");
 	wrong("low_limit 0%\n", "f:1: low_limit is more than 0%: with none, sell no low=\n");
 	wrong("tier low share=0\n", "f:1: share is a number from 1 to 1000000, not \"0\"\n");

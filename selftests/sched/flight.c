@@ -73,7 +73,7 @@ static void release_all(void)
 
 TEST(ten_thousand)
 {
-	struct baton_sched_opts so = { .sz = sizeof(so), .slots = 2, .workers_max = WORKERS, .stack_size = 64 << 10 };
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = 2, .workers_max = WORKERS, .workers_reserved = BATON_WORKERS_NONE, .stack_size = 64 << 10 };
 	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
 	struct baton_request_opts ro = { .sz = sizeof(ro), .cls = BATON_BATCH, .fn = blocks };
 	long threads, resident = figure("/proc/self/status", "VmRSS:"), stacks, n, last = 0;

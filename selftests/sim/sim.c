@@ -50,6 +50,7 @@ struct stask {
 		enum { BEFORE, WAITS, HAS, AFTER } state;
 	} section[2];
 	unsigned sections;
+	bool begun;
 	struct stask *next_waiter;
 };
 
@@ -77,6 +78,7 @@ struct sten {
 	bool deadline, extern_calls, poisson;
 	uint64_t lock_percent;		/* of its tasks: those with critical sections */
 	bool lock_whole;		/* these are as long as the task */
+	unsigned requests_max, workers_max, workers;
 	unsigned alive;
 	uint64_t worst_wait, worst_done, admitted, ended;
 	uint64_t cpu;
@@ -341,6 +343,13 @@ static void submit(struct sten *n)
 		older = ref_ended(&n->ref[BTN_LOW], older);
 	}
 	err = btn_core_submit(&S.c, S.now, &r->r, &t->t);
+	MUST((err == -EAGAIN) == (n->requests_max && n->alive >= n->requests_max && !S.draining), "%u requests in flight of %u", n->alive,
+	     n->requests_max);
+	if (err == -EAGAIN) {
+		drop_task(t);
+		free(r);
+		return;
+	}
 	if (r->r.deadline < r->r.info.arrival + 10 * MS) {
 		MUST(err, "Q9: a deadline below 10 ms");
 	} else if (r->r.class == BTN_CRITICAL && err != -ESHUTDOWN) {
@@ -491,6 +500,7 @@ static void started(unsigned slot)
 	struct btn_request *r = run->lender ? run->lender->req : t->t.req;
 	struct sten *n = payer_of(run);
 	struct ref *ref;
+	unsigned k;
 
 	MUST(!run->lender || run->lender->state == BTN_TASK_BLOCKED, "lent by a task that does not wait");
 	S.slot[slot].lender = run->lender ? n : NULL;
@@ -502,6 +512,14 @@ static void started(unsigned slot)
 	S.slot[slot].resched_at = BTN_NEVER;
 	MUST(slot < S.c.slots, "runs in slot %u of %u", slot, S.c.slots);
 	MUST(!t->t.req->done, "runs after its end");
+	if (!t->begun) {
+		t->begun = true;
+		MUST(!run->lender, "begins in another's place");
+		MUST(!n->workers_max || n->workers < n->workers_max, "%u workers of %u", n->workers, n->workers_max);
+		n->workers++;
+		for (k = 0; k < S.c.tiers; k++)
+			MUST(S.c.tier[k].rank >= run->tier->rank || S.c.workers >= S.c.workers_reserved, "took a reserved worker");
+	}
 	MUST(t->req->started || S.now < t->t.req->deadline, "Q9: started after its deadline");
 	t->req->started = true;
 	MUST(run->reserved > 0, "no slice");
@@ -700,6 +718,7 @@ static void stopped(unsigned i)
 	}
 	btn_core_stop(&S.c, S.now, i, cpu, why);
 	if (why == BTN_STOP_END) {
+		r->ten->workers--;
 		btn_core_worker(&S.c, S.now);
 		drop_task(t);
 	}
@@ -862,6 +881,11 @@ static void change(void)
 		n->low = low;
 		n->high = high;
 	}
+	if (rnd() % 2) {
+		n->requests_max = rnd() % 4 ? 0 : between(1, 20);
+		n->workers_max = rnd() % 4 ? 0 : between(1, 4);
+		btn_core_tenant_limit(&S.c, n->t, n->requests_max, n->workers_max, S.now);
+	}
 next:
 	if (!S.draining)
 		at(&S.change, S.now + between(10 * MS, 200 * MS));
@@ -947,6 +971,7 @@ static void open_tenants(void)
 		int err = btn_core_tenant(&S.c, &n->t, n->low, n->high, S.now);
 
 		CHECK_EQ(err, 0);
+		btn_core_tenant_limit(&S.c, n->t, n->requests_max, n->workers_max, S.now);
 		at(&n->arrive, S.now + 1 + (n->poisson ? rnd() % n->period : 0));
 	}
 	if (S.changes)
@@ -1046,6 +1071,7 @@ static void mixed(void)
 	S.reloads = rnd() % 2;
 	if (rnd() % 4 == 0)
 		S.c.workers = between(1, 4);
+	S.c.workers_reserved = rnd() % 2 ? 0 : between(0, S.c.workers - 1);
 	S.late = rnd() % 4 == 0;
 	S.locks = rnd() % 2 ? between(1, 4) : 0;
 	for (i = 0; i < tens; i++) {
@@ -1066,6 +1092,8 @@ static void mixed(void)
 		n->deadline = rnd() % 2;
 		n->extern_calls = rnd() % 4 == 0;
 		n->lock_percent = S.locks && rnd() % 4 ? between(10, 100) : 0;
+		n->requests_max = rnd() % 4 ? 0 : between(1, 20);
+		n->workers_max = rnd() % 4 ? 0 : between(1, 4);
 	}
 	open_tenants();
 	run_until_end();

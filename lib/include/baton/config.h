@@ -24,9 +24,10 @@
  *	tier NAME policy=P rank=N share=N reserve=P% limit=P%
  *			all optional. The first two are called low and high: what tenants
  *			buy. Without any tier: these two, quota, ranks 0 and 1.
- *	tenant NAME low=P% high=P%
- *			at least one of them. A name with blanks, # or " stands in double
- *			quotes, in which \" and \\ are " and \.
+ *	tenant NAME low=P% high=P% requests=N workers=N
+ *			low=, high= or both. How many requests may be in flight, and how many
+ *			threads its tasks may have at once; without: any number. A name with
+ *			blanks, # or " stands in double quotes, in which \" and \\ are " and \.
  *
  * A file is read as a whole before anything is done with it. What is wrong in it
  * is said for each line, with what would be right.

@@ -139,8 +139,15 @@ struct baton_sched_opts {
 	int preempt_signal;	/* for BATON_PREEMPT_STOP; 0: SIGURG */
 	bool bind;		/* each slot is one CPU, and tasks run on their slot's */
 	unsigned idle_poll_us;	/* <baton/detect.h>, us of CPU, up to 10000; 0: 200; BATON_IDLE_POLL_NONE */
+	/*
+	 * Threads, of workers_max, that only tasks of the best rank take: requests that sleep
+	 * keep their threads, and without these the most urgent one would wait for one to
+	 * wake. 0: an eighth, up to 64; BATON_WORKERS_NONE.
+	 */
+	unsigned workers_reserved;
 };
 
+#define BATON_WORKERS_NONE (~0u)
 #define BATON_IDLE_POLL_NONE (~0u)
 
 /**
@@ -153,11 +160,12 @@ struct baton_sched_opts {
  * have the caller's scheduling policy, nice value, CPUs, timer slack and blocked
  * signals (but for @opts->preempt_signal, which they take).
  *
- * Returns 0; -EINVAL: opts->sz is not this header's, a policy that there is
- * not, fewer than two tiers or more than 8, more than 700000 ppm of
+ * Returns 0; -EINVAL: opts->sz is no header's, as many workers reserved as there are, a policy
+ * that there is not, fewer than two tiers or more than 8, more than 700000 ppm of
  * low-latency quota, more reserved than the rest, more than 4096 slots or slots_max,
- * a capacity of less than 1000000, more than 10000 of idle_poll_us, a way of preemption, or a signal for it, that there is not, or bind and fewer CPUs than
- * slots;
+ * a capacity of less than 1000000, more than 10000 of idle_poll_us, a way of preemption, or a
+ * signal for it, that there is not, or bind and fewer CPUs than slots;
+ * -E2BIG: opts->sz is a newer header's, with an option set that this library does not know;
  * -ENOMEM, -EAGAIN: no memory or no thread; -EPERM or another error of sched_getaffinity(2):
  * nobody may ask which CPUs there are, so slots, or a capacity, must be said; or an error of
  * baton_backend().
@@ -210,6 +218,12 @@ struct baton_tenant_opts {
 	unsigned high_ppm;	/* high-latency quota; may be oversold */
 	/* For baton_tenant_find() and <baton/stats.h>: UTF-8, up to 63 bytes; NULL: none. */
 	const char *name;
+	unsigned requests_max;	/* requests in flight; the next one gets -EAGAIN. 0: any number */
+	/*
+	 * Threads that the tenant's tasks have at once, whether they run, wait or sleep; the
+	 * next task waits. Threads of baton_request_enter() do not count. 0: any number.
+	 */
+	unsigned workers_max;
 };
 
 /**
@@ -220,7 +234,8 @@ struct baton_tenant_opts {
  *
  * Any thread. Takes 4 KiB for each quota above 0.
  *
- * Returns 0; -EINVAL: opts->sz, or a name that is empty, too long or not UTF-8;
+ * Returns 0; -EINVAL: opts->sz, or a name that is empty, too long or not UTF-8; -E2BIG: an
+ * option of a newer header's that this library does not know;
  * -EEXIST: there is a tenant of that name; -ENOSPC: the low-latency quotas would be more
  * than low_limit_ppm together; -ENOMEM.
  */
@@ -230,8 +245,8 @@ BATON_API int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out,
 /**
  * baton_tenant_set - change a quota
  *
- * Any thread, also under load. From now on the new quotas hold; slices that
- * were given run out. A request in flight is not lost: a critical one whose
+ * Any thread, also under load. From now on the new quotas and limits hold; slices that
+ * were given run out, and requests and threads that are too many go on. A request in flight is not lost: a critical one whose
  * tenant has no low-latency quota any more ends on the high-latency one.
  *
  * The name stays as it is. Returns as baton_tenant_add(), or -ESHUTDOWN: it was
@@ -305,8 +320,8 @@ struct baton_request_opts {
  *
  * Returns 0: opts->fn will run, unless the request ends before it has started;
  * -EDQUOT: critical, and the low-latency quota of this second is used up; or
- * the tenant has no quota that this class could ever use; -ETIME: the deadline
- * is past; -EINVAL: opts->sz, a class or tier that there is not, no fn, or a
+ * the tenant has no quota that this class could ever use; -EAGAIN: as many requests of the
+ * tenant are in flight as may be (requests_max); -ETIME: the deadline is past; -EINVAL: opts->sz, a class or tier that there is not, no fn, or a
  * deadline less than 10 ms after the arrival; -ENOMEM.
  */
 BATON_API int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts,

@@ -25,6 +25,7 @@ enum baton_reason {
 	BATON_WHY_RUNNING,	/* late: most of the time it ran */
 	BATON_WHY_LOCKED,	/* late: most of the time its tasks waited for locks */
 	BATON_WHY_OFF_CPU,	/* late: most of the time it had slots and did not run: asleep, or the CPU was others' */
+	BATON_WHY_LIMIT,	/* rejected: the tenant has as many requests in flight as it may */
 };
 
 /* Times are ns, counted as they happen. Of tasks that ran or waited beside each other they add up. */

@@ -83,6 +83,8 @@ static void give_up(struct btn_core *c, uint64_t now, struct btn_request *r, int
 	}
 	btn_flow_leave(c, now, r->first);
 	r->first->state = BTN_TASK_ENDED;
+	/* The next one would wait for a worker that this one does not take. */
+	btn_flow_feed(c, now, r->tenant);
 	r->tasks = 0;
 	btn_stat_add(why == -EDQUOT ? &btn_request_use(r)->rejected : &btn_request_use(r)->dropped, 1);
 	trace_request(c, now, r, why == -EDQUOT ? BATON_TRACE_REJECTED : BATON_TRACE_DROPPED);
@@ -97,6 +99,11 @@ int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, str
 
 	if (tenant->leaving)
 		return -ESHUTDOWN;
+	if (tenant->requests_max && tenant->requests >= tenant->requests_max) {
+		btn_stat_add(&btn_request_use(r)->rejected, 1);
+		trace_request(c, now, r, BATON_TRACE_REJECTED);
+		return -EAGAIN;
+	}
 	switch (r->class) {
 	case BTN_CRITICAL:
 		btn_account_left(&acct[BTN_LOW], now);
@@ -300,6 +307,10 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 		break;
 	case BTN_STOP_END:
 		t->state = BTN_TASK_ENDED;
+		if (!t->attached) {
+			r->tenant->workers--;
+			btn_flow_feed(c, now, r->tenant);
+		}
 		if (!--r->tasks) {
 			btn_stat_add(&btn_request_use(r)->finished, 1);
 			finish_request(c, r, r->cancel_pending);
@@ -344,12 +355,25 @@ static void flow_exhausted(struct btn_core *c, uint64_t now, struct btn_flow *f)
 	btn_flow_place(c, now, f);
 }
 
+/* True: a task of this rank can have a worker. The last ones are reserved for the best rank. */
+static bool worker_left(const struct btn_core *c, uint64_t rank)
+{
+	unsigned i;
+
+	if (btn_likely(c->workers > c->workers_reserved) || !c->workers)
+		return c->workers;
+	for (i = 0; i < c->tiers; i++)
+		if (c->tier[i].rank < rank)
+			return false;
+	return true;
+}
+
 /* A worker was free: one that waited for it goes back to where it stood. */
 static bool feed_starved(struct btn_core *c, uint64_t now)
 {
 	struct btn_task *t;
 
-	if (!c->workers || !c->starved.top)
+	if (!c->starved.top || !worker_left(c, c->starved.top->key))
 		return false;
 	t = btn_container(c->starved.top, struct btn_task, node);
 	btn_heap_del(&c->starved, &t->node);
@@ -409,14 +433,15 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 			flow_exhausted(c, now, f);
 			continue;
 		}
-		if (t->ran || t->attached || c->workers)
+		if (t->ran || t->attached || (worker_left(c, tier->rank) && !btn_tenant_is_full(r->tenant)))
 			break;
 		btn_flow_leave(c, now, t);
 		t->state = BTN_TASK_STARVED;
 		btn_span_begin(&r->starved, now);
+		t->at_limit = btn_tenant_is_full(r->tenant);
 		t->node.key = tier->rank;
 		t->node.seq = t->seq;
-		btn_heap_add(&c->starved, &t->node);
+		btn_heap_add(t->at_limit ? &r->tenant->starved : &c->starved, &t->node);
 	}
 
 	/* Slices of a small quota are small: a second holds many of them, and each is little. */
@@ -463,8 +488,10 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 			btn_heap_add(&c->deadlines, &r->timer);
 	}
 	if (!t->ran) {
-		if (!t->attached)
+		if (!t->attached) {
 			c->workers--;
+			r->tenant->workers++;
+		}
 		btn_stat_hist(&btn_tenant_use(r->tenant, tier->index)->wait, now - t->ready_at);
 	}
 	t->ran = true;

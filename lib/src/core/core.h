@@ -22,9 +22,9 @@
 /*
  * Submits r with its first task t. The caller has set r->tenant, class, tier (of
  * BTN_INTERNAL), info.arrival and deadline. Returns 0, and t waits for a slot; -EDQUOT: no
- * quota now (critical) or ever; -ETIME: the deadline is past; -EINVAL: the deadline is nearer
- * than BTN_DEADLINE_MIN to the arrival; -ESHUTDOWN: the tenant is leaving. On an error r and t
- * are the caller's again.
+ * quota now (critical) or ever; -EAGAIN: the tenant has requests_max in flight; -ETIME: the
+ * deadline is past; -EINVAL: the deadline is nearer than BTN_DEADLINE_MIN to the arrival;
+ * -ESHUTDOWN: the tenant is leaving. On an error r and t are the caller's again.
  */
 int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
 /* ns for which tasks of the request were ready and had nothing to pay with. */

@@ -7,6 +7,8 @@
  */
 #include "flow.h"
 
+#include "../atomic.h"
+
 /* A key that is earlier by less than this is not worth a switch. */
 #define PREEMPT_NS	200000
 /* A reserve of less than this is not worth a switch. */
@@ -215,6 +217,18 @@ void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t)
 	btn_flow_add(c, now, t);
 }
 
+bool btn_flow_feed(struct btn_core *c, uint64_t now, struct btn_tenant *tenant)
+{
+	struct btn_task *t;
+
+	if (btn_likely(!tenant->starved.top) || btn_tenant_is_full(tenant))
+		return false;
+	t = btn_container(tenant->starved.top, struct btn_task, node);
+	btn_heap_del(&tenant->starved, &t->node);
+	btn_flow_rejoin(c, now, t);
+	return true;
+}
+
 void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	t->ready_at = now;
@@ -233,7 +247,7 @@ void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	if (t->state == BTN_TASK_STARVED) {
 		btn_span_end(&t->req->starved, now);
-		btn_heap_del(&c->starved, &t->node);
+		btn_heap_del(t->at_limit ? &t->req->tenant->starved : &c->starved, &t->node);
 	} else {
 		btn_flow_remove(c, now, t);
 	}

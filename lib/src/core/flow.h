@@ -11,6 +11,15 @@ static inline bool btn_account_can_pay(struct btn_account *a, uint64_t now)
 	       btn_account_left(a, now) >= a->min;
 }
 
+/* The tenant's tasks have as many workers as they may have. */
+static inline bool btn_tenant_is_full(const struct btn_tenant *t)
+{
+	return t->workers_max && t->workers >= t->workers_max;
+}
+
+/* A task that waits until its tenant is not full goes back to where it stood. False: there is none, or the tenant is. */
+bool btn_flow_feed(struct btn_core *c, uint64_t now, struct btn_tenant *t);
+
 /* Figures of a tenant in a tier. */
 static inline struct baton_stats_use *btn_tenant_use(const struct btn_tenant *t, unsigned tier)
 {

@@ -3,6 +3,7 @@
 #include "setup.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -302,6 +303,16 @@ int btn_core_tenant_set(struct btn_core *c, struct btn_tenant *t, uint64_t low, 
 		return -ENOMEM;
 	btn_core_tenant_rescale(c, t, low, high, now);
 	return 0;
+}
+
+void btn_core_tenant_limit(struct btn_core *c, struct btn_tenant *t, unsigned requests, unsigned workers, uint64_t now)
+{
+	unsigned n = workers ? workers - (t->workers < workers ? t->workers : workers) : UINT_MAX;
+
+	t->requests_max = requests;
+	t->workers_max = workers;
+	for (; n && btn_flow_feed(c, now, t); n--)
+		;
 }
 
 size_t btn_core_tenant_size(const struct btn_core *c)

@@ -44,6 +44,12 @@ void btn_core_reshape(struct btn_core *c, unsigned slots, uint64_t capacity, con
 		      uint64_t low_limit, uint64_t now);
 void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now);
 
+/*
+ * How many requests of the tenant may be in flight, and how many workers its tasks may have;
+ * 0: any number. Those that are too many stay.
+ */
+void btn_core_tenant_limit(struct btn_core *c, struct btn_tenant *t, unsigned requests, unsigned workers, uint64_t now);
+
 /* A tenant is 4 KiB for each quota above 0 and a little more, from c->prealloc. */
 int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now);
 /*

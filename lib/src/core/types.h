@@ -81,7 +81,9 @@ struct btn_request {
 
 struct btn_tenant {
 	struct btn_account acct[2];	/* BTN_LOW, BTN_HIGH */
-	unsigned requests;		/* requests in flight */
+	unsigned requests, requests_max;	/* requests in flight, and how many there may be; 0: any number */
+	unsigned workers, workers_max;	/* workers that the tenant's tasks have, and may have; 0: any number */
+	struct btn_heap starved;	/* tasks that wait until workers is below workers_max */
 	unsigned throttled;		/* flows that are throttled */
 	bool leaving;
 	uint64_t owed[BTN_TIERS_MAX];	/* refunded CPU: figures never go back, but stand still by so much */
@@ -117,6 +119,7 @@ struct btn_core {
 	uint64_t rank_vtime[BTN_TIERS_MAX];
 	struct btn_tier tier[BTN_TIERS_MAX];
 	unsigned workers;		/* workers that tasks yet to start may take */
+	unsigned workers_reserved;	/* workers, among those, that only tasks of the best rank may take */
 	struct btn_heap deadlines, releases, starved;
 	struct btn_request *done, **done_last;
 	struct btn_run *run;		/* slots_max runs */

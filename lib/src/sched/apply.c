@@ -140,6 +140,8 @@ static void set_quotas(const struct baton_config *c, struct baton_sched *s, bool
 
 	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
 		t = btn_names_find_locked(s, name);
+		if (t->core->requests_max != o.requests_max || t->core->workers_max != o.workers_max)
+			btn_core_tenant_limit(&s->core, t->core, o.requests_max, o.workers_max, s->now);
 		if ((o.low_ppm < t->low_ppm) != less || (o.low_ppm == t->low_ppm && o.high_ppm == t->high_ppm))
 			continue;
 		btn_core_tenant_set(&s->core, t->core, btn_tenant_part(s, o.low_ppm), btn_tenant_part(s, o.high_ppm), s->now);

@@ -106,6 +106,7 @@ static void give_back(struct baton_sched *s, uint64_t now, unsigned slot)
 	struct btn_task *t = s->core.run[slot].task;
 
 	t->ran = false;
+	t->req->tenant->workers--;
 	btn_task_of(t)->worker = NULL;
 	s->on[slot] = NULL;
 	/* The limit on workers is what there is, for now. */

@@ -12,6 +12,7 @@
 #include "../core/setup.h"
 #include "../cpus.h"
 #include "../hazard.h"
+#include "../opts.h"
 #include "gate.h"
 #include "monitor.h"
 #include "notifier.h"
@@ -21,6 +22,8 @@
 #include "tenant.h"
 #include "worker.h"
 
+#define WORKERS_MAX 16384
+#define WORKERS_RESERVED 64
 #define IDLE_POLL_US 200
 #define IDLE_POLL_US_MAX 10000
 
@@ -78,13 +81,14 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	int err, n, stop_signal = 0;
 
 	*out = NULL;
-	if (opts && opts->sz != sizeof(o))
-		return -EINVAL;
-	if (opts)
-		o = *opts;
+	err = opts ? btn_opts_take(&o, sizeof(o), opts) : 0;
+	if (err)
+		return err;
 	if (!o.low_limit_ppm)
 		o.low_limit_ppm = 700000;
 	if (o.low_limit_ppm > 700000 || o.slots > BTN_SLOTS_MAX)
+		return -EINVAL;
+	if (o.workers_reserved != BATON_WORKERS_NONE && o.workers_reserved >= (o.workers_max ? o.workers_max : WORKERS_MAX))
 		return -EINVAL;
 	if (o.idle_poll_us > IDLE_POLL_US_MAX && o.idle_poll_us != BATON_IDLE_POLL_NONE)
 		return -EINVAL;
@@ -138,12 +142,15 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	err = baton_parker_create(&s->monitor_parker);
 	if (err)
 		goto no_parker;
-	s->max = o.workers_max ? o.workers_max : 16384;
+	s->max = o.workers_max ? o.workers_max : WORKERS_MAX;
 	s->keep = o.workers_keep ? o.workers_keep : 64;
 	s->stack_size = o.stack_size ? o.stack_size : 256 << 10;
 	if (s->stack_size < (size_t)PTHREAD_STACK_MIN)
 		s->stack_size = PTHREAD_STACK_MIN;
 	s->core.workers = s->max;
+	if (!o.workers_reserved)
+		o.workers_reserved = s->max / 8 < WORKERS_RESERVED ? s->max / 8 : WORKERS_RESERVED;
+	s->core.workers_reserved = o.workers_reserved == BATON_WORKERS_NONE ? 0 : o.workers_reserved;
 	s->retry_at = BTN_NEVER;
 	btn_birth_note(&s->birth);
 	s->slotless.last = &s->slotless.first;

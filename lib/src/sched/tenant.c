@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../core/setup.h"
+#include "../opts.h"
 #include "../utf8.h"
 #include "dispatch.h"
 #include "gate.h"
@@ -95,26 +96,29 @@ void btn_tenant_leave(struct baton_tenant *t)
 
 int baton_tenant_add(struct baton_sched *s, struct baton_tenant **out, const struct baton_tenant_opts *opts)
 {
-	const char *name = opts->name;
+	struct baton_tenant_opts o;
 	struct btn_prealloc mine = { 0 };
-	int err;
+	int err = btn_opts_take(&o, sizeof(o), opts);
 
 	*out = NULL;
+	if (err)
+		return err;
 	if (!btn_self_is_here(s->process))
 		return -EPERM;
-	if (opts->sz != sizeof(*opts) ||
-	    (name && (!*name || strlen(name) >= BATON_STATS_NAME || !btn_utf8_valid(name, strlen(name)))))
+	if (o.name && (!*o.name || strlen(o.name) >= BATON_STATS_NAME || !btn_utf8_valid(o.name, strlen(o.name))))
 		return -EINVAL;
 	/* Memory that it takes, but for what is rare. */
 	btn_prealloc_want(&mine, BTN_PREALLOC_TENANT, 1, sizeof(struct baton_tenant));
 	btn_prealloc_want(&mine, BTN_PREALLOC_CORE, 1, btn_core_tenant_size(&s->core));
-	btn_prealloc_want(&mine, BTN_PREALLOC_LOG, !!opts->low_ppm + !!opts->high_ppm, BTN_LOG_SIZE);
+	btn_prealloc_want(&mine, BTN_PREALLOC_LOG, !!o.low_ppm + !!o.high_ppm, BTN_LOG_SIZE);
 	for (err = -ENOMEM; err == -ENOMEM && btn_prealloc_fill(&mine) > 0;) {
 		btn_gate_lock(s);
 		btn_pool_prealloc_begin(s, &mine);
-		err = btn_tenant_new(s, out, opts->low_ppm, opts->high_ppm, name);
-		if (!err)
+		err = btn_tenant_new(s, out, o.low_ppm, o.high_ppm, o.name);
+		if (!err) {
+			btn_core_tenant_limit(&s->core, (*out)->core, o.requests_max, o.workers_max, s->now);
 			btn_page_tenant_show((*out)->core->stats);
+		}
 		btn_pool_prealloc_end(s, &mine);
 		btn_gate_release(s);
 	}
@@ -142,22 +146,24 @@ int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opt
 	struct baton_sched *s = t->s;
 	struct btn_wakes wakes;
 	struct btn_prealloc mine = { 0 };
-	int err;
+	struct baton_tenant_opts o;
+	int err = btn_opts_take(&o, sizeof(o), opts);
 
+	if (err)
+		return err;
 	if (!btn_self_is_here(s->process))
 		return -EPERM;
-	if (opts->sz != sizeof(*opts))
-		return -EINVAL;
 	do {
 		wakes = (struct btn_wakes){ 0 };
 		btn_gate_lock(s);
 		btn_pool_prealloc_begin(s, &mine);
 		btn_dispatch_end_cached(s, &wakes);
-		err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_tenant_part(s, opts->low_ppm),
-						    btn_tenant_part(s, opts->high_ppm), s->now) : -ESHUTDOWN;
+		err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_tenant_part(s, o.low_ppm),
+						    btn_tenant_part(s, o.high_ppm), s->now) : -ESHUTDOWN;
 		if (!err) {
-			t->low_ppm = opts->low_ppm;
-			t->high_ppm = opts->high_ppm;
+			t->low_ppm = o.low_ppm;
+			t->high_ppm = o.high_ppm;
+			btn_core_tenant_limit(&s->core, t->core, o.requests_max, o.workers_max, s->now);
 		}
 		btn_pool_prealloc_end(s, &mine);
 		btn_gate_unlock(s, &wakes);

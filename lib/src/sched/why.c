@@ -26,6 +26,8 @@ static enum baton_reason reason_refused(int err)
 		return BATON_WHY_CANCELLED;
 	case -ESHUTDOWN:
 		return BATON_WHY_REMOVED;
+	case -EAGAIN:
+		return BATON_WHY_LIMIT;
 	default:
 		return BATON_WHY_INVALID;
 	}
@@ -160,6 +162,8 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 		return snprintf(text, room, "refused: options that contradict each other, or no memory (%d)", w->result);
 	case BATON_WHY_REMOVED:
 		return snprintf(text, room, "refused: its tenant was removed");
+	case BATON_WHY_LIMIT:
+		return snprintf(text, room, "rejected: as many requests are in flight as its tenant may have");
 	case BATON_WHY_DEADLINE:
 		says = "its deadline passed";
 		break;

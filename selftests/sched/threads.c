@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Threads are a resource, too: those that sleep do not take the last ones, nor does one tenant all. */
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <baton/sched.h>
+#include <baton/sync.h>
+#include <baton/why.h>
+
+#include "sched_end.h"
+#include "tap.h"
+
+#define MS 1000000ULL
+#define SECOND 1000000000ULL
+
+static struct baton_sched *s;
+static struct baton_tenant *a, *b;
+static struct baton_sem *sem;
+static _Atomic int count, most, ended;
+
+static void open_all(unsigned workers, unsigned reserved, unsigned requests_max, unsigned workers_max)
+{
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = 2, .workers_max = workers, .workers_reserved = reserved };
+	struct baton_tenant_opts to = { .sz = sizeof(to), .low_ppm = 300000, .high_ppm = 1000000 };
+
+	CHECK_EQ(baton_sched_create(&s, &so), 0);
+	CHECK_EQ(baton_tenant_add(s, &a, &to), 0);
+	to.requests_max = requests_max;
+	to.workers_max = workers_max;
+	CHECK_EQ(baton_tenant_add(s, &b, &to), 0);
+	CHECK_EQ(baton_sem_create(&sem, s, 0), 0);
+	count = most = ended = 0;
+}
+
+static void close_all(void)
+{
+	end_sched(s);
+	baton_sem_destroy(sem);
+}
+
+static int ask(struct baton_tenant *t, enum baton_class cls, baton_task_fn *fn, struct baton_request **out)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = cls, .fn = fn };
+
+	return baton_submit(t, &o, out);
+}
+
+static void nothing(void *arg)
+{
+}
+
+static void sleeps(void *arg)
+{
+	int n = atomic_fetch_add(&count, 1) + 1;
+
+	if (n > most)
+		most = n;
+	CHECK_ANY(baton_sem_wait(sem) == 0);
+	atomic_fetch_sub(&count, 1);
+	atomic_fetch_add(&ended, 1);
+}
+
+static void wake_all(int n)
+{
+	while (n--)
+		baton_sem_post(sem);
+}
+
+/* 50 sleep that have no rank; the one that matters finds a thread. */
+static int critical_beside_sleepers(unsigned reserved)
+{
+	struct baton_request *r, *sleeper[50];
+	int i, err, result = 0;
+
+	open_all(8, reserved, 0, 0);
+	for (i = 0; i < 50; i++)
+		CHECK_EQ(ask(b, BATON_BATCH, sleeps, &sleeper[i]), 0);
+	while (count < (reserved == BATON_WORKERS_NONE ? 8 : 7))
+		sched_yield();
+	CHECK_EQ(ask(a, BATON_CRITICAL, nothing, &r), 0);
+	err = baton_request_wait_until(r, baton_clock_now() + (reserved == BATON_WORKERS_NONE ? 100 * MS : 100 * SECOND), &result);
+	CHECK_CMP(most, <=, reserved == BATON_WORKERS_NONE ? 8 : 7);
+	wake_all(50);
+	for (i = 0; i < 50; i++) {
+		CHECK_EQ(baton_request_wait(sleeper[i]), 0);
+		baton_request_put(sleeper[i]);
+	}
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+	close_all();
+	return err;
+}
+
+TEST(reserved)
+{
+	CHECK_EQ(critical_beside_sleepers(BATON_WORKERS_NONE), -ETIMEDOUT);
+	CHECK_EQ(critical_beside_sleepers(0), 0);
+	CHECK_EQ(critical_beside_sleepers(1), 0);
+}
+
+/* Of one tenant's tasks no more than two have a thread; another's are not in their way. */
+TEST(workers_of_a_tenant)
+{
+	struct baton_tenant_opts more = { .sz = sizeof(more), .low_ppm = 300000, .high_ppm = 1000000, .workers_max = 5 };
+	struct baton_request *r, *sleeper[20];
+	int i;
+
+	open_all(100, 0, 0, 2);
+	for (i = 0; i < 20; i++)
+		CHECK_EQ(ask(b, i % 2 ? BATON_BATCH : BATON_TOLERANT, sleeps, &sleeper[i]), 0);
+	for (i = 0; i < 50; i++) {
+		CHECK_EQ(ask(a, BATON_BATCH, nothing, &r), 0);
+		CHECK_EQ(baton_request_wait(r), 0);
+		baton_request_put(r);
+	}
+	while (count < 2)
+		sched_yield();
+	CHECK_EQ(most, 2);
+	CHECK_EQ(baton_tenant_set(b, &more), 0);
+	while (count < 5)
+		sched_yield();
+	CHECK_EQ(most, 5);
+	/* Those that wait for a thread are let go like any other. */
+	for (i = 10; i < 20; i++)
+		baton_request_cancel(sleeper[i]);
+	wake_all(20);
+	for (i = 0; i < 20; i++) {
+		baton_request_wait(sleeper[i]);
+		baton_request_put(sleeper[i]);
+	}
+	CHECK_EQ(most, 5);
+	close_all();
+}
+
+TEST(requests_of_a_tenant)
+{
+	struct baton_tenant_opts less = { .sz = sizeof(less), .high_ppm = 1000000, .requests_max = 1 };
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = sleeps };
+	struct baton_request *sleeper[3], *r;
+	struct baton_tenant_stats st;
+	struct baton_why why;
+	char text[200];
+	int i;
+
+	open_all(100, 0, 3, 0);
+	for (i = 0; i < 3; i++)
+		CHECK_EQ(ask(b, BATON_BATCH, sleeps, &sleeper[i]), 0);
+	CHECK_EQ(ask(b, BATON_BATCH, sleeps, &r), -EAGAIN);
+	baton_tenant_why(b, &o, -EAGAIN, &why, sizeof(why));
+	CHECK_EQ(why.reason, BATON_WHY_LIMIT);
+	baton_why_text(&why, text, sizeof(text));
+	CHECK(strstr(text, "as many requests are in flight"));
+	baton_tenant_stats(b, &st, sizeof(st));
+	CHECK_EQ(st.rejected, 1);
+	wake_all(1);
+	while (ended < 1)
+		sched_yield();
+	/* A task ends after its function. */
+	while (ask(b, BATON_BATCH, nothing, &r) == -EAGAIN)
+		sched_yield();
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+	CHECK_EQ(baton_tenant_set(b, &less), 0);
+	CHECK_EQ(ask(b, BATON_BATCH, nothing, &r), -EAGAIN);
+	less.requests_max = 0;
+	CHECK_EQ(baton_tenant_set(b, &less), 0);
+	CHECK_EQ(ask(b, BATON_BATCH, nothing, &r), 0);
+	baton_request_put(r);
+	wake_all(2);
+	for (i = 0; i < 3; i++) {
+		CHECK_EQ(baton_request_wait(sleeper[i]), 0);
+		baton_request_put(sleeper[i]);
+	}
+	close_all();
+}
+
+/* A caller's header may be older, or newer as long as it sets nothing that is new. */
+TEST(options_of_another_size)
+{
+	struct { struct baton_sched_opts o; unsigned long more; } so = { 0 };
+	struct { struct baton_tenant_opts o; unsigned long more; } to = { 0 };
+	struct baton_tenant *t;
+
+	so.o.sz = offsetof(struct baton_sched_opts, workers_reserved);
+	so.o.workers_reserved = 1 << 30;
+	CHECK_EQ(baton_sched_create(&s, &so.o), 0);
+	to.o.sz = offsetof(struct baton_tenant_opts, requests_max);
+	to.o.high_ppm = 1000;
+	CHECK_EQ(baton_tenant_add(s, &t, &to.o), 0);
+	to.o.sz = sizeof(to);
+	CHECK_EQ(baton_tenant_set(t, &to.o), 0);
+	to.more = 1;
+	CHECK_EQ(baton_tenant_set(t, &to.o), -E2BIG);
+	CHECK_EQ(baton_tenant_add(s, &a, &to.o), -E2BIG);
+	CHECK_EQ(baton_sched_destroy(s), 0);
+	so = (typeof(so)){ .o.sz = sizeof(so) };
+	CHECK_EQ(baton_sched_create(&s, &so.o), 0);
+	CHECK_EQ(baton_sched_destroy(s), 0);
+	so.more = 1;
+	CHECK_EQ(baton_sched_create(&s, &so.o), -E2BIG);
+	so = (typeof(so)){ .o.sz = sizeof(so.o), .o.workers_max = 4, .o.workers_reserved = 4 };
+	CHECK_EQ(baton_sched_create(&s, &so.o), -EINVAL);
+}
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv);
+}
