@@ -791,6 +791,90 @@ def passwords_and_tls():
     s.close()
 
 
+def its_directory_is_its_own():
+    """Not as root, not twice, not open to others; the unix socket knows who comes; a file that changes is read again."""
+    s = Server()
+    args = s.p.args
+    same(os.stat(s.data).st_mode & 0o777, 0o700)
+    again = subprocess.run(args[:4] + [str(free_port())] + args[5:], capture_output=True, text=True, timeout=60)
+    has(again.stderr, "another batondb uses")
+    if os.getuid() == 0:
+        root = subprocess.run([args[0], "-D", s.data + "/x", "-p", str(free_port())], capture_output=True, text=True, timeout=60)
+        has(root.stderr, "does not run as root")
+    s.psql("create user nobody; create user other; create user locked password 'x'; create table t (a int); insert into t values (7)")
+    # By default only the socket lets in whom it knows.
+    conf = os.path.join(s.data, "conf")
+
+    def write(text):
+        with open(conf, "w") as f:
+            f.write(text)
+        os.chmod(conf, 0o644)
+
+    write("auth = peer\nmax_connections_per_user = 5\n")
+    s.kill(signal.SIGTERM)
+    args[args.index("auth=local")] = "max_value_size=1MB"
+    s.p = subprocess.Popen(args + ["-f", conf], stdout=s.log, stderr=s.log)
+    for _ in range(400):
+        if os.path.exists(f"{s.data}/.s.PGSQL.{s.port}"):
+            break
+        time.sleep(0.05)
+    time.sleep(0.3)
+    has(s.psql("select 1", fail=True), "assword")
+    for user in ("postgres", "nobody", "other"):
+        same(s.psql("select a from t", PGHOST=s.data, PGUSER=user), "7")
+    has(s.psql("select 1", fail=True, PGHOST=s.data, PGUSER="locked"), "assword")
+    if os.getuid() == 0:
+        def as_daemon(user):
+            os.chmod(s.data, 0o755)
+            got = subprocess.run(["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups", "psql", "-XAtc", "select 1"],
+                                 capture_output=True, text=True, timeout=60, env=s.env(PGHOST=s.data, PGUSER=user))
+            os.chmod(s.data, 0o700)
+            return got
+
+        s.psql("create user daemon", PGHOST=s.data)
+        same(as_daemon("daemon").stdout, "1\n")
+        has(as_daemon("postgres").stderr, "assword")
+    # As a whole or not at all.
+    write("max_connections_per_user = 1\nmax_connection = 5\n")
+    s.p.send_signal(signal.SIGHUP)
+    write_ok = "max_connections_per_user = 1\nauth = peer\n"
+    time.sleep(0.5)
+    held = subprocess.Popen(["psql", "-XAtc", "select pg_sleep(30)"], env=s.env(PGHOST=s.data, PGUSER="other"), stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        if s.psql("select count(*) from pg_stat_activity where usename = 'other'", PGHOST=s.data) == "1":
+            break
+        time.sleep(0.05)
+    same(s.psql("select 1", PGHOST=s.data, PGUSER="other"), "1")
+    write(write_ok)
+    s.p.send_signal(signal.SIGHUP)
+    for _ in range(200):
+        r = subprocess.run(["psql", "-XAtc", "select 1"], env=s.env(PGHOST=s.data, PGUSER="other"), capture_output=True, text=True)
+        if r.returncode:
+            break
+        time.sleep(0.05)
+    has(r.stderr, "too many connections of one user")
+    # What others ask is theirs.
+    has(s.psql("select query from pg_stat_activity where usename = 'other'", PGHOST=s.data, PGUSER="nobody"), "<insufficient privilege>")
+    has(s.psql("select query from pg_stat_activity where usename = 'other'", PGHOST=s.data), "pg_sleep(30)")
+    has(s.psql("select pg_cancel_backend(pid) from pg_stat_activity where usename = 'other'", fail=True, PGHOST=s.data, PGUSER="nobody"), "42501")
+    held.kill()
+    held.wait()
+    # A backup of a server that runs is a server's directory.
+    to = tempfile.mkdtemp(prefix="batondb-")
+    subprocess.run([args[0], "-D", s.data, "-b", to + "/b"], check=True, timeout=60)
+    again = subprocess.run([args[0], "-D", s.data, "-b", to + "/b"], capture_output=True, text=True, timeout=60)
+    same(again.returncode, 2)
+    for path, _, files in os.walk(to):
+        for name in [""] + files:
+            os.chown(os.path.join(path, name), os.stat(s.data).st_uid, -1)
+    b = Server(data=to + "/b")
+    same(b.psql("select a from t; select count(*) from baton_roles where rolname = 'locked' and haspassword"), "7\n1")
+    b.close()
+    shutil.rmtree(to)
+    s.close()
+
+
 # --------------------------------------------------------------- durability
 
 def killed_any_time():
@@ -891,7 +975,7 @@ def tells_prometheus():
 TESTS = [pgbench_as_it_is, psql_describes, answers_are_right_or_refused, statements_follow_their_tables, locks_are_not_waited_for_in_vain,
          savepoints_lock_when_something_is_written, psycopg2_works, jdbc_works, quotas_are_sql, critical_is_rejected,
          batch_gets_what_it_bought, deadlines, cancels, neighbours_do_not_convoy, queued_are_seen, off_is_off, garbage, too_much_is_refused,
-         memory_has_a_budget, slow_and_many, a_thousand_idle, passwords_and_tls, killed_any_time, the_disk_is_full, sigterm_drains,
+         memory_has_a_budget, slow_and_many, a_thousand_idle, passwords_and_tls, its_directory_is_its_own, killed_any_time, the_disk_is_full, sigterm_drains,
          tells_prometheus]
 
 sys.exit(main(TESTS))
