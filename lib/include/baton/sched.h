@@ -14,7 +14,8 @@
  * gets more, except for what its running tasks use until their next checkpoint.
  * Capacity is CPU in a second, the least of one second for each slot, of the CPUs that the
  * scheduler's maker may use, and of the limits of its cgroups, of all above it too
- * (cpu.max; cpu.cfs_quota_us in v1); half a CPU is a capacity.
+ * (cpu.max; cpu.cfs_quota_us in v1); half a CPU is a capacity. Such a limit, or a cpuset, that
+ * is changed while the scheduler runs is followed at once, unless capacity was said.
  *
  *	class              pays from             without quota
  *	BATON_CRITICAL     low-latency           rejected at once
@@ -155,7 +156,7 @@ struct baton_sched_opts {
  * @out: where it is put; set to NULL on an error
  * @opts: or NULL for all defaults; copied
  *
- * Any thread. Starts one thread, the monitor, and where <baton/detect.h> says who blocks
+ * Any thread. Starts two threads, the monitor and the watch (of the machine's limits), and where <baton/detect.h> says who blocks
  * another, the notifier. Workers, whichever thread makes them,
  * have the caller's scheduling policy, nice value, CPUs, timer slack and blocked
  * signals (but for @opts->preempt_signal, which they take).

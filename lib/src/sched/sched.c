@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
 #include "../capacity.h"
 #include "../core/setup.h"
@@ -20,6 +22,7 @@
 #include "self.h"
 #include "shape.h"
 #include "tenant.h"
+#include "watch.h"
 #include "worker.h"
 
 #define WORKERS_MAX 16384
@@ -46,10 +49,10 @@ static int *bound_cpus(unsigned slots, int *err)
 
 /*
  * The scheduler's first shape. *slots_max: room for slots. *allowed: what the machine's rules
- * allow; where the CPUs cannot be asked for, all that the service said.
+ * allow; where the CPUs cannot be asked for, all that the service said. events: for the watch.
  */
 static int first_shape(struct btn_shape *to, const struct btn_rules *rules, unsigned tiers, unsigned *slots_max,
-		       uint64_t *allowed)
+		       uint64_t *allowed, int events)
 {
 	struct btn_capacity there_is;
 	struct btn_cpus set;
@@ -60,7 +63,7 @@ static int first_shape(struct btn_shape *to, const struct btn_rules *rules, unsi
 		cpus = btn_cpus_count(&set);
 	else if (!rules->slots && !rules->capacity)
 		return err;
-	err = btn_capacity_read(&there_is, "", cpus ? cpus : BTN_SLOTS_MAX, -1);
+	err = btn_capacity_read(&there_is, "", cpus ? cpus : BTN_SLOTS_MAX, events);
 	if (err)
 		return err;
 	*allowed = there_is.ns;
@@ -78,7 +81,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	struct baton_sched *s;
 	uint64_t allowed;
 	unsigned slots_max;
-	int err, n, stop_signal = 0;
+	int err, n, events, stop_signal = 0;
 
 	*out = NULL;
 	err = opts ? btn_opts_take(&o, sizeof(o), opts) : 0;
@@ -104,7 +107,8 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	else if (o.preempt != BATON_PREEMPT_DEMOTE || o.preempt_signal)
 		return -EINVAL;
 	slots_max = o.slots_max;
-	err = first_shape(&shape, &rules, n, &slots_max, &allowed);
+	events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	err = first_shape(&shape, &rules, n, &slots_max, &allowed, events);
 	if (!err && stop_signal)
 		err = btn_gate_signal_init(stop_signal);
 	if (!err)
@@ -112,10 +116,11 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	if (!err)
 		err = btn_self_init();
 	if (err)
-		return err;
+		goto no_memory;
+	err = -ENOMEM;
 	s = aligned_alloc(_Alignof(struct baton_sched), sizeof(*s));
 	if (!s)
-		return -ENOMEM;
+		goto no_memory;
 	memset(s, 0, sizeof(*s));
 	err = btn_core_init(&s->core, shape.slots, slots_max, shape.capacity, shape.tier, n, shape.low_limit);
 	if (err)
@@ -162,6 +167,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	err = -pthread_create(&s->monitor, NULL, btn_monitor_main, s);
 	if (err)
 		goto no_thread;
+	btn_watch_begin(s, events);
 	*out = s;
 	return 0;
 
@@ -176,6 +182,9 @@ no_on:
 	btn_core_fini(&s->core);
 no_core:
 	free(s);
+no_memory:
+	if (events >= 0)
+		close(events);
 	return err;
 }
 
@@ -198,6 +207,7 @@ int baton_sched_destroy(struct baton_sched *s)
 	w = s->idle;
 	s->idle = NULL;
 	btn_gate_release(s);
+	btn_watch_end(s);
 	btn_notifier_end(s);
 	baton_parker_resume(s->monitor_parker);
 	pthread_join(s->monitor, NULL);

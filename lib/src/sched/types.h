@@ -212,6 +212,8 @@ struct baton_sched {
 	size_t n_names;
 	struct btn_rules rules;
 	uint64_t allowed;		/* capacity that the machine's rules allow, ns in a second */
+	int watch_events, watch_stop;	/* watch.c; -1: none */
+	pthread_t watch;
 	struct btn_prealloc deferred;	/* core.prealloc where no call brings one: only what is to be freed */
 	unsigned epoch;
 	struct baton_parker *monitor_parker;
