@@ -39,9 +39,9 @@ struct baton_why {
 	uint64_t waited;	/* ready, without a slot */
 	uint64_t throttled;	/* the part without quota */
 	uint64_t cpu;
-	uint64_t starved;	/* of waited, without a thread */
-	uint64_t blocked;	/* its tasks waited for something else */
-	uint64_t locked;	/* of that, for locks: of <baton/sync.h>, and others as far as they are seen */
+	uint64_t starved;	/* the part of waited without a thread */
+	uint64_t blocked;	/* the tasks waited for something else */
+	uint64_t locked;	/* the part of blocked for locks: of <baton/sync.h>, and others as far as they are seen */
 };
 
 /**

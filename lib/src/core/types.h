@@ -67,10 +67,10 @@ struct btn_request {
 	uint64_t deadline;		/* BTN_NEVER: none */
 	uint64_t cpu;
 	struct btn_span ready;		/* tasks wait for a slot */
-	struct btn_span starved;	/* of that: for a thread */
+	struct btn_span starved;	/* the part of ready: for a thread */
 	struct btn_span blocked;	/* tasks wait for something else */
-	struct btn_span locked;		/* of that: for a mutex */
-	uint64_t throttled;		/* of ready: nothing to pay with; less each open one's mark: btn_request_throttled() */
+	struct btn_span locked;		/* the part of blocked: for a mutex */
+	uint64_t throttled;		/* the part of ready with nothing to pay with; less each open one's mark: btn_request_throttled() */
 	uint64_t quota, used;		/* the tenant's, when the request was rejected or dropped */
 	unsigned tasks;			/* tasks that have not ended */
 	int cancel_pending;		/* -ETIME or -ECANCELED, for the checkpoints */

@@ -60,7 +60,7 @@ static void *watch_main(void *arg)
 			return NULL;
 		if (fd[1].revents)
 			return NULL;
-		/* What the events say is of no interest: all is read again. */
+		/* The events' contents are of no interest: all is read again. */
 		if (!fd[0].revents || read(s->watch_events, events, sizeof(events)) <= 0)
 			continue;
 		if (btn_cpus_self(&set) ||

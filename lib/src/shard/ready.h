@@ -42,6 +42,9 @@ static inline uint64_t btn_ready_look(struct btn_ready *r)
 	return atomic_load_explicit(&r->best, memory_order_seq_cst); /* [BOARD-1] */
 }
 
+static inline bool btn_ready_try(struct btn_ready *r) BTN_BEGINS_IF(true, &r->lock);
+static inline bool btn_ready_unlock(struct btn_ready *r, uint64_t best) BTN_ENDS(&r->lock);
+
 /* A slot that looks for a task. False: another thread has the lock, and looks at the board after it. */
 static inline bool btn_ready_try(struct btn_ready *r)
 {
