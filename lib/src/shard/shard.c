@@ -195,6 +195,12 @@ static bool goes_before(struct btn_shards *s, uint64_t a, uint64_t b, uint64_t l
 
 /* ------------------------------------------------------------ lock, inbox, unlock */
 
+static bool publish_and_unlock(struct btn_shards *s, struct btn_shard_out *out, struct btn_shard *sh, uint64_t now,
+			       uint64_t *first)
+BTN_ENDS(&sh->ready.lock);
+static void unlock_and_look(struct btn_shards *s, struct btn_shard_out *out, struct btn_shard *sh, uint64_t now, bool came)
+BTN_ENDS(&sh->ready.lock);
+
 static void open_slot(struct btn_core *c, uint64_t now, unsigned slot)
 {
 	c->run[slot].task = NULL;
@@ -582,6 +588,7 @@ static struct btn_task *pick_in(struct btn_shards *s, struct btn_shard_out *out,
 }
 
 /* With its lock: the shard to take from; NULL: none is runnable, but for those that others have locked. */
+BTN_BEGINS_OR_ENDS
 static struct btn_shard *lock_shard(struct btn_shards *s, unsigned own, uint64_t *skip)
 {
 	uint64_t place;
@@ -594,6 +601,10 @@ static struct btn_shard *lock_shard(struct btn_shards *s, unsigned own, uint64_t
 	}
 	return NULL;
 }
+
+static struct btn_task *pick_and_unlock(struct btn_shards *s, struct btn_shard_out *out, struct btn_shard *sh,
+					uint64_t now, unsigned slot, uint64_t skip)
+BTN_ENDS(&sh->ready.lock);
 
 /* With the lock of sh, which is given up. */
 static struct btn_task *pick_and_unlock(struct btn_shards *s, struct btn_shard_out *out, struct btn_shard *sh,
@@ -613,6 +624,7 @@ static struct btn_task *pick_and_unlock(struct btn_shards *s, struct btn_shard_o
 	return t;
 }
 
+BTN_BEGINS_OR_ENDS
 struct btn_task *btn_shards_pick(struct btn_shards *s, struct btn_shard_out *out, uint64_t now, unsigned slot)
 {
 	struct btn_slot *sl = &s->slot[slot];

@@ -77,7 +77,9 @@ uint64_t btn_shards_next(const struct btn_shards *s, unsigned shard);
 /* A new core: all slots are elsewhere. */
 void btn_shard_close_slots(struct btn_core *c);
 /* With the shard's lock: for setup.c. unlock: publishes, and looks at the board. */
-void btn_shard_lock(struct btn_shards *s, struct btn_shard_out *out, struct btn_shard *sh, uint64_t now);
-void btn_shard_unlock(struct btn_shards *s, struct btn_shard_out *out, struct btn_shard *sh, uint64_t now);
+void btn_shard_lock(struct btn_shards *s, struct btn_shard_out *out, struct btn_shard *sh, uint64_t now)
+BTN_BEGINS(&sh->ready.lock);
+void btn_shard_unlock(struct btn_shards *s, struct btn_shard_out *out, struct btn_shard *sh, uint64_t now)
+BTN_ENDS(&sh->ready.lock);
 
 #endif
