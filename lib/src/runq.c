@@ -382,7 +382,8 @@ static bool steal(struct baton_runq *rq, unsigned int slot, void **item)
  * A worker that always has an item of its own would never look at the others: at the
  * older ones below it, at the shared ones, and at those of a worker whose task does not
  * end. So in every 61 pops the oldest item of each of these three has a turn; of the
- * other workers one, and all of them in 61 * (slots - 1) pops.
+ * other workers one, and all of them in 61 * (slots - 1) pops. A look that finds nothing
+ * is no pop: how often a worker looks before it sleeps depends on the machine.
  */
 #define TURNS 61u
 
@@ -390,7 +391,7 @@ static bool take_in_turn(struct baton_runq *rq, unsigned int slot, void **item)
 {
 	struct slot *s = &rq->slot[slot];
 
-	switch (s->ticks++ % TURNS) {
+	switch (s->ticks % TURNS) {
 	case TURNS - 1:
 		return take_shared(rq, s, 1, item);
 	case TURNS / 3:
@@ -411,10 +412,11 @@ bool baton_runq_try_pop(struct baton_runq *rq, unsigned int slot, void **item)
 
 	if (btn_unlikely(baton_queue_pop(rq->control, item)))
 		return true;
-	if (btn_unlikely(take_in_turn(rq, slot, item)))
-		return true;
-	return baton_deque_pop(s->deque, item) || take_shared(rq, s, BATCH, item) ||
-	       steal(rq, slot, item);
+	if (btn_likely(!take_in_turn(rq, slot, item)) && !baton_deque_pop(s->deque, item) &&
+	    !take_shared(rq, s, BATCH, item) && !steal(rq, slot, item))
+		return false;
+	s->ticks++;
+	return true;
 }
 
 /*
