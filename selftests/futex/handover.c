@@ -421,8 +421,11 @@ TEST(delayed_dequeue_on_another_cpu)
 	spinner_stop(s[0]);
 	spinner_stop(s[1]);
 	printf("# ran here %d of %d times\n", here, tries);
-	/* The swapper may have seen the wakee asleep before it had left its CPU. */
-	CHECK_CMP(here * 10, >=, tries * (is_debug_kernel() ? 6 : 9));
+	/*
+	 * The swapper may have seen the wakee asleep before it had left its CPU: then
+	 * this is an ordinary hand-over. The slower the guest, the more of those.
+	 */
+	CHECK_CMP(here * 2, >, tries);
 	counters_show("delayed dequeue on another CPU");
 }
 
