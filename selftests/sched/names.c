@@ -23,7 +23,7 @@
 #define MANY	3000
 #define CHURN	1500
 #else
-#define MANY	100000
+#define MANY	30000
 #define CHURN	20000
 #endif
 #define LIVE	40		/* names that come and go */

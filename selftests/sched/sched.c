@@ -630,6 +630,8 @@ static void asks_and_joins(void *arg)
 /* Workers are alike, whoever made them: a pinned thread, another worker, the monitor. */
 TEST(born_alike)
 {
+	struct baton_tenant_opts to = { .sz = sizeof(to), .low_ppm = 300000, .high_ppm = 1000000 };
+	struct baton_tenant *other;
 	struct born mine;
 	struct baton_request *r;
 	pthread_t t;
@@ -641,11 +643,14 @@ TEST(born_alike)
 	pthread_join(t, NULL);
 	run(asks_and_joins, NULL);
 	end_sched(s);
-	/* No worker is idle, and the one that there is does not let go. */
+	/* No worker is idle, and the one that there is does not let go: another tenant's turn needs a new one. */
 	open_sched(1, 0);
+	CHECK_EQ(baton_tenant_add(s, &other, &to), 0);
 	most = 0;
 	ask(&r, spins, NULL);
+	tenant = other;
 	run(tells, &born[2]);
+	CHECK_EQ(most, 0);
 	most = 1;
 	CHECK_EQ(baton_request_wait(r), 0);
 	baton_request_put(r);
