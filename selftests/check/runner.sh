@@ -34,11 +34,20 @@ runs_beside() {
 	expect_says '^ok    t/right'
 	expect_says '^4 passed, 1 failed, 0 skipped'
 }
-runs_at_the_end() {
-	{ a_line bad beside; a_line one; } >"$w/list"
+# Without a single one, they run before the others.
+runs_first() {
+	a_test first ">$w/first; echo ok 1"
+	a_test second "[ -e $w/first ] && echo ok 1"
+	{ a_line bad beside; a_line second; a_line first beside; } >"$w/list"
 	expect_rc 1 "$TOP/selftests/run" --list "$w/list"
 	expect_says '^FAIL  t/bad'
-	expect_says '^1 passed, 1 failed, 0 skipped'
+	expect_says '^2 passed, 1 failed, 0 skipped'
+}
+runs_on_each_cpu() {
+	rm -f "$w/left" "$w/right"
+	{ a_line left beside; a_line right beside; a_line one; } >"$w/list"
+	expect_rc 0 "$TOP/selftests/run" --list "$w/list"
+	expect_says '^3 passed, 0 failed, 0 skipped'
 }
 # Nor does one alone that the pattern leaves of them.
 takes_the_pattern() {
@@ -68,14 +77,15 @@ misses_none() {
 	a_test kills "kill -9 \$(ps -o ppid= \$(ps -o ppid= \$\$)); echo ok 1"
 	{ a_line kills beside; a_line one beside; a_line one single; } >"$w/list"
 	expect_rc 1 "$TOP/selftests/run" --list "$w/list"
-	expect_says '^FAIL  2 tests'
-	expect_says '^1 passed, 2 failed, 0 skipped'
+	expect_says '^FAIL  1 tests'
+	expect_says '^2 passed, 1 failed, 0 skipped'
 }
-check runs_at_the_end runs_at_the_end
+check runs_first runs_first
 check takes_the_pattern takes_the_pattern
 # With one CPU nothing runs beside another one.
 if [ "$(nproc)" -gt 1 ]; then
 	check runs_beside runs_beside
+	check runs_on_each_cpu runs_on_each_cpu
 	check ends_with_it ends_with_it
 	check misses_none misses_none
 fi
