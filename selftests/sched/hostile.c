@@ -133,6 +133,67 @@ TEST(spinner_with_the_signal_blocked)
 	close_sched();
 }
 
+static void spin_for(uint64_t ns);
+static _Atomic bool answered;
+static int tube[2];
+
+static void says(void *arg)
+{
+	answered = true;
+}
+
+static void fills_the_tube(void *arg)
+{
+	CHECK_ANY(write(tube[1], "", 1) == 1);
+}
+
+/* Stopped without noticing; has the slot again, and the permit that goes with it; then sleeps. */
+static void sleeps_with_the_signal_blocked(void *arg)
+{
+	sigset_t set;
+	char c;
+	int i;
+
+	sigfillset(&set);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+	holding = true;
+	while (!answered)
+		;
+	spin_for(MS);
+	for (i = 0; i < 3; i++)
+		baton_checkpoint();
+	holding = false;
+	CHECK_ANY(read(tube[0], &c, 1) == 1);
+}
+
+/* The checkpoint took the permit, so the sleeper's slot can be taken. */
+TEST(checkpoint_takes_the_permit)
+{
+	struct baton_request *sleeper, *r;
+	int err, result;
+
+	CHECK_EQ(pipe(tube), 0);
+	open_sched(1, 1000000);
+	answered = false;
+	ask(bad, sleeps_with_the_signal_blocked, NULL, &sleeper);
+	while (!holding)
+		usleep(1000);
+	answer(says);
+	while (holding)
+		usleep(1000);
+	ask(paying, fills_the_tube, NULL, &r);
+	err = baton_request_wait_until(r, baton_clock_now() + 60 * SECOND, &result);
+	CHECK_EQ(err, 0);
+	if (err)
+		fills_the_tube(NULL);
+	CHECK_EQ(baton_request_wait(sleeper), 0);
+	baton_request_put(sleeper);
+	baton_request_put(r);
+	close_sched();
+	close(tube[0]);
+	close(tube[1]);
+}
+
 static void spin_for(uint64_t ns)
 {
 	uint64_t end = my_cpu() + ns;

@@ -84,9 +84,21 @@ int baton_task_join_until(struct baton_task *t, uint64_t deadline)
 
 static __attribute__((noinline)) int look_at_clock(struct btn_worker *w)
 {
-	uint64_t now = btn_clock_now(), looked = BTN_OWN_GET(w->looked), until, gap;
+	uint64_t now, looked, until, gap;
 	int64_t left;
 
+	/*
+	 * The worker was stopped and did not notice: its signal is blocked, or was put off by a
+	 * handler of the service's. It waits here for its next slot, or takes the permit of one
+	 * that was given to it since: a slot whose permit is not taken is not taken either,
+	 * though the worker sleeps in it.
+	 */
+	if (btn_unlikely(atomic_load_explicit(&w->waits, memory_order_relaxed))) { /* [PREEMPT-2] */
+		btn_gate_enter(w);
+		btn_gate_exit(w);
+	}
+	now = btn_clock_now();
+	looked = BTN_OWN_GET(w->looked);
 	until = atomic_load_explicit(&w->until, memory_order_relaxed); /* [SCHED-1] */
 	/* [SCHED-1] */
 	if (!(atomic_load_explicit(&w->flag, memory_order_relaxed) & BTN_FLAG_NEED_RESCHED) && /* [SCHED-1] */
