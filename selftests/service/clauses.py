@@ -211,9 +211,10 @@ def q5():
     at_least(s.tenant("a", "cpu_low_ms"), 10)
     at_least(s.tenant("a", "cpu_high_ms"), 10)
     same(s.tenant("a", "admitted"), 1)
-    # As critical it would have been told that there is nothing left.
+    # As critical it is told that there is nothing left: of 10 ms a second, which a busy machine gives, too.
+    s.ask("alter user a set baton.low_latency = '1%'")
     d = Raw(s, "a", options="-c baton.class=critical")
-    same("53400" in {code(d.query(BURN)) for _ in range(6)}, True)
+    until(lambda: code(d.query(BURN)) == "53400", "a rejection")
 
 
 def q6():
@@ -308,7 +309,7 @@ def q10():
         same(code(c.until("Z")), None)
     ledger = s.tenant("a", "cpu_low_ms + cpu_high_ms")
     kernel = s.used("a")
-    at_least(kernel, 200)
+    at_least(kernel, 60)
     # The thread's birth and its greeting are not of any request.
     if not 0.9 * kernel - 30 < ledger < 1.02 * kernel + 1:
         raise AssertionError(f"the kernel counted {kernel:.1f} ms, {ledger:.1f} were charged")
