@@ -49,6 +49,17 @@ runs_on_each_cpu() {
 	expect_rc 0 "$TOP/selftests/run" --list "$w/list"
 	expect_says '^3 passed, 0 failed, 0 skipped'
 }
+# One that compares with the clock gets a second try, and the log of the first stays; others do not.
+tries_the_clock_again() {
+	a_test slow "[ -e $w/tried ] && echo ok 1 || { >$w/tried; echo not ok 1; exit 1; }"
+	{ a_line slow clock; a_line bad clock; a_line bad; } >"$w/list"
+	expect_rc 1 "$TOP/selftests/run" --list "$w/list"
+	expect_says '^again t/slow'
+	expect_says '^ok    t/slow'
+	expect_says 'were run once more: t/slow t/bad$'
+	expect_says '^1 passed, 2 failed, 0 skipped'
+	expect [ "$(cat "$w/log/host-t-slow.log.first")" = "$(printf '1..1\nnot ok 1')" ]
+}
 # Nor does one alone that the pattern leaves of them.
 takes_the_pattern() {
 	{ a_line bad beside; a_line one beside; a_line right single; } >"$w/list"
@@ -82,6 +93,7 @@ misses_none() {
 }
 check runs_first runs_first
 check takes_the_pattern takes_the_pattern
+check tries_the_clock_again tries_the_clock_again
 # With one CPU nothing runs beside another one.
 if [ "$(nproc)" -gt 1 ]; then
 	check runs_beside runs_beside

@@ -103,8 +103,8 @@ $(addprefix $(OD)/,$(DATA)): $(OD)/%: %
 	$(Q)mkdir -p $(@D) && cp -a $< $@
 
 # list.GROUP: one line a test, "PATH TIMEOUT" (0: the runner's default), and "single"
-# (of SINGLE: it uses one CPU only) or "beside" (of BESIDE: one CPU and no clock, so
-# that it can run beside a single one).
+# (of SINGLE: it uses one CPU only), "beside" (of BESIDE: one CPU and no clock, so that it
+# can run beside another one) or "clock" (of CLOCK: a busy machine may make it fail).
 $(LISTS): Makefile
 	$(Q)mkdir -p $(@D)
-	$(Q)printf '%s\n' $(foreach t,$(TESTS_$(shell echo $(patsubst .%,%,$(suffix $@)) | tr a-z A-Z)),'$(OD)/$(t) $(or $(TIMEOUT_$(t)),0)$(if $(filter $(t),$(SINGLE)), single)$(if $(filter $(t),$(BESIDE)), beside)') | sed '/^$$/d' >$@
+	$(Q)printf '%s\n' $(foreach t,$(TESTS_$(shell echo $(patsubst .%,%,$(suffix $@)) | tr a-z A-Z)),'$(OD)/$(t) $(or $(TIMEOUT_$(t)),0)$(if $(filter $(t),$(SINGLE)), single)$(if $(filter $(t),$(BESIDE)), beside)$(if $(filter $(t),$(CLOCK)), clock)') | sed '/^$$/d' >$@
