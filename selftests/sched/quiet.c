@@ -4,6 +4,7 @@
  * machine makes fewer, never more.
  */
 #include <dirent.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,17 +15,21 @@
 #include <unistd.h>
 
 #include <baton/sched.h>
+#include <baton/stats.h>
 
+#include "inject.h"
 #include "sched_end.h"
 #include "tap.h"
 
 #define MS 1000000ULL
-/* Wake-ups that a look now and then may cost, of a thread that polls there are thousands. */
-#define FEW 150
+/* Wake-ups in a second that a look now and then may cost; of a thread that polls there are a hundred or more. */
+#define FEW 20
+#define MANY 40
 
 static struct baton_sched *s;
 static struct baton_tenant *tenant;
 static int pipes[2];
+static atomic_bool stop_spinning;
 
 static void open_sched(unsigned slots, enum baton_preempt how)
 {
@@ -79,13 +84,20 @@ static void sleeps_unannounced(void *arg)
 	CHECK_ANY(read(pipes[0], &byte, 1) == 1);
 }
 
+static void sleeps_and_spins(void *arg)
+{
+	sleeps_unannounced(arg);
+	while (!atomic_load(&stop_spinning))
+		;
+}
+
 static void does_nothing(void *arg)
 {
 }
 
 static void run_quiet(enum baton_preempt how, int tasks)
 {
-	struct baton_request *r[4], *other;
+	struct baton_request *r[MANY], *other;
 	struct timespec second = { .tv_sec = 1 };
 	long before;
 	int i;
@@ -130,6 +142,117 @@ TEST(asleep_slotless)
 {
 	run_quiet(BATON_PREEMPT_STOP, 4);
 }
+
+/* More of them than are looked at at a time. */
+TEST(asleep_slotless_many)
+{
+	run_quiet(BATON_PREEMPT_STOP, MANY);
+}
+
+/* CPU that the tenants were charged. */
+static uint64_t charged_cpu(void)
+{
+	struct baton_stats_tenant figures;
+	struct baton_stats *st;
+	uint64_t sum = 0;
+	unsigned i, k;
+
+	CHECK_EQ(baton_stats_of(&st, s), 0);
+	for (i = 0; !baton_stats_tenant(st, i, &figures, sizeof(figures)); i++)
+		for (k = 0; k < BATON_TIERS_MAX; k++)
+			sum += figures.tier[k].cpu;
+	baton_stats_close(st);
+	return sum;
+}
+
+/* Until the monitor comes no oftener than each 10 ms, as it does where it has no alarms. */
+static void wait_for_quiet(void)
+{
+	struct timespec time = { .tv_nsec = 200 * MS };
+	long before, sleeps = LONG_MIN;
+
+	do {
+		before = sleeps;
+		nanosleep(&time, NULL);
+		sleeps = monitor_sleeps();
+	} while (sleeps > before + 30);
+}
+
+/*
+ * A thread that wakes after the monitor has turned to other things is seen: what it uses is
+ * charged, while it reaches no call of the library, and nothing else happens.
+ */
+static void run_woken(enum baton_preempt how, bool slotless)
+{
+	struct timespec time = { .tv_nsec = 1 * MS };
+	struct baton_request *r, *other;
+	uint64_t before;
+
+	open_sched(1, how);
+	atomic_store(&stop_spinning, false);
+	submit_task(sleeps_and_spins, &r);
+	if (slotless) {
+		submit_task(does_nothing, &other);
+		CHECK_EQ(baton_request_wait(other), 0);
+		baton_request_put(other);
+	}
+	wait_for_quiet();
+	before = charged_cpu();
+	CHECK_EQ(write(pipes[1], "", 1), 1);
+	while (charged_cpu() < before + 1 * MS)
+		nanosleep(&time, NULL);
+	atomic_store(&stop_spinning, true);
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+	end_sched(s);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+TEST(woken_in_a_slot)
+{
+	run_woken(BATON_PREEMPT_STOP, false);
+}
+
+TEST(woken_slotless)
+{
+	run_woken(BATON_PREEMPT_STOP, true);
+}
+
+TEST(woken_slotless_demote)
+{
+	run_woken(BATON_PREEMPT_DEMOTE, true);
+}
+
+#ifdef BTN_INJECT
+static const char *fail_point;
+
+static int fails(const char *point)
+{
+	return !strcmp(point, fail_point);
+}
+
+static void run_with(const char *point)
+{
+	fail_point = point;
+	atomic_store(&btn_inject_hook, fails);
+	run_woken(BATON_PREEMPT_STOP, false);
+	run_woken(BATON_PREEMPT_STOP, true);
+	atomic_store(&btn_inject_hook, NULL);
+}
+
+/* Without the looks that are made now and then nevertheless. */
+TEST(woken_alarm_only)
+{
+	run_with("sched:alarm:only");
+}
+
+/* And where there are no timers to be had. */
+TEST(woken_no_alarm)
+{
+	run_with("sched:alarm");
+}
+#endif
 
 int main(int argc, char **argv)
 {

@@ -156,7 +156,7 @@ struct baton_sched_opts {
  * @out: where it is put; set to NULL on an error
  * @opts: or NULL for all defaults; copied
  *
- * Any thread. Starts two threads, the monitor and the watch (of the machine's limits), and where <baton/detect.h> says who blocks
+ * Any thread. Starts two threads, the monitor and the watch (of the machine's limits, and of threads that wake), and where <baton/detect.h> says who blocks
  * another, the notifier. Workers, whichever thread makes them,
  * have the caller's scheduling policy, nice value, CPUs, timer slack and blocked
  * signals (but for @opts->preempt_signal, which they take).

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../core/core.h"
+#include "alarm.h"
 #include "blocked.h"
 #include "dispatch.h"
 #include "gate.h"
@@ -134,7 +135,11 @@ static struct btn_worker *attached_worker(struct baton_sched *s)
 	struct btn_worker *w = btn_self_attached;
 
 	if (w) {
-		w->s = s;
+		if (w->s != s) {
+			btn_alarm_free(w);
+			w->s = s;
+			btn_alarm_attach(s, w);
+		}
 		return w;
 	}
 	pthread_once(&once, make_key);
@@ -149,6 +154,7 @@ static struct btn_worker *attached_worker(struct baton_sched *s)
 	w->thread = pthread_self();
 	w->tid = gettid();
 	pthread_getcpuclockid(w->thread, &w->cpu_clock);
+	btn_alarm_attach(s, w);
 	btn_gate_signal_thread(s);
 	btn_self_attached = w;
 	return w;

@@ -11,6 +11,7 @@
 #include "../birth.h"
 #include "../core/core.h"
 #include "../inject.h"
+#include "alarm.h"
 #include "dispatch.h"
 #include "gate.h"
 #include "lazy.h"
@@ -71,6 +72,8 @@ void *btn_monitor_main(void *arg)
 		s->dead = late = NULL;
 		btn_gate_release(s);
 		BTN_POINT("sched:monitor:unlocked");
+		if (!btn_alarm_set(s) && due)
+			due = due < now + BTN_LOOK_MAX_NS ? due : now + BTN_LOOK_MAX_NS;
 		btn_dispatch_wake(s, &wakes);
 		/*
 		 * A thread that is SCHED_IDLE may take its time: the monitor does not wait for

@@ -8,6 +8,7 @@
 
 #include "../inject.h"
 #include "../prealloc.h"
+#include "alarm.h"
 #include "self.h"
 
 /* Workers at a time. */
@@ -106,6 +107,7 @@ void btn_pool_quit(struct btn_worker *w)
 
 void btn_pool_worker_free(struct btn_worker *w)
 {
+	btn_alarm_free(w);
 	btn_pool_quit(w);
 	baton_parker_destroy(w->parker);
 	put_memory(w);

@@ -46,6 +46,8 @@
 #include <unistd.h>
 
 #include "../core/core.h"
+#include "../inject.h"
+#include "alarm.h"
 #include "blocked.h"
 #include "dispatch.h"
 #include "lazy.h"
@@ -154,16 +156,39 @@ static void demote_worker(struct btn_worker *w)
 		btn_slot_set_demoted(w, sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0);
 }
 
+/*
+ * Delay until the next look at a worker that is asleep, and has its alarm set or not. A parked
+ * thread may be what the sleeper waits for (suspect_parked()), or what holds up the monitor: is_stalled()
+ * in gate.c.
+ */
+static uint64_t look_most(const struct baton_sched *s, bool alarm)
+{
+	if (!alarm || s->parked.first)
+		return BTN_LOOK_MAX_NS;
+	return BTN_FAIL("sched:alarm:only") ? BTN_NEVER / 4 : BTN_ALARM_LOOK_NS;
+}
+
 /* The time of the next look at the slot's task, which has need_resched set. */
 static uint64_t next_look(const struct baton_sched *s, unsigned slot)
 {
-	uint64_t in = s->look_in[slot], most = s->was_wanted ? BTN_LOOK_WANTED_NS : BTN_LOOK_MAX_NS;
+	uint64_t in = s->look_in[slot];
+	uint64_t most = s->was_wanted ? BTN_LOOK_WANTED_NS : look_most(s, s->on[slot]->alarm_at);
 
 	return s->looked_at[slot] + (in < most ? in : most);
 }
 
+/* No task waits for the slot: its task is looked at when it has used so much CPU. */
+static void leave_to_alarm(struct baton_sched *s, unsigned slot, uint64_t cpu, uint64_t at)
+{
+	struct btn_worker *w = s->on[slot];
+
+	if (btn_alarm_is_set(w, cpu) || btn_alarm_want(s, w, at))
+		s->look_in[slot] = look_most(s, true);
+}
+
 static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes, bool *stall)
 {
+	uint64_t ran = s->stop_signal ? RAN_NS : DEMOTE_NS;
 	struct btn_worker *w = s->on[slot];
 	uint64_t until = atomic_load_explicit(&w->until, memory_order_relaxed), cpu; /* [SCHED-1] */
 	bool futex = false;
@@ -203,17 +228,53 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 			w->signal_blocked = true;
 			demote_worker(w);
 		}
-	} else if (cpu - s->cpu_at[slot] >= (s->stop_signal ? RAN_NS : DEMOTE_NS)) {
+	} else if (cpu - s->cpu_at[slot] >= ran) {
 		if (s->stop_signal) {
 			stop_task(s, now, slot, wakes);
 		} else if (btn_core_waits(&s->core, now)) {
 			show_preemption(s, now, slot);
 			btn_slot_take(s, now, slot);
 			demote_worker(w);
+		} else {
+			leave_to_alarm(s, slot, cpu, cpu + BTN_LOOK_MAX_NS);
 		}
-	} else if (now >= s->resched_at[slot] + ASLEEP_NS && btn_core_waits(&s->core, now) && is_asleep(w, &futex)) {
-		leave_asleep(s, now, slot, futex);
+	} else if (now >= s->resched_at[slot] + ASLEEP_NS) {
+		if (!btn_core_waits(&s->core, now))
+			leave_to_alarm(s, slot, cpu, s->cpu_at[slot] + ran);
+		else if (is_asleep(w, &futex))
+			leave_asleep(s, now, slot, futex);
 	}
+}
+
+/* True: the worker sleeps, as it used no CPU (cpu: since the last look), and its alarm is set, or is about to be. */
+static bool can_be_left(struct baton_sched *s, struct btn_worker *w, uint64_t cpu)
+{
+	return !cpu && !atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
+	       (w->alarm_at || btn_alarm_want(s, w, w->cputime.mark + RAN_NS));
+}
+
+/* Delay until the next look at slotless workers, which are all asleep and have their alarms set. */
+static uint64_t armed_look(const struct baton_sched *s)
+{
+	uint64_t in = look_most(s, true);
+
+	/* All of them in that time, a few each time. */
+	if (s->slotless.n > SLOTLESS_BATCH)
+		in = in * SLOTLESS_BATCH / s->slotless.n;
+	return in > BTN_TICK_NS ? in : BTN_TICK_NS;
+}
+
+/* An alarm went off: all workers that have one set are looked at now, or in turn. */
+static void look_for_alarm(struct baton_sched *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->core.slots_in_use; i++)
+		if (s->core.run[i].task && s->on[i]->alarm_at)
+			s->look_in[i] = BTN_LOOK_NS;
+	if (s->slotless_in > BTN_TICK_NS)
+		s->slotless_in = BTN_TICK_NS;
+	s->slotless_armed = 0;
 }
 
 /* Looks at slotless workers, which may be running all the same. */
@@ -224,6 +285,9 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 	uint64_t cpu;
 	unsigned n;
 
+	if (!s->slotless_in)
+		s->slotless_armed = 0;
+
 	/* A few each time, in turn: thousands may sleep. */
 	for (n = 0, w = s->slotless.first; w && w != last && n < SLOTLESS_BATCH; n++, w = next) {
 		next = w->next_slotless;
@@ -232,7 +296,10 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 		last = last ? last : w;
 		cpu = btn_slot_account(w, now, 0);
 		btn_core_charge(&s->core, now, &w->task->req->core, cpu, true);
+		if (btn_alarm_is_set(w, w->cputime.mark))
+			cpu = 0;	/* the worker used less than what is of interest */
 		ran |= cpu;
+		s->slotless_armed = can_be_left(s, w, cpu) ? s->slotless_armed + 1 : 0;
 		if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [PREEMPT-2] */
 			if (w->signal_blocked && w->given)
 				continue;	/* the worker has a permit to take */
@@ -255,8 +322,12 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 			send_signal(s, w);
 		}
 	}
-	/* All were looked at, and sleep: later each time. */
-	if (!s->slotless_in || ran || n == SLOTLESS_BATCH)
+	/* All were looked at, and sleep: later each time, or when one is heard of. */
+	if (!s->slotless_in || ran)
+		s->slotless_in = BTN_TICK_NS;
+	else if (s->slotless_armed >= s->slotless.n)
+		s->slotless_in = armed_look(s);
+	else if (n == SLOTLESS_BATCH)
 		s->slotless_in = BTN_TICK_NS;
 	else if (s->slotless_in < BTN_LOOK_MAX_NS)
 		s->slotless_in *= 2;
@@ -335,6 +406,8 @@ void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wak
 	bool stall = false;
 	unsigned i;
 
+	if (btn_alarm_heard(s))
+		look_for_alarm(s);
 	for (i = 0; i < s->core.slots_in_use; i++)
 		if (s->core.run[i].task)
 			look_at_slot(s, now, i, wakes, &stall);

@@ -207,10 +207,10 @@ int baton_sched_destroy(struct baton_sched *s)
 	w = s->idle;
 	s->idle = NULL;
 	btn_gate_release(s);
-	btn_watch_end(s);
 	btn_notifier_end(s);
 	baton_parker_resume(s->monitor_parker);
 	pthread_join(s->monitor, NULL);
+	btn_watch_end(s);
 	/* Idle workers find no task, and end. */
 	for (next = w; next; next = next->next)
 		baton_parker_resume(next->parker);

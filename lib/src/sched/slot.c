@@ -99,6 +99,7 @@ void btn_slot_link(struct btn_slotless *list, struct btn_worker *w)
 	w->prev_slotless = list->last;
 	*list->last = w;
 	list->last = &w->next_slotless;
+	list->n++;
 }
 
 void btn_slot_unlink(struct btn_worker *w)
@@ -110,6 +111,7 @@ void btn_slot_unlink(struct btn_worker *w)
 		w->next_slotless->prev_slotless = w->prev_slotless;
 	else
 		w->in->last = w->prev_slotless;
+	w->in->n--;
 	w->in = NULL;
 }
 

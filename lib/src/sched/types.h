@@ -83,6 +83,9 @@ struct btn_worker {
 	bool in_futex;			/* the thread sleeps in a futex */
 	uint64_t ask_at, ask_in;	/* time at which /proc is asked whether it still does; delay until it is asked again */
 	uint64_t stopped_at;		/* the thread's CPU clock when it was sent the signal */
+	int timer;			/* on the thread's CPU clock: alarm.c */
+	bool has_timer, no_timer;	/* no_timer: the kernel refused one */
+	uint64_t alarm_at;		/* the timer goes off at this time of that clock; 0: it is not set */
 	_Atomic bool demoted;		/* [PREEMPT-4] */
 	bool retired;
 	bool attached;			/* the thread is the caller's: baton_request_enter() */
@@ -133,6 +136,7 @@ struct baton_task {
 
 struct btn_slotless {
 	struct btn_worker *first, **last;
+	unsigned n;
 };
 
 #define BTN_SLOTS_MAX	4096
@@ -187,6 +191,15 @@ struct baton_request {
 	uint64_t began;			/* time of its beginning in the run of the attached thread's last request; 0: it has its own run */
 };
 
+#define BTN_ALARMS	32
+
+/* An alarm that is to be set: alarm.c. */
+struct btn_alarm {
+	struct btn_worker *w;	/* NULL: an attached thread's */
+	int timer;
+	uint64_t at;
+};
+
 struct baton_sched {
 	BTN_ALIGNED struct btn_lock lock;
 	BTN_ALIGNED struct btn_core core;
@@ -204,6 +217,7 @@ struct baton_sched {
 	bool was_wanted;		/* `wanted` was set since the monitor came last */
 	bool given;			/* a slot was given to a task since then */
 	bool late;			/* a task was late when the monitor came last */
+	unsigned slotless_armed;	/* workers looked at in turn, all of them asleep and with their alarms set */
 	uint64_t slotless_in;		/* delay until slotless workers are looked at again; 0: one is new */
 	struct btn_heap timers;		/* deadlines of waits */
 	struct baton_tenant *tenants;
@@ -218,6 +232,11 @@ struct baton_sched {
 	unsigned epoch;
 	struct baton_parker *monitor_parker;
 	pthread_t monitor;
+	/* Alarms that the monitor is about to set. The monitor's. */
+	struct btn_alarm alarms[BTN_ALARMS];
+	unsigned n_alarms;
+	_Atomic pid_t alarm_tid;	/* the watch's thread, when it listens to alarms; 0: not yet */
+	_Atomic bool alarmed;		/* an alarm went off */
 	uint64_t retry_at;		/* threads could not be made, and are tried again then; BTN_NEVER: none failed */
 	_Atomic uint64_t monitor_due;	/* written with the lock */
 	_Atomic bool stall, stall_escape;	/* gate.c */

@@ -5,6 +5,8 @@
  * baton_sched_destroy() ends it. After an event the files are read again, without the lock, and the
  * scheduler gets the shape that follows. An event that comes after the files were opened and
  * before the thread sleeps again is still there then: no change is lost between the two.
+ *
+ * The thread has the alarms' signal, too (alarm.c).
  */
 #include "watch.h"
 
@@ -17,6 +19,7 @@
 #include "../capacity.h"
 #include "../core/setup.h"
 #include "../cpus.h"
+#include "alarm.h"
 #include "dispatch.h"
 #include "gate.h"
 #include "shape.h"
@@ -49,25 +52,36 @@ static void follow_capacity(struct baton_sched *s, uint64_t allowed)
 static void *watch_main(void *arg)
 {
 	struct baton_sched *s = arg;
-	struct pollfd fd[2] = { { .fd = s->watch_events, .events = POLLIN }, { .fd = s->watch_stop, .events = POLLIN } };
+	enum { EVENTS, STOP, ALARM, N };
+	struct pollfd fd[N] = { { .fd = s->watch_events }, { .fd = s->watch_stop } };
 	_Alignas(8) char events[4096];
 	struct btn_capacity there_is;
 	struct btn_cpus set;
 
+	int i;
+
 	btn_birth_own("baton-watch");
+	fd[ALARM].fd = btn_alarm_begin(s);
+	for (i = 0; i < N; i++)
+		fd[i].events = POLLIN;
 	for (;;) {
-		if (poll(fd, 2, -1) < 0 && errno != EINTR)
-			return NULL;
-		if (fd[1].revents)
-			return NULL;
+		if (poll(fd, N, -1) < 0 && errno != EINTR)
+			break;
+		if (fd[STOP].revents)
+			break;
+		if (fd[ALARM].revents)
+			btn_alarm_rings(s, fd[ALARM].fd);
 		/* The events' contents are of no interest: all is read again. */
-		if (!fd[0].revents || read(s->watch_events, events, sizeof(events)) <= 0)
+		if (!fd[EVENTS].revents || read(s->watch_events, events, sizeof(events)) <= 0)
 			continue;
 		if (btn_cpus_self(&set) ||
 		    btn_capacity_read(&there_is, "", btn_cpus_count(&set), s->watch_events))
 			continue;
 		follow_capacity(s, there_is.ns);
 	}
+	if (fd[ALARM].fd >= 0)
+		close(fd[ALARM].fd);
+	return NULL;
 }
 
 void btn_watch_begin(struct baton_sched *s, int events)
@@ -76,7 +90,7 @@ void btn_watch_begin(struct baton_sched *s, int events)
 	int err;
 
 	s->watch_events = events;
-	s->watch_stop = events < 0 ? -1 : eventfd(0, EFD_CLOEXEC);
+	s->watch_stop = eventfd(0, EFD_CLOEXEC);
 	if (s->watch_stop < 0)
 		return;
 	err = pthread_attr_init(&attr);
