@@ -15,8 +15,9 @@
 #include "clock.h"
 #include "inject.h"
 
-/* Address space, not memory: a record is there from when it is used. */
-#define TENANTS		131072
+#define TENANTS		BTN_PAGE_TENANTS
+/* A segment has at least so many records. */
+#define SEGMENT_MIN	512
 /* Records that get their part of the file at once. */
 #define TENANTS_BATCH	16
 #define HEADER_SIZE	4096
@@ -25,7 +26,9 @@
 
 static size_t pages(size_t n)
 {
-	return (n + 4095) & ~(size_t)4095;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (n + page - 1) & ~(page - 1);
 }
 
 struct baton_stats_tier *btn_page_tier(struct btn_page *p, unsigned i)
@@ -35,7 +38,39 @@ struct baton_stats_tier *btn_page_tier(struct btn_page *p, unsigned i)
 
 static struct baton_stats_tenant *record(struct btn_page *p, uint64_t i)
 {
-	return (struct baton_stats_tenant *)(p->tenants + i * p->tenant_size);
+	return (struct baton_stats_tenant *)(p->segment[i / p->per_segment] + i % p->per_segment * p->tenant_size);
+}
+
+static size_t segment_size(const struct btn_page *p)
+{
+	return p->per_segment * p->tenant_size;
+}
+
+static size_t segments_of(const struct btn_page *p)
+{
+	return (TENANTS + p->per_segment - 1) / p->per_segment;
+}
+
+size_t btn_page_per_segment(size_t tenant_size)
+{
+	size_t n = SEGMENT_MIN;
+
+	while (pages(n * tenant_size) != n * tenant_size)
+		n *= 2;
+	return n;
+}
+
+size_t btn_page_segments(const struct btn_page *p, size_t more, size_t *size)
+{
+	size_t used = btn_stat_get(&p->h->tenants_used), first, last;
+
+	*size = segment_size(p);
+	last = used + more < TENANTS ? used + more : TENANTS;
+	first = (used + p->per_segment - 1) / p->per_segment;
+	last = (last + p->per_segment - 1) / p->per_segment;
+	while (first < last && p->segment[first])
+		first++;
+	return last - first;
 }
 
 int btn_page_create(struct btn_page *p, unsigned slots, unsigned tiers)
@@ -55,21 +90,26 @@ int btn_page_create(struct btn_page *p, unsigned slots, unsigned tiers)
 
 	h.tiers_at = HEADER_SIZE;
 	h.slots_at = h.tiers_at + pages(tiers * h.tier_size);
-	h.tenants_at = h.slots_at + pages(slots * h.slot_size);
 	h.rings = slots + 1;
 	h.ring_size = sizeof(struct btn_ring);
-	h.rings_at = h.tenants_at + pages(h.tenants * h.tenant_size);
-	h.size = h.rings_at + pages(h.rings * h.ring_size);
-	m = BTN_FAIL("page:map") ? MAP_FAILED :
-	    mmap(NULL, h.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (m == MAP_FAILED)
-		return -ENOMEM;
+	h.rings_at = h.slots_at + pages(slots * h.slot_size);
+	h.tenants_at = h.rings_at + pages(h.rings * h.ring_size);
 	memset(p, 0, sizeof(*p));
+	p->tenant_size = h.tenant_size;
+	p->per_segment = btn_page_per_segment(h.tenant_size);
+	h.size = h.tenants_at + segments_of(p) * segment_size(p);
+	p->segment = calloc(segments_of(p), sizeof(*p->segment));
+	if (!p->segment)
+		return -ENOMEM;
+	p->size = h.tenants_at;
+	m = BTN_FAIL("page:map") ? MAP_FAILED :
+	    mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (m == MAP_FAILED) {
+		free(p->segment);
+		return -ENOMEM;
+	}
 	p->h = m;
 	p->slots = (struct baton_stats_slot *)((char *)m + h.slots_at);
-	p->tenants = (char *)m + h.tenants_at;
-	p->tenant_size = h.tenant_size;
-	p->size = h.size;
 	p->fd = -1;
 	*p->h = h;
 	return 0;
@@ -89,6 +129,7 @@ void btn_page_start(struct btn_page *p, unsigned slots, uint64_t now)
 void btn_page_destroy(struct btn_page *p)
 {
 	struct stat mine, there;
+	size_t i;
 
 	if (p->path) {
 		btn_stat_set(&p->h->ended, btn_clock_now());
@@ -99,6 +140,10 @@ void btn_page_destroy(struct btn_page *p)
 		close(p->fd);
 		free(p->path);
 	}
+	for (i = 0; i < segments_of(p); i++)
+		if (p->segment[i])
+			btn_prealloc_unmap(p->segment[i], segment_size(p));
+	free(p->segment);
 	munmap(p->h, p->size);
 }
 
@@ -113,11 +158,45 @@ static bool have_room(struct btn_page *p, uint64_t i)
 		return true;
 	if (upto > TENANTS)
 		upto = TENANTS;
-	if (posix_fallocate(p->fd, p->tenants - (char *)p->h + p->allocated * p->tenant_size,
+	if (posix_fallocate(p->fd, p->h->tenants_at + p->allocated * p->tenant_size,
 			    (upto - p->allocated) * p->tenant_size))
 		return false;
 	p->allocated = upto;
 	return true;
+}
+
+/* The file's part at the segment's address. */
+static bool map_segment(struct btn_page *p, size_t i, int fd)
+{
+	return mmap(p->segment[i], segment_size(p), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		    p->h->tenants_at + i * segment_size(p)) != MAP_FAILED;
+}
+
+/* The segment of this record; false: the pool has none, or the file could not be mapped. */
+static bool have_segment(struct btn_page *p, struct btn_prealloc *prealloc, uint64_t i)
+{
+	size_t k = i / p->per_segment;
+
+	if (p->segment[k])
+		return true;
+	p->segment[k] = btn_prealloc_take(prealloc, BTN_PREALLOC_SEGMENT, segment_size(p));
+	if (!p->segment[k] || p->fd < 0 || map_segment(p, k, p->fd))
+		return p->segment[k];
+	btn_prealloc_unmap(p->segment[k], segment_size(p));
+	p->segment[k] = NULL;
+	return false;
+}
+
+/* The place of a record in the table, plus 1; 0: it is not in the table. */
+static uint64_t place_of(const struct btn_page *p, const struct baton_stats_tenant *t)
+{
+	const char *at = (const char *)t;
+	size_t i;
+
+	for (i = 0; i < segments_of(p) && p->segment[i]; i++)
+		if (at >= p->segment[i] && at < p->segment[i] + segment_size(p))
+			return i * p->per_segment + (at - p->segment[i]) / p->tenant_size + 1;
+	return 0;
 }
 
 struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_prealloc *prealloc)
@@ -129,6 +208,8 @@ struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_preall
 		next = btn_stat_get(&FREE_NEXT(t));
 		p->free = next ? record(p, next - 1) : NULL;
 	} else if (used < TENANTS && have_room(p, used)) {
+		if (!have_segment(p, prealloc, used))
+			return NULL;
 		t = record(p, used);
 		btn_stat_set(&p->h->tenants_used, used + 1);
 	} else {
@@ -159,7 +240,9 @@ void btn_page_tenant_show(struct baton_stats_tenant *t)
 
 void btn_page_tenant_free(struct btn_page *p, struct btn_prealloc *prealloc, struct baton_stats_tenant *t)
 {
-	if ((char *)t < p->tenants || (char *)t >= p->tenants + TENANTS * p->tenant_size) {
+	uint64_t place = place_of(p, t);
+
+	if (!place) {
 		btn_stat_add(&p->h->tenants_unlisted, -1);
 		btn_prealloc_give(prealloc, t);
 		return;
@@ -167,7 +250,7 @@ void btn_page_tenant_free(struct btn_page *p, struct btn_prealloc *prealloc, str
 	/* Odd, and another one, also where it was never shown. */
 	btn_stat_set(&t->generation, (btn_stat_get(&t->generation) + 1) | 1);
 	btn_stat_set(&t->state, 0);
-	btn_stat_set(&FREE_NEXT(t), p->free ? ((char *)p->free - p->tenants) / p->tenant_size + 1 : 0);
+	btn_stat_set(&FREE_NEXT(t), p->free ? place_of(p, p->free) : 0);
 	p->free = t;
 }
 
@@ -210,13 +293,10 @@ void btn_page_trace(struct btn_page *p, uint64_t now)
 		p->rings = NULL;
 		btn_stat_set(&h->trace_until, 0);
 	} else if (!p->rings) {
-		uint64_t at = (char *)p->tenants + TENANTS * p->tenant_size - (char *)h;
-
-		at = pages(at);
-		if (p->fd >= 0 && posix_fallocate(p->fd, at, (p->h->slots + 1) * sizeof(struct btn_ring)))
+		if (p->fd >= 0 && posix_fallocate(p->fd, h->rings_at, h->rings * h->ring_size))
 			btn_stat_set(&h->trace_until, 0);
 		else
-			p->rings = (struct btn_ring *)((char *)h + at);
+			p->rings = (struct btn_ring *)((char *)h + h->rings_at);
 	}
 }
 
@@ -268,30 +348,52 @@ static int look_there(const char *path)
 	return err;
 }
 
-/* Everything so far into the file, and the file where the memory was. */
-static int take_over(struct btn_page *p, int fd)
+static int write_all(int fd, const char *from, size_t n, off_t to)
 {
-	uint64_t used = btn_stat_get(&p->h->tenants_used), upto;
-	size_t fixed = p->tenants - (char *)p->h, n, at;
+	size_t at;
 	ssize_t done;
-	int err;
 
-	upto = used + TENANTS_BATCH < TENANTS ? used + TENANTS_BATCH : TENANTS;
-	if (ftruncate(fd, p->size))
-		return -errno;
-	err = -posix_fallocate(fd, 0, fixed + upto * p->tenant_size);
-	if (err)
-		return err;
-	n = fixed + used * p->tenant_size;
 	for (at = 0; at < n; at += done) {
-		done = pwrite(fd, (char *)p->h + at, n - at, at);
+		done = pwrite(fd, from + at, n - at, to + at);
 		if (done < 0 && errno == EINTR)
 			done = 0;
 		if (done < 0)
 			return -errno;
 	}
+	return 0;
+}
+
+/*
+ * Everything so far into the file, and the file where the memory was. Where the mapping of a part
+ * fails, those before it are the file's and the others are not: the figures go on, and the file
+ * is removed. Events of a trace are lost: their rings get memory when the next one is asked for.
+ */
+static int take_over(struct btn_page *p, int fd)
+{
+	uint64_t used = btn_stat_get(&p->h->tenants_used), upto, at = p->h->tenants_at, left;
+	size_t i, n;
+	int err;
+
+	upto = used + TENANTS_BATCH < TENANTS ? used + TENANTS_BATCH : TENANTS;
+	if (ftruncate(fd, p->h->size))
+		return -errno;
+	err = -posix_fallocate(fd, 0, p->h->rings_at);
+	if (!err)
+		err = -posix_fallocate(fd, at, upto * p->tenant_size);
+	if (!err)
+		err = write_all(fd, (const char *)p->h, p->h->rings_at, 0);
+	for (left = used, i = 0; !err && left; left -= n, i++) {
+		n = left < p->per_segment ? left : p->per_segment;
+		err = write_all(fd, p->segment[i], n * p->tenant_size, at + i * segment_size(p));
+	}
+	if (err)
+		return err;
 	if (mmap(p->h, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
 		return -errno;
+	for (i = 0; i < segments_of(p) && p->segment[i]; i++)
+		if (!map_segment(p, i, fd))
+			return -errno;
+	p->rings = NULL;
 	p->allocated = upto;
 	return 0;
 }

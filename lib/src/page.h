@@ -28,8 +28,15 @@
  * the word.
  *
  * A page is anonymous memory until it is published; then the file is mapped at
- * the same address, with the lock held. Parts of the file are allocated before
+ * the same addresses, with the lock held. Parts of the file are allocated before
  * they are written, so a full file system is an error code and not a SIGBUS.
+ *
+ * There is room for BTN_PAGE_TENANTS tenants, 0.9 GB of address space, which few services
+ * ever need and a limit (RLIMIT_AS) counts. So the table of tenants, which is last in the file, is
+ * mapped in segments, each when its first record is needed; the file has its whole
+ * size from the beginning, and its holes take no memory. A reader does the same. Segments
+ * lie anywhere and never move. A segment is there before a store to tenants_used says that
+ * its records are, so by [STATS-1] who loads that finds it.
  */
 #ifndef BTN_PAGE_H
 #define BTN_PAGE_H
@@ -43,9 +50,10 @@
 struct btn_page {
 	struct baton_stats_header *h;	/* the mapping */
 	struct baton_stats_slot *slots;
-	char *tenants;
+	char **segment;			/* tenants' records; NULL: not needed yet */
+	size_t per_segment;		/* records */
 	struct btn_ring *rings;		/* NULL: nobody traces */
-	size_t tenant_size, size;
+	size_t tenant_size, size;	/* size: of what is always mapped, all but the tenants */
 	uint64_t ids;
 	uint64_t allocated;		/* records that the file has memory for */
 	struct baton_stats_tenant *free;
@@ -126,6 +134,13 @@ static inline void btn_stat_hist(struct baton_hist *h, uint64_t ns)
 	btn_stat_add(&h->n[btn_hist_step(ns)], 1);
 }
 
+#define BTN_PAGE_TENANTS 131072U
+
+/* Records of this size that make whole pages. */
+size_t btn_page_per_segment(size_t tenant_size);
+/* Segments that this many more tenants may need, of this size: for the pool that btn_page_tenant() takes from. */
+size_t btn_page_segments(const struct btn_page *p, size_t more, size_t *size);
+
 /* -ENOMEM. Room for so many slots and tiers; their records are the caller's to fill. */
 int btn_page_create(struct btn_page *p, unsigned slots, unsigned tiers);
 /* Since when it counts, and so many slots are open. */
@@ -134,7 +149,7 @@ void btn_page_start(struct btn_page *p, unsigned slots, uint64_t now);
 void btn_page_destroy(struct btn_page *p);
 struct baton_stats_tier *btn_page_tier(struct btn_page *p, unsigned i);
 
-/* A tenant's record, perhaps one that nobody else can see; NULL: no memory. */
+/* A tenant's record, perhaps one that nobody else can see; NULL: the pool lacks memory. */
 struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_prealloc *prealloc);
 /* Shows the record to others, once its quotas and its name are written. A second call does nothing. */
 void btn_page_tenant_show(struct baton_stats_tenant *t);

@@ -24,8 +24,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-enum btn_kind { BTN_PREALLOC_TENANT, BTN_PREALLOC_CORE, BTN_PREALLOC_LOG, BTN_PREALLOC_STATS, BTN_PREALLOC_NAMES, BTN_PREALLOC_KINDS };
+/* SEGMENTS are whole pages that begin at one, and are given back by btn_prealloc_unmap() alone. */
+enum btn_kind {
+	BTN_PREALLOC_TENANT, BTN_PREALLOC_CORE, BTN_PREALLOC_LOG, BTN_PREALLOC_STATS, BTN_PREALLOC_NAMES,
+	BTN_PREALLOC_SEGMENT, BTN_PREALLOC_KINDS
+};
 
 struct btn_block {
 	struct btn_block *next;
@@ -48,10 +54,31 @@ static inline void btn_prealloc_push(struct btn_prealloc *s, enum btn_kind kind,
 	s->kind[kind].n++;
 }
 
+/* The block's header is at the end of a page before those that are wanted. */
+static inline struct btn_block *btn_prealloc_map(size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *m = mmap(NULL, page + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return m == MAP_FAILED ? NULL : (struct btn_block *)(m + page) - 1;
+}
+
+static inline void btn_prealloc_unmap(void *memory, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	munmap((char *)memory - page, page + size);
+}
+
+static inline struct btn_block *btn_prealloc_block_new(enum btn_kind kind, size_t size)
+{
+	return kind == BTN_PREALLOC_SEGMENT ? btn_prealloc_map(size) : calloc(1, sizeof(struct btn_block) + size);
+}
+
 /* Adds a block of zeroes; 0 or -ENOMEM. */
 static inline int btn_prealloc_add(struct btn_prealloc *s, enum btn_kind kind, size_t size)
 {
-	struct btn_block *b = calloc(1, sizeof(*b) + size);
+	struct btn_block *b = btn_prealloc_block_new(kind, size);
 
 	if (!b)
 		return -ENOMEM;
@@ -110,7 +137,7 @@ static inline void *btn_prealloc_take(struct btn_prealloc *s, enum btn_kind kind
 	struct btn_block *b;
 
 	if (!s) {
-		b = calloc(1, sizeof(*b) + size);
+		b = btn_prealloc_block_new(kind, size);
 		return b ? b + 1 : NULL;
 	}
 	b = s->kind[kind].first;
@@ -175,8 +202,13 @@ static inline void btn_prealloc_free_list(struct btn_block *b)
 
 static inline void btn_prealloc_free(struct btn_prealloc *s)
 {
+	struct btn_block *b;
 	unsigned i;
 
+	while ((b = s->kind[BTN_PREALLOC_SEGMENT].first)) {
+		s->kind[BTN_PREALLOC_SEGMENT].first = b->next;
+		btn_prealloc_unmap(b + 1, b->size);
+	}
 	for (i = 0; i < BTN_PREALLOC_KINDS; i++)
 		btn_prealloc_free_list(s->kind[i].first);
 	btn_prealloc_free_list(s->deferred);

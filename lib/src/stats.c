@@ -18,9 +18,17 @@
 #include "clock.h"
 
 struct baton_stats {
-	const char *map;
+	const char *map;		/* all but the tenants */
 	struct baton_stats_header h;	/* the part that does not change */
 	int fd;				/* -1: this process's */
+	const struct btn_page *page;	/* this process's */
+	size_t mapped, per_segment, segments;
+	/*
+	 * [STATS-2] Segments of the file, mapped by the first thread that needs one; whoever finds
+	 * another's there unmaps its own. A release, so that whoever loads it sees what the
+	 * mapping has.
+	 */
+	const char *_Atomic *segment;
 };
 
 uint64_t baton_hist_bound(unsigned step)
@@ -103,6 +111,31 @@ static const void *table(const struct baton_stats *st, uint64_t at, uint64_t siz
 	return st->map + at + i * size;
 }
 
+/* A tenant's record, below tenants_used; NULL: it cannot be mapped. */
+static const struct baton_stats_tenant *tenant_record(const struct baton_stats *st, uint64_t i)
+{
+	size_t k = i / st->per_segment, size = st->per_segment * st->h.tenant_size;
+	const char *m, *theirs = NULL;
+	off_t at = (off_t)(st->h.tenants_at + k * size);
+
+	if (st->page) {
+		m = st->page->segment[k];
+	} else {
+		m = atomic_load_explicit(&st->segment[k], memory_order_acquire); /* [STATS-2] */
+		if (!m) {
+			m = mmap(NULL, size, PROT_READ, MAP_SHARED, st->fd, at);
+			if (m == MAP_FAILED)
+				return NULL;
+			if (!atomic_compare_exchange_strong_explicit(&st->segment[k], &theirs, m,
+				memory_order_release, memory_order_acquire)) { /* [STATS-2] */
+				munmap((void *)m, size);
+				m = theirs;
+			}
+		}
+	}
+	return (const struct baton_stats_tenant *)(m + i % st->per_segment * st->h.tenant_size);
+}
+
 void baton_stats_header(const struct baton_stats *st, struct baton_stats_header *out, size_t sz)
 {
 	struct baton_stats_header h;
@@ -149,7 +182,9 @@ int baton_stats_tenant(const struct baton_stats *st, unsigned i, struct baton_st
 
 	if (i >= used || i >= st->h.tenants)
 		return -ENOENT;
-	from = table(st, st->h.tenants_at, st->h.tenant_size, i);
+	from = tenant_record(st, i);
+	if (!from)
+		return -EAGAIN;
 	do {
 		generation = look(&from->generation);
 		if (!generation || generation & 1)
@@ -187,12 +222,15 @@ static bool fits(uint64_t at, uint64_t n, uint64_t size, uint64_t want, uint64_t
 
 static bool sound(const struct baton_stats_header *h, uint64_t whole)
 {
+	/* The tenants' table is the last one: what is before it is mapped as one. */
+	uint64_t fixed = h->tenants_at < whole ? h->tenants_at : whole;
+
 	return h->size == whole && h->rings == h->slots + 1 &&
-	       fits(h->rings_at, h->rings, h->ring_size, sizeof(struct btn_ring), whole) &&
+	       fits(h->rings_at, h->rings, h->ring_size, sizeof(struct btn_ring), fixed) &&
 	       h->slots <= 1 << 20 && h->header_size == sizeof(*h) && h->tiers <= BATON_TIERS_MAX &&
 	       h->tenants <= 1 << 30 &&
-	       fits(h->tiers_at, h->tiers, h->tier_size, sizeof(struct baton_stats_tier), whole) &&
-	       fits(h->slots_at, h->slots, h->slot_size, sizeof(struct baton_stats_slot), whole) &&
+	       fits(h->tiers_at, h->tiers, h->tier_size, sizeof(struct baton_stats_tier), fixed) &&
+	       fits(h->slots_at, h->slots, h->slot_size, sizeof(struct baton_stats_slot), fixed) &&
 	       fits(h->tenants_at, h->tenants, h->tenant_size,
 		    offsetof(struct baton_stats_tenant, tier) + h->tiers * sizeof(struct baton_stats_use), whole);
 }
@@ -229,7 +267,11 @@ static int open_path(struct baton_stats **out, const char *path, char *why, size
 		refuse(err, why, room, "%s: damaged: what its header says does not fit its size", path);
 		goto fail;
 	}
-	map = mmap(NULL, st->h.size, PROT_READ, MAP_SHARED, st->fd, 0);
+	st->mapped = st->h.tenants_at;
+	st->per_segment = btn_page_per_segment(st->h.tenant_size);
+	st->segments = (st->h.tenants + st->per_segment - 1) / st->per_segment;
+	st->segment = calloc(st->segments + 1, sizeof(*st->segment));
+	map = st->segment ? mmap(NULL, st->mapped, PROT_READ, MAP_SHARED, st->fd, 0) : MAP_FAILED;
 	if (map == MAP_FAILED) {
 		err = -errno;
 		refuse(err, why, room, "%s: %s", path, strerror_r(errno, says, sizeof(says)));
@@ -241,6 +283,7 @@ static int open_path(struct baton_stats **out, const char *path, char *why, size
 fail:
 	if (st->fd >= 0)
 		close(st->fd);
+	free((void *)st->segment);
 	free(st);
 	return err;
 }
@@ -294,12 +337,21 @@ int baton_stats_open(struct baton_stats **out, const char *name, char *why, size
 
 void baton_stats_close(struct baton_stats *st)
 {
+	size_t i;
+	void *m;
+
 	if (!st)
 		return;
+	for (i = 0; i < st->segments; i++) {
+		m = (void *)atomic_load_explicit(&st->segment[i], memory_order_relaxed); /* [STATS-2] */
+		if (m)
+			munmap(m, st->per_segment * st->h.tenant_size);
+	}
 	if (st->fd >= 0) {
-		munmap((void *)st->map, st->h.size);
+		munmap((void *)st->map, st->mapped);
 		close(st->fd);
 	}
+	free((void *)st->segment);
 	free(st);
 }
 
@@ -391,6 +443,8 @@ int btn_stats_attach(struct baton_stats **out, const struct btn_page *page)
 	if (!st)
 		return -ENOMEM;
 	st->fd = -1;
+	st->page = page;
+	st->per_segment = page->per_segment;
 	st->map = (const char *)page->h;
 	copy(&st->h, page->h, sizeof(st->h));
 	return 0;

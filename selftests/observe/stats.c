@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,12 @@
 #include "tap.h"
 
 #define MS 1000000ULL
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BTN_SANITIZED true
+#else
+#define BTN_SANITIZED false
+#endif
 
 static char dir[] = "/tmp/baton-stats-XXXXXX", why[1000];
 
@@ -524,6 +531,79 @@ TEST(no_room)
 	end_sched(s);
 	snprintf(command, sizeof(command), "umount %s/full && rmdir %s/full", dir, dir);
 	CHECK_EQ(system(command), 0);
+}
+
+/* Tenants beyond the first segment of their table, before the file and after: all are there, in their order. */
+TEST(many_tenants)
+{
+	struct baton_stats_tenant *t = calloc(1, sizeof(*t));
+	struct baton_stats *mine, *st, *late;
+	struct baton_tenant *gone[2] = { NULL };
+	unsigned i, n;
+
+	open_sched(1);
+	CHECK(t && !baton_stats_of(&mine, s));
+	for (n = 1; n < 700; n++)
+		add(NULL, 0, n);
+	CHECK_EQ(baton_stats_publish(s, "svc", 0), 0);
+	st = look_at(NULL);
+	for (; n < 1800; n++) {
+		struct baton_tenant *a = add(NULL, 0, n);
+
+		if (n == 1500 || n == 1600)
+			gone[n == 1600] = a;
+	}
+	late = look_at(NULL);
+	for (i = 1; i < n; i++) {
+		CHECK_EQ(baton_stats_tenant(mine, i, t, sizeof(*t)), 0);
+		CHECK_EQ(t->tier[BATON_TIER_HIGH].quota, 1000 * i);
+		CHECK_EQ(baton_stats_tenant(st, n - i, t, sizeof(*t)), 0);
+		CHECK_EQ(t->tier[BATON_TIER_HIGH].quota, 1000 * (n - i));
+		CHECK_EQ(baton_stats_tenant(late, i, t, sizeof(*t)), 0);
+		CHECK_EQ(t->id, i + 1);
+	}
+	CHECK_EQ(baton_stats_tenant(st, n, t, sizeof(*t)), -ENOENT);
+	/* Places in a later segment are used again. */
+	baton_tenant_remove(gone[0]);
+	baton_tenant_remove(gone[1]);
+	CHECK_EQ(baton_stats_tenant(st, 1500, t, sizeof(*t)), -EAGAIN);
+	add("again", 0, 5000);
+	add("and again", 0, 5000);
+	CHECK_EQ(baton_stats_tenant(st, 1600, t, sizeof(*t)), 0);
+	CHECK_STR(t->name, "again");
+	CHECK_EQ(baton_stats_tenant(st, 1500, t, sizeof(*t)), 0);
+	CHECK_STR(t->name, "and again");
+	baton_stats_close(mine);
+	baton_stats_close(st);
+	baton_stats_close(late);
+	free(t);
+	end_sched(s);
+}
+
+/* A scheduler, its file and who reads that need little address space, where that is limited. */
+TEST(address_space)
+{
+	struct rlimit before, little;
+	struct baton_stats *st;
+	unsigned long pages;
+	FILE *f;
+
+	if (BTN_SANITIZED)
+		SKIP("a sanitizer needs address space of its own");
+	f = fopen("/proc/self/statm", "r");
+	CHECK(f && fscanf(f, "%lu", &pages) == 1);
+	fclose(f);
+	CHECK_EQ(getrlimit(RLIMIT_AS, &before), 0);
+	little = before;
+	little.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + 64000000;
+	CHECK_EQ(setrlimit(RLIMIT_AS, &little), 0);
+	open_sched(2);
+	CHECK_EQ(baton_stats_publish(s, "svc", 0), 0);
+	st = look_at(NULL);
+	CHECK(baton_stats_alive(st));
+	baton_stats_close(st);
+	end_sched(s);
+	CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
 }
 
 /* ---------------------------------------------------- while it is written */
