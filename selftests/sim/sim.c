@@ -1221,7 +1221,7 @@ static void capacities(void)
 
 		n->class_mask = 1 << (low[i] ? BTN_TOLERANT : BTN_BATCH);
 		n->burst = n->max_alive = 4;
-		n->work = 100 * BTN_SECOND;
+		n->work = 10 * BTN_SECOND;
 		n->gap = between(1 * US, 50 * US);
 	}
 	open_tenants();
@@ -1252,6 +1252,70 @@ static void capacities(void)
 				     "tenant %u got %" PRIu64 " of %" PRIu64 " in tier %u, of %" PRIu64, i, got, quota, k,
 				     capacity);
 			}
+	}
+	drain();
+	finish_all();
+}
+
+/*
+ * Q7, Q1: less CPU than slots, and three times as much high-latency quota sold as there is. All
+ * of those together get what there is, in proportion, and not what the slots would give;
+ * and what a tenant with low-latency quota wants beside them, it gets, from their part.
+ */
+static void oversold_capacity(void)
+{
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	unsigned slots = between(1, 4), i, tens = between(3, 8), part;
+	uint64_t begun, used[9], until;
+	uint64_t capacity = between(slots * BTN_SECOND / 10, slots * BTN_SECOND / 100 * 90), sold = 0, got, fair, low;
+
+	tiers[1].rank = 1;
+	begin(slots, tiers, 2, 0, tens + 1, 9 * BTN_SECOND);
+	for (i = 0; i <= tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->class_mask = 1 << (i ? BTN_BATCH : BTN_TOLERANT);
+		n->burst = n->max_alive = 2 * slots;
+		n->work = 10 * BTN_SECOND;
+		n->gap = between(1 * US, 50 * US);
+	}
+	open_tenants();
+	reload(slots, capacity, capacity / 10 * 7);
+	for (i = 0; i <= tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->high = i ? 3 * capacity / tens : 0;
+		n->high = between(n->high * 2 / 3, n->high * 4 / 3);
+		n->low = i ? 0 : capacity / 10 * 7;
+		sold += n->high;
+		CHECK_EQ(btn_core_tenant_prepare(&S.c, n->t, n->low, n->high), 0);
+		btn_core_tenant_rescale(&S.c, n->t, n->low, n->high, S.now);
+	}
+	/* At first without the first one. */
+	begun = S.now;
+	at(&S.ten[0].arrive, begun + 4 * BTN_SECOND);
+	for (part = 0; part < 2; part++) {
+		until = begun + (part ? 8 : 3) * BTN_SECOND;
+		while (S.events.top && S.events.top->key < until - 2 * BTN_SECOND)
+			step();
+		for (i = 0; i <= tens; i++)
+			used[i] = used_until_now(&S.ten[i]);
+		while (S.events.top && S.events.top->key < until)
+			step();
+		for (got = 0, i = 0; i <= tens; i++) {
+			used[i] = used_until_now(&S.ten[i]) - used[i];
+			got += used[i];
+		}
+		low = used[0];
+		MUST(!part || low > 2 * S.ten[0].low * 98 / 100, "Q1: it got %" PRIu64 " of %" PRIu64, low, 2 * S.ten[0].low);
+		MUST(got < 2 * capacity * 102 / 100 + slots * S.c.slice_max, "capacity is %" PRIu64 " in two seconds, and they used %" PRIu64,
+		     2 * capacity, got);
+		MUST(got > 2 * capacity * 98 / 100 - slots * S.c.slice_max, "idle with work to do: %" PRIu64 " of %" PRIu64, got, 2 * capacity);
+		for (i = 1; i <= tens; i++) {
+			fair = (uint64_t)((double)(got - low) * S.ten[i].high / sold);
+			MUST(used[i] + slots * S.c.slice_max > fair * 95 / 100 && used[i] < fair * 105 / 100 + slots * S.c.slice_max,
+			     "Q7: tenant %u got %" PRIu64 ", its share is %" PRIu64, i, used[i], fair);
+		}
 	}
 	drain();
 	finish_all();
@@ -1680,6 +1744,7 @@ static const struct scenario {
 	{ "hostile", hostile, 4 }, { "burst", burst, 4 }, { "tiers", tiers, 20 }, { "many", many, 300 },
 	{ "reloaded", reloaded, 25 }, { "sliding", sliding, 20 },
 	{ "colluding", colluding, 4 }, { "lending", lending, 4 }, { "capacities", capacities, 10 },
+	{ "oversold_capacity", oversold_capacity, 10 },
 };
 
 #ifndef SIM_SEEDS
@@ -1715,6 +1780,7 @@ TEST(sliding) { run_seeds(8); }
 TEST(colluding) { run_seeds(9); }
 TEST(lending) { run_seeds(10); }
 TEST(capacities) { run_seeds(11); }
+TEST(oversold_capacity) { run_seeds(12); }
 
 int main(int argc, char **argv)
 {

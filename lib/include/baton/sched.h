@@ -15,7 +15,9 @@
  * Capacity is CPU in a second, the least of one second for each slot, of the CPUs that the
  * scheduler's maker may use, and of the limits of its cgroups, of all above it too
  * (cpu.max; cpu.cfs_quota_us in v1); half a CPU is a capacity. Such a limit, or a cpuset, that
- * is changed while the scheduler runs is followed at once, unless capacity was said.
+ * is changed while the scheduler runs is followed at once, unless capacity was said. Where
+ * capacity is less than the slots, tenants whose high-latency quotas are oversold get no more
+ * than that all the same, together with the others.
  *
  *	class              pays from             without quota
  *	BATON_CRITICAL     low-latency           rejected at once

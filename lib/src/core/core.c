@@ -6,6 +6,25 @@
  * Which tier is next: those under their reserve, in the order of the tiers;
  * then by rank; tiers of one rank by start-time fair queueing over their
  * shares. A tier at its limit is passed over.
+ *
+ * Less than the slots. Where the capacity is less than a second for each slot, slots are not
+ * what there is too little of, and to be first is not enough: high-latency quota may be
+ * oversold, so without a rule its tenants use every slot all the time. Then they use up in
+ * the first half of each period what a cgroup has for it, and all threads stand still for the other
+ * half, those with low-latency quota too. So all CPU that runs used moves a time by which it is
+ * earned,
+ *
+ *	earned = max(earned, beginning of the run) + cpu * second / capacity
+ *
+ * and while that is ahead by more than EARN_SLACK, tiers that come after the low-latency one get
+ * no slot, but for their reserves. So all of them together, with what the others used meanwhile,
+ * use capacity * (L + EARN_SLACK) in L seconds and the last run of each slot; and what is sold
+ * of low-latency quota, less than the capacity, there always is. The slack is more than the
+ * monitor's lateness, so nothing is lost by that. The time is never ahead by more than a second:
+ * one run that went wild does not shut out others for longer.
+ * (High-latency quota that is not oversold needs no such rule: all that is sold holds in every
+ * second. And there the rule would take some, as CPU that nobody could pay for when it was
+ * there is not to be had later.)
  */
 #include "core.h"
 
@@ -27,6 +46,7 @@
 #define SLICE_MIN	100000
 #define TURNS		768
 #define TURN_MIN	40000
+#define EARN_SLACK	10000000ULL
 /* Deadlines and releases that one tick handles; the next is due at once. */
 #define TICK_BATCH	64
 /* Idle slots among which btn_core_prefer() looks. */
@@ -236,6 +256,34 @@ static struct btn_tier *pays_in(struct btn_core *c, uint64_t now, const struct b
 	}
 }
 
+static bool is_paced(const struct btn_core *c)
+{
+	return btn_unlikely(c->capacity < c->slots * BTN_SECOND);
+}
+
+static uint64_t time_of(const struct btn_core *c, uint64_t cpu)
+{
+	return (uint64_t)((unsigned __int128)cpu * BTN_SECOND / c->capacity);
+}
+
+static void earn_run(struct btn_core *c, uint64_t now, uint64_t began, uint64_t cpu)
+{
+	if (!is_paced(c))
+		return;
+	if (c->earned < began)
+		c->earned = began;
+	c->earned += time_of(c, cpu);
+	if (c->earned > now + BTN_SECOND)
+		c->earned = now + BTN_SECOND;
+}
+
+/* True: the tier has to wait until CPU that was used is earned. */
+static bool waits_to_earn(const struct btn_core *c, const struct btn_tier *t, uint64_t now)
+{
+	return is_paced(c) && t->rank > c->tier[BTN_LOW].rank && c->earned > now + EARN_SLACK &&
+	       (!t->sold || c->low_sold + c->high_sold > c->capacity);
+}
+
 void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int in, uint64_t since, uint64_t cpu)
 {
 	struct btn_tier *tier = in < 0 ? pays_in(c, now, r) : &c->tier[in];
@@ -252,6 +300,8 @@ void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, in
 			btn_account_refund(&tier->acct, now, since, cpu);
 		tier->tag -= tag < tier->tag ? tag : tier->tag;
 	}
+	if (recent && is_paced(c) && c->earned > now)
+		c->earned -= time_of(c, cpu) < c->earned - now ? time_of(c, cpu) : c->earned - now;
 	r->tenant->owed[tier->index] += cpu;
 	r->cpu -= cpu < r->cpu ? cpu : r->cpu;
 }
@@ -267,6 +317,8 @@ void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, ui
 		if (here)
 			btn_account_owe(a, now, cpu);
 	}
+	if (here)
+		earn_run(c, now, now > cpu ? now - cpu : 0, cpu);
 	btn_lend_show_used(t, tier->index, cpu);
 	btn_tenant_show(t, tier->index, now);
 	r->cpu += cpu;
@@ -288,6 +340,7 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	btn_trace(&c->page, slot, now, BATON_TRACE_STOP, why, run->tier->index, r->tenant->stats, r->info.number, t);
 	BTN_PROBE4(stop, slot, t, cpu, why);
 	r->cpu += cpu;
+	earn_run(c, now, run->start, cpu);
 	run->task = NULL;
 	run->need_resched = false;
 	if (slot < c->slots)
@@ -332,6 +385,8 @@ static struct btn_tier *choose_tier(struct btn_core *c, uint64_t now)
 			continue;
 		if (btn_tier_reserve_left(t, now))
 			return t;
+		if (waits_to_earn(c, t, now))
+			continue;
 		key = t->tag > c->rank_vtime[t->rank] ? t->tag : c->rank_vtime[t->rank];
 		if (!best || t->rank < best->rank || (t->rank == best->rank && key < best_key)) {
 			best = t;
@@ -557,9 +612,14 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 	if (c->releases.top && c->releases.top->key < next)
 		next = c->releases.top->key;
 	for (i = 0; i < c->tiers; i++) {
-		if (!c->tier[i].flows.top || !c->tier[i].accounted || btn_account_can_pay(&c->tier[i].acct, now))
+		if (!c->tier[i].flows.top)
 			continue;
-		when = btn_account_when(&c->tier[i].acct, now);
+		if (c->tier[i].accounted && !btn_account_can_pay(&c->tier[i].acct, now))
+			when = btn_account_when(&c->tier[i].acct, now);
+		else if (waits_to_earn(c, &c->tier[i], now))
+			when = c->earned - EARN_SLACK;
+		else
+			continue;
 		if (when < next)
 			next = when;
 	}

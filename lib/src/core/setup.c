@@ -281,6 +281,7 @@ void btn_core_tenant_rescale(struct btn_core *c, struct btn_tenant *t, uint64_t 
 	unsigned i;
 
 	c->low_sold += low - t->acct[BTN_LOW].quota;
+	c->high_sold += high - t->acct[BTN_HIGH].quota;
 	btn_account_set_quota(&t->acct[BTN_LOW], low);
 	btn_account_set_quota(&t->acct[BTN_HIGH], high);
 	btn_stat_set(&c->page.h->low_sold, c->low_sold);
@@ -361,6 +362,7 @@ int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, u
 void btn_core_tenant_free(struct btn_core *c, struct btn_tenant *t)
 {
 	c->low_sold -= t->acct[BTN_LOW].quota;
+	c->high_sold -= t->acct[BTN_HIGH].quota;
 	btn_stat_set(&c->page.h->low_sold, c->low_sold);
 	btn_page_tenant_free(&c->page, c->prealloc, t->stats);
 	btn_prealloc_give(c->prealloc, t->acct[BTN_LOW].log);

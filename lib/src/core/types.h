@@ -112,9 +112,10 @@ struct btn_core {
 	unsigned slots_max;		/* slots for which there is memory */
 	unsigned slots_in_use;		/* slots, and those after them whose last task still runs */
 	uint64_t capacity;		/* ns a second */
+	uint64_t earned;		/* when all CPU that was used is earned: core.c, "Less than the slots" */
 	uint64_t slice_max;
 	uint64_t low_limit;		/* Q6: what may be sold of BTN_LOW */
-	uint64_t low_sold, reserved;	/* ns a second */
+	uint64_t low_sold, high_sold, reserved;	/* ns a second */
 	uint64_t seq, requests;
 	uint64_t rank_vtime[BTN_TIERS_MAX];
 	struct btn_tier tier[BTN_TIERS_MAX];
