@@ -10,6 +10,8 @@
 #include "clock.h"
 #include "utf8.h"
 
+#define SUPPLY_OLD_NS 8000000000ULL
+
 struct out {
 	FILE *to;
 	const struct baton_stats *st;
@@ -39,6 +41,12 @@ static void quoted(FILE *to, const char *text)
 			putc(*text, to);
 	}
 	putc('"', to);
+}
+
+/* The part that the machine gave was measured lately. */
+static bool has_supply(const struct out *o)
+{
+	return o->alive && o->h.supply_at && o->now < o->h.supply_at + SUPPLY_OLD_NS;
 }
 
 /* ------------------------------------------------------------------- JSON */
@@ -134,6 +142,10 @@ static void json(struct out *o)
 	putc(',', o->to);
 	number(o, "capacity", o->h.capacity);
 	putc(',', o->to);
+	number(o, "allowed", o->h.allowed);
+	putc(',', o->to);
+	if (has_supply(o))
+		fprintf(o->to, "\"supply\":%.3f,", (double)o->h.supply / 1e6);
 	number(o, "low_limit", o->h.low_limit);
 	putc(',', o->to);
 	number(o, "low_sold", o->h.low_sold);
@@ -290,6 +302,14 @@ static void prometheus(struct out *o)
 	family(o, "capacity_seconds", "gauge", "CPU that there is in each second.");
 	labels(o, "capacity_seconds", "");
 	seconds(o, o->h.capacity);
+	family(o, "allowed_seconds", "gauge", "CPU that the machine's rules allow in each second.");
+	labels(o, "allowed_seconds", "");
+	seconds(o, o->h.allowed);
+	if (has_supply(o)) {
+		family(o, "supply_ratio", "gauge", "Of the CPU that tasks wanted lately, the part that the machine gave.");
+		labels(o, "supply_ratio", "");
+		fprintf(o->to, "} %.3f\n", (double)o->h.supply / 1e6);
+	}
 	family(o, "low_sold_seconds", "gauge", "Of that, sold as low-latency quota.");
 	labels(o, "low_sold_seconds", "");
 	seconds(o, o->h.low_sold);

@@ -52,7 +52,7 @@ stats() {
 import json, sys
 o = json.load(open(sys.argv[1]))
 assert o["service"] == "svc" and o["alive"] is True and o["version"] == 1, o
-assert o["capacity"] == 2 * 10**9 and o["low_sold"] == 204 * 10**6
+assert o["capacity"] == 2 * 10**9 and o["allowed"] > 0 and 0 < o.get("supply", 1) <= 1 and o["low_sold"] == 204 * 10**6
 assert [t["name"] for t in o["tiers"]] == ["low", "high"] and o["tiers"][0]["policy"] == "quota"
 by = {t["name"]: t["tiers"] for t in o["tenants"]}
 assert set(by) == {"alice", 'bob "B" \\', "\u00e9mile"}, list(by)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Each reason, from a request that has it. */
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <baton/stats.h>
 #include <baton/sync.h>
 #include <baton/why.h>
 
@@ -297,6 +300,63 @@ TEST(no_thread)
 	baton_sem_destroy(held);
 	baton_sem_destroy(asked);
 	end_sched(s);
+}
+
+static _Atomic bool stop;
+
+static void *spins(void *arg)
+{
+	while (!atomic_load(&stop))
+		;
+	return NULL;
+}
+
+static void until_stop(void *arg)
+{
+	while (!atomic_load(&stop))
+		baton_checkpoint();
+}
+
+/* The only slot's CPU is half another thread's: that is measured, published and said. */
+TEST(machine_gives_less)
+{
+	struct baton_stats_header h;
+	struct baton_stats *st;
+	cpu_set_t before, one;
+	struct baton_request *r;
+	pthread_t thread;
+	int cpu = 0;
+
+	CHECK_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+	while (!CPU_ISSET(cpu, &before))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	CHECK_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+	open_sched(0, 1000000);
+	CHECK_EQ(baton_stats_of(&st, s), 0);
+	baton_stats_header(st, &h, sizeof(h));
+	CHECK_EQ(h.supply_at, 0);
+	r = submit(BATON_BATCH, 0, until_stop, 0);
+	baton_request_why(r, &why, sizeof(why));
+	CHECK_EQ(why.given, 0);
+	CHECK_EQ(pthread_create(&thread, NULL, spins, NULL), 0);
+	do {
+		usleep(2000);
+		baton_request_why(r, &why, sizeof(why));
+	} while (!why.given || why.given > why.capacity * 8 / 10);
+	CHECK_EQ(why.capacity, 1000 * MS);
+	baton_why_text(&why, text, sizeof(text));
+	CHECK_MSG(strstr(text, "; the machine gave less: 0."), "%s", text);
+	baton_stats_header(st, &h, sizeof(h));
+	CHECK_CMP(h.supply, <=, 800000);
+	CHECK_CMP(h.supply_at, >, 0);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	ends(r, 0);
+	baton_stats_close(st);
+	end_sched(s);
+	CHECK_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
 int main(int argc, char **argv)

@@ -24,6 +24,8 @@
 #include "detect_load.h"
 #include "stacks.h"
 
+/* A supply that is older than so many ns says nothing any more. */
+#define SUPPLY_OLD 8000000000ULL
 #define SECOND 1000000000.0
 
 /* A tenant at one look. */
@@ -330,7 +332,11 @@ static void draw(const struct baton_stats *st, const struct look *now, const str
 	mvprintw(0, 0, "baton top - %.40s (%llu)%s, sorted by %s", now->h.name, (unsigned long long)now->h.pid,
 		 alive ? "" : " DIED", order->name);
 	draw_slots(now, before, 1);
-	mvprintw(2, 0, "capacity %.2f CPUs, low-latency sold %.1f%% of %.1f%%, %u tenants", now->h.capacity / SECOND,
+	mvprintw(2, 0, "capacity %.2f CPUs", now->h.capacity / SECOND);
+	/* What the machine gives of that, where it is less and known. */
+	if (alive && now->h.supply < 1000000 && now->h.supply_at && baton_clock_now() < now->h.supply_at + SUPPLY_OLD)
+		printw(" (%.0f%% given)", (double)now->h.supply / 1e4);
+	printw(", low-latency sold %.1f%% of %.1f%%, %u tenants",
 		 now->h.capacity ? 100.0 * now->h.low_sold / now->h.capacity : 0,
 		 now->h.capacity ? 100.0 * now->h.low_limit / now->h.capacity : 0, now->rows);
 	if (now->h.tenants_unlisted)

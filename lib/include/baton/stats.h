@@ -119,6 +119,13 @@ struct baton_stats_header {
 	uint64_t trace_until;		/* the only word that others write */
 	uint64_t slots_open;
 	uint64_t allowed;		/* ns of CPU per second: what this machine's rules allow, <baton/sched.h> */
+	/*
+	 * The part that the machine gave of the CPU which tasks with slots wanted in the last
+	 * seconds, in ppm: other programs, a limit, or the host may take some. From samples
+	 * of tasks that reach checkpoints, until supply_at; not known where that is 0 or more than
+	 * 8 s ago.
+	 */
+	uint64_t supply, supply_at;
 	char name[BATON_STATS_NAME];
 };
 

@@ -78,6 +78,7 @@
 #include "blocked.h"
 #include "dispatch.h"
 #include "pool.h"
+#include "sample.h"
 #include "self.h"
 #include "slot.h"
 #include "tick.h"
@@ -182,6 +183,8 @@ void btn_gate_lock(struct baton_sched *s)
 
 	btn_slot_arm(w, BTN_CELL_NOT);
 	btn_gate_enter(w);
+	if (w)
+		btn_sample_end(w);
 	for (;;) {
 		btn_lock_acquire(&s->lock);
 		if (btn_likely(!w || w->s != s ||
@@ -192,6 +195,8 @@ void btn_gate_lock(struct baton_sched *s)
 		btn_slot_arm(w, BTN_CELL_NOT);
 	}
 	s->now = btn_clock_read(&s->clock);
+	if (w)
+		btn_sample_take(s, w);
 }
 
 BTN_BEGINS_OR_ENDS

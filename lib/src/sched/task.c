@@ -9,6 +9,7 @@
 #include "../inject.h"
 #include "gate.h"
 #include "lazy.h"
+#include "sample.h"
 #include "self.h"
 #include "slot.h"
 #include "wait.h"
@@ -115,6 +116,7 @@ static __attribute__((noinline)) int look_at_clock(struct btn_worker *w)
 			BTN_OWN_SET(w->gap, gap);
 		BTN_OWN_SET(w->reload, left);
 		BTN_OWN_SET(w->quiet, left);
+		btn_sample_begin(w, now);
 		return btn_wait_deliver(w->task, BTN_OWN_GET(w->cancel_pending));
 	}
 	btn_gate_lock(w->s);

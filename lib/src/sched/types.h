@@ -22,6 +22,7 @@
 #include "../core/types.h"
 #include "../detect.h"
 #include "../lock.h"
+#include "../supply.h"
 #include "../cputime.h"
 
 /* Bits of btn_worker.flag. */
@@ -96,6 +97,13 @@ struct btn_worker {
 	bool left, blocking;		/* attached thread: why it went with its slot cached; the owner's */
 	uint64_t lazy_tenant;		/* serial of the run's tenant; written while `lazy` is NONE */
 	enum baton_class lazy_class;
+
+	/* A sample of what the machine gives (sample.c). Written by the owner. */
+	struct {
+		uint64_t began, cpu;	/* CLOCK_MONOTONIC, 0: none is open; and the thread's CPU clock at that time */
+		long switches;
+		uint64_t wanted, got;	/* the last one, until it is counted; wanted 0: it is */
+	} sample;
 
 	/* Blocking in the kernel is seen (blocked.c). Written by the owner. */
 	struct btn_cell *cell;		/* NULL: this worker's blocking is not seen; written with the lock */
@@ -226,6 +234,8 @@ struct baton_sched {
 	size_t n_names;
 	struct btn_rules rules;
 	uint64_t allowed;		/* capacity that the machine's rules allow, ns in a second */
+	struct btn_supply supply;	/* sample.c */
+	_Atomic uint64_t sample_at;	/* time from which on there may be another sample */
 	int watch_events, watch_stop;	/* watch.c; -1: none */
 	pthread_t watch;
 	struct btn_prealloc deferred;	/* core.prealloc where no call brings one: only what is to be freed */

@@ -10,10 +10,13 @@
 #include "../core/core.h"
 #include "gate.h"
 #include "request.h"
+#include "sample.h"
 #include "self.h"
 
 /* Requests that took less are not called late. */
 #define LATE_NS 1000000
+/* Measured CPU of less than this part of the capacity is worth a word. */
+#define LESS_PERCENT 95
 
 static enum baton_reason reason_refused(int err)
 {
@@ -94,6 +97,8 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	w.blocked = btn_span_sum(&r->core.blocked, now);
 	w.locked = btn_span_sum(&r->core.locked, now);
 	w.cpu = btn_request_cpu(r, now);
+	w.capacity = s->core.capacity;
+	w.given = btn_sample_given(s, s->now);
 	w.quota = r->core.quota;
 	w.used = r->core.used;
 	/* A flow may be throttled while one of its tasks has only no thread. */
@@ -194,8 +199,12 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 	default:
 		says = "not late";
 	}
-	return snprintf(text, room, "%s: %.1f ms in all, %.1f ms ready without a slot (%.1f ms of them without quota, "
+	n = snprintf(text, room, "%s: %.1f ms in all, %.1f ms ready without a slot (%.1f ms of them without quota, "
 			"%.1f ms without a thread), %.1f ms blocked (%.1f ms of them for locks), %.1f ms of CPU", says,
 			in_ms(w->elapsed), in_ms(w->waited), in_ms(w->throttled), in_ms(w->starved), in_ms(w->blocked),
 			in_ms(w->locked), in_ms(w->cpu));
+	if (w->given && w->given < w->capacity / 100 * LESS_PERCENT)
+		n += snprintf(n < (int)room ? text + n : NULL, n < (int)room ? room - n : 0,
+			      "; the machine gave less: %.2f of %.2f CPUs", w->given / 1e9, w->capacity / 1e9);
+	return n;
 }
