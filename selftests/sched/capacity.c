@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* How many slots there are and what quotas are parts of: said at the beginning, and changed under load. */
+#include <dirent.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -225,6 +227,70 @@ TEST(from_a_task)
 	baton_request_put(r);
 	CHECK(!last || last == -ERANGE);
 	end_sched(s);
+}
+
+static _Atomic bool stop;
+
+static void until_stop(void *arg)
+{
+	while (!atomic_load(&stop))
+		baton_checkpoint();
+}
+
+/* As taskset -a: another affinity mask for all threads that there are. */
+static void all_threads_on(const cpu_set_t *set)
+{
+	DIR *d = opendir("/proc/self/task");
+	struct dirent *e;
+
+	CHECK(d);
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			sched_setaffinity(atoi(e->d_name), sizeof(*set), set);
+	closedir(d);
+}
+
+/* Nobody is told of another affinity mask; while tasks run it is seen all the same. */
+TEST(other_affinity)
+{
+	struct baton_tenant_opts o = { .sz = sizeof(o), .high_ppm = 1000000 };
+	struct baton_request_opts r = { .sz = sizeof(r), .cls = BATON_BATCH, .fn = until_stop };
+	struct baton_stats_header h;
+	struct baton_stats *st;
+	struct baton_tenant *t;
+	cpu_set_t before, one;
+	uint64_t all;
+	int cpu = 0;
+
+	CHECK_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+	CHECK_EQ(make(0, 0, 0), 0);
+	CHECK_EQ(baton_stats_of(&st, s), 0);
+	baton_stats_header(st, &h, sizeof(h));
+	all = h.allowed;
+	CHECK_EQ(baton_tenant_add(s, &t, &o), 0);
+	CHECK_EQ(baton_submit(t, &r, NULL), 0);
+	while (!CPU_ISSET(cpu, &before))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (CPU_COUNT(&before) > 1 && all > 1000 * MS) {
+		do {
+			all_threads_on(&one);
+			usleep(2000);
+			baton_stats_header(st, &h, sizeof(h));
+		} while (h.capacity != 1000 * MS);
+		CHECK_EQ(h.slots_open, 1);
+		do {
+			all_threads_on(&before);
+			usleep(2000);
+			baton_stats_header(st, &h, sizeof(h));
+		} while (h.capacity != all);
+	}
+	atomic_store(&stop, true);
+	baton_stats_close(st);
+	end_sched(s);
+	if (all <= 1000 * MS)
+		SKIP("one CPU");
 }
 
 /* A filter that forbids to ask for the CPUs. */

@@ -15,7 +15,8 @@
  * Capacity is CPU in a second, the least of one second for each slot, of the CPUs that the
  * scheduler's maker may use, and of the limits of its cgroups, of all above it too
  * (cpu.max; cpu.cfs_quota_us in v1); half a CPU is a capacity. Such a limit, or a cpuset, that
- * is changed while the scheduler runs is followed at once, unless capacity was said. Where
+ * is changed while the scheduler runs is followed at once, unless capacity was said; another
+ * affinity mask of all threads (taskset -a) within seconds, while tasks run. Where
  * capacity is less than the slots, tenants whose high-latency quotas are oversold get no more
  * than that all the same, together with the others.
  *

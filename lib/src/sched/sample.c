@@ -8,9 +8,14 @@
  * A thread that was stopped by the signal, at any place between two of these readings, has slept in
  * the handler. So its voluntary switches are read before the clocks at the beginning, and after
  * them at the end.
+ *
+ * Some of what the rules allow changes without an event: another affinity mask, a CPU that goes
+ * offline (capacity.h). So a worker that samples wakes the watch now and then, which reads all
+ * again. No thread does where no task runs.
  */
 #include "sample.h"
 
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -30,12 +35,21 @@ static long voluntary_switches(void)
 	return getrusage(RUSAGE_THREAD, &use) ? -1 : use.ru_nvcsw;
 }
 
+static void wake_watch(struct baton_sched *s, uint64_t now)
+{
+	if (s->watch_again < 0 || now < atomic_load_explicit(&s->watch_at, memory_order_relaxed)) /* [SAMPLE-1] */
+		return;
+	atomic_store_explicit(&s->watch_at, now + BTN_SAMPLE_WATCH_NS, memory_order_relaxed); /* [SAMPLE-1] */
+	eventfd_write(s->watch_again, 1);
+}
+
 void btn_sample_open(struct btn_worker *w, uint64_t now)
 {
 	/* A thread that is SCHED_IDLE gets less by the scheduler's own wish. */
 	if (w->attached || btn_slot_demoted(w))
 		return;
 	atomic_store_explicit(&w->s->sample_at, now + BTN_SAMPLE_NS, memory_order_relaxed); /* [SAMPLE-1] */
+	wake_watch(w->s, now);
 	w->sample.switches = voluntary_switches();
 	w->sample.cpu = thread_cpu();
 	w->sample.began = btn_clock_now();

@@ -7,6 +7,8 @@
 
 /* Time between two samples of a scheduler. */
 #define BTN_SAMPLE_NS	5000000
+/* Time between two of those at which what the rules allow is read again. */
+#define BTN_SAMPLE_WATCH_NS 2000000000
 /* Figures that are older than this say nothing: <baton/stats.h>. */
 #define BTN_SAMPLE_OLD_NS (2 * BTN_SUPPLY_NS)
 

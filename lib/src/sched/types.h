@@ -236,7 +236,8 @@ struct baton_sched {
 	uint64_t allowed;		/* capacity that the machine's rules allow, ns in a second */
 	struct btn_supply supply;	/* sample.c */
 	_Atomic uint64_t sample_at;	/* time from which on there may be another sample */
-	int watch_events, watch_stop;	/* watch.c; -1: none */
+	_Atomic uint64_t watch_at;	/* time from which on the watch is to read again, under load */
+	int watch_events, watch_stop, watch_again;	/* watch.c; -1: none */
 	pthread_t watch;
 	struct btn_prealloc deferred;	/* core.prealloc where no call brings one: only what is to be freed */
 	unsigned epoch;

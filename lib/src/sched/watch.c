@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The watch: a thread that sleeps on an inotify descriptor, on which files that say how much
- * CPU there may be have their events (capacity.h), and on an eventfd by which
- * baton_sched_destroy() ends it. After an event the files are read again, without the lock, and the
- * scheduler gets the shape that follows. An event that comes after the files were opened and
+ * CPU there may be have their events (capacity.h), on an eventfd by which workers wake the
+ * watch now and then for what has none (sample.c), and on one by which
+ * baton_sched_destroy() ends the watch. After an event the files are read again, without the
+ * lock, and the scheduler gets the shape that follows. An event that comes after the files were opened and
  * before the thread sleeps again is still there then: no change is lost between the two.
  *
  * The thread has the alarms' signal, too (alarm.c).
@@ -52,12 +53,11 @@ static void follow_capacity(struct baton_sched *s, uint64_t allowed)
 static void *watch_main(void *arg)
 {
 	struct baton_sched *s = arg;
-	enum { EVENTS, STOP, ALARM, N };
-	struct pollfd fd[N] = { { .fd = s->watch_events }, { .fd = s->watch_stop } };
+	enum { EVENTS, STOP, AGAIN, ALARM, N };
+	struct pollfd fd[N] = { { .fd = s->watch_events }, { .fd = s->watch_stop }, { .fd = s->watch_again } };
 	_Alignas(8) char events[4096];
 	struct btn_capacity there_is;
 	struct btn_cpus set;
-
 	int i;
 
 	btn_birth_own("baton-watch");
@@ -72,7 +72,8 @@ static void *watch_main(void *arg)
 		if (fd[ALARM].revents)
 			btn_alarm_rings(s, fd[ALARM].fd);
 		/* The events' contents are of no interest: all is read again. */
-		if (!fd[EVENTS].revents || read(s->watch_events, events, sizeof(events)) <= 0)
+		if (!(fd[EVENTS].revents && read(s->watch_events, events, sizeof(events)) > 0) &&
+		    !(fd[AGAIN].revents && read(s->watch_again, events, sizeof(uint64_t)) > 0))
 			continue;
 		if (btn_cpus_self(&set) ||
 		    btn_capacity_read(&there_is, "", btn_cpus_count(&set), s->watch_events))
@@ -90,9 +91,11 @@ void btn_watch_begin(struct baton_sched *s, int events)
 	int err;
 
 	s->watch_events = events;
+	s->watch_again = -1;
 	s->watch_stop = eventfd(0, EFD_CLOEXEC);
 	if (s->watch_stop < 0)
 		return;
+	s->watch_again = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = pthread_attr_init(&attr);
 	if (!err) {
 		pthread_attr_setstacksize(&attr, STACK_SIZE);
@@ -103,6 +106,10 @@ void btn_watch_begin(struct baton_sched *s, int events)
 		close(s->watch_stop);
 		s->watch_stop = -1;
 	}
+	if (err && s->watch_again >= 0) {
+		close(s->watch_again);
+		s->watch_again = -1;
+	}
 }
 
 void btn_watch_end(struct baton_sched *s)
@@ -112,6 +119,8 @@ void btn_watch_end(struct baton_sched *s)
 		pthread_join(s->watch, NULL);
 		close(s->watch_stop);
 	}
+	if (s->watch_again >= 0)
+		close(s->watch_again);
 	if (s->watch_events >= 0)
 		close(s->watch_events);
 }
