@@ -129,7 +129,7 @@ void load_end(void)
 	waitpid(load_pid, NULL, 0);
 	umount2(dir, MNT_DETACH);
 	rmdir(dir);
-	snprintf(lock, sizeof(lock), "%s.lock", load_socket);
+	snprintf(lock, sizeof(lock), "%s.owner", load_socket);
 	unlink(lock);
 	unlink(load_log);
 }

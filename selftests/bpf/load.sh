@@ -114,7 +114,7 @@ serves() {
 	expect_rc 0 "$baton" status "${at[@]}"
 	expect_says 'sessions  none'
 	expect_rc 1 "$baton" load "${at[@]}"
-	expect_says 'another `baton load` serves'
+	expect_says 'another `baton load`, process [0-9]+, serves'
 	expect_rc 0 "$baton" unload "${at[@]}"
 	expect test ! -e "$pins" -a ! -e "$sock"
 	expect grep -q 'no longer serving' "$tap_dir/log"
@@ -135,7 +135,75 @@ a_service() {
 	expect_says 'not seen: `baton load` does not run here'
 }
 
-for t in wrong_words no_capability no_btf locked_down old_kernel no_hook no_bpf_fs nothing_loaded names another_version serves a_service; do
+# A process to do harm to, whose number stands where a server's once stood.
+bystander() {
+	sleep 10000 9<&- &
+	victim=$!
+	echo "$victim" >"$sock.lock"
+	chmod 644 "$sock.lock"
+	exec 9<"$sock.lock"
+	nobody flock -x 9
+	exec 8<"$sock.lock"
+	trap 'kill -9 "$victim" 2>/dev/null' EXIT
+	expect_rc 1 flock -n 8
+}
+# What another user can lock keeps no server from its work.
+locks_of_others() {
+	bystander
+	serve
+	expect_rc 1 nobody cat "$sock.owner"
+	expect_rc 0 "$baton" status "${at[@]}"
+	expect_says "^server    process [0-9]+, $sock"
+	expect_rc 0 timeout 100 "$baton" unload "${at[@]}"
+	expect kill -0 "$victim"
+	# A file that others could have opened is no lock; the message says what to do.
+	chmod 644 "$sock.owner"
+	expect_rc 1 "$baton" load "${at[@]}"
+	expect_says 'others could lock this file, which is user 0.s, of mode 644; remove it'
+	expect_rc 1 "$baton" unload "${at[@]}"
+	rm "$sock.owner"
+	expect_rc 0 "$baton" unload "${at[@]}"
+}
+# A number in a file is no process: nobody is killed for it, and nobody waited for.
+stale_number() {
+	bystander
+	echo "$victim" >"$sock.owner"
+	chmod 600 "$sock.owner"
+	expect_rc 0 "$baton" load "${at[@]}" --no-serve
+	expect_rc 0 timeout 100 "$baton" unload "${at[@]}"
+	expect kill -0 "$victim"
+}
+stopped_server() {
+	serve
+	expect_rc 0 "$baton" status "${at[@]}"
+	kill -STOP $!
+	expect_rc 0 timeout 100 "$baton" unload "${at[@]}"
+	expect grep -q 'no longer serving' "$tap_dir/log"
+}
+# A server that does not end on SIGTERM is killed after the limit.
+deaf_server() {
+	expect_rc 2 "$baton" unload --timeout 0
+	expect_says '--timeout 0: it is a number from 1 to 3600'
+	python3 - "$sock.owner" >"$tap_dir/deaf" <<'PY' &
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+f = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
+fcntl.lockf(f, fcntl.LOCK_EX)
+print("locked", flush=True)
+time.sleep(10000)
+PY
+	deaf=$!
+	trap 'kill -9 "$deaf" 2>/dev/null' EXIT
+	until grep -q locked "$tap_dir/deaf"; do sleep 0.1; done
+	expect_rc 1 "$baton" load "${at[@]}"
+	expect_says "another .baton load., process $deaf, serves"
+	expect_rc 0 timeout 100 "$baton" unload "${at[@]}" --timeout 1
+	expect_says "process $deaf did not end within 1 s of SIGTERM: SIGKILL"
+	wait "$deaf"
+	expect [ $? -eq 137 ]
+}
+
+for t in wrong_words no_capability no_btf locked_down old_kernel no_hook no_bpf_fs nothing_loaded names another_version serves a_service locks_of_others stale_number stopped_server deaf_server; do
 	check $t $t
 done
 finish

@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,6 +29,7 @@
 #include <unistd.h>
 
 #include "detect_abi.h"
+#include "detect_lock.h"
 
 /* Connections that have not said yet what they want, and for how long. */
 #define PENDING_MAX	64
@@ -282,11 +282,11 @@ static void take_over(struct detect *d)
 static int make_socket(const char *path, int *lock)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	char name[128], dir[128], *slash;
+	char dir[128], *slash;
 	int fd, err;
 
-	if (strlen(path) + 6 > sizeof(addr.sun_path)) {
-		fprintf(stderr, "baton: the path of the socket is longer than %zu\n", sizeof(addr.sun_path) - 6);
+	if (strlen(path) + 7 > sizeof(addr.sun_path)) {
+		fprintf(stderr, "baton: the path of the socket is longer than %zu\n", sizeof(addr.sun_path) - 7);
 		return -ENAMETOOLONG;
 	}
 	snprintf(dir, sizeof(dir), "%s", path);
@@ -295,19 +295,9 @@ static int make_socket(const char *path, int *lock)
 		*slash = 0;
 		mkdir(dir, 0755);
 	}
-	snprintf(name, sizeof(name), "%s.lock", path);
-	*lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (*lock < 0) {
-		err = -errno;
-		fprintf(stderr, "baton: %s: %s\n", name, strerror(-err));
-		return err;
-	}
-	if (flock(*lock, LOCK_EX | LOCK_NB)) {
-		fprintf(stderr, "baton: another `baton load` serves %s\n", path);
-		return -EBUSY;
-	}
-	if (ftruncate(*lock, 0) || dprintf(*lock, "%d\n", (int)getpid()) < 0)
-		return -errno;
+	*lock = detect_lock(path);
+	if (*lock < 0)
+		return *lock;
 	strcpy(addr.sun_path, path);
 	unlink(path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

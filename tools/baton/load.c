@@ -8,15 +8,14 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "detect_abi.h"
+#include "detect_lock.h"
 #include "detect_serve.h"
 
 static const char load_help[] =
@@ -33,9 +32,10 @@ static const char load_help[] =
 	"                 (auto, the default) the hook where there is one\n";
 
 static const char unload_help[] =
-	"usage: baton unload [--pins DIR] [--socket PATH]\n\n"
+	"usage: baton unload [--pins DIR] [--socket PATH] [--timeout SECONDS]\n\n"
 	"Ends `baton load` and all sessions and removes the programs. Services go on\n"
-	"without them.\n";
+	"without them.\n\n"
+	"  --timeout SECONDS  how long `baton load` may take to end (30); then it is killed\n";
 
 static const char status_help[] =
 	"usage: baton status [--pins DIR] [--socket PATH]\n\n"
@@ -44,6 +44,7 @@ static const char status_help[] =
 struct where {
 	const char *pins, *socket;
 	bool serve;
+	int timeout;		/* s */
 	struct detect_allow allow;
 	struct detect_knobs knobs;
 };
@@ -97,13 +98,26 @@ static bool with(struct detect_knobs *k, const char *what)
 	return true;
 }
 
+static bool seconds(int *out, const char *value)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (*end || end == value || n < 1 || n > 3600) {
+		fprintf(stderr, "baton: --timeout %s: it is a number from 1 to 3600\n", value);
+		return false;
+	}
+	*out = (int)n;
+	return true;
+}
+
 /* -1: go on; else the exit status. */
 static int read_options(struct where *w, int argc, char **argv, const char *help, bool load)
 {
 	const char *value;
 	int i;
 
-	*w = (struct where){ .pins = DETECT_PINS, .socket = BTN_DETECT_SOCKET, .serve = true };
+	*w = (struct where){ .pins = DETECT_PINS, .socket = BTN_DETECT_SOCKET, .serve = true, .timeout = 30 };
 	for (i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			fputs(help, stdout);
@@ -115,6 +129,7 @@ static int read_options(struct where *w, int argc, char **argv, const char *help
 		}
 		value = argv[i + 1];
 		if (!strcmp(argv[i], "--pins") || !strcmp(argv[i], "--socket") ||
+		    (!load && !strcmp(argv[0], "unload") && !strcmp(argv[i], "--timeout")) ||
 		    (load && (!strcmp(argv[i], "--allow") || !strcmp(argv[i], "--with") || !strcmp(argv[i], "--test-delay") ||
 			      !strcmp(argv[i], "--test-broken")))) {
 			if (!value) {
@@ -129,6 +144,8 @@ static int read_options(struct where *w, int argc, char **argv, const char *help
 			w->pins = value;
 		else if (!strcmp(argv[i], "--socket"))
 			w->socket = value;
+		else if (!strcmp(argv[i], "--timeout") && !seconds(&w->timeout, value))
+			return 2;
 		else if (!strcmp(argv[i], "--test-delay"))
 			w->knobs.delay = atoi(value);
 		else if (!strcmp(argv[i], "--test-broken"))
@@ -157,22 +174,6 @@ int verb_load(int argc, char **argv)
 	return rc ? 1 : 0;
 }
 
-/* The process that serves this socket; 0: none. */
-static pid_t server(const char *socket, int *lock)
-{
-	char name[128], text[16] = "";
-	pid_t pid = 0;
-
-	snprintf(name, sizeof(name), "%s.lock", socket);
-	*lock = open(name, O_RDONLY | O_CLOEXEC);
-	if (*lock < 0)
-		return 0;
-	if (flock(*lock, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK &&
-	    read(*lock, text, sizeof(text) - 1) > 0)
-		pid = atoi(text);
-	return pid;
-}
-
 static void end_sessions(const char *pins)
 {
 	struct detect d;
@@ -190,19 +191,21 @@ int verb_unload(int argc, char **argv)
 {
 	struct where w;
 	pid_t pid;
-	int lock, rc = read_options(&w, argc, argv, unload_help, false);
+	int pidfd, rc = read_options(&w, argc, argv, unload_help, false);
 
 	if (rc >= 0)
 		return rc;
-	pid = server(w.socket, &lock);
-	/* Before the connections end: who then asks hears that its session did. */
-	end_sessions(w.pins);
-	if (pid && kill(pid, SIGTERM)) {
-		fprintf(stderr, "baton: cannot stop process %d, which serves %s: %s\n", (int)pid, w.socket, strerror(errno));
+	pid = detect_holder(w.socket, &pidfd);
+	if (pid < 0)
 		return 1;
+	/* Before the connections end: a service that then asks hears that its session did. */
+	end_sessions(w.pins);
+	if (pid) {
+		rc = detect_stop(pid, pidfd, 1000 * w.timeout);
+		close(pidfd);
+		if (rc)
+			return 1;
 	}
-	if (pid)
-		flock(lock, LOCK_SH);
 	end_sessions(w.pins);
 	rc = detect_unload(w.pins);
 	if (rc == -ENOENT)
@@ -217,11 +220,13 @@ int verb_status(int argc, char **argv)
 	struct baton_session *s;
 	unsigned i, n = 0;
 	pid_t pid;
-	int lock, rc = read_options(&w, argc, argv, status_help, false);
+	int pidfd, rc = read_options(&w, argc, argv, status_help, false);
 
 	if (rc >= 0)
 		return rc;
-	pid = server(w.socket, &lock);
+	pid = detect_holder(w.socket, &pidfd);
+	if (pid > 0)
+		close(pidfd);
 	rc = detect_open(&d, w.pins);
 	if (rc == -ENOENT)
 		printf("programs  not loaded (`baton load` does that)\n");
@@ -229,8 +234,10 @@ int verb_status(int argc, char **argv)
 		printf("programs  cannot be looked at: %s\n", strerror(-rc));
 	else
 		printf("programs  loaded, version %d, pinned in %s\n", BATON_DETECT_VERSION, w.pins);
-	if (pid)
+	if (pid > 0)
 		printf("server    process %d, %s\n", (int)pid, w.socket);
+	else if (pid < 0)
+		printf("server    cannot be seen\n");
 	else
 		printf("server    none on %s\n", w.socket);
 	if (rc)
@@ -246,5 +253,5 @@ int verb_status(int argc, char **argv)
 	if (!n)
 		printf("sessions  none\n");
 	detect_close(&d);
-	return pid ? 0 : 1;
+	return pid > 0 ? 0 : 1;
 }
