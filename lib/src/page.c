@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -327,23 +326,32 @@ int btn_page_path(const char *name, char *path, size_t room, bool make)
 	return n < (int)room ? 0 : -ENAMETOOLONG;
 }
 
-/* Looks at what stands at @path: 0 for nothing, or for what a dead process left. */
-static int look_there(const char *path)
+/*
+ * The locks here are open file description locks, and only write locks count: they
+ * want a descriptor that can write, which a reader of the file does not get. Who
+ * may read a page can lock it (flock, F_RDLCK), and its directory too (flock); nothing here
+ * waits for such a lock or fails because of it.
+ */
+bool btn_page_locked(int fd)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	/* Against F_RDLCK stands a write lock and nothing else. */
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+
+	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type == F_WRLCK;
+}
+
+/* Looks at what stands under @base: 0 for nothing, or for what a dead process left. */
+static int look_there(int dir, const char *base)
+{
 	uint64_t magic = 0;
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), err = -EEXIST;
+	int fd = openat(dir, base, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), err = -EEXIST;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : errno == ELOOP ? -EEXIST : -errno;
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode) &&
-	    (!st.st_size || (pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == BATON_STATS_MAGIC))) {
-		if (!fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK)
-			err = -EADDRINUSE;
-		else
-			err = 0;
-	}
+	    (!st.st_size || (pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == BATON_STATS_MAGIC)))
+		err = btn_page_locked(fd) ? -EADDRINUSE : 0;
 	close(fd);
 	return err;
 }
@@ -398,20 +406,69 @@ static int take_over(struct btn_page *p, int fd)
 	return 0;
 }
 
-/* Under another name until it is complete and locked. */
-static int make_file(struct btn_page *p, int dir, const char *base, unsigned mode)
+static bool has_name(int dir, const char *name, const struct stat *st)
+{
+	struct stat there;
+
+	return !fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) && there.st_ino == st->st_ino &&
+	       there.st_dev == st->st_dev;
+}
+
+#define TRIES 100
+
+/*
+ * The file under another name, which only this user can open: the descriptor. Its lock is
+ * what two publishers of one name exclude each other by, from before they look whether the name is in
+ * use until it is theirs:
+ *
+ *	without				with
+ *	A: no service there		A: locks .svc.tmp
+ *	B: no service there		A: no service there
+ *	A: rename			B: .svc.tmp is locked: in use
+ *	B: rename, over A's page	A: rename: the locked file is svc
+ *
+ * A dead process may have left the file: then it is locked by no process, and used again. The mode
+ * that lets others read is set after the file has its name, so no leftover is theirs to lock.
+ */
+static int open_new(int dir, const char *tmp)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char tmp[NAME_MAX + 1];
-	int fd, err = 0;
+	struct stat st;
+	int fd, err, tries;
 
-	if (snprintf(tmp, sizeof(tmp), ".%s.new", base) >= (int)sizeof(tmp))
+	for (tries = 0; tries < TRIES; tries++) {
+		fd = openat(dir, tmp, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+		if (fd < 0)
+			return errno == ELOOP ? -EEXIST : -errno;
+		err = fstat(fd, &st) ? -errno : 0;
+		if (!err && has_name(dir, tmp, &st)) {
+			if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 077 || st.st_nlink > 1)
+				err = -EEXIST;
+			else if (fcntl(fd, F_OFD_SETLK, &lock))
+				err = errno == EAGAIN || errno == EACCES ? -EADDRINUSE : -errno;
+			/* The process that had the lock until now may have renamed the file, or removed it. */
+			else if (has_name(dir, tmp, &st))
+				return fd;
+		}
+		close(fd);
+		if (err)
+			return err;
+	}
+	return -EADDRINUSE;
+}
+
+static int make_file(struct btn_page *p, int dir, const char *base, unsigned mode)
+{
+	char tmp[NAME_MAX + 1];
+	int fd, err;
+
+	if (snprintf(tmp, sizeof(tmp), ".%s.tmp", base) >= (int)sizeof(tmp))
 		return -ENAMETOOLONG;
-	unlinkat(dir, tmp, 0);
-	fd = openat(dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd = open_new(dir, tmp);
 	if (fd < 0)
-		return -errno;
-	if (fcntl(fd, F_OFD_SETLK, &lock) || fchmod(fd, mode))
+		return fd;
+	err = look_there(dir, base);
+	if (!err && ftruncate(fd, 0))
 		err = -errno;
 	if (!err)
 		err = take_over(p, fd);
@@ -419,6 +476,12 @@ static int make_file(struct btn_page *p, int dir, const char *base, unsigned mod
 		err = -errno;
 	if (err) {
 		unlinkat(dir, tmp, 0);
+		close(fd);
+		return err;
+	}
+	if (mode != 0600 && fchmod(fd, mode)) {
+		err = -errno;
+		unlinkat(dir, base, 0);
 		close(fd);
 		return err;
 	}
@@ -453,12 +516,9 @@ int btn_page_publish(struct btn_page *p, const char *name, unsigned mode)
 		close(dir);
 		return -ENOMEM;
 	}
-	/* Locked: nobody replaces what another one has just put there. */
-	err = flock(dir, LOCK_EX) ? -errno : look_there(p->path);
 	btn_page_name((uint64_t *)p->h->name, sizeof(p->h->name), base);
 	btn_stat_set(&p->h->pid, getpid());
-	if (!err)
-		err = make_file(p, dir, base, mode);
+	err = make_file(p, dir, base, mode);
 	close(dir);
 	if (err) {
 		free(p->path);

@@ -163,6 +163,9 @@ int btn_page_publish(struct btn_page *p, const char *name, unsigned mode);
 /* Text into a record: as many bytes as it has room for, cut at a character. */
 void btn_page_name(uint64_t *words, size_t bytes, const char *name);
 
+/* Does the service that made this file still run? It has a write lock on the file. */
+bool btn_page_locked(int fd);
+
 /* Where NAME is published: into path. -ENOENT, -EINVAL, -ENAMETOOLONG. */
 int btn_page_path(const char *name, char *path, size_t room, bool make);
 

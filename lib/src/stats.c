@@ -357,14 +357,12 @@ void baton_stats_close(struct baton_stats *st)
 
 bool baton_stats_alive(const struct baton_stats *st)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int saved = errno;
 	bool alive;
 
 	if (st->fd < 0)
 		return true;
-	alive = !fcntl(st->fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK &&
-		!look(&((const struct baton_stats_header *)st->map)->ended);
+	alive = btn_page_locked(st->fd) && !look(&((const struct baton_stats_header *)st->map)->ended);
 	errno = saved;
 	return alive;
 }
