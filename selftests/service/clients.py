@@ -292,7 +292,7 @@ def answers_are_right_or_refused():
             ("select id from t where id = :x", (), (), "42601"),
             ("insert into t (id, name, ok, at) values ($1, $2, $3, $4)", (), (b"3", b"x", b"maybe", None), "22P02"),
             ("insert into t (id, name, ok, at) values ($1, $2, $3, $4)", (), (b"3", b"x", b"yes", b"now"), "22007"),
-            ("insert into t (id, ok) select $1, $2", (), (b"3", b"true"), "42P18"),
+            ("insert into t (id, ok) select $1, $2", (), (b"9", b"true"), []), ("insert into t (id, ok) select $1, $2 from t", (), (b"9", b"maybe"), "22P02"),
             ("update t set ok = $1, at = $2 where id = $3", (), (b"off", b"2024-01-02T00:00", b"9"), [])):
         got = parse(c, b"", sql, oids, values, "P")
         have = code(got) or [r[:1] for r in rows_of(got)]
@@ -308,7 +308,8 @@ def answers_are_right_or_refused():
             ("select id from t where case id when '1' then true end", one), ("select id from t where (id + 1, 2) = ('2', 2)", "42804"),
             ("select coalesce(name, 'none') from t where id = 1", [[b"one"]]), ("select 'a' || id from t where id = 1", [[b"a1"]]),
             ("insert into t (id, ok) values (3, 't')", "42804"), ("insert into t (id, at) values (3, 'now')", "22007"),
-            ("insert into t (id, big) values (3, 'x')", "22P02"), ("create table x (n numeric(10, 2))", "0A000"),
+            ("insert into t (id, big) values (3, 'x')", "22P02"), ("insert into t (id, ok) select 3, 't'", "42804"),
+            ("insert into t (id, at) select 3, 'now' from t", "22007"), ("insert into t (big, id) select max(id, 3), 'x' from t", "22P02"), ("create table x (n numeric(10, 2))", "0A000"),
             ("create table x (n serial)", "0A000"), ("create table x (n timestamptz)", "0A000"), ("create table x (n json)", "0A000"),
             ("alter table t add column n decimal", "0A000"), ("set timezone to 'Europe/Berlin'", "22023"), ("set datestyle = 'German'", "22023"),
             ("set local statement_timeout = 5", "0A000"), ("set baton.clas = 'batch'", "42704"), ("set nonsense.x = 1", "42704"),
@@ -642,6 +643,10 @@ def too_much_is_refused():
         begin = time.monotonic()
         same(code(c.query(sql)), "57014", sql)
         same(time.monotonic() - begin < 30, True, f"{sql} took {time.monotonic() - begin:.1f} s")
+    # A count of all rows asks no progress handler: the pages that it reads do.
+    same(code(c.query("set statement_timeout = 0; create table pages (x blob); insert into pages select zeroblob(4000) from generate_series(1, 10000)")), None)
+    c.query("set statement_timeout = 1")
+    same(code(c.query("select count(*) from pages")), "57014")
     # Rules of LIKE and GLOB are SQLite's.
     c.query("reset statement_timeout")
     for sql, want in (("'aXb' like 'a_b'", 1), ("'abc' like 'A%'", 1), ("'abc' like '%b'", 0), ("'a%c' like 'a\\%c' escape '\\'", 1),

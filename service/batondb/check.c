@@ -289,22 +289,44 @@ static tokp behind_comparison(tokp t)
 	return t;
 }
 
+/* Type of the column that an INSERT's value number nth goes to. */
+static uint32_t target_type(struct check *c, unsigned nth)
+{
+	unsigned k = 0;
+	tokp p;
+
+	if (!c->columns)
+		return declared_nth(c, c->target, nth);
+	for (p = c->columns + 1; k < nth && !lex_is(p, ")") && p < c->end; p++)
+		k += lex_is(p, ",");
+	return lex_name(p) ? declared(c, c->target, p->s) : 0;
+}
+
+/* The SELECT of whose list t is a whole column, number *nth, outside of parentheses; or NULL. */
+static tokp output_of(const struct check *c, tokp t, unsigned *nth)
+{
+	if (!is_one_of(t - 1, " select distinct all , ") || (t + 1 < c->end && t[1].kind == LEX_OP && !lex_is(t + 1, ",")))
+		return NULL;
+	for (*nth = 0, t--; t > c->tok && !is_one_of(t, " select from into where "); t--)
+		if (lex_is(t, ")")) {
+			t = open_of(c, t);
+			if (!t)
+				return NULL;
+		} else {
+			*nth += lex_is(t, ",");
+		}
+	return lex_is(t, "select") ? t : NULL;
+}
+
 static struct context in_parentheses(struct check *c, tokp open, unsigned nth)
 {
 	struct context x = { FREE, 0, false };
-	tokp before = open - 1, p;
-	unsigned k;
+	tokp before = open - 1;
 
 	/* A further tuple of VALUES, whose first one is known. */
 	if (c->values && open >= c->values && (open == c->values || (lex_is(before, ",") && lex_is(before - 1, ")")))) {
 		x.place = ASSIGNED;
-		if (!c->columns) {
-			x.type = declared_nth(c, c->target, nth);
-			return x;
-		}
-		for (p = c->columns + 1, k = 0; k < nth && !lex_is(p, ")") && p < c->end; p++)
-			k += lex_is(p, ",");
-		x.type = lex_name(p) ? declared(c, c->target, p->s) : 0;
+		x.type = target_type(c, nth);
 		return x;
 	}
 	if (lex_is(before, "in")) {
@@ -389,6 +411,10 @@ static struct context context_of(struct check *c, tokp t)
 		x.type = x.type == T_REFUSED || !x.type ? T_TEXT : x.type;
 	} else if ((p = enclosing(c, t, &nth)) && ((lex_is(lo, "(") || lex_is(lo, ",")) && (lex_is(hi, ")") || lex_is(hi, ",")))) {
 		return in_parentheses(c, p, nth);
+	} else if (c->target && !c->values && !enclosing(c, t, &nth) && (p = output_of(c, t, &nth))) {
+		/* INSERT INTO target SELECT ..., 'x': as if it were in VALUES. */
+		x.place = ASSIGNED;
+		x.type = target_type(c, nth);
 	} else if (is_one_of(lo, " select distinct all returning , ") && (!c->target || c->values)) {
 		/* An output column: what it is, it is sent as. */
 		x = (struct context){ FREE, T_TEXT, false };

@@ -37,6 +37,19 @@ static struct db_limits limits;
 /* Of temporary files of this thread's session. */
 static __thread int64_t temp_used;
 
+static __thread struct {
+	sqlite3 *db;
+	bool (*ended)(void *arg);
+	void *arg;
+} watch;
+
+void db_watch(sqlite3 *db, bool (*ended)(void *arg), void *arg)
+{
+	watch.db = db;
+	watch.ended = ended;
+	watch.arg = arg;
+}
+
 static const sqlite3_io_methods *real_of(sqlite3_file *f)
 {
 	int i = 0;
@@ -78,6 +91,13 @@ static int write_counted(sqlite3_file *f, const void *p, int n, sqlite3_int64 at
 	return real_of(f)->xWrite(f, p, n, at);
 }
 
+static int read_watched(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
+{
+	if (watch.ended && watch.ended(watch.arg))
+		sqlite3_interrupt(watch.db);
+	return real_of(f)->xRead(f, p, n, at);
+}
+
 static int close_counted(sqlite3_file *f)
 {
 	struct extra *x = extra_of(f);
@@ -103,6 +123,7 @@ static int open_file(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flag
 	if (i < METHOD_SETS && !sets[i].real) {
 		sets[i].ours = *f->pMethods;
 		sets[i].ours.xSync = sync_away;
+		sets[i].ours.xRead = read_watched;
 		sets[i].ours.xWrite = write_counted;
 		sets[i].ours.xClose = close_counted;
 		sets[i].real = f->pMethods;

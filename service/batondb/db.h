@@ -40,6 +40,12 @@ void db_limits(const struct db_limits *l);
 int db_open(const char *path, struct guard *g, sqlite3 **out, int max_value, bool full_sync);
 
 /*
+ * While the calling thread reads a page of db's, ended is asked, and where that says so the statement ends as
+ * one that was interrupted: SQLite counts a table's rows without asking its progress handler. ended NULL: no more.
+ */
+void db_watch(sqlite3 *db, bool (*ended)(void *arg), void *arg);
+
+/*
  * As a task of baton's, or as a plain thread; the same kind to give it back. 0;
  * -ETIMEDOUT: not by the deadline (ns; BATON_FOREVER: none); -ECANCELED, -ETIME: what
  * the task's request was told; -ECANCELED: *cancel is set, of a thread.

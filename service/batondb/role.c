@@ -140,7 +140,7 @@ static void keep(struct role_setting **list, const char *name, const char *value
 
 static int sell(struct role *r, unsigned low, unsigned high)
 {
-	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = low, .high_ppm = high };
+	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = low, .high_ppm = high, .name = r->name };
 
 	return r->tenant ? baton_tenant_set(r->tenant, &o) : baton_tenant_add(server.sched, &r->tenant, &o);
 }

@@ -3,6 +3,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/rand.h>
@@ -149,6 +150,7 @@ void fatal(struct session *s, const char *code, const char *fmt, ...)
 
 static int signal_session(uint32_t pid, int how)
 {
+	struct baton_request *request = NULL;
 	struct session *s;
 
 	pthread_mutex_lock(&server.lock);
@@ -156,18 +158,35 @@ static int signal_session(uint32_t pid, int how)
 		;
 	if (s) {
 		s->cancel = how;
-		pthread_mutex_lock(&s->lock);
-		if (s->request)
-			baton_request_cancel(s->request);
-		/* What counts rows of a table without a WHERE asks nobody else. */
-		if (s->db && s->state != STATE_IDLE)
-			sqlite3_interrupt(s->db);
-		pthread_mutex_unlock(&s->lock);
+		request = s->request;
+		s->pins++;
 		if (how == 2)
 			shutdown(s->fd, SHUT_RD);
 	}
 	pthread_mutex_unlock(&server.lock);
-	return s != NULL;
+	if (!s)
+		return 0;
+	/* The request stays until its pins are gone. */
+	if (request)
+		baton_request_cancel(request);
+	pthread_mutex_lock(&server.lock);
+	s->pins--;
+	pthread_cond_broadcast(&server.ended);
+	pthread_mutex_unlock(&server.lock);
+	return 1;
+}
+
+void session_unpin(struct session *s)
+{
+	struct baton_request *r;
+
+	pthread_mutex_lock(&server.lock);
+	r = s->request;
+	s->request = NULL;
+	while (s->pins)
+		pthread_cond_wait(&server.ended, &server.lock);
+	pthread_mutex_unlock(&server.lock);
+	baton_request_put(r);
 }
 
 void session_cancel(uint32_t pid, uint32_t key)
@@ -232,21 +251,20 @@ static const char *stamp(uint64_t ns, char *to, size_t n)
 
 void session_activity(struct vtab_rows *rows, const struct session *who)
 {
-	struct baton_request_times t;
+	struct baton_request_times t = { 0 };
 	struct session *s;
 	char text[64];
 	bool mine;
 
+	if (who->request)
+		baton_request_times(who->request, &t, sizeof(t));
 	pthread_mutex_lock(&server.lock);
 	for (s = server.sessions; s; s = s->next) {
 		if (!s->role || !s->database)
 			continue;
 		/* What others ask, and from where, is theirs. */
 		mine = who->role->super || who->role == s->role;
-		memset(&t, 0, sizeof(t));
 		pthread_mutex_lock(&s->lock);
-		if (s->request && s->state != STATE_IDLE)
-			baton_request_times(s->request, &t, sizeof(t));
 		vtab_text(rows, s->database->name);
 		vtab_int(rows, s->pid);
 		vtab_text(rows, s->role->name);
@@ -260,9 +278,10 @@ void session_activity(struct vtab_rows *rows, const struct session *who)
 		vtab_text(rows, s->state == STATE_LOCK ? "Lock" : s->state == STATE_QUEUED ? "baton" : NULL);
 		vtab_text(rows, mine ? s->query : "<insufficient privilege>");
 		vtab_text(rows, class_name(s->cls));
-		vtab_num(rows, (double)t.waited / 1e6);
-		vtab_num(rows, (double)t.throttled / 1e6);
-		vtab_num(rows, (double)t.cpu / 1e6);
+		/* Of its own request a session may ask; one of another's may end meanwhile. */
+		vtab_num(rows, s == who ? (double)t.waited / 1e6 : NAN);
+		vtab_num(rows, s == who ? (double)t.throttled / 1e6 : NAN);
+		vtab_num(rows, s == who ? (double)t.cpu / 1e6 : NAN);
 		vtab_int(rows, s->memory);
 		pthread_mutex_unlock(&s->lock);
 		rows->n++;
@@ -278,45 +297,75 @@ static uint64_t cpu_of(const struct session *s)
 	return clock_gettime(s->clock, &ts) ? 0 : ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
+/* A role as it was when the list's lock was held; roles themselves stay. */
+struct seen {
+	const struct role *r;
+	int cls;
+	double low, high;
+	unsigned queued, running;
+	uint64_t cpu;
+};
+
+static unsigned see_roles(struct seen **out)
+{
+	struct session *s;
+	struct role *r;
+	unsigned n = 0;
+
+	pthread_mutex_lock(&server.lock);
+	for (r = server.roles; r; r = r->next)
+		n++;
+	*out = calloc(n + 1, sizeof(**out));
+	for (r = server.roles, n = 0; *out && r; r = r->next) {
+		struct seen *x = *out + n;
+
+		if (r->dropped)
+			continue;
+		n++;
+		*x = (struct seen){ r, r->cls, r->low_ppm / 1e4, r->high_ppm / 1e4, 0, 0, r->cpu };
+		for (s = server.sessions; s; s = s->next) {
+			if (s->role == r && s->clock)
+				x->cpu += cpu_of(s);
+			x->queued += s->role == r && (s->state == STATE_QUEUED || s->state == STATE_LOCK);
+			x->running += s->role == r && s->state == STATE_ACTIVE;
+		}
+	}
+	pthread_mutex_unlock(&server.lock);
+	return n;
+}
+
 void session_tenants(struct vtab_rows *rows)
 {
 	struct baton_tenant_stats st;
-	struct session *s;
-	struct role *r;
-	unsigned queued, running;
 	struct baton_stats_header h = { 0 };
 	struct baton_stats *page;
+	struct baton_tenant *t;
+	struct seen *all, *x;
 	double now, capacity;
-	uint64_t cpu;
+	unsigned n;
 
 	if (!baton_stats_of(&page, server.sched)) {
 		baton_stats_header(page, &h, sizeof(h));
 		baton_stats_close(page);
 	}
 	capacity = h.capacity ? (double)h.capacity : 1;
-	pthread_mutex_lock(&server.lock);
-	for (r = server.roles; r; r = r->next) {
-		if (r->dropped)
-			continue;
+	n = see_roles(&all);
+	for (x = all; x < all + n; x++) {
 		memset(&st, 0, sizeof(st));
-		baton_tenant_stats(r->tenant, &st, sizeof(st));
-		cpu = r->cpu;
-		for (s = server.sessions, queued = running = 0; s; s = s->next) {
-			if (s->role == r && s->clock)
-				cpu += cpu_of(s);
-			queued += s->role == r && (s->state == STATE_QUEUED || s->state == STATE_LOCK);
-			running += s->role == r && s->state == STATE_ACTIVE;
+		if (!baton_tenant_find(server.sched, x->r->name, &t)) {
+			baton_tenant_stats(t, &st, sizeof(st));
+			baton_tenant_put(t);
 		}
-		vtab_text(rows, r->name);
-		vtab_text(rows, class_name(r->cls));
-		vtab_num(rows, r->low_ppm / 1e4);
-		vtab_num(rows, r->high_ppm / 1e4);
+		vtab_text(rows, x->r->name);
+		vtab_text(rows, class_name(x->cls));
+		vtab_num(rows, x->low);
+		vtab_num(rows, x->high);
 		vtab_num(rows, (double)st.cpu[BATON_TIER_LOW] / 1e6);
 		vtab_num(rows, (double)st.cpu[BATON_TIER_HIGH] / 1e6);
 		/* % of the machine in the last second. */
-		now = capacity * r->low_ppm / 1e6 - (double)st.low_left;
+		now = capacity * x->low / 100 - (double)st.low_left;
 		vtab_num(rows, now > 0 ? 100 * now / capacity : 0);
-		now = capacity * r->high_ppm / 1e6 - (double)st.high_left;
+		now = capacity * x->high / 100 - (double)st.high_left;
 		vtab_num(rows, now > 0 ? 100 * now / capacity : 0);
 		vtab_int(rows, (int64_t)st.admitted);
 		vtab_int(rows, (int64_t)(st.rejected));
@@ -326,16 +375,16 @@ void session_tenants(struct vtab_rows *rows)
 		vtab_num(rows, (double)st.wait_p50 / 1e6);
 		vtab_num(rows, (double)st.wait_p99 / 1e6);
 		vtab_num(rows, (double)st.wait_p999 / 1e6);
-		vtab_num(rows, hist_quantile_ms(&r->latency, 0.5));
-		vtab_num(rows, hist_quantile_ms(&r->latency, 0.99));
-		vtab_num(rows, hist_quantile_ms(&r->latency, 0.999));
-		vtab_int(rows, queued);
-		vtab_int(rows, running);
-		vtab_num(rows, (double)cpu / 1e6);
-		vtab_int(rows, r->memory.used);
+		vtab_num(rows, hist_quantile_ms(&x->r->latency, 0.5));
+		vtab_num(rows, hist_quantile_ms(&x->r->latency, 0.99));
+		vtab_num(rows, hist_quantile_ms(&x->r->latency, 0.999));
+		vtab_int(rows, x->queued);
+		vtab_int(rows, x->running);
+		vtab_num(rows, (double)x->cpu / 1e6);
+		vtab_int(rows, x->r->memory.used);
 		rows->n++;
 	}
-	pthread_mutex_unlock(&server.lock);
+	free(all);
 }
 
 static void roles(struct vtab_rows *rows)
@@ -626,7 +675,7 @@ static bool open_database(struct session *s)
 		      s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
 		return false;
 	}
-	sqlite3_progress_handler(s->db, 500, work_progress, s);
+	work_watch(s, true);
 	return true;
 }
 
@@ -846,7 +895,7 @@ static void end(struct session *s)
 	if (s->working && s->away)
 		work_begin(s);
 	if (s->db)
-		sqlite3_progress_handler(s->db, 0, NULL, NULL);
+		work_watch(s, false);
 	work_rollback(s);
 	exec_forget(s, true);
 	sqlite3_finalize(s->begin);
@@ -859,7 +908,7 @@ static void end(struct session *s)
 	pthread_mutex_unlock(&s->lock);
 	if (db)
 		sqlite3_close(db);
-	baton_request_put(s->request);
+	session_unpin(s);
 	settings_forget(s);
 	if (s->ssl) {
 		SSL_shutdown(s->ssl);

@@ -107,6 +107,7 @@ struct session {
 
 	/* Work. */
 	bool working, away, task;
+	unsigned pins;			/* others that are at its request (server.lock) */
 	struct baton_request *request;
 	uint64_t deadline;		/* of the statement; 0: none */
 	_Atomic int cancel;		/* 1: the statement, 2: the session */
@@ -130,6 +131,8 @@ void session_stop_all(bool now);
 /* Ends connections that take too long to log in; when the next one will have, ns, or 0. */
 uint64_t session_reap(void);
 void session_cancel(uint32_t pid, uint32_t key);
+/* The session's last request is put once nobody else is at it. */
+void session_unpin(struct session *s);
 /* Rows of tables; others' statements are not for who, unless a superuser. */
 void session_activity(struct vtab_rows *rows, const struct session *who);
 void session_tenants(struct vtab_rows *rows);
@@ -178,6 +181,8 @@ void work_rollback(struct session *s);
 /* A statement's time begins. */
 void work_clock(struct session *s);
 int work_progress(void *session);
+/* Whether a statement of s->db ends when it was cancelled or its time is over. */
+void work_watch(struct session *s, bool on);
 void work_sleep(struct session *s, double seconds);
 /* The server's own statement. */
 bool work_exec(struct session *s, const char *sql);

@@ -50,7 +50,6 @@ static bool rejected(struct session *s, const struct baton_request_opts *o)
 static bool enter(struct session *s, uint64_t arrival)
 {
 	struct baton_request_opts o = { .sz = sizeof(o), .arrival = arrival };
-	struct baton_request *r;
 	int rc;
 
 	s->task = server.quotas;
@@ -60,11 +59,7 @@ static bool enter(struct session *s, uint64_t arrival)
 		if (s->statement_timeout)
 			o.deadline = s->arrived + (s->statement_timeout > 10 * MS ? s->statement_timeout : 10 * MS);
 		s->state = STATE_QUEUED;
-		pthread_mutex_lock(&s->lock);
-		r = s->request;
-		s->request = NULL;
-		pthread_mutex_unlock(&s->lock);
-		baton_request_put(r);
+		session_unpin(s);
 		rc = baton_request_enter(s->role->tenant, &o, &s->request);
 		s->state = rc ? STATE_IDLE : STATE_ACTIVE;
 		switch (rc) {
@@ -138,19 +133,31 @@ void work_end(struct session *s)
 	net_timeout(s, server.conf.idle_timeout);
 }
 
-int work_progress(void *arg)
+static bool is_ended(void *arg)
 {
 	struct session *s = arg;
 
 	if (s->cancel)
+		return true;
+	if (!s->deadline || baton_clock_now() <= s->deadline)
+		return false;
+	s->timed_out = true;
+	return true;
+}
+
+int work_progress(void *arg)
+{
+	if (is_ended(arg))
 		return 1;
-	if (s->deadline && baton_clock_now() > s->deadline) {
-		s->timed_out = true;
-		return 1;
-	}
 	/* Its own deadline is the first statement's; the session's is this one's. */
 	baton_checkpoint();
 	return 0;
+}
+
+void work_watch(struct session *s, bool on)
+{
+	sqlite3_progress_handler(s->db, on ? 500 : 0, on ? work_progress : NULL, s);
+	db_watch(s->db, on ? is_ended : NULL, s);
 }
 
 void work_sleep(struct session *s, double seconds)
@@ -345,9 +352,9 @@ static void back(struct session *s)
 	if (!s->db || sqlite3_get_autocommit(s->db))
 		return;
 	s->guard.kind = GUARD_INTERNAL;
-	sqlite3_progress_handler(s->db, 0, NULL, NULL);
+	work_watch(s, false);
 	sqlite3_exec(s->db, "rollback", NULL, NULL, NULL);
-	sqlite3_progress_handler(s->db, 500, work_progress, s);
+	work_watch(s, true);
 	s->guard.kind = GUARD_QUERY;
 }
 
@@ -368,9 +375,9 @@ bool work_commit(struct session *s)
 	if (s->db && !sqlite3_get_autocommit(s->db)) {
 		/* It is done, or not; nothing stops it half way. */
 		s->deadline = 0;
-		sqlite3_progress_handler(s->db, 0, NULL, NULL);
+		work_watch(s, false);
 		ok = run(s, &s->commit, "commit");
-		sqlite3_progress_handler(s->db, 500, work_progress, s);
+		work_watch(s, true);
 		s->deadline = deadline;
 		back(s);
 	}
