@@ -12,7 +12,7 @@ public class Jdbc {
 		try (Connection c = DriverManager.getConnection(args[0], "postgres", "")) {
 			Statement s = c.createStatement();
 			s.execute("DROP TABLE IF EXISTS jd");
-			s.execute("CREATE TABLE jd (id int primary key, t text, b boolean, n text, at timestamp, f float8, l bigint)");
+			s.execute("CREATE TABLE jd (id int primary key, t text, b boolean, n text, at text, f float8, l bigint)");
 			PreparedStatement in = c.prepareStatement("INSERT INTO jd VALUES (?, ?, ?, ?, ?, ?, ?)");
 			c.setAutoCommit(false);
 			for (int i = 0; i < 20; i++) {

@@ -6,6 +6,7 @@ not nice. Each test has a server of its own unless it says otherwise.
 
     clients [NAME]...    only these
 """
+import datetime
 import os
 import random
 import shutil
@@ -236,9 +237,9 @@ def answers_are_right_or_refused():
     """
     s = Server()
     c = Raw(s)
-    s.psql("create table t (id int primary key, big integer, name text, ok boolean, price real, qty int, at timestamp, day date, raw blob, any);"
-           "insert into t values (1, 10, 'one', true, 1.5, 2, '2024-01-02 03:04:05', '2024-01-02', x'00ff', null),"
-           "(2, 5000000000, 'two', false, 2.5, 4, '2024-06-01 00:00:00', '2024-06-01', null, 'x')")
+    s.psql("create table t (id int primary key, big integer, name text, ok boolean, price real, qty int, at text, raw blob, any);"
+           "insert into t values (1, 10, 'one', true, 1.5, 2, '2024-01-02 03:04:05', x'00ff', null),"
+           "(2, 5000000000, 'two', false, 2.5, 4, '2024-06-01 00:00:00', null, 'x')")
     one, two, both = [[b"1"]], [[b"2"]], [[b"1"], [b"2"]]
     for sql, oids, values, want in (
             # An untyped value beside a column is the column's.
@@ -256,13 +257,9 @@ def answers_are_right_or_refused():
             ("select id from t where name = $1", (), (b"one",), one),
             ("select id from t where lower(name) = $1", (), (b"two",), two),
             ("select id from t where name like $1", (), (b"t%",), two),
-            # Times are what they mean, however they are written.
-            ("select id from t where at > $1", (), (b"2024-01-02T03:04:05.001Z",), two),
-            ("select id from t where at = $1", (), (b"2024-01-02T03:04:05.000+00:00",), one),
-            ("select id from t where day = $1", (), (b"2024-06-01",), two),
-            ("select id from t where at = $1", (), (b"yesterday",), "22007"),
-            ("select id from t where at = $1", (TIMESTAMP,), (b"2024-06-01 00:00:00",), two),
-            ("select id from t where day = $1", (TIMESTAMP,), (b"2024-06-01 00:00:00",), "42804"),
+            # Times are texts, and nothing else.
+            ("select id from t where at > $1", (), (b"2024-01-02 03:04:05.001",), two),
+            ("select id from t where at = $1", (TIMESTAMP,), (b"2024-06-01 00:00:00",), "0A000"),
             # Beside anything else it is refused, unless it has a type.
             ("select id from t where id + 1 = $1", (), (b"2",), "42P18"),
             ("select id from t where id + 1 = $1", (INT4,), (b"2",), one),
@@ -291,9 +288,8 @@ def answers_are_right_or_refused():
             ("select $1::int", (), (b"1",), "42601"), ("select id from t where id = ?", (), (), "42601"),
             ("select id from t where id = :x", (), (), "42601"),
             ("insert into t (id, name, ok, at) values ($1, $2, $3, $4)", (), (b"3", b"x", b"maybe", None), "22P02"),
-            ("insert into t (id, name, ok, at) values ($1, $2, $3, $4)", (), (b"3", b"x", b"yes", b"now"), "22007"),
             ("insert into t (id, ok) select $1, $2", (), (b"9", b"true"), []), ("insert into t (id, ok) select $1, $2 from t", (), (b"9", b"maybe"), "22P02"),
-            ("update t set ok = $1, at = $2 where id = $3", (), (b"off", b"2024-01-02T00:00", b"9"), [])):
+            ("update t set ok = $1, at = $2 where id = $3", (), (b"off", b"2024-01-02", b"9"), [])):
         got = parse(c, b"", sql, oids, values, "P")
         have = code(got) or [r[:1] for r in rows_of(got)]
         same(have, want, f"{sql} {oids} {values}:")
@@ -301,15 +297,15 @@ def answers_are_right_or_refused():
     for sql, want in (
             ("select id from t where id = '2'", two), ("select id from t where id + 1 = '2'", "42804"), ("select id from t where ok = 't'", "42804"),
             ("select id from t where ok = true", one), ("select id from t where id in ('1', '2') order by id", both),
-            ("select id from t where at > '2024-02-01 00:00:00'", two), ("select id from t where at > '2024-2-1'", "22007"),
+            ("select id from t where at > '2024-02-01 00:00:00'", two),
             ("select id from t where id = 'x'", "22P02"), ("select count(*) from t having count(*) = '5'", "42804"),
             ("select id from t where price * qty > '4'", "42804"), ("select id + '1' from t", "42804"),
             ("select id from t where upper(name) = 'ONE'", one), ("select id from t where abs(id) = '1'", "42804"),
             ("select id from t where case id when '1' then true end", one), ("select id from t where (id + 1, 2) = ('2', 2)", "42804"),
             ("select coalesce(name, 'none') from t where id = 1", [[b"one"]]), ("select 'a' || id from t where id = 1", [[b"a1"]]),
-            ("insert into t (id, ok) values (3, 't')", "42804"), ("insert into t (id, at) values (3, 'now')", "22007"),
+            ("insert into t (id, ok) values (3, 't')", "42804"), ("create table x (n timestamp)", "0A000"), ("create table x (n date)", "0A000"),
             ("insert into t (id, big) values (3, 'x')", "22P02"), ("insert into t (id, ok) select 3, 't'", "42804"),
-            ("insert into t (id, at) select 3, 'now' from t", "22007"), ("insert into t (big, id) select max(id, 3), 'x' from t", "22P02"), ("create table x (n numeric(10, 2))", "0A000"),
+            ("insert into t (big, id) select max(id, 3), 'x' from t", "22P02"), ("create table x (n numeric(10, 2))", "0A000"),
             ("create table x (n serial)", "0A000"), ("create table x (n timestamptz)", "0A000"), ("create table x (n json)", "0A000"),
             ("alter table t add column n decimal", "0A000"), ("set timezone to 'Europe/Berlin'", "22023"), ("set datestyle = 'German'", "22023"),
             ("set local statement_timeout = 5", "0A000"), ("set baton.clas = 'batch'", "42704"), ("set nonsense.x = 1", "42704"),
@@ -320,11 +316,10 @@ def answers_are_right_or_refused():
         got = c.query(sql)
         same(code(got) or [r[:1] for r in rows_of(got)], want, sql + ":")
     # What is described is what is sent.
-    got = parse(c, b"", "select id, big, name, ok, price, at, day, raw, count(*) over () as n from t where id = 1", describe="P", formats=(1,))
-    same([x[1:] for x in columns_of(got)], [(o, 1) for o in (23, 20, 25, 16, 701, 1114, 1082, 17, 20)])
-    micros = ((8766 + 1) * 86400 + 3 * 3600 + 4 * 60 + 5) * 1000000
-    same(rows_of(got), [[struct.pack("!i", 1), struct.pack("!q", 10), b"one", b"\1", struct.pack("!d", 1.5), struct.pack("!q", micros),
-                         struct.pack("!i", 8767), b"\0\xff", struct.pack("!q", 1)]])
+    got = parse(c, b"", "select id, big, name, ok, price, at, raw, count(*) over () as n from t where id = 1", describe="P", formats=(1,))
+    same([x[1:] for x in columns_of(got)], [(o, 1) for o in (23, 20, 25, 16, 701, 25, 17, 20)])
+    same(rows_of(got), [[struct.pack("!i", 1), struct.pack("!q", 10), b"one", b"\1", struct.pack("!d", 1.5),
+                         b"2024-01-02 03:04:05", b"\0\xff", struct.pack("!q", 1)]])
     for sql, want in (("select 1 union all select 'x'", "42804"), ("select null union all select 5", [[None], [b"5"]]),
                       ("select 5 union all select 5.5", "42804"), ("select cast(x'ff' as text)", "22021"), ("select 5000000000", [[b"5000000000"]])):
         got = c.query(sql)
@@ -369,7 +364,7 @@ def psycopg2_works():
     s = Server()
     c = psycopg2.connect(host="127.0.0.1", port=s.port, user="postgres", dbname="postgres")
     cur = c.cursor()
-    cur.execute("create table t (id integer primary key, a int, b text, c bool, d timestamp, e bytea)")
+    cur.execute("create table t (id integer primary key, a int, b text, c bool, d text, e bytea)")
     cur.execute("insert into t (a, b, c, d, e) values (%s, %s, %s, current_timestamp, x'0001') returning id", (1, "it's é", True))
     same(cur.fetchone(), (1,))
     psycopg2.extras.execute_values(cur, "insert into t (a, b) values %s", [(i, str(i)) for i in range(100)])
@@ -384,9 +379,9 @@ def psycopg2_works():
         c.rollback()
     cur.execute("select d, a * 1.5, max(id) from t where id = 1")
     row = cur.fetchone()
-    same((type(row[0]).__name__, row[1], row[2]), ("datetime", 1.5, 1))
+    same((type(row[0]).__name__, row[1], row[2]), ("str", 1.5, 1))
     # What it writes in PostgreSQL's words is an error, and no other answer.
-    for value in (psycopg2.Binary(b"x"), row[0]):
+    for value in (psycopg2.Binary(b"x"), datetime.datetime(2024, 1, 2)):
         try:
             cur.execute("select %s", (value,))
             raise AssertionError("a cast with :: was taken")
@@ -971,9 +966,7 @@ def tells_prometheus():
     text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
     for part in ('batondb_quota_ratio{user="a",tier="low"} 0.1', 'batondb_cpu_seconds_total{user="postgres"}', "# TYPE "):
         has(text, part)
-    has(urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read().decode(), "EventSource")
-    live = urllib.request.urlopen(f"http://127.0.0.1:{port}/live", timeout=10)
-    has(live.readline().decode(), '"user":"postgres"')
+    has(urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read().decode(), "<title>batondb")
     s.close()
 
 

@@ -259,7 +259,7 @@ TEST(types)
 	static const struct { const char *decl; uint32_t type; } decls[] = {
 		{ "INTEGER", T_INT8 }, { "int", T_INT4 }, { "VarChar(20)", T_TEXT }, { "character  varying(5)", T_REFUSED }, { "DOUBLE PRECISION", T_FLOAT8 },
 		{ "numeric(10,2)", T_REFUSED }, { "decimal", T_REFUSED }, { "serial", T_REFUSED }, { "timestamptz", T_REFUSED }, { NULL, 0 }, { "", 0 },
-		{ "bool", T_BOOL }, { "blob", T_BYTEA }, { "interval", T_REFUSED }, { "json", T_REFUSED }, { "t", T_REFUSED }, { "|", T_REFUSED },
+		{ "bool", T_BOOL }, { "blob", T_BYTEA }, { "interval", T_REFUSED }, { "json", T_REFUSED }, { "date", T_REFUSED }, { "TIMESTAMP", T_REFUSED }, { "t", T_REFUSED }, { "|", T_REFUSED },
 	};
 	unsigned i;
 
@@ -286,9 +286,7 @@ TEST(texts)
 TEST(literals)
 {
 	static const struct { uint32_t type; const char *s, *code; } cases[] = {
-		{ T_TIMESTAMP, "2024-02-29 23:59:59.5", NULL }, { T_TIMESTAMP, "2023-02-29 00:00:00", "22007" }, { T_TIMESTAMP, "2024-01-01", "22007" },
-		{ T_TIMESTAMP, "2024-01-01T00:00:00", "22007" }, { T_TIMESTAMP, "2024-01-01 00:00:00Z", "22007" }, { T_DATE, "2024-01-31", NULL },
-		{ T_DATE, "2024-1-31", "22007" }, { T_DATE, "2024-01-32", "22007" }, { T_INT8, " 12 ", NULL }, { T_INT4, "1.5", "22P02" },
+		{ T_INT8, " 12 ", NULL }, { T_INT4, "1.5", "22P02" },
 		{ T_INT8, "99999999999999999999", "22003" }, { T_FLOAT8, "1e5", NULL }, { T_FLOAT8, "nan", "22P02" }, { T_FLOAT8, "1e999", "22003" },
 		{ T_BOOL, "true", "42804" }, { T_BYTEA, "x", "42804" }, { T_TEXT, "anything", NULL }, { 0, "x", "42804" },
 	};

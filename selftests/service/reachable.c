@@ -6,16 +6,15 @@
  */
 #include <stdlib.h>
 
-#include "db.h"
-#include "funcs.h"
+#include "session.h"
 #include "tap.h"
-#include "vtab.h"
 
 static struct guard guard;
-static struct funcs_env env = { .user = "u", .database = "d" };
+static struct session session;
+struct server server;
 static char dir[] = "/tmp/batondb-reachable.XXXXXX";
 
-static void no_rows(void *arg, const char *table, struct vtab_rows *rows)
+static void no_rows(void *arg, const char *table, struct buf *rows)
 {
 }
 
@@ -45,7 +44,7 @@ static sqlite3 *fresh(void)
 	CHECK(!sqlite3_open(path, &db));
 	CHECK(!sqlite3_close(db));
 	CHECK(!db_open(path, &guard, &db, 1 << 20, false));
-	CHECK(!funcs_register(db, &env));
+	CHECK(!funcs_register(db, &session));
 	guard.kind = GUARD_INTERNAL;
 	CHECK(!vtab_register(db, no_rows, NULL));
 	CHECK(!sqlite3_exec(db, "create table t (a); create view v as select a from t", NULL, NULL, NULL));

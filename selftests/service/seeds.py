@@ -13,8 +13,8 @@ from harness import HERE
 
 
 BY_HAND = [
-    "create table a (id integer primary key, t text, b boolean, n real, at timestamp, day date, raw blob, x int, any)",
-    "insert into a values (1, 'x', true, 1.5, '2024-01-02 03:04:05', '2024-01-02', x'00ff', 2, null) returning id, t",
+    "create table a (id integer primary key, t text, b boolean, n real, at text, raw blob, x int, any)",
+    "insert into a values (1, 'x', true, 1.5, '2024-01-02 03:04:05', x'00ff', 2, null) returning id, t",
     "create user u password 'x' nologin; alter user u set baton.low_latency = '10%'; drop user u",
     "alter user current_user password 'x' superuser; alter user ordinary password ''; alter user ordinary set baton.class = internal_high",
     "alter user postgres set baton.class = batch; reset all; discard all; show baton.class",
@@ -25,7 +25,7 @@ BY_HAND = [
     "set search_path to public; set time zone 'UTC'; set session characteristics as transaction isolation level serializable; show all",
     "select pg_cancel_backend(1), pg_terminate_backend(2), current_setting('baton.class'), version(), baton_user(), current_database()",
     "copy a (id, t) from stdin with (format text, delimiter ',', null 'x', freeze on)", "copy (select 1, 'a') to stdout; copy a to stdout",
-    "create table b (x int references a (id) on delete cascade, y varchar(3), z timestamp default current_timestamp, unique (x, z), "
+    "create table b (x int references a (id) on delete cascade, y varchar(3), z text default current_timestamp, unique (x, z), "
     "check (x > 1 and z is not null)) strict; drop table a, b", "create table c as select * from a; alter table c rename to d",
     "alter table a add column q text not null default 'x'; alter table a drop column q; alter table a rename column x to y",
     "create unique index if not exists i on a (x desc, lower(t)) where x > 0; reindex a; analyze; drop index i; truncate a",
@@ -38,7 +38,7 @@ BY_HAND = [
     "select printf('%s %d %.3f', 'x', 5, 1.5), hex(randomblob(4)), quote(x'00'), char(65, 66), unicode('a'), substr('abc', -2, 1), typeof(null)",
     "select date('now', '+1 day'), datetime(0, 'unixepoch'), strftime('%Y', 'now'), julianday('now'), unixepoch()",
     "select cast('5' as integer), cast(5 as text), 5 / 2, 5 % 0, 1e400, -9223372036854775808, 9223372036854775807 + 1, x'1f', 0x1f",
-    "select id from a where id = '1' and b = true and at > '2024-01-01 00:00:00' and day in ('2024-01-02') and t between 'a' and 'z'",
+    "select id from a where id = '1' and b = true and at > '2024-01-01 00:00:00' and t between 'a' and 'z'",
     "insert into a (id, t) values (5, 'x'), (6, 'y') on conflict (id) do update set t = excluded.t where id > 1; replace into a (id) values (5)",
     "update a set t = 'x', n = n + 1 from (select 1 as k) where id = k; delete from a where id in (select 2) returning *",
     "select * from pg_stat_activity, baton_stat_tenants, pg_settings, baton_roles, baton_databases limit 1", "select * from sqlite_schema",

@@ -224,7 +224,7 @@ static bool is_peer(const struct session *s, const char *role)
 
 bool auth(struct session *s)
 {
-	const char *name = s->env.user, *how = server.conf.auth;
+	const char *name = s->user, *how = server.conf.auth;
 	bool ok, known, there, login = false;
 	struct exchange x = { 0 };
 	char *verifier = NULL;

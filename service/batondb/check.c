@@ -139,10 +139,8 @@ static uint32_t column_type(struct check *c, tokp t)
 	bool any = false;
 	unsigned i;
 
-	if (lex_is(t, "current_timestamp"))
-		return T_TIMESTAMP;
-	if (lex_is(t, "current_date"))
-		return T_DATE;
+	if (lex_is(t, "current_timestamp") || lex_is(t, "current_date"))
+		return T_TEXT;
 	if (c->g->more || is_alias(c, t->s))
 		return 0;
 	for (i = 0; i < c->g->n; i++) {
@@ -533,7 +531,7 @@ static bool text(struct check *c, tokp t, struct check_error *e)
 			return !lex_is(open - 1, "nullif") || (nth == 1 && operand_after(c, open + 1, &x.column, false) == T_TEXT) ||
 			       refuse(e, t, "42804", HINT, "the text '%.40s' is compared with something that is no text", t->s);
 	}
-	if (!x.type || (x.place == COMPARED && !x.column && x.type != T_TEXT && x.type != T_DATE && x.type != T_TIMESTAMP))
+	if (!x.type || (x.place == COMPARED && !x.column && x.type != T_TEXT))
 		return refuse(e, t, "42804", HINT, "the text '%.40s' is compared with something that is no column of a known type", t->s);
 	if (!type_literal(x.type, t->s, t->n, &te))
 		return refuse(e, t, te.code, NULL, "%s", te.text);

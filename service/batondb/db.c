@@ -260,214 +260,64 @@ void db_unlock(struct database *d, bool task)
 
 /* ----------------------------------------------------------------- errors */
 
-static void say(struct db_error *e, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-static void say(struct db_error *e, const char *code, const char *fmt, ...)
-{
-	va_list ap;
-
-	snprintf(e->code, sizeof(e->code), "%s", code);
-	va_start(ap, fmt);
-	vsnprintf(e->message, sizeof(e->message), fmt, ap);
-	va_end(ap);
-}
-
-/* "t.a, t.b": the unique index over these columns. */
-static void unique_index(sqlite3 *db, struct guard *g, const char *columns, struct db_error *e)
-{
-	static const char find[] =
-		"select l.name from pragma_index_list(?1) l where l.\"unique\" and "
-		"(select group_concat(?1 || '.' || i.name, ', ') from pragma_index_info(l.name) i) = ?2";
-	const char *dot = strchr(columns, '.');
-	enum guard_kind kind;
-	sqlite3_stmt *s;
-	int rc;
-
-	if (!dot)
-		return;
-	snprintf(e->table, sizeof(e->table), "%.*s", (int)(dot - columns), columns);
-	kind = g->kind;
-	g->kind = GUARD_INTERNAL;
-	rc = sqlite3_prepare_v2(db, find, -1, &s, NULL);
-	if (rc) {
-		g->kind = kind;
-		return;
-	}
-	sqlite3_bind_text(s, 1, e->table, -1, SQLITE_STATIC);
-	sqlite3_bind_text(s, 2, columns, -1, SQLITE_STATIC);
-	if (sqlite3_step(s) == SQLITE_ROW)
-		snprintf(e->constraint, sizeof(e->constraint), "%s", sqlite3_column_text(s, 0));
-	sqlite3_finalize(s);
-	g->kind = kind;
-}
-
-static void constraint(sqlite3 *db, struct guard *g, int rc, const char *m, struct db_error *e)
-{
-	const char *what = strstr(m, "failed: "), *dot;
-
-	what = what ? what + 8 : "";
-	switch (rc) {
-	case SQLITE_CONSTRAINT_UNIQUE:
-	case SQLITE_CONSTRAINT_PRIMARYKEY:
-	case SQLITE_CONSTRAINT_ROWID:
-		if (!strncmp(what, "index '", 7))
-			snprintf(e->constraint, sizeof(e->constraint), "%.*s", (int)strcspn(what + 7, "'"), what + 7);
-		else
-			unique_index(db, g, what, e);
-		say(e, "23505", "duplicate key value violates unique constraint \"%s\"", *e->constraint ? e->constraint : what);
-		return;
-	case SQLITE_CONSTRAINT_NOTNULL:
-		dot = strchr(what, '.');
-		if (dot) {
-			snprintf(e->table, sizeof(e->table), "%.*s", (int)(dot - what), what);
-			snprintf(e->column, sizeof(e->column), "%s", dot + 1);
-		}
-		say(e, "23502", "null value in column \"%s\" of relation \"%s\" violates not-null constraint", e->column, e->table);
-		return;
-	case SQLITE_CONSTRAINT_FOREIGNKEY:
-		say(e, "23503", "insert or update or delete violates a foreign key constraint");
-		return;
-	case SQLITE_CONSTRAINT_CHECK:
-		snprintf(e->constraint, sizeof(e->constraint), "%s", what);
-		say(e, "23514", "new row violates check constraint \"%s\"", what);
-		return;
-	default:
-		say(e, "23000", "%s", m);
-	}
-}
-
+/* SQLSTATEs: of codes of SQLite's, the extended ones first; and of what messages say, where SQLite has one code for all. */
 static const struct {
-	const char *begins, *code, *message;	/* %s: what follows */
-} known[] = {
-	{ "no such table: ", "42P01", "relation \"%s\" does not exist" },
-	{ "no such view: ", "42P01", "view \"%s\" does not exist" },
-	{ "no such index: ", "42704", "index \"%s\" does not exist" },
-	{ "no such column: ", "42703", "column \"%s\" does not exist" },
-	{ "no such savepoint: ", "3B001", "savepoint \"%s\" does not exist" },
-	{ "no such function: ", "42883", "function %s does not exist" },
-	{ "wrong number of arguments to function ", "42883", "function %s does not exist with so many arguments" },
-	{ "ambiguous column name: ", "42702", "column reference \"%s\" is ambiguous" },
-	{ "misuse of aggregate", "42803", "aggregate functions are not allowed here%s" },
-	{ "LIKE or GLOB pattern too complex", "54000", "pattern too complex%s" },
-	{ "string or blob too big", "54000", "value too large%s" },
-	{ "too many ", "54000", "too many %s" },
-	{ "parser stack overflow", "54001", "expression too complex%s" },
-	{ "Expression tree is too large", "54001", "expression too complex%s" },
-	{ "integer overflow", "22003", "bigint out of range%s" },
+	int rc;
+	const char *code, *hint;
+} codes[] = {
+	{ SQLITE_CONSTRAINT_UNIQUE, "23505", NULL }, { SQLITE_CONSTRAINT_PRIMARYKEY, "23505", NULL }, { SQLITE_CONSTRAINT_ROWID, "23505", NULL },
+	{ SQLITE_CONSTRAINT_NOTNULL, "23502", NULL }, { SQLITE_CONSTRAINT_FOREIGNKEY, "23503", NULL }, { SQLITE_CONSTRAINT_CHECK, "23514", NULL },
+	{ SQLITE_CONSTRAINT, "23000", NULL }, { SQLITE_IOERR_NOMEM, "53200", NULL }, { SQLITE_NOMEM, "53200", NULL },
+	{ SQLITE_FULL, "53100", "The disk is full, or a limit of batondb's is reached (temp_file_limit, database_size_limit)." },
+	{ SQLITE_BUSY_SNAPSHOT, "40001", NULL }, { SQLITE_BUSY, "55P03", NULL }, { SQLITE_LOCKED, "55P03", NULL },
+	{ SQLITE_READONLY, "25006", NULL }, { SQLITE_TOOBIG, "54000", NULL }, { SQLITE_IOERR, "58030", NULL },
+	{ SQLITE_MISMATCH, "42804", "LIMIT, OFFSET and an INTEGER PRIMARY KEY are integers." },
+	{ SQLITE_CORRUPT, "XX001", NULL }, { SQLITE_NOTADB, "XX001", NULL },
 };
 
-static void plain_error(sqlite3 *db, const char *m, struct db_error *e)
-{
-	const char *near, *end, *has;
-	unsigned i;
-
-	e->at = sqlite3_error_offset(db);
-
-	/* An SQLSTATE of our own functions' making. */
-	if (strlen(m) > 6 && m[5] == ':' && strspn(m, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5) {
-		char code[6];
-
-		memcpy(code, m, 5);
-		code[5] = 0;
-		say(e, code, "%s", m + 6);
-		return;
-	}
-	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (!strncmp(m, known[i].begins, strlen(known[i].begins))) {
-			snprintf(e->code, sizeof(e->code), "%s", known[i].code);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-			snprintf(e->message, sizeof(e->message), known[i].message, m + strlen(known[i].begins));
-#pragma GCC diagnostic pop
-			return;
-		}
-	if (!strncmp(m, "near \"", 6) && (end = strstr(m, "\": syntax error"))) {
-		near = m + 6;
-		say(e, "42601", "syntax error at or near \"%.*s\"", (int)(end - near), near);
-		return;
-	}
-	if (!strcmp(m, "incomplete input")) {
-		say(e, "42601", "syntax error at end of input");
-		return;
-	}
-	if (!strncmp(m, "table ", 6) && (has = strstr(m, " has no column named "))) {
-		say(e, "42703", "column \"%s\" of relation \"%.*s\" does not exist", has + 21, (int)(has - m - 6), m + 6);
-		return;
-	}
-	has = strstr(m, " already exists");
-	if (has) {
-		near = strchr(m, ' ') + 1;
-		say(e, "42P07", "relation \"%.*s\" already exists", (int)(has - near), near);
-		return;
-	}
-	if ((strstr(m, "values for") && strstr(m, "columns")) || (!strncmp(m, "table ", 6) && strstr(m, " values were supplied"))) {
-		say(e, "42601", "INSERT has more or fewer expressions than target columns");
-		return;
-	}
-	if (strstr(m, "unrecognized token")) {
-		say(e, "42601", "syntax error: %s", m);
-		return;
-	}
-	say(e, "42000", "%s", m);
-}
+static const struct {
+	const char *part, *code;
+} messages[] = {
+	{ "no such table", "42P01" }, { "no such view", "42P01" }, { "no such index", "42704" }, { "no such column", "42703" },
+	{ "has no column named", "42703" }, { "no such savepoint", "3B001" }, { "no such function", "42883" },
+	{ "wrong number of arguments", "42883" }, { "ambiguous column name", "42702" }, { "misuse of aggregate", "42803" },
+	{ "too complex", "54000" }, { "too big", "54000" }, { "too many ", "54000" }, { "parser stack overflow", "54001" },
+	{ "Expression tree is too large", "54001" }, { "integer overflow", "22003" }, { "already exists", "42P07" }, { "syntax error", "42601" },
+	{ "incomplete input", "42601" }, { "unrecognized token", "42601" }, { "values for", "42601" }, { "values were supplied", "42601" },
+	{ "permission", "42501" }, { "function", "42883" }, { "reserved", "42939" }, { "not supported", "0A000" },
+};
 
 void db_error(sqlite3 *db, int rc, struct guard *g, struct db_error *e)
 {
-	char m[400];
+	const char *code = NULL, *m = sqlite3_errmsg(db);
+	unsigned i;
 
 	memset(e, 0, sizeof(*e));
-	e->at = -1;
-	snprintf(m, sizeof(m), "%s", sqlite3_errmsg(db));
+	e->at = sqlite3_error_offset(db);
 	if (*g->why && ((rc & 255) == SQLITE_AUTH || (rc & 255) == SQLITE_ERROR)) {
-		say(e, strstr(g->why, "permission") ? "42501" : strstr(g->why, "function") ? "42883" : strstr(g->why, "reserved") ? "42939" :
-		    "0A000", "%s", g->why);
-		if (!strcmp(e->code, "42883"))
-			e->hint = "batondb(8) lists the functions that there are.";
-		*g->why = 0;
-		return;
+		m = g->why;
+		e->hint = strstr(m, "function") ? "batondb(8) lists the functions that there are." : NULL;
 	}
-	switch (rc & 255) {
-	case SQLITE_CONSTRAINT:
-		constraint(db, g, rc, m, e);
-		return;
-	case SQLITE_INTERRUPT:
-		say(e, "57014", "canceling statement due to user request");
-		return;
-	case SQLITE_FULL:
-		say(e, "53100", "could not write: the disk is full, or a limit of batondb's is reached (temp_file_limit, database_size_limit)");
-		return;
-	case SQLITE_IOERR:
-		if (rc == SQLITE_IOERR_NOMEM)
-			say(e, "53200", "out of memory");
-		else if (sqlite3_system_errno(db) == ENOSPC)
-			say(e, "53100", "could not write to the database: no space left on device");
-		else
-			say(e, "58030", "could not read or write the database: %s", m);
-		return;
-	case SQLITE_NOMEM:
-		say(e, "53200", "out of memory");
-		return;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		if (rc == SQLITE_BUSY_SNAPSHOT)
-			say(e, "40001", "could not serialize access due to concurrent update");
-		else
-			say(e, "55P03", "could not obtain lock on the database");
-		return;
-	case SQLITE_READONLY:
-		say(e, "25006", "cannot write: the database is read-only");
-		return;
-	case SQLITE_TOOBIG:
-		say(e, "54000", "value too large");
-		return;
-	case SQLITE_MISMATCH:
-		say(e, "42804", "datatype mismatch: LIMIT, OFFSET and an INTEGER PRIMARY KEY are integers");
-		return;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		say(e, "XX001", "the database file is damaged: %s", m);
-		return;
-	default:
-		plain_error(db, m, e);
+	for (i = 0; i < sizeof(codes) / sizeof(*codes) && !code; i++)
+		if (rc == codes[i].rc || (rc & 255) == codes[i].rc) {
+			code = codes[i].code;
+			e->hint = codes[i].hint;
+		}
+	if ((rc & 255) == SQLITE_INTERRUPT) {
+		code = "57014";
+		m = "canceling statement due to user request";
+	} else if ((rc & 255) == SQLITE_IOERR && sqlite3_system_errno(db) == ENOSPC) {
+		code = "53100";
 	}
+	/* An SQLSTATE of our own functions' making. */
+	if (!code && strlen(m) > 6 && m[5] == ':' && strspn(m, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5) {
+		snprintf(e->code, sizeof(e->code), "%.5s", m);
+		m += 6;
+	} else {
+		for (i = 0; i < sizeof(messages) / sizeof(*messages) && !code; i++)
+			code = strstr(m, messages[i].part) ? messages[i].code : NULL;
+		snprintf(e->code, sizeof(e->code), "%s", code ? code : m == g->why ? "0A000" : "42000");
+	}
+	snprintf(e->message, sizeof(e->message), "%s", m);
+	*g->why = 0;
 }

@@ -57,10 +57,9 @@ struct db_error {
 	char code[6];
 	const char *hint;
 	char message[400];
-	char constraint[128], table[128], column[128];
 	int at;				/* byte in the statement, or -1 */
 };
-/* What SQLite says, as PostgreSQL would. */
+/* SQLite's message, and the SQLSTATE that clients know it by. */
 void db_error(sqlite3 *db, int rc, struct guard *g, struct db_error *out);
 
 #endif

@@ -136,8 +136,8 @@ static bool find_parameters(struct session *s, struct stmt *st, const struct lex
 	for (k = 0; k < st->n_given; k++) {
 		st->types[k] = type_of_client(st->given[k]);
 		if (st->types[k] == T_REFUSED)
-			return err_hint(s, "0A000", "There are int2, int4, int8, float4, float8, bool, text, bytea, date and timestamp; "
-					"exact decimals are passed as text.", "parameter $%u is of a type that is not supported (%u)", k + 1,
+			return err_hint(s, "0A000", "There are int2, int4, int8, float4, float8, bool, text and bytea; "
+					"times and exact decimals are passed as text.", "parameter $%u is of a type that is not supported (%u)", k + 1,
 					st->given[k]);
 	}
 	return true;
@@ -506,8 +506,8 @@ static bool types_exist(struct session *s, const struct stmt *st)
 		while (ok && sqlite3_step(find) == SQLITE_ROW) {
 			decl = (const char *)sqlite3_column_text(find, 0);
 			if (type_of_decl(decl) == T_REFUSED)
-				ok = err_hint(s, "0A000", "There are INT, INTEGER, TEXT, VARCHAR, REAL, BLOB, BOOLEAN, DATE and TIMESTAMP. Exact "
-					      "decimals are kept as TEXT, or as an INTEGER of the smallest unit; a serial is an INTEGER PRIMARY KEY.",
+				ok = err_hint(s, "0A000", "There are INT, INTEGER, TEXT, VARCHAR, REAL, BLOB and BOOLEAN. Times are kept as TEXT, or as an INTEGER of "
+					      "seconds; exact decimals likewise, of the smallest unit; a serial is an INTEGER PRIMARY KEY.",
 					      "type %.60s is not supported", decl);
 		}
 	}

@@ -125,7 +125,7 @@ static const struct form {
 	{ "SELECT c.oid::pg_catalog.regclass, c.relkind, inhdetachpending", NULL, false, NULL, NULL, 4 },
 	{ "SELECT r.rolname, r.rolsuper, r.rolinherit,", NULL, false,
 	  "select rolname, case when superuser then 't' else 'f' end, 't', case when superuser then 't' else 'f' end, "
-	  "case when createdb then 't' else 'f' end, case when login then 't' else 'f' end, connection_limit, null, '{}', 'f', 'f' "
+	  "case when createdb then 't' else 'f' end, 't', -1, null, '{}', 'f', 'f' "
 	  "from baton_roles order by 1", "", 0 },
 	{ "SELECT d.datname as \"Name\",\n       pg_catalog.pg_get_userbyid(d.datdba)", NULL, false,
 	  "select datname \"Name\", 'postgres' \"Owner\", 'UTF8' \"Encoding\", 'C.UTF-8' \"Collate\", 'C.UTF-8' \"Ctype\", null \"ICU Locale\", "
@@ -169,15 +169,20 @@ static bool catalog_form(struct buf *b, const char *text)
 /* pgbench -i. */
 static bool pgbench_form(struct buf *b, const char *text)
 {
-	const char *p, *name;
+	const char *p, *name, *time;
 	char table[32], key[8], rest;
 	unsigned long n;
 
 	/* Storage that is PostgreSQL's. */
 	p = strstr(text, " with (fillfactor=");
-	if (!strncmp(text, "create unlogged table pgbench_", 30) || (!strncmp(text, "create table pgbench_", 21) && p)) {
+	time = strstr(text, "mtime timestamp,");
+	if (!strncmp(text, "create unlogged table pgbench_", 30) || (!strncmp(text, "create table pgbench_", 21) && (p || time))) {
 		name = strstr(text, "table pgbench_");
 		buf_str(b, "create ");
+		/* A time is a text here. */
+		if (time)
+			buf_fmt(b, "%.*smtime text,", (int)(time - name), name);
+		name = time ? strchr(time, ',') + 1 : name;
 		buf_add(b, name, p ? (size_t)(p - name) : strlen(name));
 		return true;
 	}

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "types.h"
+#include "session.h"
 
-static struct funcs_env *env_of(sqlite3_context *c)
+static struct session *session_of(sqlite3_context *c)
 {
 	return sqlite3_user_data(c);
 }
@@ -27,17 +27,17 @@ static void raise_error(sqlite3_context *c, const char *code, const char *text)
 
 static void f_pid(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	sqlite3_result_int(c, env_of(c)->pid);
+	sqlite3_result_int64(c, session_of(c)->pid);
 }
 
 static void f_database(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	sqlite3_result_text(c, env_of(c)->database, -1, SQLITE_TRANSIENT);
+	sqlite3_result_text(c, session_of(c)->database->name, -1, SQLITE_TRANSIENT);
 }
 
 static void f_user(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	sqlite3_result_text(c, env_of(c)->user, -1, SQLITE_TRANSIENT);
+	sqlite3_result_text(c, session_of(c)->role->name, -1, SQLITE_TRANSIENT);
 }
 
 static void f_version(sqlite3_context *c, int n, sqlite3_value **v)
@@ -50,7 +50,7 @@ static void f_version(sqlite3_context *c, int n, sqlite3_value **v)
 
 static void f_setting(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	const char *name = (const char *)sqlite3_value_text(v[0]), *value = name ? env_of(c)->setting(env_of(c)->arg, name) : NULL;
+	const char *name = (const char *)sqlite3_value_text(v[0]), *value = name ? setting_get(session_of(c), name) : NULL;
 
 	if (name && !value)
 		raise_error(c, "42704", "unrecognized configuration parameter");
@@ -60,7 +60,7 @@ static void f_setting(sqlite3_context *c, int n, sqlite3_value **v)
 
 static void signal_pid(sqlite3_context *c, sqlite3_value *v, bool end)
 {
-	int rc = sqlite3_value_type(v) == SQLITE_NULL ? 0 : env_of(c)->signal(env_of(c)->arg, sqlite3_value_int(v), end);
+	int rc = sqlite3_value_type(v) == SQLITE_NULL ? 0 : session_signal(session_of(c), (uint32_t)sqlite3_value_int(v), end);
 
 	if (rc < 0)
 		raise_error(c, "42501", "permission denied: it is another user's connection");
@@ -78,51 +78,45 @@ static void f_terminate(sqlite3_context *c, int n, sqlite3_value **v)
 	signal_pid(c, v[0], true);
 }
 
-/* NULL, or an error that the statement ends with. */
-static void check_end(sqlite3_context *c)
-{
-	if (env_of(c)->ended(env_of(c)->arg))
-		sqlite3_result_error_code(c, SQLITE_INTERRUPT);
-}
-
 static void f_sleep(sqlite3_context *c, int n, sqlite3_value **v)
 {
 	double s = sqlite3_value_double(v[0]);
 
-	env_of(c)->sleep(env_of(c)->arg, s < 0 ? 0 : s > 1e6 ? 1e6 : s);
-	check_end(c);
-}
-
-static void result_ms(sqlite3_context *c, bool there, double ms)
-{
-	if (there)
-		sqlite3_result_double(c, ms);
+	work_sleep(session_of(c), s < 0 ? 0 : s > 1e6 ? 1e6 : s);
+	if (work_progress(session_of(c)))
+		sqlite3_result_error_code(c, SQLITE_INTERRUPT);
 }
 
 static void f_budget(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	double ms = 0;
-	bool there = env_of(c)->budget(env_of(c)->arg, &ms);
+	struct baton_request_times t = { 0 };
+	struct session *s = session_of(c);
 
-	result_ms(c, there, ms);
+	if (!s->task || !s->request)
+		return;
+	baton_request_times(s->request, &t, sizeof(t));
+	sqlite3_result_double(c, (double)t.budget / 1e6);
 }
 
 static void f_deadline(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	double ms = 0;
-	bool there = env_of(c)->deadline(env_of(c)->arg, &ms);
+	uint64_t now = baton_clock_now(), end = session_of(c)->deadline;
 
-	result_ms(c, there, ms);
+	if (end)
+		sqlite3_result_double(c, end > now ? (double)(end - now) / 1e6 : 0);
 }
 
 static void f_charge(sqlite3_context *c, int n, sqlite3_value **v)
 {
 	double ms = sqlite3_value_double(v[0]);
+	struct session *s = session_of(c);
 
-	if (ms < 0 || ms > 1e9)
+	if (!(ms >= 0 && ms <= 1e9)) {
 		raise_error(c, "22003", "a charge is from 0 ms to 10^9 ms");
-	else if (env_of(c)->charge(env_of(c)->arg, ms))
+	} else if (s->task && s->request) {
+		baton_request_charge(s->request, (uint64_t)(ms * 1e6));
 		sqlite3_result_double(c, ms);
+	}
 }
 
 /* ----------------------------------------------------- in the place of SQLite's */
@@ -235,7 +229,7 @@ static int in_set(const unsigned char **p, unsigned c)
  * Each time that something does not fit, only the last wildcard of any length takes a character more: what
  * is before it fits already, and as early as it can. 1, 0, or -1: it is to end.
  */
-static int matches(struct funcs_env *env, const unsigned char *p, const unsigned char *s, bool glob, unsigned escape)
+static int matches(struct session *self, const unsigned char *p, const unsigned char *s, bool glob, unsigned escape)
 {
 	const unsigned many = glob ? '*' : '%', one = glob ? '?' : '_';
 	const unsigned char *retry_p = NULL, *retry_s = NULL;
@@ -243,7 +237,7 @@ static int matches(struct funcs_env *env, const unsigned char *p, const unsigned
 	int in;
 
 	for (;;) {
-		if (!(++steps & 0xffff) && env->ended(env->arg))
+		if (!(++steps & 0xffff) && work_progress(self))
 			return -1;
 		c = *p ? next_char(&p) : 0;
 		if (c && c == many && !(escape && c == escape)) {
@@ -296,7 +290,7 @@ static void match(sqlite3_context *c, int n, sqlite3_value **v, bool glob)
 			return;
 		}
 	}
-	rc = matches(env_of(c), pattern, s, glob, escape);
+	rc = matches(session_of(c), pattern, s, glob, escape);
 	if (rc < 0)
 		sqlite3_result_error_code(c, SQLITE_INTERRUPT);
 	else
@@ -356,8 +350,8 @@ static const struct func {
 	OWN("asinh", T_FLOAT8, "f"), OWN("atan", T_FLOAT8, "f"), OWN("atan2", T_FLOAT8, "ff"), OWN("atanh", T_FLOAT8, "f"),
 	OWN("avg", T_FLOAT8, ""), OWN("ceil", 0, ""), OWN("ceiling", 0, ""), OWN("changes", T_INT8, ""), OWN("char", T_TEXT, "iiii"),
 	OWN("coalesce", 0, ""), OWN("cos", T_FLOAT8, "f"), OWN("cosh", T_FLOAT8, "f"), OWN("count", T_INT8, ""),
-	OWN("cume_dist", T_FLOAT8, ""), OWN("current_date", T_DATE, ""), OWN("current_time", T_TEXT, ""),
-	OWN("current_timestamp", T_TIMESTAMP, ""), OWN("date", T_DATE, "ttt"), OWN("datetime", T_TIMESTAMP, "ttt"), OWN("degrees", T_FLOAT8, "f"),
+	OWN("cume_dist", T_FLOAT8, ""), OWN("current_date", T_TEXT, ""), OWN("current_time", T_TEXT, ""),
+	OWN("current_timestamp", T_TEXT, ""), OWN("date", T_TEXT, "ttt"), OWN("datetime", T_TEXT, "ttt"), OWN("degrees", T_FLOAT8, "f"),
 	OWN("dense_rank", T_INT8, ""), OWN("exp", T_FLOAT8, "f"), OWN("first_value", 0, ""), OWN("floor", 0, ""),
 	OWN("format", T_TEXT, "t"), OWN("group_concat", T_TEXT, "xt"), OWN("hex", T_TEXT, ""), OWN("ifnull", 0, ""), OWN("iif", 0, ""),
 	OWN("julianday", T_FLOAT8, "ttt"), OWN("lag", 0, "xi"), OWN("last_insert_rowid", T_INT8, ""), OWN("last_value", 0, ""),
@@ -407,13 +401,13 @@ const char *funcs_name(unsigned i)
 	return i < N_FUNCS ? funcs[i].name : NULL;
 }
 
-int funcs_register(sqlite3 *db, struct funcs_env *env)
+int funcs_register(sqlite3 *db, struct session *s)
 {
 	unsigned i;
 	int rc = 0;
 
 	for (i = 0; i < N_FUNCS && !rc; i++)
 		if (funcs[i].fn)
-			rc = sqlite3_create_function(db, funcs[i].name, funcs[i].n, funcs[i].flags, env, funcs[i].fn, NULL, NULL);
+			rc = sqlite3_create_function(db, funcs[i].name, funcs[i].n, funcs[i].flags, s, funcs[i].fn, NULL, NULL);
 	return rc;
 }

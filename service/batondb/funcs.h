@@ -10,24 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What functions want to know about the session that calls them. */
-struct funcs_env {
-	const char *user, *database;
-	int pid;
-	const char *(*setting)(void *arg, const char *name);
-	/* Cancel or terminate. 1: done, 0: there is none, -1: not allowed. */
-	int (*signal)(void *arg, int pid, bool end);
-	void (*sleep)(void *arg, double seconds);
-	/* Of the request, in ms; false: there is none. */
-	bool (*budget)(void *arg, double *ms);
-	bool (*deadline)(void *arg, double *ms);
-	bool (*charge)(void *arg, double ms);
-	/* The statement is to end: asked by functions that take long. */
-	bool (*ended)(void *arg);
-	void *arg;
-};
-
-int funcs_register(sqlite3 *db, struct funcs_env *env);
+struct session;
+int funcs_register(sqlite3 *db, struct session *s);
 /* A function may be called; *type is that of its result, 0: depends. */
 bool funcs_allowed(const char *name, uint32_t *type);
 /* The type of argument n, from 0: T_TEXT ..., 0: any. */

@@ -336,11 +336,7 @@ void proto_error(struct buf *b, const struct proto_error *e)
 	field(b, 'V', e->severity);
 	field(b, 'C', e->code);
 	field(b, 'M', e->message);
-	field(b, 'D', e->detail);
 	field(b, 'H', e->hint);
-	field(b, 't', e->table);
-	field(b, 'c', e->column);
-	field(b, 'n', e->constraint);
 	if (e->position > 0) {
 		buf_fmt(b, "P%d", e->position);
 		buf_ch(b, 0);

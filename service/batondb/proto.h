@@ -98,8 +98,7 @@ void proto_complete(struct buf *b, const char *tag);
 struct proto_error {
 	const char *severity;	/* "ERROR", "FATAL", "NOTICE" ... */
 	const char *code;	/* SQLSTATE */
-	const char *message, *detail, *hint;	/* the latter two may be NULL or "" */
-	const char *constraint, *table, *column; /* likewise */
+	const char *message, *hint;	/* hint: or NULL */
 	int position;		/* in characters from 1; 0: none */
 };
 void proto_error(struct buf *b, const struct proto_error *e);

@@ -104,9 +104,6 @@ bool err_db(struct session *s, int rc, const char *source)
 	e.code = d.code;
 	e.message = d.message;
 	e.hint = d.hint;
-	e.constraint = d.constraint;
-	e.table = d.table;
-	e.column = d.column;
 	if (source && d.at >= 0)
 		e.position = position(s, source, (size_t)d.at);
 	if (strchr("5X", d.code[0]) && strcmp(d.code, "57014") && strncmp(d.code, "53", 2))
@@ -148,24 +145,25 @@ void fatal(struct session *s, const char *code, const char *fmt, ...)
 
 /* ------------------------------------------------------- from other threads */
 
-static int signal_session(uint32_t pid, int how)
+/* Ends what the session that fits is at, or (how 2) itself; who NULL: by a cancel request, with its key. */
+static int end_session(const struct session *who, uint32_t pid, uint32_t key, int how)
 {
-	struct baton_request *request = NULL;
+	struct baton_request *request;
 	struct session *s;
 
 	pthread_mutex_lock(&server.lock);
-	for (s = server.sessions; s && s->pid != pid; s = s->next)
+	for (s = server.sessions; s && (s->pid != pid || (who ? !s->role : s->key != key)); s = s->next)
 		;
-	if (s) {
-		s->cancel = how;
-		request = s->request;
-		s->pins++;
-		if (how == 2)
-			shutdown(s->fd, SHUT_RD);
+	if (!s || (who && !who->role->super && who->role != s->role)) {
+		pthread_mutex_unlock(&server.lock);
+		return s ? -1 : 0;
 	}
+	s->cancel = how;
+	request = s->request;
+	s->pins++;
+	if (how == 2)
+		shutdown(s->fd, SHUT_RD);
 	pthread_mutex_unlock(&server.lock);
-	if (!s)
-		return 0;
 	/* The request stays until its pins are gone. */
 	if (request)
 		baton_request_cancel(request);
@@ -191,16 +189,12 @@ void session_unpin(struct session *s)
 
 void session_cancel(uint32_t pid, uint32_t key)
 {
-	struct session *s;
-	bool found = false;
+	end_session(NULL, pid, key, 1);
+}
 
-	pthread_mutex_lock(&server.lock);
-	for (s = server.sessions; s; s = s->next)
-		if (s->pid == pid && s->key == key)
-			found = true;
-	pthread_mutex_unlock(&server.lock);
-	if (found)
-		signal_session(pid, 1);
+int session_signal(const struct session *who, uint32_t pid, bool end)
+{
+	return end_session(who, pid, 0, end ? 2 : 1);
 }
 
 void session_stop_all(bool now)
@@ -236,25 +230,13 @@ uint64_t session_reap(void)
 	return first;
 }
 
-static const char *stamp(uint64_t ns, char *to, size_t n)
-{
-	struct buf b;
-
-	if (!ns)
-		return NULL;
-	buf_init(&b, 100);
-	time_format(&b, time_now() - (int64_t)((baton_clock_now() - ns) / 1000));
-	snprintf(to, n, "%s", buf_cstr(&b));
-	buf_free(&b);
-	return to;
-}
-
-void session_activity(struct vtab_rows *rows, const struct session *who)
+static void activity(struct buf *rows, const struct session *who)
 {
 	struct baton_request_times t = { 0 };
+	uint64_t now = baton_clock_now();
 	struct session *s;
-	char text[64];
-	bool mine;
+	const char *state;
+	bool mine, self;
 
 	if (who->request)
 		baton_request_times(who->request, &t, sizeof(t));
@@ -262,29 +244,19 @@ void session_activity(struct vtab_rows *rows, const struct session *who)
 	for (s = server.sessions; s; s = s->next) {
 		if (!s->role || !s->database)
 			continue;
-		/* What others ask, and from where, is theirs. */
+		/* What others ask, and from where, is theirs; times are known of one's own request. */
 		mine = who->role->super || who->role == s->role;
+		self = s == who;
+		state = s->state == STATE_QUEUED ? "queued" : s->state != STATE_IDLE ? "active" :
+			s->tx == TX_FAILED ? "idle in transaction (aborted)" : s->tx ? "idle in transaction" : "idle";
 		pthread_mutex_lock(&s->lock);
-		vtab_text(rows, s->database->name);
-		vtab_int(rows, s->pid);
-		vtab_text(rows, s->role->name);
-		vtab_text(rows, mine ? (s->settings[0] ? s->settings[0] : "") : NULL);
-		vtab_text(rows, mine ? s->peer : NULL);
-		vtab_text(rows, stamp(s->began, text, sizeof(text)));
-		vtab_text(rows, s->tx ? stamp(s->xact_start, text, sizeof(text)) : NULL);
-		vtab_text(rows, stamp(s->query_start, text, sizeof(text)));
-		vtab_text(rows, s->state == STATE_QUEUED ? "queued" : s->state == STATE_LOCK || s->state == STATE_ACTIVE ? "active" :
-			  s->tx == TX_FAILED ? "idle in transaction (aborted)" : s->tx ? "idle in transaction" : "idle");
-		vtab_text(rows, s->state == STATE_LOCK ? "Lock" : s->state == STATE_QUEUED ? "baton" : NULL);
-		vtab_text(rows, mine ? s->query : "<insufficient privilege>");
-		vtab_text(rows, class_name(s->cls));
-		/* Of its own request a session may ask; one of another's may end meanwhile. */
-		vtab_num(rows, s == who ? (double)t.waited / 1e6 : NAN);
-		vtab_num(rows, s == who ? (double)t.throttled / 1e6 : NAN);
-		vtab_num(rows, s == who ? (double)t.cpu / 1e6 : NAN);
-		vtab_int(rows, s->memory);
+		vtab_row(rows, "tittttttdtdddi", s->database->name, (int64_t)s->pid, s->role->name,
+			 mine ? (s->settings[0] ? s->settings[0] : "") : NULL, mine ? s->peer : NULL, state,
+			 s->state == STATE_LOCK ? "Lock" : s->state == STATE_QUEUED ? "baton" : NULL,
+			 mine ? s->query : "<insufficient privilege>", s->query_start ? (double)(now - s->query_start) / 1e9 : NAN,
+			 class_name(s->cls), self ? (double)t.waited / 1e6 : NAN, self ? (double)t.throttled / 1e6 : NAN,
+			 self ? (double)t.cpu / 1e6 : NAN, s->memory);
 		pthread_mutex_unlock(&s->lock);
-		rows->n++;
 	}
 	pthread_mutex_unlock(&server.lock);
 }
@@ -297,215 +269,105 @@ static uint64_t cpu_of(const struct session *s)
 	return clock_gettime(s->clock, &ts) ? 0 : ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-/* A role as it was when the list's lock was held; roles themselves stay. */
-struct seen {
-	const struct role *r;
-	int cls;
-	double low, high;
-	unsigned queued, running;
-	uint64_t cpu;
-};
-
-static unsigned see_roles(struct seen **out)
+unsigned session_tenants(struct tenant_figures **out)
 {
-	struct session *s;
-	struct role *r;
-	unsigned n = 0;
+	struct baton_tenant_stats st;
+	struct baton_tenant *tenant;
+	struct tenant_figures *f;
+	const struct session *s;
+	const struct role *r;
+	unsigned n = 0, i;
 
 	pthread_mutex_lock(&server.lock);
 	for (r = server.roles; r; r = r->next)
 		n++;
 	*out = calloc(n + 1, sizeof(**out));
 	for (r = server.roles, n = 0; *out && r; r = r->next) {
-		struct seen *x = *out + n;
-
 		if (r->dropped)
 			continue;
-		n++;
-		*x = (struct seen){ r, r->cls, r->low_ppm / 1e4, r->high_ppm / 1e4, 0, 0, r->cpu };
+		f = *out + n++;
+		f->role = r;
+		f->cls = class_name(r->cls);
+		f->v[TENANT_LOW] = r->low_ppm / 1e4;
+		f->v[TENANT_HIGH] = r->high_ppm / 1e4;
+		f->v[TENANT_CPU] = (double)r->cpu / 1e6;
+		f->v[TENANT_MEMORY] = (double)r->memory.used;
 		for (s = server.sessions; s; s = s->next) {
-			if (s->role == r && s->clock)
-				x->cpu += cpu_of(s);
-			x->queued += s->role == r && (s->state == STATE_QUEUED || s->state == STATE_LOCK);
-			x->running += s->role == r && s->state == STATE_ACTIVE;
+			if (s->role != r)
+				continue;
+			f->v[TENANT_CPU] += s->clock ? (double)cpu_of(s) / 1e6 : 0;
+			f->v[TENANT_QUEUED] += s->state == STATE_QUEUED || s->state == STATE_LOCK;
+			f->v[TENANT_RUNNING] += s->state == STATE_ACTIVE;
 		}
 	}
 	pthread_mutex_unlock(&server.lock);
+	/* Roles stay, and a tenant is found by its name or is gone: the library is asked without a lock. */
+	for (i = 0; i < n; i++) {
+		f = *out + i;
+		memset(&st, 0, sizeof(st));
+		if (!baton_tenant_find(server.sched, f->role->name, &tenant)) {
+			baton_tenant_stats(tenant, &st, sizeof(st));
+			baton_tenant_put(tenant);
+		}
+		f->v[TENANT_CPU_LOW] = (double)st.cpu[BATON_TIER_LOW] / 1e6;
+		f->v[TENANT_CPU_HIGH] = (double)st.cpu[BATON_TIER_HIGH] / 1e6;
+		f->v[TENANT_ADMITTED] = (double)st.admitted;
+		f->v[TENANT_REJECTED] = (double)st.rejected;
+		f->v[TENANT_DROPPED] = (double)st.dropped;
+		f->v[TENANT_FINISHED] = (double)st.finished;
+		f->v[TENANT_THROTTLED] = (double)st.throttled / 1e6;
+		f->v[TENANT_WAIT_P50] = (double)st.wait_p50 / 1e6;
+		f->v[TENANT_WAIT_P99] = (double)st.wait_p99 / 1e6;
+		f->v[TENANT_P50] = hist_quantile_ms(&f->role->latency, 0.5);
+		f->v[TENANT_P99] = hist_quantile_ms(&f->role->latency, 0.99);
+		f->v[TENANT_P999] = hist_quantile_ms(&f->role->latency, 0.999);
+	}
 	return n;
 }
 
-void session_tenants(struct vtab_rows *rows)
+static void tenants(struct buf *rows)
 {
-	struct baton_tenant_stats st;
-	struct baton_stats_header h = { 0 };
-	struct baton_stats *page;
-	struct baton_tenant *t;
-	struct seen *all, *x;
-	double now, capacity;
-	unsigned n;
+	struct tenant_figures *f;
+	unsigned n = session_tenants(&f), i, k;
 
-	if (!baton_stats_of(&page, server.sched)) {
-		baton_stats_header(page, &h, sizeof(h));
-		baton_stats_close(page);
+	for (i = 0; i < n; i++) {
+		vtab_row(rows, "tt", f[i].role->name, f[i].cls);
+		for (k = 0; k < TENANT_VALUES; k++)
+			vtab_row(rows, "d", f[i].v[k]);
 	}
-	capacity = h.capacity ? (double)h.capacity : 1;
-	n = see_roles(&all);
-	for (x = all; x < all + n; x++) {
-		memset(&st, 0, sizeof(st));
-		if (!baton_tenant_find(server.sched, x->r->name, &t)) {
-			baton_tenant_stats(t, &st, sizeof(st));
-			baton_tenant_put(t);
-		}
-		vtab_text(rows, x->r->name);
-		vtab_text(rows, class_name(x->cls));
-		vtab_num(rows, x->low);
-		vtab_num(rows, x->high);
-		vtab_num(rows, (double)st.cpu[BATON_TIER_LOW] / 1e6);
-		vtab_num(rows, (double)st.cpu[BATON_TIER_HIGH] / 1e6);
-		/* % of the machine in the last second. */
-		now = capacity * x->low / 100 - (double)st.low_left;
-		vtab_num(rows, now > 0 ? 100 * now / capacity : 0);
-		now = capacity * x->high / 100 - (double)st.high_left;
-		vtab_num(rows, now > 0 ? 100 * now / capacity : 0);
-		vtab_int(rows, (int64_t)st.admitted);
-		vtab_int(rows, (int64_t)(st.rejected));
-		vtab_int(rows, (int64_t)st.dropped);
-		vtab_int(rows, (int64_t)st.finished);
-		vtab_num(rows, (double)st.throttled / 1e6);
-		vtab_num(rows, (double)st.wait_p50 / 1e6);
-		vtab_num(rows, (double)st.wait_p99 / 1e6);
-		vtab_num(rows, (double)st.wait_p999 / 1e6);
-		vtab_num(rows, hist_quantile_ms(&x->r->latency, 0.5));
-		vtab_num(rows, hist_quantile_ms(&x->r->latency, 0.99));
-		vtab_num(rows, hist_quantile_ms(&x->r->latency, 0.999));
-		vtab_int(rows, x->queued);
-		vtab_int(rows, x->running);
-		vtab_num(rows, (double)x->cpu / 1e6);
-		vtab_int(rows, x->r->memory.used);
-		rows->n++;
-	}
-	free(all);
+	free(f);
 }
 
-static void roles(struct vtab_rows *rows)
-{
-	struct role_setting *v;
-	struct role *r;
-	struct buf b;
-
-	for (r = server.roles; r; r = r->next) {
-		if (r->dropped)
-			continue;
-		buf_init(&b, 1 << 16);
-		for (v = r->settings; v; v = v->next)
-			buf_fmt(&b, "%s%s=%s", b.len ? ", " : "", v->name, v->value);
-		vtab_text(rows, r->name);
-		vtab_int(rows, r->oid);
-		vtab_int(rows, r->super);
-		vtab_int(rows, r->login);
-		vtab_int(rows, r->createdb);
-		vtab_int(rows, r->limit);
-		vtab_int(rows, r->verifier != NULL);
-		vtab_num(rows, r->low_ppm / 1e4);
-		vtab_num(rows, r->high_ppm / 1e4);
-		vtab_text(rows, class_name(r->cls));
-		vtab_text(rows, buf_cstr(&b));
-		buf_free(&b);
-		rows->n++;
-	}
-}
-
-static void fill(void *arg, const char *table, struct vtab_rows *rows)
+static void fill(void *arg, const char *table, struct buf *rows)
 {
 	struct session *s = arg;
-	struct database *d;
+	const struct database *d;
+	const struct role *r;
 
 	s->memory = mem_used();
 	if (!strcmp(table, "pg_stat_activity")) {
-		session_activity(rows, s);
+		activity(rows, s);
 		return;
 	}
 	if (!strcmp(table, "baton_stat_tenants")) {
-		session_tenants(rows);
+		tenants(rows);
 		return;
 	}
 	pthread_mutex_lock(&server.lock);
-	if (!strcmp(table, "pg_settings")) {
+	if (!strcmp(table, "pg_settings"))
 		settings_rows(s, rows);
-	} else if (!strcmp(table, "baton_roles")) {
-		roles(rows);
-	} else {
-		for (d = server.databases; d; d = d->next) {
-			vtab_text(rows, d->name);
-			vtab_int(rows, d->oid);
-			rows->n++;
-		}
-	}
+	else if (!strcmp(table, "baton_databases"))
+		for (d = server.databases; d; d = d->next)
+			vtab_row(rows, "t", d->name);
+	else
+		for (r = server.roles; r; r = r->next)
+			if (!r->dropped)
+				vtab_row(rows, "tiiiddt", r->name, (int64_t)r->super, (int64_t)r->createdb, (int64_t)(r->verifier != NULL),
+					 r->low_ppm / 1e4, r->high_ppm / 1e4, class_name(r->cls));
 	pthread_mutex_unlock(&server.lock);
 }
 
 /* ------------------------------------------------------------------- begin */
-
-static const char *env_setting(void *s, const char *name)
-{
-	return setting_get(s, name);
-}
-
-static int env_signal(void *arg, int pid, bool end)
-{
-	struct session *s = arg, *o;
-	bool may = s->role->super, there = false;
-
-	pthread_mutex_lock(&server.lock);
-	for (o = server.sessions; o; o = o->next)
-		if (o->pid == (uint32_t)pid && o->role) {
-			there = true;
-			may |= o->role == s->role;
-		}
-	pthread_mutex_unlock(&server.lock);
-	return !there ? 0 : may ? signal_session((uint32_t)pid, end ? 2 : 1) : -1;
-}
-
-static void env_sleep(void *arg, double seconds)
-{
-	work_sleep(arg, seconds);
-}
-
-static bool env_ended(void *arg)
-{
-	return work_progress(arg);
-}
-
-static bool env_budget(void *arg, double *ms)
-{
-	struct baton_request_times t = { 0 };
-	struct session *s = arg;
-
-	if (!s->task || !s->request)
-		return false;
-	baton_request_times(s->request, &t, sizeof(t));
-	*ms = (double)t.budget / 1e6;
-	return true;
-}
-
-static bool env_deadline(void *arg, double *ms)
-{
-	struct session *s = arg;
-	uint64_t now = baton_clock_now();
-
-	*ms = s->deadline > now ? (double)(s->deadline - now) / 1e6 : 0;
-	return s->deadline != 0;
-}
-
-static bool env_charge(void *arg, double ms)
-{
-	struct session *s = arg;
-
-	if (!s->task || !s->request)
-		return false;
-	baton_request_charge(s->request, (uint64_t)(ms * 1e6));
-	return true;
-}
 
 /* Up to a startup packet with a version that we speak. */
 static bool negotiate(struct session *s, struct proto_startup *st)
@@ -642,7 +504,7 @@ static bool open_database(struct session *s)
 	pthread_mutex_lock(&server.lock);
 	server.n_startup--;
 	s->started = true;
-	d = database_find(s->env.database);
+	d = database_find(s->database_name);
 	why = too_many(s);
 	if (d && !why && !s->role->dropped) {
 		d->sessions++;
@@ -656,7 +518,7 @@ static bool open_database(struct session *s)
 		return false;
 	}
 	if (!s->database) {
-		fatal(s, "3D000", "database \"%s\" does not exist", s->env.database);
+		fatal(s, "3D000", "database \"%s\" does not exist", s->database_name);
 		return false;
 	}
 	mem_session(&s->role->memory);
@@ -665,13 +527,13 @@ static bool open_database(struct session *s)
 	s->db = db;
 	pthread_mutex_unlock(&s->lock);
 	if (!rc)
-		rc = funcs_register(s->db, &s->env);
+		rc = funcs_register(s->db, s);
 	s->guard.kind = GUARD_INTERNAL;
 	if (!rc)
 		rc = vtab_register(s->db, fill, s);
 	s->guard.kind = GUARD_QUERY;
 	if (rc) {
-		fatal(s, rc == SQLITE_NOMEM ? "53200" : "58030", "cannot open database \"%s\": %s", s->env.database,
+		fatal(s, rc == SQLITE_NOMEM ? "53200" : "58030", "cannot open database \"%s\": %s", s->database_name,
 		      s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
 		return false;
 	}
@@ -705,12 +567,12 @@ static bool begin(struct session *s)
 		return false;
 	}
 	/* The parameters lie in the input, which authentication reads on. */
-	s->env.user = strdup(user);
-	s->env.database = strdup(database && *database ? database : user);
+	s->user = strdup(user);
+	s->database_name = strdup(database && *database ? database : user);
 	while (st.params[len])
 		len += strlen(st.params + len) + 1;
 	copy = malloc(len + 1);
-	if (!s->env.user || !s->env.database || !copy) {
+	if (!s->user || !s->database_name || !copy) {
 		free(copy);
 		return false;
 	}
@@ -917,8 +779,8 @@ static void end(struct session *s)
 	close(s->fd);
 	buf_free(&s->in);
 	buf_free(&s->out);
-	free((char *)s->env.user);
-	free((char *)s->env.database);
+	free(s->user);
+	free(s->database_name);
 	pthread_mutex_lock(&server.lock);
 	if (s->database) {
 		s->database->sessions--;
@@ -976,17 +838,8 @@ void session_start(int fd, const struct peer *peer)
 	buf_init(&s->in, server.conf.max_message + 65536);
 	buf_init(&s->out, server.conf.max_value * 2 + 4 * OUT_HIGH);
 	RAND_bytes((unsigned char *)&s->key, sizeof(s->key));
-	s->env.setting = env_setting;
-	s->env.signal = env_signal;
-	s->env.sleep = env_sleep;
-	s->env.ended = env_ended;
-	s->env.budget = env_budget;
-	s->env.deadline = env_deadline;
-	s->env.charge = env_charge;
-	s->env.arg = s;
 	pthread_mutex_lock(&server.lock);
 	s->pid = pid = pid < INT32_MAX ? pid + 1 : 1001;
-	s->env.pid = (int)s->pid;
 	s->prev = &server.sessions;
 	s->next = server.sessions;
 	if (s->next)

@@ -83,7 +83,7 @@ struct session {
 	struct database *database;
 	sqlite3 *db;
 	struct guard guard;
-	struct funcs_env env;
+	char *user, *database_name;	/* as the client has said */
 	char *settings[N_SETTINGS];	/* NULL: the default */
 	char *initial[N_SETTINGS];	/* what RESET makes of them: NULL: the default */
 	struct savepoint *savepoints;	/* that SQLite does not know of yet, the latest first */
@@ -133,13 +133,21 @@ uint64_t session_reap(void);
 void session_cancel(uint32_t pid, uint32_t key);
 /* The session's last request is put once nobody else is at it. */
 void session_unpin(struct session *s);
-/* Rows of tables; others' statements are not for who, unless a superuser. */
-void session_activity(struct vtab_rows *rows, const struct session *who);
-void session_tenants(struct vtab_rows *rows);
-/* The number of columns of session_tenants(), and where some are. */
-enum { TENANT_LOW = 2, TENANT_HIGH = 3, TENANT_REJECTED = 9, TENANT_DROPPED = 10, TENANT_FINISHED = 11, TENANT_THROTTLED = 12,
-       TENANT_P50 = 16, TENANT_P99 = 17, TENANT_P999 = 18, TENANT_QUEUED = 19, TENANT_RUNNING = 20, TENANT_CPU = 21,
-       TENANT_MEMORY = 22, TENANT_COLUMNS = 23 };
+/* Cancel or terminate, of one's own or as a superuser. 1: done, 0: there is none, -1: not allowed. */
+int session_signal(const struct session *who, uint32_t pid, bool end);
+/* A tenant's figures, as in the columns of baton_stat_tenants: % and ms. */
+enum {
+	TENANT_LOW, TENANT_HIGH, TENANT_CPU_LOW, TENANT_CPU_HIGH, TENANT_ADMITTED, TENANT_REJECTED, TENANT_DROPPED, TENANT_FINISHED,
+	TENANT_THROTTLED, TENANT_WAIT_P50, TENANT_WAIT_P99, TENANT_P50, TENANT_P99, TENANT_P999, TENANT_QUEUED, TENANT_RUNNING,
+	TENANT_CPU, TENANT_MEMORY, TENANT_VALUES
+};
+struct tenant_figures {
+	const struct role *role;
+	const char *cls;
+	double v[TENANT_VALUES];
+};
+/* Of all tenants: how many, and *out, malloc'd. */
+unsigned session_tenants(struct tenant_figures **out);
 
 /* Errors: the transaction fails, and the message's rest is skipped. False, always. */
 bool err(struct session *s, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -221,6 +229,6 @@ const char *setting_set(struct session *s, const char *name, const char *value);
 void settings_reset(struct session *s);
 void settings_forget(struct session *s);	/* at its end */
 void settings_report(struct session *s);
-void settings_rows(struct session *s, struct vtab_rows *rows);
+void settings_rows(struct session *s, struct buf *rows);
 
 #endif

@@ -326,14 +326,10 @@ void settings_report(struct session *s)
 			proto_status(&s->out, list[i].name, setting_get(s, list[i].name));
 }
 
-void settings_rows(struct session *s, struct vtab_rows *rows)
+void settings_rows(struct session *s, struct buf *rows)
 {
 	unsigned i;
 
-	for (i = 0; i < N; i++) {
-		vtab_text(rows, list[i].name);
-		vtab_text(rows, setting_get(s, list[i].name));
-		vtab_text(rows, list[i].about);
-		rows->n++;
-	}
+	for (i = 0; i < N; i++)
+		vtab_row(rows, "ttt", list[i].name, setting_get(s, list[i].name), list[i].about);
 }

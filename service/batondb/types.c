@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "types.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "proto.h"
-
-#define USEC 1000000LL
-#define DAY (86400 * USEC)
-#define SECONDS_1970_2000 946684800LL
 
 static const struct {
 	uint32_t oid;
@@ -27,9 +23,10 @@ static const struct {
 	{ T_FLOAT8, 8, "double precision", "|real|double|double precision|float|float8|" },
 	{ T_BYTEA, -1, "bytea", "|blob|bytea|" },
 	{ T_BOOL, 1, "boolean", "|boolean|bool|" },
-	{ T_DATE, 4, "date", "|date|" },
-	{ T_TIMESTAMP, 8, "timestamp without time zone", "|timestamp|datetime|timestamp without time zone|" },
-	/* What CREATE TABLE AS declares for an expression, and a STRICT table for anything. */
+	/* A client's parameters only. */
+	{ T_INT2, 2, "smallint", "" },
+	{ T_FLOAT4, 4, "real", "" },
+	/* CREATE TABLE AS declares this for an expression, and a STRICT table for anything. */
 	{ 0, -1, "any", "|any|num|" },
 };
 #define N_TYPES (sizeof(types) / sizeof(*types))
@@ -75,27 +72,16 @@ int type_size(uint32_t oid)
 
 uint32_t type_of_client(uint32_t oid)
 {
-	switch (oid) {
-	case 0:
-	case T_UNKNOWN:
+	size_t i;
+
+	if (oid == T_UNKNOWN)
 		return 0;
-	case T_VARCHAR:
-	case T_BPCHAR:
+	if (oid == T_VARCHAR || oid == T_BPCHAR)
 		return T_TEXT;
-	case T_INT2:
-	case T_INT4:
-	case T_INT8:
-	case T_FLOAT4:
-	case T_FLOAT8:
-	case T_BOOL:
-	case T_BYTEA:
-	case T_TEXT:
-	case T_DATE:
-	case T_TIMESTAMP:
-		return oid;
-	default:
-		return T_REFUSED;
-	}
+	for (i = 0; i < N_TYPES; i++)
+		if (types[i].oid == oid)
+			return oid;
+	return T_REFUSED;
 }
 
 uint32_t type_of_value(int kind)
@@ -153,93 +139,6 @@ int bool_parse(const char *p, size_t n)
 	return -1;
 }
 
-/* ------------------------------------------------------------------- times */
-
-static int64_t days_of(int64_t y, int m, int d)
-{
-	int64_t era, yoe, doy;
-
-	y -= m <= 2;
-	era = (y >= 0 ? y : y - 399) / 400;
-	yoe = y - era * 400;
-	doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 730425;
-}
-
-static bool digits(const char **p, const char *end, int n, int *out)
-{
-	for (*out = 0; n; n--, ++*p) {
-		if (*p == end || **p < '0' || **p > '9')
-			return false;
-		*out = *out * 10 + **p - '0';
-	}
-	return true;
-}
-
-/* Year 1 to 9999. An offset from UTC is passed over, as PostgreSQL does for types without one. */
-static bool time_parse(const char *p, size_t n, bool date, int64_t *us)
-{
-	static const int length[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	const char *end = p + n;
-	int y, m, d, h = 0, min = 0, s = 0, frac = 0, scale = 100000, v;
-
-	if (!digits(&p, end, 4, &y) || p == end || *p++ != '-' || !digits(&p, end, 2, &m) || p == end || *p++ != '-' ||
-	    !digits(&p, end, 2, &d) || !y || m < 1 || m > 12 || d < 1 ||
-	    d > length[m - 1] + (m == 2 && y % 4 == 0 && (y % 100 || y % 400 == 0)))
-		return false;
-	if (p < end && !date) {
-		if ((*p != ' ' && *p != 'T') || (p++, !digits(&p, end, 2, &h)) || p == end || *p++ != ':' || !digits(&p, end, 2, &min))
-			return false;
-		if (p < end && *p == ':' && (p++, !digits(&p, end, 2, &s)))
-			return false;
-		if (p < end && *p == '.')
-			for (p++; p < end && *p >= '0' && *p <= '9'; p++, scale /= 10) {
-				if (!scale && *p != '0')
-					return false;
-				frac += (*p - '0') * scale;
-			}
-		if (p < end && *p == 'Z')
-			p++;
-		else if (p < end && (*p == '+' || *p == '-'))
-			for (p++; p < end; p += *p == ':')
-				if (!digits(&p, end, 2, &v))
-					return false;
-		if (h > 23 || min > 59 || s > 59)
-			return false;
-	}
-	*us = days_of(y, m, d) * DAY + (h * 3600LL + min * 60 + s) * USEC + frac;
-	return p == end;
-}
-
-void time_format(struct buf *b, int64_t us)
-{
-	time_t t = (time_t)(us >= 0 ? us / USEC : -((-us + USEC - 1) / USEC)) + SECONDS_1970_2000;
-	int frac = (int)(us - (t - SECONDS_1970_2000) * USEC), width = 6;
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	buf_fmt(b, "%04d-%02d-%02d %02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
-	if (!frac)
-		return;
-	for (; frac % 10 == 0; frac /= 10)
-		width--;
-	buf_fmt(b, ".%0*d", width, frac);
-}
-
-int64_t time_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (ts.tv_sec - SECONDS_1970_2000) * USEC + ts.tv_nsec / 1000;
-}
-
-/* As batondb keeps them, so that they sort and compare as texts: a fraction of any length, and no offset. */
-static bool time_canonical(const char *p, size_t n, bool date, int64_t *us)
-{
-	return time_parse(p, n, date, us) && (date ? n == 10 : n >= 19 && p[10] == ' ' && strspn(p + 19, ".0123456789") == n - 19);
-}
-
 /* ------------------------------------------------------------------ output */
 
 /* The shortest text that reads back as the same number. */
@@ -289,7 +188,6 @@ bool type_text(struct buf *b, uint32_t oid, sqlite3_value *v, struct type_error 
 {
 	int kind = sqlite3_value_type(v), n;
 	const char *p;
-	int64_t us;
 
 	switch (oid) {
 	case T_BOOL:
@@ -316,7 +214,7 @@ bool type_text(struct buf *b, uint32_t oid, sqlite3_value *v, struct type_error 
 	default:
 		if (kind == SQLITE_BLOB)
 			return wrong_value(e, oid, v);
-		/* Of a column without a type, whose first row was NULL or a text. */
+		/* A column without a type, whose first row was NULL or a text. */
 		if (kind == SQLITE_FLOAT) {
 			float_text(b, sqlite3_value_double(v));
 			return true;
@@ -325,8 +223,6 @@ bool type_text(struct buf *b, uint32_t oid, sqlite3_value *v, struct type_error 
 		n = sqlite3_value_bytes(v);
 		if (!p)
 			return fail(e, "53200", "out of memory");
-		if ((oid == T_DATE || oid == T_TIMESTAMP) && (kind != SQLITE_TEXT || !time_canonical(p, n, oid == T_DATE, &us)))
-			return wrong_value(e, oid, v);
 		if (!utf8_ok(p, n))
 			return fail(e, "22021", "a text of this row is not valid UTF-8: select hex() of it, or CAST it to BLOB");
 		buf_add(b, p, n);
@@ -346,7 +242,6 @@ bool type_out(struct buf *b, uint32_t oid, sqlite3_value *v, bool binary, struct
 {
 	size_t at = b->len;
 	uint32_t n;
-	int64_t us;
 
 	if (sqlite3_value_type(v) == SQLITE_NULL) {
 		proto_put32(b, UINT32_MAX);
@@ -373,24 +268,14 @@ bool type_out(struct buf *b, uint32_t oid, sqlite3_value *v, bool binary, struct
 		case T_FLOAT8:
 			put_double(b, sqlite3_value_double(v));
 			break;
-		case T_BYTEA:
-			buf_add(b, sqlite3_value_blob(v), sqlite3_value_bytes(v));
-			break;
 		default:
-			time_parse((const char *)sqlite3_value_text(v), sqlite3_value_bytes(v), oid == T_DATE, &us);
-			if (oid == T_DATE)
-				proto_put32(b, (uint32_t)(us / DAY));
-			else
-				proto_put64(b, (uint64_t)us);
+			buf_add(b, sqlite3_value_blob(v), sqlite3_value_bytes(v));
 		}
 	}
 	if (b->failed)
 		return true;
-	n = (uint32_t)(b->len - at - 4);
-	b->p[at] = (char)(n >> 24);
-	b->p[at + 1] = (char)(n >> 16);
-	b->p[at + 2] = (char)(n >> 8);
-	b->p[at + 3] = (char)n;
+	n = htonl((uint32_t)(b->len - at - 4));
+	memcpy(b->p + at, &n, 4);
 	return true;
 }
 
@@ -398,8 +283,7 @@ bool type_out(struct buf *b, uint32_t oid, sqlite3_value *v, bool binary, struct
 
 static bool invalid(struct type_error *e, uint32_t oid, const char *p, size_t n)
 {
-	return fail(e, oid == T_DATE || oid == T_TIMESTAMP ? "22007" : "22P02", "invalid input syntax for type %s: \"%.*s\"",
-		    type_name(oid), (int)(n > 60 ? 60 : n), p);
+	return fail(e, "22P02", "invalid input syntax for type %s: \"%.*s\"", type_name(oid), (int)(n > 60 ? 60 : n), p);
 }
 
 static bool int_parse(const char *p, size_t n, uint32_t oid, int64_t *out, struct type_error *e)
@@ -471,17 +355,6 @@ static bool bind_bytea(sqlite3_stmt *s, int i, const char *p, size_t n, struct t
 	return true;
 }
 
-static bool bind_time(sqlite3_stmt *s, int i, uint32_t oid, int64_t us)
-{
-	struct buf b;
-
-	buf_init(&b, 100);
-	time_format(&b, us);
-	sqlite3_bind_text(s, i, buf_cstr(&b), oid == T_DATE ? 10 : (int)b.len, SQLITE_TRANSIENT);
-	buf_free(&b);
-	return true;
-}
-
 static bool bind_binary(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int32_t n, struct type_error *e)
 {
 	struct proto_rd r = proto_rd(p, n);
@@ -493,7 +366,7 @@ static bool bind_binary(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int
 
 	for (k = 0; k < n && k < 8; k++)
 		v = v << 8 | (unsigned char)p[k];
-	if (n != (oid == T_INT2 ? 2 : oid == T_FLOAT4 ? 4 : type_size(oid)))
+	if (n != type_size(oid))
 		return fail(e, "22P03", "incorrect binary data format of parameter %d", i);
 	switch (oid) {
 	case T_INT2:
@@ -508,8 +381,7 @@ static bool bind_binary(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int
 	case T_BOOL:
 		sqlite3_bind_int(s, i, v != 0);
 		return true;
-	case T_FLOAT4:
-	case T_FLOAT8:
+	default:
 		memcpy(&d, &v, sizeof(d));
 		if (oid == T_FLOAT4) {
 			w = proto_u32(&r);
@@ -520,14 +392,6 @@ static bool bind_binary(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int
 			return fail(e, "22P02", "NaN is not supported: SQLite has none");
 		sqlite3_bind_double(s, i, d);
 		return true;
-	case T_DATE:
-		if ((int32_t)v < -730119 || (int32_t)v > 2921939)
-			return fail(e, "22008", "date out of range: years 1 to 9999");
-		return bind_time(s, i, oid, (int32_t)v * DAY);
-	default:
-		if ((int64_t)v < -730119 * DAY || (int64_t)v >= 2921940 * DAY)
-			return fail(e, "22008", "timestamp out of range: years 1 to 9999");
-		return bind_time(s, i, oid, (int64_t)v);
 	}
 }
 
@@ -572,12 +436,8 @@ bool type_bind(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int32_t n, b
 			return false;
 		sqlite3_bind_double(s, i, d);
 		return true;
-	case T_BYTEA:
-		return bind_bytea(s, i, p, n, e);
 	default:
-		if (!time_parse(p, oid == T_DATE && n > 10 && (p[10] == 'T' || p[10] == ' ') ? 10 : n, oid == T_DATE, &v))
-			return invalid(e, oid, p, n);
-		return bind_time(s, i, oid, v);
+		return bind_bytea(s, i, p, n, e);
 	}
 }
 
@@ -594,11 +454,6 @@ bool type_literal(uint32_t oid, const char *p, size_t n, struct type_error *e)
 		return int_parse(p, n, T_INT8, &v, e);
 	case T_FLOAT8:
 		return float_parse(p, n, &d, e);
-	case T_DATE:
-	case T_TIMESTAMP:
-		return time_canonical(p, n, oid == T_DATE, &v) ||
-		       fail(e, "22007", "a %s is written as '%s', not \"%.*s\"", type_name(oid), oid == T_DATE ? "2024-01-31" : "2024-01-31 12:00:00",
-			    (int)(n > 60 ? 60 : n), p);
 	case T_BOOL:
 		return fail(e, "42804", "a boolean is written TRUE or FALSE, not as a text");
 	case T_BYTEA:

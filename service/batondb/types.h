@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * types.h - the nine types that a column may have here, and their values as
- * text, as binary and as SQLite has them. A value that is not of the type that was described
- * is an error, and never sent as another one.
+ * types.h - the six types that a column may have here, and their values as text, as binary and as
+ * SQLite has them. A value that is not of the type that was described is an error, and never sent as another one.
  */
 #ifndef BATONDB_TYPES_H
 #define BATONDB_TYPES_H
@@ -14,16 +13,16 @@
 
 enum {
 	T_BOOL = 16, T_BYTEA = 17, T_INT8 = 20, T_INT2 = 21, T_INT4 = 23, T_TEXT = 25, T_FLOAT4 = 700, T_FLOAT8 = 701,
-	T_UNKNOWN = 705, T_BPCHAR = 1042, T_VARCHAR = 1043, T_DATE = 1082, T_TIMESTAMP = 1114, T_NUMERIC = 1700,
+	T_UNKNOWN = 705, T_BPCHAR = 1042, T_VARCHAR = 1043,
 };
 
 /* The type of a column that was declared so; 0: any type; T_REFUSED: one that batondb does not have. */
 #define T_REFUSED UINT32_MAX
 uint32_t type_of_decl(const char *decl);
-/* How it is called in SQL; and its size on the wire, -1: varies. */
+/* The type's name in SQL; and its size on the wire, -1: varies. */
 const char *type_name(uint32_t oid);
 int type_size(uint32_t oid);
-/* What a parameter may be declared as by a client: the type that it has here, 0: not said, or T_REFUSED. */
+/* The type here of a parameter that a client declared so, 0: not said, or T_REFUSED. */
 uint32_t type_of_client(uint32_t oid);
 /* The type of a value of SQLite's: SQLITE_INTEGER ...; text where it is NULL. */
 uint32_t type_of_value(int kind);
@@ -43,9 +42,6 @@ bool type_literal(uint32_t oid, const char *p, size_t n, struct type_error *e);
 
 /* "t", "yes", "0" ... 1, 0, or -1. */
 int bool_parse(const char *p, size_t n);
-/* Microseconds since 2000-01-01 as 2000-01-01 00:00:00, and now. */
-void time_format(struct buf *b, int64_t us);
-int64_t time_now(void);
 bool utf8_ok(const char *p, size_t n);
 
 #endif

@@ -1,71 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vtab.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-void vtab_int(struct vtab_rows *r, int64_t v)
+/* Cells are their kind and their text, NUL-ended, one behind the other. */
+void vtab_row(struct buf *rows, const char *fmt, ...)
 {
-	struct vtab_cell c = { .kind = SQLITE_INTEGER, .i = v };
+	const char *text;
+	va_list ap;
+	double d;
 
-	buf_add(&r->cells, &c, sizeof(c));
-}
-
-void vtab_num(struct vtab_rows *r, double v)
-{
-	struct vtab_cell c = { .kind = SQLITE_FLOAT, .d = v };
-
-	buf_add(&r->cells, &c, sizeof(c));
-}
-
-/* With its NUL, in whole cells, so that all are aligned. */
-static size_t text_room(size_t len)
-{
-	return (len + sizeof(struct vtab_cell)) / sizeof(struct vtab_cell) * sizeof(struct vtab_cell);
-}
-
-void vtab_text(struct vtab_rows *r, const char *s)
-{
-	struct vtab_cell c = { .kind = s ? SQLITE_TEXT : SQLITE_NULL };
-	char *to;
-
-	c.len = s ? strlen(s) : 0;
-	buf_add(&r->cells, &c, sizeof(c));
-	to = s ? buf_room(&r->cells, text_room(c.len)) : NULL;
-	if (!to)
-		return;
-	memset(to, 0, text_room(c.len));
-	memcpy(to, s, c.len);
-	r->cells.len += text_room(c.len);
-}
-
-const char *vtab_cell_text(const struct vtab_cell *c)
-{
-	return c->kind == SQLITE_TEXT ? (const char *)(c + 1) : "";
-}
-
-const struct vtab_cell *vtab_next(const struct vtab_cell *c)
-{
-	return (const struct vtab_cell *)((const char *)(c + 1) + (c->kind == SQLITE_TEXT ? text_room(c->len) : 0));
+	va_start(ap, fmt);
+	for (; *fmt; fmt++) {
+		switch (*fmt) {
+		case 'i':
+			buf_fmt(rows, "i%lld", (long long)va_arg(ap, int64_t));
+			break;
+		case 'd':
+			d = va_arg(ap, double);
+			buf_fmt(rows, isnan(d) ? "n" : "d%.17g", d);
+			break;
+		default:
+			text = va_arg(ap, const char *);
+			buf_ch(rows, text ? 't' : 'n');
+			buf_str(rows, text ? text : "");
+		}
+		buf_ch(rows, 0);
+	}
+	va_end(ap);
 }
 
 static const struct table {
 	const char *name, *decl;
 	int columns;
 } tables[] = {
-	{ "baton_roles", "create table x(rolname text, oid integer, superuser boolean, login boolean, createdb boolean, "
-			 "connection_limit integer, haspassword boolean, low_latency real, high_latency real, class text, settings text)", 11 },
-	{ "baton_databases", "create table x(datname text, oid integer)", 2 },
+	{ "baton_roles", "create table x(rolname text, superuser boolean, createdb boolean, haspassword boolean, low_latency real, "
+			 "high_latency real, class text)", 7 },
+	{ "baton_databases", "create table x(datname text)", 1 },
 	{ "pg_settings", "create table x(name text, setting text, short_desc text)", 3 },
 	{ "pg_stat_activity",
-	  "create table x(datname text, pid int, usename text, application_name text, client_addr text, backend_start timestamp, "
-	  "xact_start timestamp, query_start timestamp, state text, wait_event_type text, query text, class text, waiting_ms real, "
-	  "throttled_ms real, cpu_ms real, memory integer)", 16 },
+	  "create table x(datname text, pid integer, usename text, application_name text, client_addr text, state text, wait_event_type text, "
+	  "query text, query_s real, class text, waiting_ms real, throttled_ms real, cpu_ms real, memory integer)", 14 },
 	{ "baton_stat_tenants",
 	  "create table x(usename text, class text, low_latency real, high_latency real, cpu_low_ms real, cpu_high_ms real, "
-	  "cpu_low_now real, cpu_high_now real, admitted integer, rejected integer, dropped integer, finished integer, "
-	  "throttled_ms real, wait_p50_ms real, wait_p99_ms real, wait_p999_ms real, latency_p50_ms real, latency_p99_ms real, "
-	  "latency_p999_ms real, queued integer, running integer, cpu_ms real, memory integer)", 23 },
+	  "admitted real, rejected real, dropped real, finished real, throttled_ms real, wait_p50_ms real, wait_p99_ms real, "
+	  "latency_p50_ms real, latency_p99_ms real, latency_p999_ms real, queued real, running real, cpu_ms real, memory real)", 20 },
 	{ "generate_series", "create table x(value integer, start hidden, stop hidden, step hidden)", 4 },
 };
 #define N_TABLES (sizeof(tables) / sizeof(*tables))
@@ -84,8 +65,8 @@ struct vtab {
 
 struct cursor {
 	sqlite3_vtab_cursor base;
-	struct vtab_rows rows;
-	size_t at;		/* of the row */
+	struct buf rows;
+	size_t at;		/* where the row begins */
 	int64_t number, value, stop, step;
 	bool end;
 };
@@ -149,7 +130,7 @@ static int v_open(sqlite3_vtab *v, sqlite3_vtab_cursor **out)
 	if (!c)
 		return SQLITE_NOMEM;
 	memset(c, 0, sizeof(*c));
-	buf_init(&c->rows.cells, 256 << 20);
+	buf_init(&c->rows, 256 << 20);
 	*out = &c->base;
 	return 0;
 }
@@ -158,7 +139,7 @@ static int v_close(sqlite3_vtab_cursor *vc)
 {
 	struct cursor *c = (struct cursor *)vc;
 
-	buf_free(&c->rows.cells);
+	buf_free(&c->rows);
 	sqlite3_free(c);
 	return 0;
 }
@@ -197,9 +178,9 @@ static int v_filter(sqlite3_vtab_cursor *vc, int mask, const char *str, int argc
 	c->number = 0;
 	if (a->t == SERIES)
 		return series(c, mask, argc, argv);
-	buf_clear(&c->rows.cells, 1 << 20);
+	buf_clear(&c->rows, 1 << 20);
 	a->fill(a->arg, a->t->name, &c->rows);
-	return c->rows.cells.failed ? SQLITE_NOMEM : 0;
+	return c->rows.failed ? SQLITE_NOMEM : 0;
 }
 
 static bool is_series(const struct cursor *c)
@@ -207,12 +188,12 @@ static bool is_series(const struct cursor *c)
 	return ((struct vtab *)c->base.pVtab)->a->t == SERIES;
 }
 
-static const struct vtab_cell *cell_at(const struct cursor *c, int column)
+static const char *cell_at(const struct cursor *c, int column)
 {
-	const struct vtab_cell *cell = (const struct vtab_cell *)(c->rows.cells.p + c->at);
+	const char *cell = c->rows.p + c->at;
 
 	while (column--)
-		cell = vtab_next(cell);
+		cell += strlen(cell) + 1;
 	return cell;
 }
 
@@ -225,7 +206,7 @@ static int v_next(sqlite3_vtab_cursor *vc)
 		c->end = __builtin_add_overflow(c->value, c->step, &c->value) ||
 			 (c->step > 0 ? c->value > c->stop : c->value < c->stop);
 	else
-		c->at = (const char *)cell_at(c, ((struct vtab *)c->base.pVtab)->a->t->columns) - c->rows.cells.p;
+		c->at = (size_t)(cell_at(c, ((struct vtab *)c->base.pVtab)->a->t->columns) - c->rows.p);
 	return 0;
 }
 
@@ -233,13 +214,13 @@ static int v_eof(sqlite3_vtab_cursor *vc)
 {
 	struct cursor *c = (struct cursor *)vc;
 
-	return is_series(c) ? c->end : c->at >= c->rows.cells.len;
+	return is_series(c) ? c->end : c->at >= c->rows.len;
 }
 
 static int v_column(sqlite3_vtab_cursor *vc, sqlite3_context *out, int col)
 {
 	struct cursor *c = (struct cursor *)vc;
-	const struct vtab_cell *cell;
+	const char *cell;
 
 	if (is_series(c)) {
 		if (!col)
@@ -247,12 +228,12 @@ static int v_column(sqlite3_vtab_cursor *vc, sqlite3_context *out, int col)
 		return 0;
 	}
 	cell = cell_at(c, col);
-	if (cell->kind == SQLITE_INTEGER)
-		sqlite3_result_int64(out, cell->i);
-	else if (cell->kind == SQLITE_FLOAT)
-		sqlite3_result_double(out, cell->d);
-	else if (cell->kind == SQLITE_TEXT)
-		sqlite3_result_text(out, vtab_cell_text(cell), (int)cell->len, SQLITE_TRANSIENT);
+	if (*cell == 'i')
+		sqlite3_result_int64(out, strtoll(cell + 1, NULL, 10));
+	else if (*cell == 'd')
+		sqlite3_result_double(out, strtod(cell + 1, NULL));
+	else if (*cell == 't')
+		sqlite3_result_text(out, cell + 1, -1, SQLITE_TRANSIENT);
 	return 0;
 }
 
@@ -292,12 +273,12 @@ int vtab_register(sqlite3 *db, vtab_fill *fill, void *arg)
 	return rc;
 }
 
-int vtab_is(const char *table)
+bool vtab_is(const char *table)
 {
 	unsigned i;
 
 	for (i = 0; i < N_TABLES; i++)
 		if (!sqlite3_stricmp(table, tables[i].name))
-			return 1;
-	return 0;
+			return true;
+	return false;
 }

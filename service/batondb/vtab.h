@@ -7,32 +7,13 @@
 
 #include "buf.h"
 
-/* Cells, row after row. */
-struct vtab_rows {
-	struct buf cells;
-	unsigned n;		/* rows; counted by the one who fills */
-};
-void vtab_int(struct vtab_rows *r, int64_t v);
-void vtab_num(struct vtab_rows *r, double v);
-void vtab_text(struct vtab_rows *r, const char *s);	/* NULL is NULL */
-
-struct vtab_cell {
-	int kind;		/* SQLITE_INTEGER, FLOAT, TEXT, NULL */
-	union {
-		int64_t i;
-		double d;
-		size_t len;	/* of the text, which follows */
-	};
-};
-/* The cell behind c; and its text, NUL-ended. */
-const struct vtab_cell *vtab_next(const struct vtab_cell *c);
-const char *vtab_cell_text(const struct vtab_cell *c);
-
+/* A row: its cells' kinds in fmt: t a text (const char *, NULL is NULL), i an int64_t, d a double (NaN is NULL). */
+void vtab_row(struct buf *rows, const char *fmt, ...);
 /* Fills the rows of a table by name. */
-typedef void vtab_fill(void *arg, const char *table, struct vtab_rows *rows);
+typedef void vtab_fill(void *arg, const char *table, struct buf *rows);
 /* While the server's own statements are allowed (GUARD_INTERNAL). */
 int vtab_register(sqlite3 *db, vtab_fill *fill, void *arg);
 /* Whether this is one of these tables. */
-int vtab_is(const char *table);
+bool vtab_is(const char *table);
 
 #endif
