@@ -72,10 +72,9 @@ static void fresh(void)
 {
 	char sql[300];
 	struct role *r;
-	const char *why;
 
 	if (!server.control) {
-		must(!db_setup(dir) && !database_load(&why) && !role_load(&why), "cannot begin");
+		must(!db_setup(dir) && !database_load() && !role_load(), "cannot begin");
 	} else {
 		/* Roles that were made stay known to the scheduler, dropped. */
 		for (r = server.roles; r; r = r->next)
@@ -89,30 +88,31 @@ static void fresh(void)
 		}
 		admin("drop database postgres");
 		admin("create database postgres");
-		admin("alter user postgres superuser login createdb password null connection limit -1");
+		admin("alter user postgres superuser createdb password null");
 		admin("alter user postgres reset baton.class");
 	}
 	admin("create user ordinary");
 	admin("create user maker createdb");
-	admin("alter system set statement_timeout = '40'");
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	struct baton_sched_opts so = { .sz = sizeof(so), .slots = 1 };
-	const char *why;
+	char why[200];
+	struct buf b;
 
 	must(mkdtemp(dir), "no directory");
 	atexit(clean);
 	conf_init(&server.conf);
-	must(!conf_set(&server.conf, "data_dir", dir, &why) && !conf_set(&server.conf, "quotas", "off", &why) &&
-	     !conf_set(&server.conf, "synchronous_commit", "off", &why) && !conf_set(&server.conf, "max_value_size", "262144", &why) &&
-	     !conf_set(&server.conf, "max_message_size", "262144", &why) && !conf_set(&server.conf, "auth", "trust", &why), "configuration");
+	buf_init(&b, 1000);
+	buf_fmt(&b, "data_dir %s\nquotas off\nsynchronous_commit off\nmax_value_size 262144\nmax_message_size 262144\nauth trust\n"
+		"statement_timeout 40\n", dir);
+	must(!conf_parse(&server.conf, &b, "fuzz", why, sizeof(why)), why);
+	buf_free(&b);
 	mem_limits(&(struct mem_limits){ 32 << 20, 64 << 20, 0 });
 	db_limits(&(struct db_limits){ 8 << 20, 16 << 20 });
-	log_setup("error");
 	must(!baton_sched_create(&server.sched, &so), "no scheduler");
-	server.cpus = 1;
+	server.slots = 1;
 	return 0;
 }
 

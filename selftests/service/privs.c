@@ -21,12 +21,9 @@ static const struct {
 	{ "alter user %s set \"BATON.LOW_LATENCY\" = '10%'", SUPER },
 	{ "alter user %s reset baton.low_latency", SUPER },
 	{ "alter user %s superuser", SUPER }, { "alter user %s nosuperuser", SUPER },
-	{ "alter user %s login", SUPER }, { "alter user %s nologin", SUPER },
 	{ "alter user %s createdb", SUPER }, { "alter user %s nocreatedb", SUPER },
-	{ "alter user %s connection limit 5", SUPER }, { "alter user %s connection limit -1", SUPER },
 	{ "alter user %s password 'x' superuser", SUPER }, { "alter user %s superuser password 'x'", SUPER },
-	{ "alter user %s password 'x' createdb", SUPER }, { "alter user %s password 'x' connection limit 5", SUPER },
-	{ "alter user %s with password 'x' login", SUPER },
+	{ "alter user %s password 'x' createdb", SUPER },
 	{ "create user %s", SUPER }, { "create role %s superuser", SUPER }, { "drop user %s", SUPER }, { "drop role if exists %s", SUPER },
 	{ "create database %s", MAKER | SUPER }, { "drop database %s", SUPER }, { "drop database if exists %s", SUPER },
 	{ "alter system set baton.quotas = off", SUPER }, { "alter system reset baton.quotas", SUPER },
@@ -38,7 +35,7 @@ static const char *const wrong[] = {
 	"alter user a", "alter user a passwords 'x'", "alter user a password x", "alter user a password", "alter user a superuser nosuperuser",
 	"alter user a password 'x' password 'y'", "alter user a set", "alter user a set x", "alter user a set x =", "alter user a reset x y",
 	"alter user a inherit", "alter user a createrole", "alter user a replication", "alter user a bypassrls", "alter user a valid until 'x'",
-	"alter user a rename to b", "alter user a connection limit", "alter user a connection limit -2", "alter user a connection limit 99999999",
+	"alter user a rename to b", "alter user a connection limit 5", "alter user a login", "create user a nologin",
 	"create user", "create user a in role b", "create user a b", "drop user", "drop user a, b", "drop user a cascade", "create database",
 	"create database a owner b", "alter system", "alter system set", "alter system superuser", "vacuum full", "vacuum into 'x'", "checkpoint now",
 	"create user 'a'", "alter user all set x = 1",
@@ -99,14 +96,14 @@ TEST(what_is_said)
 {
 	struct priv p;
 
-	CHECK(parse(&p, "create role r superuser createdb connection limit 7 password 'it''s'"));
+	CHECK(parse(&p, "create role r superuser createdb password 'it''s'"));
 	CHECK_EQ(p.verb, PRIV_CREATE_ROLE);
-	CHECK_EQ(p.says, (unsigned)(PRIV_SUPER | PRIV_CREATEDB | PRIV_LIMIT | PRIV_PASSWORD));
-	CHECK(p.super && p.createdb && !p.login && p.limit == 7);
+	CHECK_EQ(p.says, (unsigned)(PRIV_SUPER | PRIV_CREATEDB | PRIV_PASSWORD));
+	CHECK(p.super && p.createdb);
 	CHECK_STR(p.password, "it's");
 	priv_free(&p);
 	CHECK(parse(&p, "create user u"));
-	CHECK(p.login && !p.super && !p.createdb && p.limit == -1);
+	CHECK(!p.super && !p.createdb);
 	priv_free(&p);
 	CHECK(parse(&p, "alter user current_user set baton.class to default"));
 	CHECK(p.current && !p.value);

@@ -15,10 +15,10 @@ from harness import HERE
 BY_HAND = [
     "create table a (id integer primary key, t text, b boolean, n real, at text, raw blob, x int, any)",
     "insert into a values (1, 'x', true, 1.5, '2024-01-02 03:04:05', x'00ff', 2, null) returning id, t",
-    "create user u password 'x' nologin; alter user u set baton.low_latency = '10%'; drop user u",
+    "create user u password 'x' createdb; alter user u set baton.low_latency = '10%'; drop user u",
     "alter user current_user password 'x' superuser; alter user ordinary password ''; alter user ordinary set baton.class = internal_high",
     "alter user postgres set baton.class = batch; reset all; discard all; show baton.class",
-    "alter system set baton.quotas = off; alter system reset baton.quotas; alter user maker connection limit 3",
+    "alter system set baton.quotas = off; alter system reset baton.quotas; alter user maker nocreatedb",
     "create database d; drop database d; drop database if exists e; vacuum; checkpoint; vacuum into '/tmp/x'",
     "begin isolation level serializable; savepoint a; rollback to a; release a; commit", "begin immediate; end; begin exclusive; rollback",
     "start transaction read only; set transaction isolation level serializable; end",
@@ -104,7 +104,7 @@ def main():
             f.write(data)
     words = set(re.findall(r"[a-z_]{2,}", " ".join(BY_HAND).lower()))
     service = os.path.join(HERE, "../../service")
-    for name in sorted(n for n in os.listdir(service) if re.fullmatch(r"(exec|util|priv|copy|types|funcs|settings|check)\.c", n)):
+    for name in sorted(n for n in os.listdir(service) if re.fullmatch(r"(exec|util|priv|copy|types|funcs|settings|check|role)\.c", n)):
         text = open(os.path.join(service, name)).read()
         words |= set(re.findall(r'"([a-z_]{2,30})"', text))
     import sqlite3

@@ -143,23 +143,17 @@ static bool first(struct session *s, struct exchange *x)
 
 	if (!net_message(s, &m, false))
 		return false;
-	if (m.type != 'p' || !proto_sasl_first(&m, &mechanism, &p, &len) || !p || len >= (int)sizeof(x->first_bare)) {
-		fatal(s, "08P01", "malformed SASL message");
-		return false;
-	}
-	if (strcmp(mechanism, "SCRAM-SHA-256")) {
-		fatal(s, "08P01", "SCRAM-SHA-256 is the only mechanism, not \"%.60s\"", mechanism);
-		return false;
-	}
+	if (m.type != 'p' || !proto_sasl_first(&m, &mechanism, &p, &len) || !p || len >= (int)sizeof(x->first_bare))
+		return fatal(s, "08P01", "malformed SASL message");
+	if (strcmp(mechanism, "SCRAM-SHA-256"))
+		return fatal(s, "08P01", "SCRAM-SHA-256 is the only mechanism, not \"%.60s\"", mechanism);
 	memcpy(text, p, len);
 	text[len] = 0;
 	/* "n,," or "y,," and then what both sign. */
 	bare = (text[0] == 'n' || text[0] == 'y') && text[1] == ',' ? strchr(text + 2, ',') : NULL;
 	nonce = bare ? attr(bare + 1, 'r', &n) : NULL;
-	if (!nonce || !n || n > 120) {
-		fatal(s, "08P01", "malformed SCRAM message");
-		return false;
-	}
+	if (!nonce || !n || n > 120)
+		return fatal(s, "08P01", "malformed SCRAM message");
 	snprintf(x->first_bare, sizeof(x->first_bare), "%s", bare + 1);
 	RAND_bytes(raw, sizeof(raw));
 	base64(mine, raw, sizeof(raw));
@@ -180,22 +174,16 @@ static bool last(struct session *s, struct exchange *x, bool known)
 
 	if (!net_message(s, &m, false))
 		return false;
-	if (m.type != 'p' || m.len >= sizeof(text)) {
-		fatal(s, "08P01", "malformed SASL message");
-		return false;
-	}
+	if (m.type != 'p' || m.len >= sizeof(text))
+		return fatal(s, "08P01", "malformed SASL message");
 	memcpy(text, m.body, m.len);
 	text[m.len] = 0;
 	nonce = attr(text, 'r', &len);
-	if (!nonce || len != strlen(x->nonce) || CRYPTO_memcmp(nonce, x->nonce, len)) {
-		fatal(s, "08P01", "malformed SCRAM message: not the nonce that was sent");
-		return false;
-	}
+	if (!nonce || len != strlen(x->nonce) || CRYPTO_memcmp(nonce, x->nonce, len))
+		return fatal(s, "08P01", "malformed SCRAM message: not the nonce that was sent");
 	p64 = attr(text, 'p', &n);
-	if (!p64 || n > 44 || unbase64(proof, p64, n) != KEY || p64 - 3 < text) {
-		fatal(s, "08P01", "malformed SCRAM message: no proof");
-		return false;
-	}
+	if (!p64 || n > 44 || unbase64(proof, p64, n) != KEY || p64 - 3 < text)
+		return fatal(s, "08P01", "malformed SCRAM message: no proof");
 	snprintf(whole, sizeof(whole), "%s,%s,%.*s", x->first_bare, x->server_first, (int)(p64 - 3 - text), text);
 	hmac(signature, x->stored, whole, strlen(whole));
 	for (i = 0; i < KEY; i++)
@@ -225,7 +213,7 @@ static bool is_peer(const struct session *s, const char *role)
 bool auth(struct session *s)
 {
 	const char *name = s->user, *how = server.conf.auth;
-	bool ok, known, there, login = false;
+	bool ok, known, there;
 	struct exchange x = { 0 };
 	char *verifier = NULL;
 	struct role *r;
@@ -233,9 +221,8 @@ bool auth(struct session *s)
 	pthread_mutex_lock(&server.lock);
 	r = role_find(name);
 	there = r != NULL;
-	if (r && r->verifier)
-		verifier = strdup(r->verifier);
-	login = r && r->login;
+	if (r && r->is.verifier)
+		verifier = strdup(r->is.verifier);
 	pthread_mutex_unlock(&server.lock);
 	if (!strcmp(how, "trust") ||
 	    (there && !verifier && ((!strcmp(how, "local") && s->local) || (strcmp(how, "scram") && is_peer(s, name))))) {
@@ -246,18 +233,12 @@ bool auth(struct session *s)
 		ok = first(s, &x) && last(s, &x, known);
 	}
 	free(verifier);
-	if (ok && login) {
+	if (ok) {
 		s->role = r;
 		request(s, 0, "", 0);
 		return true;
 	}
 	if (s->dead)
 		return false;
-	if (ok)
-		fatal(s, "28000", "role \"%s\" is not permitted to log in", name);
-	else if (!strcmp(how, "trust"))
-		fatal(s, "28000", "role \"%s\" does not exist", name);
-	else
-		fatal(s, "28P01", "password authentication failed for user \"%s\"", name);
-	return false;
+	return fatal(s, "28P01", "password authentication failed for user \"%s\"", name);
 }

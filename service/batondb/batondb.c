@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <grp.h>
 #include <malloc.h>
 #include <netdb.h>
@@ -38,22 +39,21 @@
 
 struct server server = { .admin = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
 
-static int read_configuration(struct conf *c, const char **why);
+static int read_configuration(struct conf *c, char *why, size_t room);
 
 static void usage(FILE *f)
 {
-	fputs("usage: batondb [-f FILE] [-D DIR] [-p PORT] [-c SETTING=VALUE]... [-b DIR]\n"
-	      "  -f FILE  settings, a line each: setting = value\n"
+	fputs("usage: batondb [-f FILE] [-D DIR] [-p PORT] [-c LINE]... [-b DIR]\n"
+	      "  -f FILE  settings, a line each: SETTING VALUE\n"
 	      "  -D DIR   where the databases are (data_dir)\n"
 	      "  -p PORT  of 127.0.0.1 (port, listen_address)\n"
-	      "  -c       any setting; batondb(8) lists them\n"
+	      "  -c LINE  of such a file, or SETTING=VALUE; batondb(8) lists them\n"
 	      "  -b DIR   makes a backup there, also while the server runs, and ends\n", f);
 }
 
 static int fail(const char *what, const char *why)
 {
-	log_line(LOG_ERROR, what, "why", why, NULL);
-	fprintf(stderr, "batondb: %s: %s\n", what, why);
+	log_line("batondb: %s: %s", what, why);
 	return 1;
 }
 
@@ -111,7 +111,7 @@ static const char *listen_unix(int *fd)
 
 	if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/.s.PGSQL.%d", dir, server.conf.port) >= (int)sizeof(sa.sun_path))
 		return *server.conf.socket_dir ? "socket_dir is too long a path" :
-		       (log_line(LOG_WARN, "the data directory's path is too long for a unix socket: see socket_dir", NULL), NULL);
+		       (log_line("the data directory's path is too long for a unix socket: see socket_dir"), NULL);
 	/* The data directory's lock is ours, and so is what an earlier server left. */
 	unlink(sa.sun_path);
 	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -177,12 +177,12 @@ static void apply_limits(void)
 /* SIGHUP: the file is read again, as a whole or not at all; what the command line has said holds. */
 static void reload(void)
 {
+	char why[1000];
 	struct conf c;
-	const char *why;
 
 	conf_init(&c);
-	if (read_configuration(&c, &why)) {
-		log_line(LOG_ERROR, "the configuration is not reloaded", "why", why, NULL);
+	if (read_configuration(&c, why, sizeof(why))) {
+		log_line("the configuration is not reloaded: %s", why);
 	} else {
 		pthread_mutex_lock(&server.lock);
 		conf_reload(&server.conf, &c);
@@ -282,31 +282,15 @@ static void drain(void)
 	pthread_mutex_unlock(&server.lock);
 }
 
-static struct baton_tier_opts internal_tier(int i, unsigned rank)
-{
-	return (struct baton_tier_opts){
-		.rank = rank,
-		.share = server.conf.internal[i].share,
-		.reserve_ppm = server.conf.internal[i].reserve * 10000,
-		.limit_ppm = server.conf.internal[i].limit * 10000,
-	};
-}
-
 static int run(void)
 {
-	/* What is sold, and of each rank a tier for work of the house. */
-	const struct baton_tier_opts tiers[] = {
-		{ .policy = server.conf.low_order, .rank = 0, .share = 100 },
-		{ .policy = server.conf.high_order, .rank = 1, .share = 100 },
-		internal_tier(0, 0), internal_tier(1, 1),
-	};
-	struct baton_sched_opts so = { .sz = sizeof(so), .tier = tiers, .tiers = 4 };
+	struct baton_sched_opts so;
 	struct pollfd fds[3] = { { .fd = -1 }, { .fd = -1 }, { .fd = -1 } };
 	struct signalfd_siginfo sig;
 	struct rlimit rl;
 	cpu_set_t cpus;
 	const char *why;
-	char port[16], temp[600];
+	char temp[600];
 	sigset_t set;
 	uint64_t due, now;
 	int rc;
@@ -334,21 +318,20 @@ static int run(void)
 		return fail("cannot start", why);
 	umask(077);
 	apply_limits();
-	so.slots = server.conf.slots;
-	so.low_limit_ppm = server.conf.low_limit * 10000;
+	baton_config_sched(server.conf.tiers, &so);
 	rc = baton_sched_create(&server.sched, &so);
 	if (rc)
 		return fail("cannot make a scheduler", strerror(-rc));
-	server.cpus = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
-	server.quotas = server.conf.quotas;
-	server.started = baton_clock_now();
+	server.slots = so.slots ? (int)so.slots : sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
+	server.low_limit_ppm = so.low_limit_ppm ? so.low_limit_ppm : 700000;
 	snprintf(temp, sizeof(temp), "%s/temp", server.conf.data_dir);
 	if (db_setup(temp))
 		return fail("cannot set SQLite up", "another version of it than this was built with?");
-	if (database_load(&why))
+	why = database_load();
+	if (!why)
+		why = role_load();
+	if (why)
 		return fail("cannot open the databases", why);
-	if (role_load(&why))
-		return fail("cannot read the roles", why);
 	if (tls_setup(&why))
 		return fail("cannot use the certificate or its key", why);
 	fds[0].fd = listen_on(server.conf.listen, server.conf.port, &why);
@@ -361,8 +344,7 @@ static int run(void)
 		return fail("cannot listen for HTTP", strerror(errno));
 	fds[1].fd = signalfd(-1, &set, SFD_CLOEXEC);
 	fds[0].events = fds[1].events = fds[2].events = POLLIN;
-	snprintf(port, sizeof(port), "%d", server.conf.port);
-	log_line(LOG_INFO, "ready", "address", server.conf.listen, "port", port, "data_dir", server.conf.data_dir, NULL);
+	log_line("batondb is ready: %s, port %d, data_dir %s", server.conf.listen, server.conf.port, server.conf.data_dir);
 	for (;;) {
 		due = session_reap();
 		now = baton_clock_now();
@@ -380,15 +362,14 @@ static int run(void)
 	}
 	close(fds[0].fd);
 	close(fds[2].fd);
-	log_line(LOG_INFO, "stopping", NULL);
+	log_line("stopping");
 	drain();
 	http_stop();
 	if (server.n_sessions) {
-		log_line(LOG_WARN, "stopped with connections that did not end", NULL);
+		log_line("stopped with connections that did not end");
 		_exit(0);
 	}
 	sqlite3_close(server.control);
-	log_line(LOG_INFO, "stopped", NULL);
 	return 0;
 }
 
@@ -396,75 +377,101 @@ static int n_args;
 static char **args;
 static const char *backup;
 
-/* The file of -f and what else the command line says, in its order. 0, -1, or 1: nothing is left to do. */
-static int read_configuration(struct conf *c, const char **why)
+/* A line of the configuration: name and value; of -c, which may be a line as it stands, too. */
+static void add_line(struct buf *b, const char *name, size_t n, const char *value)
 {
-	char text[1000], *eq;
+	buf_add(b, name, n);
+	buf_str(b, " \"");
+	for (; *value; value++)
+		buf_fmt(b, strchr("\"\\", *value) ? "\\%c" : "%c", *value);
+	buf_str(b, "\"\n");
+}
+
+static bool add_file(struct buf *b, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char part[4096];
+	size_t n;
+
+	while (f && (n = fread(part, 1, sizeof(part), f)) > 0)
+		buf_add(b, part, n);
+	buf_ch(b, '\n');
+	return f && !fclose(f);
+}
+
+/* The file of -f and what else the command line says, in its order. 0, an error, or 1: nothing is left to do. */
+static int read_configuration(struct conf *c, char *why, size_t room)
+{
+	static const struct option longer[] = { { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 } };
+	const char *file = "command line", *eq;
+	struct buf b;
 	int o, rc = 0;
 
+	buf_init(&b, 1 << 20);
 	optind = 1;
-	while ((o = getopt(n_args, args, "f:D:p:c:b:hV")) != -1 && !rc) {
+	while (!rc && (o = getopt_long(n_args, args, "f:D:p:c:b:hV", longer, NULL)) != -1) {
 		switch (o) {
 		case 'f':
-			rc = conf_read(c, optarg, why);
+			file = optarg;
+			if (!add_file(&b, file))
+				rc = (snprintf(why, room, "cannot read %s", file), -EINVAL);
 			break;
 		case 'D':
-			rc = conf_set(c, "data_dir", optarg, why);
+			add_line(&b, "data_dir", 8, optarg);
 			break;
 		case 'p':
-			rc = conf_set(c, "port", optarg, why);
+			add_line(&b, "port", 4, optarg);
 			break;
 		case 'b':
 			backup = optarg;
 			break;
 		case 'c':
-			snprintf(text, sizeof(text), "%s", optarg);
-			eq = strchr(text, '=');
-			if (!eq) {
-				*why = "-c wants SETTING=VALUE";
-				return -1;
-			}
-			*eq = 0;
-			rc = conf_set(c, text, eq + 1, why);
+			eq = strchr(optarg, '=');
+			if (eq && strcspn(optarg, " ") > (size_t)(eq - optarg))
+				add_line(&b, optarg, (size_t)(eq - optarg), eq + 1);
+			else
+				buf_fmt(&b, "%s\n", optarg);
 			break;
 		case 'V':
 			printf("batondb %s, baton %s, SQLite %s\n", BATONDB_VERSION, baton_version(), sqlite3_libversion());
-			return 1;
+			rc = 1;
+			break;
 		case 'h':
 			usage(stdout);
-			return 1;
+			rc = 1;
+			break;
 		default:
 			usage(stderr);
-			*why = "see above";
-			return -1;
+			rc = (snprintf(why, room, "see above"), -EINVAL);
 		}
 	}
-	if (!rc && optind < n_args) {
-		*why = "no arguments are taken";
-		rc = -1;
-	}
+	if (!rc && optind < n_args)
+		rc = (snprintf(why, room, "no arguments are taken"), -EINVAL);
+	if (!rc)
+		rc = conf_parse(c, &b, file, why, room);
+	buf_free(&b);
 	return rc;
 }
 
 int main(int argc, char **argv)
 {
-	const char *why = NULL;
+	char text[1000];
+	const char *why = text;
 	int rc;
 
 	n_args = argc;
 	args = argv;
 	conf_init(&server.conf);
-	rc = read_configuration(&server.conf, &why);
+	rc = read_configuration(&server.conf, text, sizeof(text));
 	if (rc > 0)
 		return 0;
-	if (!rc && backup)
-		rc = backup_to(server.conf.data_dir, backup, &why);
+	if (!rc && backup) {
+		why = backup_to(server.conf.data_dir, backup);
+		rc = why != NULL;
+	}
 	if (rc) {
 		fprintf(stderr, "batondb: %s\n", why);
 		return 2;
 	}
-	if (backup)
-		return 0;
-	log_setup(server.conf.log_level);
-	return run();
+	return backup ? 0 : run();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <ctype.h>
+/* The configuration: the library reads the text, and slots, tiers and limits in it; the rest is the table's. */
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,7 @@
 
 enum kind { STRING, INT, SIZE, BOOL };
 
-#define ORDERS " quota fifo lifo rr arrival "
-
-/* max: of an INT, a SIZE; text of the allowed words of a STRING, or NULL. reload: may change while the server runs. */
+/* max: of an INT, a SIZE; words: those that a STRING may be, or NULL. reload: may change while the server runs. */
 static const struct key {
 	const char *name;
 	enum kind kind;
@@ -30,25 +29,15 @@ static const struct key {
 	{ "port", INT, K(port), "5433", 1, 65535, NULL, false },
 	{ "socket_dir", STRING, K(socket_dir), "", 0, 0, NULL, false },
 	{ "http_port", INT, K(http_port), "0", 0, 65535, NULL, false },
-	{ "slots", INT, K(slots), "0", 0, 4096, NULL, false },
-	{ "low_latency_limit", INT, K(low_limit), "70", 1, 70, NULL, false },
-	{ "low_latency_order", STRING, K(low_order), "quota", 0, 0, ORDERS, false },
-	{ "high_latency_order", STRING, K(high_order), "quota", 0, 0, ORDERS, false },
-	{ "internal_high_reserve", INT, K(internal[0].reserve), "0", 0, 100, NULL, false },
-	{ "internal_high_limit", INT, K(internal[0].limit), "20", 0, 100, NULL, false },
-	{ "internal_high_share", INT, K(internal[0].share), "100", 1, 10000, NULL, false },
-	{ "internal_low_reserve", INT, K(internal[1].reserve), "0", 0, 100, NULL, false },
-	{ "internal_low_limit", INT, K(internal[1].limit), "0", 0, 100, NULL, false },
-	{ "internal_low_share", INT, K(internal[1].share), "10", 1, 10000, NULL, false },
 	{ "quotas", BOOL, K(quotas), "on", 0, 0, NULL, false },
 	{ "auth", STRING, K(auth), "peer", 0, 0, " peer local scram trust ", false },
 	{ "tls_cert_file", STRING, K(tls_cert), "", 0, 0, NULL, false },
 	{ "tls_key_file", STRING, K(tls_key), "", 0, 0, NULL, false },
 	{ "tls_required", BOOL, K(tls_required), "off", 0, 0, NULL, true },
-	{ "log_level", STRING, K(log_level), "info", 0, 0, " debug info warning error ", false },
 	{ "authentication_timeout", INT, K(auth_timeout), "10", 1, 600, NULL, true },
 	{ "idle_session_timeout", INT, K(idle_timeout), "0", 0, 1000000, NULL, true },
-	{ "lock_idle_timeout", INT, K(lock_idle_timeout), "5", 1, 3600, NULL, true },
+	{ "lock_idle_timeout", INT, K(lock_idle_timeout), "5", 1, 100000, NULL, true },
+	{ "statement_timeout", INT, K(statement_timeout), "0", 0, 1000000000, NULL, true },
 	{ "max_connections", INT, K(max_connections), "1200", 1, 100000, NULL, true },
 	{ "superuser_reserved_connections", INT, K(reserved), "3", 0, 1000, NULL, true },
 	{ "max_connections_unauthenticated", INT, K(max_unauthenticated), "100", 1, 100000, NULL, true },
@@ -64,88 +53,118 @@ static const struct key {
 	{ "database_size_limit", SIZE, K(database_limit), "0", 0, BYTES, NULL, true },
 	{ "synchronous_commit", BOOL, K(full_sync), "on", 0, 0, NULL, false },
 };
+#define N_KEYS (sizeof(keys) / sizeof(*keys))
 
-static char why_text[300];
-
-int conf_set(struct conf *c, const char *name, const char *value, const char **why)
+static bool read_size(const char *value, const struct key *k, long *n)
 {
-	const struct key *k = keys, *end = keys + sizeof(keys) / sizeof(*keys);
 	static const struct { const char *name; int bits; } units[] = { { "kB", 10 }, { "MB", 20 }, { "GB", 30 } };
-	char word[80], *stop;
+	char *stop;
+	int i;
+
+	*n = strtol(value, &stop, 10);
+	for (i = 0; k->kind == SIZE && i < 3; i++)
+		if (!strcmp(stop, units[i].name) && *n >= 0 && *n <= 1L << 20) {
+			*n <<= units[i].bits;
+			stop += 2;
+		}
+	return stop != value && !*stop && *n >= k->min && *n <= k->max;
+}
+
+static int set_key(void *arg, const char *name, const char *value, char *why, size_t room)
+{
+	const struct key *k = keys, *end = keys + N_KEYS;
+	char word[80], *to;
 	long n;
-	int b, i;
+	int b;
 
 	while (k < end && strcmp(k->name, name))
 		k++;
-	*why = why_text;
+	to = (char *)arg + k->at;
 	if (k == end) {
-		snprintf(why_text, sizeof(why_text), "there is no setting \"%.60s\"; batondb(8) lists them", name);
-		return -1;
-	}
-	switch (k->kind) {
-	case STRING:
+		snprintf(why, room, "there is no setting \"%.60s\"; batondb(8) lists them", name);
+	} else if (k->kind == STRING) {
 		snprintf(word, sizeof(word), " %s ", value);
-		if (k->words && !strstr(k->words, word)) {
-			snprintf(why_text, sizeof(why_text), "%s is one of%snot \"%.40s\"", name, k->words, value);
-			return -1;
+		if (!k->words || strstr(k->words, word)) {
+			free(*(char **)to);
+			*(char **)to = strdup(value);
+			return 0;
 		}
-		free(*(char **)((char *)c + k->at));
-		*(char **)((char *)c + k->at) = strdup(value);
-		return 0;
-	case BOOL:
+		snprintf(why, room, "%s is one of%snot \"%.40s\"", name, k->words, value);
+	} else if (k->kind == BOOL) {
 		b = bool_parse(value, strlen(value));
-		if (b < 0) {
-			snprintf(why_text, sizeof(why_text), "%s is on or off, not \"%.40s\"", name, value);
-			return -1;
+		if (b >= 0) {
+			*(bool *)to = b;
+			return 0;
 		}
-		*(bool *)((char *)c + k->at) = b;
-		return 0;
-	default:
-		n = strtol(value, &stop, 10);
-		if (k->kind == SIZE)
-			for (i = 0; i < 3; i++)
-				if (!strcmp(stop, units[i].name) && n >= 0 && n <= 1L << 20) {
-					n <<= units[i].bits;
-					stop += 2;
-				}
-		if (stop == value || *stop || n < k->min || n > k->max) {
-			snprintf(why_text, sizeof(why_text), "%s is a number from %ld to %ld, not \"%.40s\"", name, k->min,
-				 k->max, value);
-			return -1;
-		}
+		snprintf(why, room, "%s is on or off, not \"%.40s\"", name, value);
+	} else if (read_size(value, k, &n)) {
 		if (k->kind == INT)
-			*(int *)((char *)c + k->at) = (int)n;
+			*(int *)to = (int)n;
 		else
-			*(size_t *)((char *)c + k->at) = n;
+			*(size_t *)to = (size_t)n;
 		return 0;
+	} else {
+		snprintf(why, room, "%s is a number from %ld to %ld, not \"%.40s\"", name, k->min, k->max, value);
 	}
+	return -EINVAL;
 }
 
 void conf_init(struct conf *c)
 {
-	const char *why;
+	char why[100];
 	unsigned i;
 
 	memset(c, 0, sizeof(*c));
-	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-		conf_set(c, keys[i].name, keys[i].value, &why);
+	for (i = 0; i < N_KEYS; i++)
+		set_key(c, keys[i].name, keys[i].value, why, sizeof(why));
 }
 
 void conf_free(struct conf *c)
 {
 	unsigned i;
 
-	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+	for (i = 0; i < N_KEYS; i++)
 		if (keys[i].kind == STRING)
 			free(*(char **)((char *)c + keys[i].at));
+	baton_config_free(c->tiers);
+}
+
+/* Tiers that are sold, and of each rank one for work of the house. */
+#define TIERS "\ntier low rank=0\ntier high rank=1\ntier internal_high rank=0 limit=20%\ntier internal_low rank=1 share=10\n"
+
+int conf_parse(struct conf *c, struct buf *text, const char *name, char *why, size_t room)
+{
+	static const char *const names[] = { "low", "high", "internal_high", "internal_low" };
+	int rc = baton_config_parse_own(&c->tiers, text->p, text->len, name, set_key, c, why, room);
+	const char *tier;
+	unsigned i;
+
+	if (!rc && !baton_config_tier(c->tiers, 2)) {
+		baton_config_free(c->tiers);
+		buf_str(text, TIERS);
+		rc = baton_config_parse_own(&c->tiers, text->p, text->len, name, set_key, c, why, room);
+	}
+	if (rc)
+		return rc;
+	for (i = 0; i < 5; i++) {
+		tier = baton_config_tier(c->tiers, i);
+		if (i < 4 ? tier && !strcmp(tier, names[i]) : !tier)
+			continue;
+		snprintf(why, room, "%s: tiers are low, high, internal_high and internal_low, all in this order, or none is said", name);
+		return -EINVAL;
+	}
+	if (!baton_config_tenant(c->tiers, 0, NULL))
+		return 0;
+	snprintf(why, room, "%s: tenants are users, made by CREATE USER", name);
+	return -EINVAL;
 }
 
 void conf_reload(struct conf *c, const struct conf *from)
 {
-	const struct key *k, *end = keys + sizeof(keys) / sizeof(*keys);
+	const struct key *k;
 	bool same;
 
-	for (k = keys; k < end; k++) {
+	for (k = keys; k < keys + N_KEYS; k++) {
 		char *to = (char *)c + k->at;
 		const char *new = (const char *)from + k->at;
 		size_t n = k->kind == INT ? sizeof(int) : k->kind == BOOL ? sizeof(bool) : sizeof(size_t);
@@ -154,56 +173,6 @@ void conf_reload(struct conf *c, const struct conf *from)
 		if (!same && k->reload)
 			memcpy(to, new, n);
 		if (!same)
-			log_line(k->reload ? LOG_INFO : LOG_WARN, k->reload ? "a setting has changed" : "a setting changes at the next start only",
-				 "setting", k->name, NULL);
+			log_line(k->reload ? "%s has changed" : "%s changes at the next start only", k->name);
 	}
-}
-
-static char *strip(char *s)
-{
-	char *end;
-
-	while (isspace((unsigned char)*s))
-		s++;
-	end = s + strlen(s);
-	while (end > s && isspace((unsigned char)end[-1]))
-		*--end = 0;
-	return s;
-}
-
-int conf_read(struct conf *c, const char *file, const char **why)
-{
-	char line[1000], *eq, *key, *value;
-	static char where[700];
-	FILE *f = fopen(file, "re");
-	int n = 0;
-
-	*why = where;
-	if (!f) {
-		snprintf(where, sizeof(where), "cannot open %s", file);
-		return -1;
-	}
-	while (fgets(line, sizeof(line), f)) {
-		n++;
-		line[strcspn(line, "#\n")] = 0;
-		key = strip(line);
-		if (!*key)
-			continue;
-		eq = strchr(key, '=');
-		if (eq)
-			*eq = 0;
-		value = eq ? strip(eq + 1) : NULL;
-		if (value && *value == '\'' && value[1] && value[strlen(value) - 1] == '\'') {
-			value[strlen(value) - 1] = 0;
-			value++;
-		}
-		if (!value || conf_set(c, strip(key), value, why)) {
-			snprintf(where, sizeof(where), "%s:%d: %s", file, n, value ? why_text : "a line is: setting = value");
-			*why = where;
-			fclose(f);
-			return -1;
-		}
-	}
-	fclose(f);
-	return 0;
 }

@@ -175,8 +175,7 @@ static bool copy_in(struct copy *c)
 		case 'S':
 			break;
 		default:
-			fatal(s, "08P01", "unexpected message type 0x%02X during COPY from stdin", m.type);
-			return false;
+			return fatal(s, "08P01", "unexpected message type 0x%02X during COPY from stdin", m.type);
 		}
 	}
 }
@@ -319,7 +318,7 @@ static bool to_stdout(struct copy *c, const struct lex_tok *t, const struct lex_
 	st = b.failed ? (err(s, "53200", "out of memory"), NULL) : exec_make(s, "", buf_cstr(&b), b.len, NULL, 0);
 	buf_free(&b);
 	ok = st && (st->st && st->n_cols ? true : err(s, "0A000", "COPY needs a query with rows")) &&
-	     (!st->n_params || err(s, "42P02", "there is no parameter $1")) && exec_ready(s, st) && copy_out(c, st);
+	     (!st->n_params || err(s, "42P02", "there is no parameter $1")) && copy_out(c, st);
 	exec_drop(st);
 	return ok;
 }

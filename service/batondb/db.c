@@ -296,7 +296,7 @@ void db_error(sqlite3 *db, int rc, struct guard *g, struct db_error *e)
 	e->at = sqlite3_error_offset(db);
 	if (*g->why && ((rc & 255) == SQLITE_AUTH || (rc & 255) == SQLITE_ERROR)) {
 		m = g->why;
-		e->hint = strstr(m, "function") ? "batondb(8) lists the functions that there are." : NULL;
+		e->hint = strstr(m, "function") ? "Functions of SQLite are there as far as they are known to end." : NULL;
 	}
 	for (i = 0; i < sizeof(codes) / sizeof(*codes) && !code; i++)
 		if (rc == codes[i].rc || (rc & 255) == codes[i].rc) {

@@ -22,7 +22,6 @@ struct baton_mutex;
 struct database {
 	char name[64];
 	char path[512];
-	unsigned oid;
 	struct database *next;
 	struct baton_mutex *fair;
 	pthread_mutex_t plain;

@@ -6,8 +6,6 @@
 
 #include "session.h"
 
-#define CACHE 64
-
 /* ------------------------------------------------------------- statements */
 
 void exec_drop(struct stmt *st)
@@ -299,16 +297,9 @@ static void drop_stmt(struct session *s, struct stmt *st)
 	exec_drop(st);
 }
 
-void exec_forget(struct session *s, bool all)
+void exec_forget(struct session *s)
 {
-	struct stmt *st;
-
-	while ((st = s->cache)) {
-		s->cache = st->next;
-		exec_drop(st);
-	}
-	s->n_cache = 0;
-	while (all && s->stmts)
+	while (s->stmts)
 		drop_stmt(s, s->stmts);
 }
 
@@ -321,53 +312,6 @@ void exec_close(struct session *s, char kind, const char *name)
 		drop_portal(s, p);
 	if (st)
 		drop_stmt(s, st);
-}
-
-static uint64_t hash_of(const char *s, size_t n)
-{
-	uint64_t h = 14695981039346656037u;
-
-	while (n--)
-		h = (h ^ (unsigned char)*s++) * 1099511628211u;
-	return h;
-}
-
-/* Keeps what was prepared for simple queries, the latest used first. */
-static struct stmt *cached(struct session *s, const char *text, size_t n)
-{
-	struct stmt *st, **at, **last = NULL;
-	uint64_t hash = hash_of(text, n);
-
-	for (at = &s->cache; (st = *at); at = &st->next) {
-		if (st->hash == hash && !strncmp(st->source, text, n) && !st->source[n]) {
-			*at = st->next;
-			if (is_stale(s, st)) {
-				exec_drop(st);
-				s->n_cache--;
-				last = NULL;
-				break;
-			}
-			st->next = s->cache;
-			s->cache = st;
-			return st;
-		}
-		if (!st->next)
-			last = at;
-	}
-	if (s->n_cache >= CACHE && last) {
-		st = *last;
-		*last = NULL;
-		exec_drop(st);
-		s->n_cache--;
-	}
-	st = exec_make(s, "", text, n, NULL, 0);
-	if (!st)
-		return NULL;
-	st->hash = hash;
-	st->next = s->cache;
-	s->cache = st;
-	s->n_cache++;
-	return st;
 }
 
 /* ------------------------------------------------------------------- rows */
@@ -460,14 +404,9 @@ static bool failed(struct session *s)
 	       !err(s, "25P02", "current transaction is aborted, commands ignored until end of transaction block");
 }
 
-bool exec_ready(struct session *s, const struct stmt *st)
-{
-	return st->writes ? work_write(s) : work_read(s);
-}
-
 static bool ready_portal(struct session *s, const struct portal *p)
 {
-	return exec_ready(s, p->stmt) && (!is_stale(s, p->stmt) || err(s, "40001", "a table of the statement was altered while it waited"));
+	return (!p->stmt->writes || work_write(s)) && (!is_stale(s, p->stmt) || err(s, "40001", "a table of the statement was altered while it waited"));
 }
 
 static void complete(struct session *s, const struct stmt *st, uint64_t sent)
@@ -567,32 +506,38 @@ static bool rows(struct session *s, struct stmt *st, uint32_t *cols, sqlite3_stm
 
 /* --------------------------------------------------------- simple queries */
 
-static bool simple(struct session *s, const char *text, size_t n)
+/* Prepared, and with the write lock if it needs that; once more where it has waited for one that altered a table. */
+static struct stmt *make_ready(struct session *s, const char *text, size_t n)
 {
-	struct stmt *st = cached(s, text, n);
+	struct stmt *st = exec_make(s, "", text, n, NULL, 0);
+
+	if (st && st->writes && !work_write(s)) {
+		exec_drop(st);
+		return NULL;
+	}
+	if (!st || !is_stale(s, st))
+		return st;
+	exec_drop(st);
+	return exec_make(s, "", text, n, NULL, 0);
+}
+
+static bool run_simple(struct session *s, const char *text, size_t n, bool send)
+{
+	struct stmt *st = make_ready(s, text, n);
 	uint64_t sent = 0;
 	bool done, ok;
-	uint32_t *cols;
 
-	if (!st || !exec_ready(s, st))
-		return false;
-	/* The statement may have waited for one that altered a table. */
-	if (is_stale(s, st))
-		st = cached(s, text, n);
-	if (!st)
-		return false;
-	if (st->n_params)
-		return err(s, "42P02", "there is no parameter $1");
-	cols = calloc(st->n_cols + 1, sizeof(*cols));
-	if (!cols)
-		return err(s, "53200", "out of memory");
-	memcpy(cols, st->cols, st->n_cols * sizeof(*cols));
-	ok = rows(s, st, cols, st->st, NULL, 0, 0, false, true, &sent, &done);
-	sqlite3_reset(st->st);
-	free(cols);
-	if (ok)
+	ok = st && (!st->n_params || err(s, "42P02", "there is no parameter $1")) &&
+	     rows(s, st, st->cols, st->st, NULL, 0, 0, false, send, &sent, &done);
+	if (ok && send)
 		complete(s, st, sent);
+	exec_drop(st);
 	return ok;
+}
+
+bool exec_run(struct session *s, const char *text, size_t n)
+{
+	return run_simple(s, text, n, false);
 }
 
 static size_t characters(const char *s, size_t bytes)
@@ -626,8 +571,7 @@ bool exec_simple(struct session *s, const char *text)
 		if (util_is(&util, t))
 			ok = (util.lasting || !failed(s)) && util_run(s, t, end, text);
 		else
-			ok = !failed(s) && simple(s, text + t->at, end[-1].end - t->at);
-		s->role->statements++;
+			ok = !failed(s) && run_simple(s, text + t->at, end[-1].end - t->at, true);
 	}
 	s->at = 0;
 	lex_free(&l);
@@ -836,7 +780,6 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 		return err(s, "34000", "portal \"%s\" does not exist", portal);
 	if (!st->lasting && failed(s))
 		return false;
-	s->role->statements++;
 	if (st->empty) {
 		proto_empty(&s->out, 'I');
 		return true;

@@ -108,7 +108,7 @@ static void prometheus(struct buf *b)
 	head(b, "sessions", "connections that there are", "gauge");
 	buf_fmt(b, "batondb_sessions %u\n", server.n_sessions);
 	head(b, "slots", "connections that run at once", "gauge");
-	buf_fmt(b, "batondb_slots %d\n", server.conf.slots ? server.conf.slots : server.cpus);
+	buf_fmt(b, "batondb_slots %d\n", server.slots);
 	head(b, "quotas", "whether quotas hold", "gauge");
 	buf_fmt(b, "batondb_quotas %d\n", (int)server.quotas);
 }

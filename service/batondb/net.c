@@ -61,7 +61,7 @@ bool net_flush(struct session *s)
 	int rc;
 
 	if (s->out.failed) {
-		log_line(LOG_WARN, "no memory for an answer", "peer", s->peer, NULL);
+		log_line("%s: no memory for an answer", s->peer);
 		s->dead = true;
 	}
 	while (at < s->out.len && !s->dead) {
@@ -105,10 +105,8 @@ bool net_message(struct session *s, struct proto_msg *m, bool begin)
 			s->in_at += n;
 			return true;
 		}
-		if (n < 0) {
-			fatal(s, "08P01", "%s", why);
-			return false;
-		}
+		if (n < 0)
+			return fatal(s, "08P01", "%s", why);
 		if (s->in_at == s->in.len) {
 			buf_clear(&s->in, 4 * OUT_HIGH);
 			need = 0;
@@ -118,10 +116,8 @@ bool net_message(struct session *s, struct proto_msg *m, bool begin)
 		}
 		s->in_at = 0;
 		/* Memory for a long message comes with its bytes, not with what its head says. */
-		if (!buf_room(&s->in, 8192)) {
-			fatal(s, "53200", "out of memory");
-			return false;
-		}
+		if (!buf_room(&s->in, 8192))
+			return fatal(s, "53200", "out of memory");
 		if (!net_flush(s))
 			return false;
 		work_pause(s);
@@ -137,9 +133,7 @@ bool net_message(struct session *s, struct proto_msg *m, bool begin)
 			return false;
 		}
 		s->in.len += n;
-		if (s->state == STATE_STARTUP && s->arrived - s->began > server.conf.auth_timeout * 1000 * MS) {
-			fatal(s, "08006", "canceling authentication due to timeout");
-			return false;
-		}
+		if (s->state == STATE_STARTUP && s->arrived - s->began > server.conf.auth_timeout * 1000 * MS)
+			return fatal(s, "08006", "canceling authentication due to timeout");
 	}
 }

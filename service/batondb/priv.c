@@ -25,8 +25,8 @@ static const struct {
 	unsigned says;
 	bool value;
 } flags[] = {
-	{ "superuser", PRIV_SUPER, true }, { "nosuperuser", PRIV_SUPER, false }, { "login", PRIV_LOGIN, true },
-	{ "nologin", PRIV_LOGIN, false }, { "createdb", PRIV_CREATEDB, true }, { "nocreatedb", PRIV_CREATEDB, false },
+	{ "superuser", PRIV_SUPER, true }, { "nosuperuser", PRIV_SUPER, false },
+	{ "createdb", PRIV_CREATEDB, true }, { "nocreatedb", PRIV_CREATEDB, false },
 };
 
 char *priv_value(tokp t, tokp end)
@@ -75,8 +75,7 @@ static bool parse_options(struct priv *p, tokp t, tokp end, tokp *at, const char
 			continue;
 		for (i = 0; i < sizeof(flags) / sizeof(*flags) && !lex_is(t, flags[i].word); i++)
 			;
-		says = i < sizeof(flags) / sizeof(*flags) ? flags[i].says : lex_is(t, "password") ? PRIV_PASSWORD :
-		       lex_are(t, "connection limit") ? PRIV_LIMIT : 0;
+		says = i < sizeof(flags) / sizeof(*flags) ? flags[i].says : lex_is(t, "password") ? PRIV_PASSWORD : 0;
 		if (!says)
 			return false;
 		if (p->says & says) {
@@ -84,34 +83,16 @@ static bool parse_options(struct priv *p, tokp t, tokp end, tokp *at, const char
 			return false;
 		}
 		p->says |= says;
-		switch (says) {
-		case PRIV_SUPER:
+		if (says == PRIV_SUPER)
 			p->super = flags[i].value;
-			break;
-		case PRIV_LOGIN:
-			p->login = flags[i].value;
-			break;
-		case PRIV_CREATEDB:
+		if (says == PRIV_CREATEDB)
 			p->createdb = flags[i].value;
-			break;
-		case PRIV_PASSWORD:
-			t++;
-			*at = t;
-			if (t->kind != LEX_STRING && !lex_is(t, "null"))
-				return false;
-			p->password = t->kind == LEX_STRING ? strdup(t->s) : NULL;
-			break;
-		default:
-			t += 2;
-			p->limit = lex_is(t, "-") ? -1 : 1;
-			t += lex_is(t, "-");
-			*at = t;
-			if (t->kind != LEX_INT || t->n > 6)
-				return false;
-			p->limit *= atoi(t->s);
-			if (p->limit < -1)
-				return false;
-		}
+		if (says != PRIV_PASSWORD)
+			continue;
+		*at = ++t;
+		if (t->kind != LEX_STRING && !lex_is(t, "null"))
+			return false;
+		p->password = t->kind == LEX_STRING ? strdup(t->s) : NULL;
 	}
 	return true;
 }
@@ -138,25 +119,32 @@ static bool parse_setting(struct priv *p, tokp t, tokp end, tokp *at)
 	return true;
 }
 
+static int find_verb(tokp t)
+{
+	int i;
+
+	for (i = 0; i < (int)(sizeof(verbs) / sizeof(*verbs)); i++)
+		if (lex_are(t, verbs[i].words))
+			return i;
+	return -1;
+}
+
+bool priv_is(tokp t)
+{
+	return find_verb(t) >= 0;
+}
+
 bool priv_parse(struct priv *p, tokp t, tokp end, tokp *at, const char **why)
 {
-	unsigned i, n = 0;
+	int i = find_verb(t);
 
 	memset(p, 0, sizeof(*p));
 	*why = NULL;
-	for (i = 0; i < sizeof(verbs) / sizeof(*verbs) && !n; i++) {
-		n = lex_are(t, verbs[i].words);
-		p->verb = verbs[i].verb;
-		p->tag = verbs[i].tag;
-	}
-	if (!n) {
-		p->verb = PRIV_NONE;
+	if (i < 0)
 		return true;
-	}
-	/* A user may log in, a role that is made as such may not. */
-	p->login = lex_is(t + 1, "user");
-	p->limit = -1;
-	t += n;
+	p->verb = verbs[i].verb;
+	p->tag = verbs[i].tag;
+	t += lex_are(t, verbs[i].words);
 	*at = t;
 	if (p->verb == PRIV_CHECKPOINT || p->verb == PRIV_VACUUM)
 		return t == end;

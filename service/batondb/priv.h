@@ -17,7 +17,7 @@ enum priv_verb {
 
 /* What a statement says something about. */
 enum {
-	PRIV_SUPER = 1, PRIV_LOGIN = 2, PRIV_CREATEDB = 4, PRIV_LIMIT = 8, PRIV_PASSWORD = 16, PRIV_SETTING = 32,
+	PRIV_SUPER = 1, PRIV_CREATEDB = 2, PRIV_PASSWORD = 4, PRIV_SETTING = 8,
 };
 
 struct priv {
@@ -26,13 +26,14 @@ struct priv {
 	char name[128];		/* of the role or database */
 	bool current, if_exists;	/* CURRENT_USER */
 	unsigned says;
-	bool super, login, createdb;
-	int limit;		/* of connections, -1: none */
+	bool super, createdb;
 	char *password;		/* NULL: PASSWORD NULL */
 	char setting[64];
 	char *value;		/* NULL: as it was at first */
 };
 
+/* Whether t begins one of these statements. */
+bool priv_is(const struct lex_tok *t);
 /* False: an error; *at is the token that is wrong, *why what is, or NULL where it is the syntax. */
 bool priv_parse(struct priv *p, const struct lex_tok *t, const struct lex_tok *end, const struct lex_tok **at, const char **why);
 void priv_free(struct priv *p);

@@ -1,29 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Roles, their settings and what the system's are: in memory, and in a database
- * of SQLite beside the users' ones. Each role is a tenant of the scheduler.
+ * Roles: in memory, and in a database of SQLite beside the users' ones. Each role is a tenant of the scheduler.
  *
- * A change is checked as a whole, then written, then applied to what is in memory, which
- * cannot fail. Where the scheduler or the list has to agree first, what it agreed to is
- * taken back if the write fails. server.admin is held from the first to the last step;
+ * A change is checked as a whole, then sold, then written, then applied to what is in memory, which cannot fail; what
+ * was sold is taken back where the write fails. server.admin is held from the first to the last step;
  * server.lock only where memory is looked at or changed, never while something is written.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "priv.h"
-#include "session.h"
+#include "server.h"
+#include "types.h"
 
 static __thread char why_text[300];
 bool (*role_fault)(void);
 
-static const char *fails(const char **code, const char *c, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
+__attribute__((format(printf, 3, 4)))
 static const char *fails(const char **code, const char *c, const char *fmt, ...)
 {
 	va_list ap;
@@ -35,21 +30,21 @@ static const char *fails(const char **code, const char *c, const char *fmt, ...)
 	return why_text;
 }
 
-/* ? are bound in turn; NULL is NULL. */
-static int control(const char *sql, int n, const char *const *values)
+/* A statement for the roles' database, with %Q as sqlite3_mprintf() has it. */
+static int control(const char *fmt, ...)
 {
-	sqlite3_stmt *st;
-	int rc, i;
+	char *sql;
+	va_list ap;
+	int rc;
 
 	if (role_fault && role_fault())
 		return SQLITE_FULL;
-	rc = sqlite3_prepare_v2(server.control, sql, -1, &st, NULL);
-	if (rc)
-		return rc;
-	for (i = 0; i < n; i++)
-		sqlite3_bind_text(st, i + 1, values[i], -1, SQLITE_STATIC);
-	sqlite3_step(st);
-	return sqlite3_finalize(st);
+	va_start(ap, fmt);
+	sql = sqlite3_vmprintf(fmt, ap);
+	va_end(ap);
+	rc = sql ? sqlite3_exec(server.control, sql, NULL, NULL, NULL) : SQLITE_NOMEM;
+	sqlite3_free(sql);
+	return rc;
 }
 
 static const char *control_fails(const char **code)
@@ -57,7 +52,8 @@ static const char *control_fails(const char **code)
 	return fails(code, "58030", "cannot write the roles, nothing is changed: %s", sqlite3_errmsg(server.control));
 }
 
-long ppm_parse(const char *s)
+/* "10%", "0.1": parts per million, or -1. */
+static long parse_part(const char *s)
 {
 	char *end;
 	double d = strtod(s, &end);
@@ -98,49 +94,16 @@ struct role *role_find(const char *name)
 {
 	struct role *r;
 
-	for (r = server.roles; r; r = r->next)
-		if (!r->dropped && !strcmp(r->name, name))
-			return r;
-	return NULL;
-}
-
-const char *role_setting(const struct role *r, const char *name)
-{
-	const struct role_setting *v;
-
-	for (v = r ? r->settings : server.settings; v; v = v->next)
-		if (!strcasecmp(v->name, name))
-			return v->value;
-	return NULL;
-}
-
-static void keep(struct role_setting **list, const char *name, const char *value)
-{
-	struct role_setting *v, **at;
-
-	for (at = list; (v = *at); at = &v->next)
-		if (!strcasecmp(v->name, name))
-			break;
-	if (v) {
-		*at = v->next;
-		free(v->name);
-		free(v->value);
-		free(v);
-	}
-	if (!value)
-		return;
-	v = calloc(1, sizeof(*v));
-	v->name = strdup(name);
-	v->value = strdup(value);
-	v->next = *list;
-	*list = v;
+	for (r = server.roles; r && (r->dropped || strcmp(r->name, name)); r = r->next)
+		;
+	return r;
 }
 
 /* ----------------------------------------------------------------- changes */
 
-static int sell(struct role *r, unsigned low, unsigned high)
+static int sell(struct role *r, const struct role_is *is)
 {
-	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = low, .high_ppm = high, .name = r->name };
+	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = is->low_ppm, .high_ppm = is->high_ppm, .name = r->name };
 
 	return r->tenant ? baton_tenant_set(r->tenant, &o) : baton_tenant_add(server.sched, &r->tenant, &o);
 }
@@ -151,161 +114,65 @@ static const char *sell_fails(const struct role *r, int rc, const char **code)
 	unsigned sold = 0;
 
 	if (rc != -ENOSPC)
-		return fails(code, "53200", "the scheduler does not take this quota: %s", strerror(-rc));
+		return fails(code, "53200", "the scheduler does not take this user and quota: %s", strerror(-rc));
 	for (o = server.roles; o; o = o->next)
-		sold += o == r ? 0 : o->low_ppm;
-	return fails(code, "53000", "%d%% of the machine can be sold as low-latency quota, and %.4g%% are sold to others",
-		     server.conf.low_limit, sold / 1e4);
+		sold += o == r ? 0 : o->is.low_ppm;
+	return fails(code, "53000", "%.4g%% of the machine can be sold as low-latency quota, and %.4g%% are sold to others",
+		     server.low_limit_ppm / 1e4, sold / 1e4);
 }
 
-static int is_quota(const char *name)
+static int write_role(const char *name, const struct role_is *is)
 {
-	return !strcasecmp(name, "baton.low_latency") ? 1 : !strcasecmp(name, "baton.high_latency") ? 2 : 0;
+	return control("insert or replace into role values (%Q, %d, %d, %d, %u, %u, %Q)", name, is->super, is->createdb, is->cls,
+		       is->low_ppm, is->high_ppm, is->verifier);
 }
 
-/* What is in memory; the value has been checked. */
-static void apply_setting(struct role *r, const char *name, const char *value)
+static const char *change_setting(struct role_is *is, const struct priv *p, const char **code)
 {
-	int cls = BATON_TOLERANT;
-
-	if (r && !strcasecmp(name, "baton.class")) {
-		if (value)
-			class_parse(value, true, &cls);
-		r->cls = cls;
-	}
-	if (!r && !strcasecmp(name, "baton.quotas"))
-		server.quotas = value ? bool_parse(value, strlen(value)) : server.conf.quotas;
-	keep(r ? &r->settings : &server.settings, name, value);
-}
-
-static const char *check_setting(const struct role *r, const char *name, const char *value, const char **code)
-{
+	bool low = !strcasecmp(p->setting, "baton.low_latency");
 	const char *why;
+	long ppm;
 
-	if (is_quota(name)) {
-		if (!r)
-			return fails(code, "22023", "%s is a user's: ALTER USER name SET %s = '10%%'", name, name);
-		if (value && ppm_parse(value) < 0)
-			return fails(code, "22023", "%s is a part of the machine from 0%% to 100%%, not \"%.40s\"", name, value);
-		return NULL;
+	if (!strcasecmp(p->setting, "baton.class")) {
+		is->cls = BATON_TOLERANT;
+		why = p->value ? class_parse(p->value, is->super, &is->cls) : NULL;
+		return why ? fails(code, "22023", "%s", why) : NULL;
 	}
-	if (!r && !strcasecmp(name, "baton.quotas"))
-		return !value || bool_parse(value, strlen(value)) >= 0 ? NULL : fails(code, "22023", "baton.quotas is on or off");
-	why = setting_check(name, value, r ? r->super : true);
-	return why ? fails(code, strstr(why, "unrecognized") ? "42704" : "22023", "%s", why) : NULL;
-}
-
-/* Sold, written, applied. */
-static const char *set_quota(struct role *r, const char *name, const char *value, const char **code)
-{
-	const char *v[3] = { r->name, name, value };
-	bool is_low = is_quota(name) == 1;
-	unsigned ppm = value ? (unsigned)ppm_parse(value) : is_low ? 0 : 1000000;
-	unsigned low = is_low ? ppm : r->low_ppm, high = is_low ? r->high_ppm : ppm;
-	int rc = sell(r, low, high);
-
-	if (rc)
-		return sell_fails(r, rc, code);
-	if (value ? control("insert or replace into settings values (?, ?, ?)", 3, v) :
-		    control("delete from settings where role = ? and name = ?", 2, v)) {
-		sell(r, r->low_ppm, r->high_ppm);
-		return control_fails(code);
-	}
-	pthread_mutex_lock(&server.lock);
-	r->low_ppm = low;
-	r->high_ppm = high;
-	keep(&r->settings, name, value);
-	pthread_mutex_unlock(&server.lock);
+	if (!low && strcasecmp(p->setting, "baton.high_latency"))
+		return fails(code, "42704", "baton.low_latency, baton.high_latency and baton.class are kept for a user, not \"%.60s\"", p->setting);
+	ppm = p->value ? parse_part(p->value) : low ? 0 : 1000000;
+	if (ppm < 0)
+		return fails(code, "22023", "%s is a part of the machine from 0%% to 100%%, not \"%.40s\"", p->setting, p->value);
+	*(low ? &is->low_ppm : &is->high_ppm) = (unsigned)ppm;
 	return NULL;
 }
 
-static const char *set_setting(struct role *r, const char *name, const char *value, const char **code)
+static const char *create_role(const char *name, const struct role_is *is, bool write, const char **code)
 {
-	const char *v[3] = { r ? r->name : "", name, value };
-	const char *why = check_setting(r, name, value, code);
+	struct role *r, **at;
+	int rc;
 
-	if (why)
-		return why;
-	if (r && is_quota(name))
-		return set_quota(r, name, value, code);
-	if (value ? control("insert or replace into settings values (?, ?, ?)", 3, v) :
-		    control("delete from settings where role = ? and name = ?", 2, v))
-		return control_fails(code);
-	pthread_mutex_lock(&server.lock);
-	apply_setting(r, name, value);
-	pthread_mutex_unlock(&server.lock);
-	return NULL;
-}
-
-static int write_role(const char *name, uint32_t oid, bool super, bool login, bool createdb, int limit, const char *verifier)
-{
-	char flags[40], number[16];
-	const char *v[4] = { name, number, flags, verifier };
-
-	snprintf(number, sizeof(number), "%u", oid);
-	snprintf(flags, sizeof(flags), "%d%d%d,%d", super, login, createdb, limit);
-	return control("insert or replace into roles values (?, ?, ?, ?)", 4, v);
-}
-
-/* A role in memory that is no one's yet. */
-static struct role *new_role(const char *name, uint32_t oid, int *rc)
-{
-	struct role *r = calloc(1, sizeof(*r));
-
-	*rc = -ENOMEM;
+	if (strlen(name) > 63 || !*name)
+		return fails(code, "42602", "a role's name has 1 to 63 bytes");
+	r = calloc(1, sizeof(*r));
 	if (!r)
-		return NULL;
-	snprintf(r->name, sizeof(r->name), "%s", name);
-	r->oid = oid;
-	r->limit = -1;
-	r->cls = BATON_TOLERANT;
-	r->high_ppm = 1000000;
-	*rc = sell(r, 0, r->high_ppm);
-	if (*rc) {
+		return fails(code, "53200", "out of memory");
+	strcpy(r->name, name);
+	r->is = *is;
+	rc = sell(r, is);
+	if (rc || (write && write_role(name, is))) {
+		const char *why = rc ? sell_fails(r, rc, code) : control_fails(code);
+
+		if (!rc)
+			baton_tenant_remove(r->tenant);
 		free(r);
-		return NULL;
+		return why;
 	}
-	return r;
-}
-
-static void add_role(struct role *r)
-{
-	struct role **at;
-
 	pthread_mutex_lock(&server.lock);
 	for (at = &server.roles; *at; at = &(*at)->next)
 		;
 	*at = r;
 	pthread_mutex_unlock(&server.lock);
-}
-
-static const char *create_role(const struct priv *p, char *verifier, const char **code)
-{
-	uint32_t oid = server.roles ? 16384 : 10;
-	struct role *r;
-	int rc;
-
-	if (strlen(p->name) > 63 || !*p->name)
-		return fails(code, "42602", "a role's name has 1 to 63 bytes");
-	if (role_find(p->name))
-		return fails(code, "42710", "role \"%s\" already exists", p->name);
-	for (r = server.roles; r; r = r->next)
-		if (r->oid >= oid)
-			oid = r->oid + 1;
-	r = new_role(p->name, oid, &rc);
-	if (!r)
-		return fails(code, "53200", "cannot make a tenant: %s", strerror(-rc));
-	r->super = p->super;
-	r->login = p->login;
-	r->createdb = p->createdb;
-	r->limit = p->limit;
-	r->verifier = verifier;
-	if (write_role(r->name, oid, r->super, r->login, r->createdb, r->limit, verifier)) {
-		baton_tenant_remove(r->tenant);
-		free(r);
-		return control_fails(code);
-	}
-	add_role(r);
 	return NULL;
 }
 
@@ -314,45 +181,43 @@ static bool last_superuser(const struct role *r)
 	const struct role *o;
 
 	for (o = server.roles; o; o = o->next)
-		if (o != r && !o->dropped && o->super && o->login)
+		if (o != r && !o->dropped && o->is.super)
 			return false;
-	return r->super && r->login;
+	return r->is.super;
 }
 
-static const char *alter_role(struct role *r, const struct priv *p, char *verifier, const char **code)
+static const char *alter_role(struct role *r, const struct role_is *is, const char **code)
 {
-	bool super = p->says & PRIV_SUPER ? p->super : r->super, login = p->says & PRIV_LOGIN ? p->login : r->login;
-	bool createdb = p->says & PRIV_CREATEDB ? p->createdb : r->createdb;
-	int limit = p->says & PRIV_LIMIT ? p->limit : r->limit;
-	char *old = NULL;
+	bool quota = is->low_ppm != r->is.low_ppm || is->high_ppm != r->is.high_ppm;
+	char *old = r->is.verifier;
+	int rc;
 
-	if ((!super || !login) && last_superuser(r))
-		return fails(code, "55006", "role \"%s\" is the only superuser that can log in", r->name);
-	if (!super && r->cls >= CLASS_INTERNAL_HIGH)
+	if (!is->super && last_superuser(r))
+		return fails(code, "55006", "role \"%s\" is the only superuser", r->name);
+	if (!is->super && is->cls >= CLASS_INTERNAL_HIGH)
 		return fails(code, "55006", "role \"%s\" has a superuser's class: ALTER USER ... RESET baton.class first", r->name);
-	if (write_role(r->name, r->oid, super, login, createdb, limit, p->says & PRIV_PASSWORD ? verifier : r->verifier))
+	rc = quota ? sell(r, is) : 0;
+	if (rc)
+		return sell_fails(r, rc, code);
+	if (write_role(r->name, is)) {
+		if (quota)
+			sell(r, &r->is);
 		return control_fails(code);
-	pthread_mutex_lock(&server.lock);
-	r->super = super;
-	r->login = login;
-	r->createdb = createdb;
-	r->limit = limit;
-	if (p->says & PRIV_PASSWORD) {
-		old = r->verifier;
-		r->verifier = verifier;
 	}
+	pthread_mutex_lock(&server.lock);
+	r->is = *is;
 	pthread_mutex_unlock(&server.lock);
-	free(old);
+	if (old != is->verifier)
+		free(old);
 	return NULL;
 }
 
 static const char *drop_role(struct role *r, const char **code)
 {
-	const char *v[1] = { r->name };
 	unsigned sessions;
 
 	if (last_superuser(r))
-		return fails(code, "55006", "role \"%s\" is the only superuser that can log in", r->name);
+		return fails(code, "55006", "role \"%s\" is the only superuser", r->name);
 	/* Nobody logs in as one that is being dropped. */
 	pthread_mutex_lock(&server.lock);
 	sessions = r->sessions;
@@ -360,47 +225,61 @@ static const char *drop_role(struct role *r, const char **code)
 	pthread_mutex_unlock(&server.lock);
 	if (sessions)
 		return fails(code, "55006", "role \"%s\" has %u connections", r->name, sessions);
-	if (control("begin immediate", 0, NULL) || control("delete from roles where name = ?", 1, v) ||
-	    control("delete from settings where role = ?", 1, v) || control("commit", 0, NULL)) {
-		const char *why = control_fails(code);
-
-		sqlite3_exec(server.control, "rollback", NULL, NULL, NULL);
+	if (control("delete from role where name = %Q", r->name)) {
 		pthread_mutex_lock(&server.lock);
 		r->dropped = false;
 		pthread_mutex_unlock(&server.lock);
-		return why;
+		return control_fails(code);
 	}
 	baton_tenant_remove(r->tenant);
-	pthread_mutex_lock(&server.lock);
 	r->tenant = NULL;
-	r->low_ppm = r->high_ppm = 0;
-	pthread_mutex_unlock(&server.lock);
+	r->is.low_ppm = 0;
 	return NULL;
 }
 
-static const char *database_create(const char *name, const char **code);
-static const char *database_drop(const char *name, const char **code);
-
 static const char *role_statement(const struct priv *p, struct role *self, struct role *r, const char **code)
 {
+	struct role_is is = { .cls = BATON_TOLERANT, .high_ppm = 1000000 };
 	char *verifier = NULL;
 	const char *why;
 
+	if (p->verb == PRIV_CREATE_ROLE && r)
+		return fails(code, "42710", "role \"%s\" already exists", p->name);
 	if (p->verb != PRIV_CREATE_ROLE && !r)
 		return p->if_exists ? NULL : fails(code, "42704", "role \"%s\" does not exist", p->name);
 	if (p->verb == PRIV_DROP_ROLE)
 		return r == self ? fails(code, "55006", "current user cannot be dropped") : drop_role(r, code);
-	if (p->says & PRIV_SETTING)
-		return set_setting(r, p->setting, p->value, code);
-	if (p->password) {
-		verifier = scram_verifier(p->password);
-		if (!verifier)
+	if (r)
+		is = r->is;
+	if (p->says & PRIV_SUPER)
+		is.super = p->super;
+	if (p->says & PRIV_CREATEDB)
+		is.createdb = p->createdb;
+	if (p->says & PRIV_SETTING && (why = change_setting(&is, p, code)))
+		return why;
+	if (p->says & PRIV_PASSWORD) {
+		is.verifier = verifier = p->password ? scram_verifier(p->password) : NULL;
+		if (p->password && !verifier)
 			return fails(code, "53200", "out of memory");
 	}
-	why = p->verb == PRIV_CREATE_ROLE ? create_role(p, verifier, code) : alter_role(r, p, verifier, code);
+	why = r ? alter_role(r, &is, code) : create_role(p->name, &is, true, code);
 	if (why)
 		free(verifier);
 	return why;
+}
+
+static const char *alter_system(const struct priv *p, const char **code)
+{
+	int on = p->value ? bool_parse(p->value, strlen(p->value)) : server.conf.quotas;
+
+	if (strcasecmp(p->setting, "baton.quotas"))
+		return fails(code, "42704", "ALTER SYSTEM sets baton.quotas, not \"%.60s\"", p->setting);
+	if (on < 0)
+		return fails(code, "22023", "baton.quotas is on or off");
+	if (control(p->value ? "update system set quotas = %d" : "update system set quotas = null", on))
+		return control_fails(code);
+	server.quotas = on;
+	return NULL;
 }
 
 const char *role_do(const struct priv *p, const char *self_name, const char **code)
@@ -414,12 +293,12 @@ const char *role_do(const struct priv *p, const char *self_name, const char **co
 	self = role_find(self_name);
 	r = p->current ? self : role_find(p->name);
 	if (self)
-		who = (struct priv_who){ self->super, self->createdb };
+		who = (struct priv_who){ self->is.super, self->is.createdb };
 	pthread_mutex_unlock(&server.lock);
 	if (!priv_may(&who, self && r == self, p))
 		why = fails(code, "42501", "permission denied: %s%s%s is for superusers", p->tag, *p->setting ? " SET " : "", p->setting);
 	else if (p->verb == PRIV_ALTER_SYSTEM)
-		why = set_setting(NULL, p->setting, p->value, code);
+		why = alter_system(p, code);
 	else if (p->verb == PRIV_CREATE_DATABASE)
 		why = database_create(p->name, code);
 	else if (p->verb == PRIV_DROP_DATABASE)
@@ -432,298 +311,53 @@ const char *role_do(const struct priv *p, const char *self_name, const char **co
 
 /* ----------------------------------------------------------------- loading */
 
-static int load_role(sqlite3_stmt *st)
+static const char *load_role(sqlite3_stmt *st)
 {
-	const char *flags = (const char *)sqlite3_column_text(st, 2), *verifier = (const char *)sqlite3_column_text(st, 3);
-	struct role *r;
-	int rc;
+	const char *name = (const char *)sqlite3_column_text(st, 0), *verifier = (const char *)sqlite3_column_text(st, 6), *code, *why;
+	struct role_is is = {
+		.super = sqlite3_column_int(st, 1), .createdb = sqlite3_column_int(st, 2), .cls = sqlite3_column_int(st, 3),
+		.low_ppm = (unsigned)sqlite3_column_int(st, 4), .high_ppm = (unsigned)sqlite3_column_int(st, 5),
+		.verifier = verifier ? strdup(verifier) : NULL,
+	};
 
-	r = new_role((const char *)sqlite3_column_text(st, 0), (uint32_t)sqlite3_column_int64(st, 1), &rc);
-	if (!r || !flags || strlen(flags) < 3)
-		return SQLITE_NOMEM;
-	r->super = flags[0] == '1';
-	r->login = flags[1] == '1';
-	r->createdb = flags[2] == '1';
-	if (flags[3] == ',')
-		r->limit = atoi(flags + 4);
-	r->verifier = verifier ? strdup(verifier) : NULL;
-	add_role(r);
-	return 0;
+	why = create_role(name, &is, false, &code);
+	if (!why || strcmp(code, "53000"))
+		return why;
+	log_line("role %s has no low-latency quota any more: %s", name, why);
+	is.low_ppm = 0;
+	return create_role(name, &is, false, &code);
 }
 
-static void load_setting(sqlite3_stmt *st)
+static const char *load_roles(void)
 {
-	const char *name = (const char *)sqlite3_column_text(st, 1), *value = (const char *)sqlite3_column_text(st, 2), *why, *code;
-	struct role *r = role_find((const char *)sqlite3_column_text(st, 0));
-	unsigned low, high;
-
-	if (!r && sqlite3_column_bytes(st, 0))
-		return;
-	why = check_setting(r, name, value, &code);
-	if (!why && is_quota(name)) {
-		low = is_quota(name) == 1 ? (unsigned)ppm_parse(value) : r->low_ppm;
-		high = is_quota(name) == 2 ? (unsigned)ppm_parse(value) : r->high_ppm;
-		if (sell(r, low, high)) {
-			why = "there is not so much to be sold";
-		} else {
-			r->low_ppm = low;
-			r->high_ppm = high;
-		}
-	}
-	if (why)
-		log_line(LOG_WARN, "a role's setting does not hold any more", "role", r ? r->name : "", "name", name, "why", why, NULL);
-	else
-		apply_setting(r, name, value);
-}
-
-static int load_roles(const char **why)
-{
-	const struct priv first = { .verb = PRIV_CREATE_ROLE, .name = "postgres", .super = true, .login = true, .createdb = true, .limit = -1 };
-	const char *code;
+	const struct role_is first = { .super = true, .createdb = true, .cls = BATON_TOLERANT, .high_ppm = 1000000 };
+	const char *why = NULL, *code;
 	sqlite3_stmt *st;
-	int rc;
 
-	rc = sqlite3_prepare_v2(server.control, "select name, oid, flags, verifier from roles order by oid", -1, &st, NULL);
-	while (!rc && sqlite3_step(st) == SQLITE_ROW)
-		rc = load_role(st);
+	if (sqlite3_prepare_v2(server.control, "select quotas, secret from system", -1, &st, NULL))
+		return sqlite3_errmsg(server.control);
+	if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 1) == sizeof(server.secret))
+		memcpy(server.secret, sqlite3_column_blob(st, 1), sizeof(server.secret));
+	server.quotas = sqlite3_column_type(st, 0) == SQLITE_NULL ? server.conf.quotas : sqlite3_column_int(st, 0);
 	sqlite3_finalize(st);
-	if (!rc && !server.roles && (*why = create_role(&first, NULL, &code)))
-		return -1;
-	if (!rc)
-		rc = sqlite3_prepare_v2(server.control, "select role, name, value from settings", -1, &st, NULL);
-	while (!rc && sqlite3_step(st) == SQLITE_ROW)
-		load_setting(st);
-	if (!rc)
-		sqlite3_finalize(st);
-	if (rc)
-		*why = sqlite3_errmsg(server.control);
-	return rc ? -1 : 0;
+	if (sqlite3_prepare_v2(server.control, "select * from role order by rowid", -1, &st, NULL))
+		return sqlite3_errmsg(server.control);
+	while (!why && sqlite3_step(st) == SQLITE_ROW)
+		why = load_role(st);
+	sqlite3_finalize(st);
+	return why || server.roles ? why : create_role("postgres", &first, true, &code);
 }
 
-int role_load(const char **why)
+const char *role_load(void)
 {
 	char path[600];
-	int rc;
 
 	snprintf(path, sizeof(path), "%s/control.db", server.conf.data_dir);
-	rc = sqlite3_open_v2(path, &server.control, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (!rc)
-		rc = sqlite3_exec(server.control,
-				  "pragma journal_mode = wal; pragma synchronous = full;"
-				  "create table if not exists roles (name text primary key, oid, flags text, verifier text);"
-				  "create table if not exists settings (role text, name text, value text, primary key (role, name));"
-				  "create table if not exists secret (bytes blob);"
-				  "insert into secret select randomblob(32) where not exists (select 1 from secret)",
-				  NULL, NULL, NULL);
-	if (!rc) {
-		sqlite3_stmt *st;
-
-		rc = sqlite3_prepare_v2(server.control, "select bytes from secret", -1, &st, NULL);
-		if (!rc && sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 0) == sizeof(server.secret))
-			memcpy(server.secret, sqlite3_column_blob(st, 0), sizeof(server.secret));
-		sqlite3_finalize(st);
-	}
-	if (rc) {
-		*why = sqlite3_errmsg(server.control);
-		return -1;
-	}
-	return load_roles(why);
-}
-
-/* -------------------------------------------------------------- databases */
-
-struct database *database_find(const char *name)
-{
-	struct database *d;
-
-	for (d = server.databases; d; d = d->next)
-		if (!strcmp(d->name, name))
-			return d;
-	return NULL;
-}
-
-static int add_database(const char *name)
-{
-	struct database *d = calloc(1, sizeof(*d)), **at;
-	unsigned oid = 16384;
-
-	if (!d)
-		return -ENOMEM;
-	snprintf(d->name, sizeof(d->name), "%s", name);
-	snprintf(d->path, sizeof(d->path), "%s/base/%s.db", server.conf.data_dir, name);
-	pthread_mutex_init(&d->plain, NULL);
-	if (baton_mutex_create(&d->fair, server.sched)) {
-		free(d);
-		return -ENOMEM;
-	}
-	pthread_mutex_lock(&server.lock);
-	for (at = &server.databases; *at; at = &(*at)->next)
-		if ((*at)->oid >= oid)
-			oid = (*at)->oid + 1;
-	d->oid = oid;
-	*at = d;
-	pthread_mutex_unlock(&server.lock);
-	return 0;
-}
-
-static bool good_name(const char *s)
-{
-	return *s && *s != '.' && strlen(s) < 60 &&
-	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == strlen(s);
-}
-
-static const char *database_create(const char *name, const char **code)
-{
-	char path[600];
-	sqlite3 *db;
-	int rc;
-
-	if (!good_name(name))
-		return fails(code, "42602", "a database's name is of letters, digits, _ and -, at most 59");
-	if (database_find(name))
-		return fails(code, "42P04", "database \"%s\" already exists", name);
-	if (role_fault && role_fault())
-		return fails(code, "58030", "cannot create %s", name);
-	snprintf(path, sizeof(path), "%s/base/%s.db", server.conf.data_dir, name);
-	rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (!rc)
-		rc = sqlite3_exec(db, "pragma journal_mode = wal", NULL, NULL, NULL);
-	if (rc)
-		fails(code, "58030", "cannot create %s: %s", path, sqlite3_errmsg(db));
-	sqlite3_close(db);
-	if (rc)
-		unlink(path);
-	if (rc)
-		return why_text;
-	return add_database(name) ? fails(code, "53200", "out of memory") : NULL;
-}
-
-static const char *database_drop(const char *name, const char **code)
-{
-	struct database *d, **at;
-	char path[600];
-	const char *why = NULL;
-
-	/* Out of the list first: nobody connects to one that is being removed. */
-	pthread_mutex_lock(&server.lock);
-	for (at = &server.databases; (d = *at) && strcmp(d->name, name); at = &d->next)
-		;
-	if (d && !d->sessions)
-		*at = d->next;
-	pthread_mutex_unlock(&server.lock);
-	if (!d)
-		return fails(code, "3D000", "database \"%s\" does not exist", name);
-	if (d->sessions)
-		return fails(code, "55006", "database \"%s\" is being accessed by other users", name);
-	if ((role_fault && role_fault()) || unlink(d->path)) {
-		why = fails(code, "58030", "cannot remove %s: %s", d->path, strerror(errno));
-		pthread_mutex_lock(&server.lock);
-		d->next = server.databases;
-		server.databases = d;
-		pthread_mutex_unlock(&server.lock);
-		return why;
-	}
-	snprintf(path, sizeof(path), "%s-wal", d->path);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s-shm", d->path);
-	unlink(path);
-	baton_mutex_destroy(d->fair);
-	pthread_mutex_destroy(&d->plain);
-	free(d);
-	return NULL;
-}
-
-int database_load(const char **why)
-{
-	char path[600], name[256];
-	const char *code;
-	struct dirent *e;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "%s/base", server.conf.data_dir);
-	mkdir(path, 0700);
-	dir = opendir(path);
-	if (!dir) {
-		*why = fails(&code, "58030", "cannot open %s: %s", path, strerror(errno));
-		return -1;
-	}
-	while ((e = readdir(dir))) {
-		size_t n = strlen(e->d_name);
-
-		if (n < 4 || strcmp(e->d_name + n - 3, ".db"))
-			continue;
-		snprintf(name, sizeof(name), "%.*s", (int)n - 3, e->d_name);
-		if (add_database(name)) {
-			closedir(dir);
-			*why = "out of memory";
-			return -1;
-		}
-	}
-	closedir(dir);
-	if (!database_find("postgres")) {
-		*why = database_create("postgres", &code);
-		if (*why)
-			return -1;
-	}
-	return 0;
-}
-
-/* ------------------------------------------------------------------ backup */
-
-static int copy_database(const char *from, const char *to, const char **why)
-{
-	sqlite3 *a = NULL, *b = NULL;
-	sqlite3_backup *copy = NULL;
-	int rc = sqlite3_open_v2(from, &a, SQLITE_OPEN_READONLY, NULL);
-
-	if (!rc)
-		rc = sqlite3_open_v2(to, &b, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
-	if (!rc) {
-		sqlite3_busy_timeout(a, 60000);
-		copy = sqlite3_backup_init(b, "main", a, "main");
-		rc = copy ? sqlite3_backup_step(copy, -1) : sqlite3_errcode(b);
-	}
-	/* All at once, so that it is the database of one moment. */
-	if (copy && sqlite3_backup_finish(copy))
-		rc = sqlite3_errcode(b);
-	if (rc != SQLITE_DONE && rc != SQLITE_OK)
-		*why = fails(why, "", "%s: %s", from, sqlite3_errstr(rc));
-	sqlite3_close(a);
-	if (sqlite3_close(b) && (rc == SQLITE_DONE || !rc)) {
-		*why = "cannot close a copy";
-		rc = SQLITE_ERROR;
-	}
-	return rc == SQLITE_DONE || !rc ? 0 : -1;
-}
-
-int backup_to(const char *data_dir, const char *to, const char **why)
-{
-	char from_path[1200], to_path[1200];
-	struct dirent *e;
-	DIR *dir;
-	int rc;
-
-	snprintf(from_path, sizeof(from_path), "%s/base", data_dir);
-	snprintf(to_path, sizeof(to_path), "%s/base", to);
-	dir = opendir(from_path);
-	if (!dir || mkdir(to, 0700) || mkdir(to_path, 0700)) {
-		*why = fails(why, "", "%s: %s", dir ? to : from_path, strerror(errno));
-		if (dir)
-			closedir(dir);
-		return -1;
-	}
-	snprintf(from_path, sizeof(from_path), "%s/control.db", data_dir);
-	snprintf(to_path, sizeof(to_path), "%s/control.db", to);
-	rc = copy_database(from_path, to_path, why);
-	while (!rc && (e = readdir(dir))) {
-		size_t n = strlen(e->d_name);
-
-		if (n < 4 || strcmp(e->d_name + n - 3, ".db"))
-			continue;
-		snprintf(from_path, sizeof(from_path), "%s/base/%s", data_dir, e->d_name);
-		snprintf(to_path, sizeof(to_path), "%s/base/%s", to, e->d_name);
-		rc = copy_database(from_path, to_path, why);
-	}
-	closedir(dir);
-	return rc;
+	if (sqlite3_open_v2(path, &server.control, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) ||
+	    sqlite3_exec(server.control, "pragma journal_mode = wal; pragma synchronous = full;"
+			 "create table if not exists role (name text primary key, super int, createdb int, class int, low int, high int, verifier text);"
+			 "create table if not exists system (quotas int, secret blob);"
+			 "insert into system select null, randomblob(32) where not exists (select 1 from system)", NULL, NULL, NULL))
+		return sqlite3_errmsg(server.control);
+	return load_roles();
 }

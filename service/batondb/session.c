@@ -18,49 +18,38 @@
 
 /* ----------------------------------------------------------------- errors */
 
-static void send_error(struct session *s, struct proto_error *e)
-{
-	proto_error(&s->out, e);
-}
-
+/* The transaction fails, and in the extended protocol what follows up to Sync is passed over. */
 static bool fail(struct session *s, struct proto_error *e)
 {
 	e->severity = "ERROR";
-	send_error(s, e);
+	proto_error(&s->out, e);
 	if (s->tx == TX_OPEN)
 		s->tx = TX_FAILED;
 	s->skipping = s->extended;
 	return false;
 }
 
-__attribute__((format(printf, 4, 0)))
-static void verr(struct session *s, const char *code, const char *hint, const char *fmt, va_list ap)
-{
-	char text[500];
-	struct proto_error e = { .code = code, .hint = hint, .message = text };
-
-	vsnprintf(text, sizeof(text), fmt, ap);
-	fail(s, &e);
-}
+#define FORMAT(TEXT) do { \
+		va_list ap; \
+		va_start(ap, fmt); \
+		vsnprintf(TEXT, sizeof(TEXT), fmt, ap); \
+		va_end(ap); \
+	} while (0)
 
 bool err(struct session *s, const char *code, const char *fmt, ...)
 {
-	va_list ap;
+	char text[500];
 
-	va_start(ap, fmt);
-	verr(s, code, NULL, fmt, ap);
-	va_end(ap);
-	return false;
+	FORMAT(text);
+	return fail(s, &(struct proto_error){ .code = code, .message = text });
 }
 
 bool err_hint(struct session *s, const char *code, const char *hint, const char *fmt, ...)
 {
-	va_list ap;
+	char text[500];
 
-	va_start(ap, fmt);
-	verr(s, code, hint, fmt, ap);
-	va_end(ap);
-	return false;
+	FORMAT(text);
+	return fail(s, &(struct proto_error){ .code = code, .hint = hint, .message = text });
 }
 
 /* Where byte at of a statement is in its message, in characters from 1. */
@@ -107,40 +96,25 @@ bool err_db(struct session *s, int rc, const char *source)
 	if (source && d.at >= 0)
 		e.position = position(s, source, (size_t)d.at);
 	if (strchr("5X", d.code[0]) && strcmp(d.code, "57014") && strncmp(d.code, "53", 2))
-		log_line(LOG_ERROR, d.message, "code", d.code, "database", s->database->name, NULL);
+		log_line("database %s: %s (%s)", s->database->name, d.message, d.code);
 	return fail(s, &e);
 }
 
-void notice(struct session *s, const char *code, const char *fmt, ...)
+void notice(struct session *s, const char *code, const char *text)
 {
-	struct proto_error e = { .severity = !strncmp(code, "25", 2) ? "WARNING" : "NOTICE", .code = code };
-	const char *least = setting_get(s, "client_min_messages");
-	char text[500];
-	va_list ap;
-
-	if (!strcmp(least, "error") || (e.severity[0] == 'N' && !strcmp(least, "warning")))
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	e.message = text;
-	send_error(s, &e);
+	proto_error(&s->out, &(struct proto_error){ .severity = "WARNING", .code = code, .message = text });
 }
 
-void fatal(struct session *s, const char *code, const char *fmt, ...)
+bool fatal(struct session *s, const char *code, const char *fmt, ...)
 {
-	struct proto_error e = { .severity = "FATAL", .code = code };
 	char text[500];
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	e.message = text;
-	log_line(LOG_WARN, text, "peer", s->peer, "user", s->role ? s->role->name : "", "code", code, NULL);
-	send_error(s, &e);
+	FORMAT(text);
+	log_line("%s, user %s: %s (%s)", s->peer, s->role ? s->role->name : "-", text, code);
+	proto_error(&s->out, &(struct proto_error){ .severity = "FATAL", .code = code, .message = text });
 	net_flush(s);
 	s->dead = true;
+	return false;
 }
 
 /* ------------------------------------------------------- from other threads */
@@ -154,7 +128,7 @@ static int end_session(const struct session *who, uint32_t pid, uint32_t key, in
 	pthread_mutex_lock(&server.lock);
 	for (s = server.sessions; s && (s->pid != pid || (who ? !s->role : s->key != key)); s = s->next)
 		;
-	if (!s || (who && !who->role->super && who->role != s->role)) {
+	if (!s || (who && !who->role->is.super && who->role != s->role)) {
 		pthread_mutex_unlock(&server.lock);
 		return s ? -1 : 0;
 	}
@@ -245,16 +219,16 @@ static void activity(struct buf *rows, const struct session *who)
 		if (!s->role || !s->database)
 			continue;
 		/* What others ask, and from where, is theirs; times are known of one's own request. */
-		mine = who->role->super || who->role == s->role;
+		mine = who->role->is.super || who->role == s->role;
 		self = s == who;
 		state = s->state == STATE_QUEUED ? "queued" : s->state != STATE_IDLE ? "active" :
 			s->tx == TX_FAILED ? "idle in transaction (aborted)" : s->tx ? "idle in transaction" : "idle";
 		pthread_mutex_lock(&s->lock);
 		vtab_row(rows, "tittttttdtdddi", s->database->name, (int64_t)s->pid, s->role->name,
-			 mine ? (s->settings[0] ? s->settings[0] : "") : NULL, mine ? s->peer : NULL, state,
+			 mine ? s->set.application : NULL, mine ? s->peer : NULL, state,
 			 s->state == STATE_LOCK ? "Lock" : s->state == STATE_QUEUED ? "baton" : NULL,
 			 mine ? s->query : "<insufficient privilege>", s->query_start ? (double)(now - s->query_start) / 1e9 : NAN,
-			 class_name(s->cls), self ? (double)t.waited / 1e6 : NAN, self ? (double)t.throttled / 1e6 : NAN,
+			 class_name(s->set.cls), self ? (double)t.waited / 1e6 : NAN, self ? (double)t.throttled / 1e6 : NAN,
 			 self ? (double)t.cpu / 1e6 : NAN, s->memory);
 		pthread_mutex_unlock(&s->lock);
 	}
@@ -287,9 +261,9 @@ unsigned session_tenants(struct tenant_figures **out)
 			continue;
 		f = *out + n++;
 		f->role = r;
-		f->cls = class_name(r->cls);
-		f->v[TENANT_LOW] = r->low_ppm / 1e4;
-		f->v[TENANT_HIGH] = r->high_ppm / 1e4;
+		f->cls = class_name(r->is.cls);
+		f->v[TENANT_LOW] = r->is.low_ppm / 1e4;
+		f->v[TENANT_HIGH] = r->is.high_ppm / 1e4;
 		f->v[TENANT_CPU] = (double)r->cpu / 1e6;
 		f->v[TENANT_MEMORY] = (double)r->memory.used;
 		for (s = server.sessions; s; s = s->next) {
@@ -362,8 +336,8 @@ static void fill(void *arg, const char *table, struct buf *rows)
 	else
 		for (r = server.roles; r; r = r->next)
 			if (!r->dropped)
-				vtab_row(rows, "tiiiddt", r->name, (int64_t)r->super, (int64_t)r->createdb, (int64_t)(r->verifier != NULL),
-					 r->low_ppm / 1e4, r->high_ppm / 1e4, class_name(r->cls));
+				vtab_row(rows, "tiiiddt", r->name, (int64_t)r->is.super, (int64_t)r->is.createdb, (int64_t)(r->is.verifier != NULL),
+					 r->is.low_ppm / 1e4, r->is.high_ppm / 1e4, class_name(r->is.cls));
 	pthread_mutex_unlock(&server.lock);
 }
 
@@ -377,19 +351,15 @@ static bool negotiate(struct session *s, struct proto_startup *st)
 	for (;;) {
 		if (!net_message(s, &m, true))
 			return false;
-		if (!proto_startup(&m, st)) {
-			fatal(s, "08P01", "invalid startup packet layout");
-			return false;
-		}
+		if (!proto_startup(&m, st))
+			return fatal(s, "08P01", "invalid startup packet layout");
 		switch (st->code) {
 		case PROTO_CANCEL:
 			session_cancel(st->pid, st->key);
 			return false;
 		case PROTO_SSL:
-			if (s->ssl) {
-				fatal(s, "08P01", "a second SSLRequest");
-				return false;
-			}
+			if (s->ssl)
+				return fatal(s, "08P01", "a second SSLRequest");
 			buf_ch(&s->out, server.tls ? 'S' : 'N');
 			if (!net_flush(s) || (server.tls && !net_tls(s)))
 				return false;
@@ -401,72 +371,60 @@ static bool negotiate(struct session *s, struct proto_startup *st)
 		default:
 			if (st->code >> 16 == 3)
 				return true;
-			fatal(s, "0A000", "unsupported frontend protocol %u.%u: server supports 3.0", st->code >> 16, st->code & 65535);
-			return false;
+			return fatal(s, "0A000", "unsupported frontend protocol %u.%u: server supports 3.0", st->code >> 16, st->code & 65535);
 		}
 	}
+}
+
+static bool startup_setting(struct session *s, const char *name, const char *value)
+{
+	const char *why = setting_set(s, name, value);
+
+	return !why || fatal(s, "22023", "%s", why);
 }
 
 /* -c name=value ..., as PGOPTIONS has it; \ before a blank. */
 static bool command_line(struct session *s, const char *p)
 {
 	char word[300], *eq;
-	const char *why;
 	size_t n;
 
-	while (*p) {
-		while (*p == ' ')
-			p++;
-		if (!strncmp(p, "-c", 2))
+	for (;;) {
+		p += strspn(p, " ");
+		if (!strncmp(p, "-c", 2) || !strncmp(p, "--", 2))
 			p += 2;
-		else if (!strncmp(p, "--", 2))
-			p += 2;
-		while (*p == ' ')
-			p++;
+		p += strspn(p, " ");
 		for (n = 0; *p && *p != ' ' && n < sizeof(word) - 1; p++) {
-			if (*p == '\\' && p[1])
-				p++;
+			p += *p == '\\' && p[1];
 			word[n++] = *p;
 		}
 		word[n] = 0;
 		if (!n)
-			break;
+			return true;
 		eq = strchr(word, '=');
-		if (!eq) {
-			fatal(s, "42601", "invalid command-line argument for server process: %s", word);
-			return false;
-		}
+		if (!eq)
+			return fatal(s, "42601", "invalid command-line argument for server process: %s", word);
 		*eq = 0;
-		why = setting_set(s, word, eq + 1);
-		if (why) {
-			fatal(s, "22023", "%s", why);
+		if (!startup_setting(s, word, eq + 1))
 			return false;
-		}
 	}
-	return true;
 }
 
 static bool startup_settings(struct session *s, const struct proto_startup *st)
 {
-	const char *p = st->params, *value, *why;
+	const char *p, *value;
+	bool ok = true;
 
-	settings_reset(s);
-	for (; *p; p = value + strlen(value) + 1) {
+	settings_begin(s);
+	for (p = st->params; *p && ok; p = value + strlen(value) + 1) {
 		value = p + strlen(p) + 1;
-		if (!strcmp(p, "user") || !strcmp(p, "database") || !strcmp(p, "replication") || !strncmp(p, "_pq_.", 5))
-			continue;
-		if (!strcmp(p, "options")) {
-			if (!command_line(s, value))
-				return false;
-			continue;
-		}
-		why = setting_set(s, p, value);
-		if (why) {
-			fatal(s, "22023", "%s", why);
-			return false;
-		}
+		if (!strcmp(p, "options"))
+			ok = command_line(s, value);
+		else if (strcmp(p, "user") && strcmp(p, "database") && strcmp(p, "replication") && strncmp(p, "_pq_.", 5))
+			ok = startup_setting(s, p, value);
 	}
-	return true;
+	s->initial = s->set;
+	return ok;
 }
 
 /* NULL, or why this session is one too many. The lock is held. */
@@ -477,12 +435,10 @@ static const char *too_many(const struct session *s)
 	const struct session *o;
 	static __thread char why[160];
 
-	if (server.n_sessions - server.n_startup > most || (!r->super && server.n_sessions - server.n_startup + reserved > most))
+	if (server.n_sessions - server.n_startup > most || (!r->is.super && server.n_sessions - server.n_startup + reserved > most))
 		return "sorry, too many clients already";
-	if (r->super)
+	if (r->is.super)
 		return NULL;
-	if (r->limit >= 0 && r->sessions >= (unsigned)r->limit)
-		return "too many connections for this role";
 	if (server.conf.per_user && r->sessions >= (unsigned)server.conf.per_user)
 		return "too many connections of one user (max_connections_per_user)";
 	for (o = server.sessions; o && server.conf.per_address; o = o->next)
@@ -514,13 +470,10 @@ static bool open_database(struct session *s)
 	pthread_mutex_unlock(&server.lock);
 	if (why) {
 		server.refused++;
-		fatal(s, "53300", "%s", why);
-		return false;
+		return fatal(s, "53300", "%s", why);
 	}
-	if (!s->database) {
-		fatal(s, "3D000", "database \"%s\" does not exist", s->database_name);
-		return false;
-	}
+	if (!s->database)
+		return fatal(s, "3D000", "database \"%s\" does not exist", s->database_name);
 	mem_session(&s->role->memory);
 	rc = db_open(d->path, &s->guard, &db, (int)server.conf.max_value, server.conf.full_sync);
 	pthread_mutex_lock(&s->lock);
@@ -532,11 +485,9 @@ static bool open_database(struct session *s)
 	if (!rc)
 		rc = vtab_register(s->db, fill, s);
 	s->guard.kind = GUARD_QUERY;
-	if (rc) {
-		fatal(s, rc == SQLITE_NOMEM ? "53200" : "58030", "cannot open database \"%s\": %s", s->database_name,
+	if (rc)
+		return fatal(s, rc == SQLITE_NOMEM ? "53200" : "58030", "cannot open database \"%s\": %s", s->database_name,
 		      s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
-		return false;
-	}
 	work_watch(s, true);
 	return true;
 }
@@ -554,18 +505,12 @@ static bool begin(struct session *s)
 		return false;
 	user = proto_param(&st, "user");
 	database = proto_param(&st, "database");
-	if (!user || !*user) {
-		fatal(s, "28000", "no PostgreSQL user name specified in startup packet");
-		return false;
-	}
-	if (server.conf.tls_required && !s->encrypted && s->uid == (uid_t)-1) {
-		fatal(s, "28000", "connections without TLS are refused (tls_required)");
-		return false;
-	}
-	if (server.stopping) {
-		fatal(s, "57P03", "the database system is shutting down");
-		return false;
-	}
+	if (!user || !*user)
+		return fatal(s, "28000", "no PostgreSQL user name specified in startup packet");
+	if (server.conf.tls_required && !s->encrypted && s->uid == (uid_t)-1)
+		return fatal(s, "28000", "connections without TLS are refused (tls_required)");
+	if (server.stopping)
+		return fatal(s, "57P03", "the database system is shutting down");
 	/* The parameters lie in the input, which authentication reads on. */
 	s->user = strdup(user);
 	s->database_name = strdup(database && *database ? database : user);
@@ -597,7 +542,6 @@ static bool begin(struct session *s)
 	proto_ready(&s->out, 'I');
 	s->state = STATE_IDLE;
 	net_timeout(s, server.conf.idle_timeout);
-	log_line(LOG_DEBUG, "connection", "peer", s->peer, "user", s->role->name, "database", s->database->name, NULL);
 	return true;
 }
 
@@ -629,7 +573,7 @@ static void finish(struct session *s, bool ok)
 	 * still meanwhile. What the sending takes is charged with the next request.
 	 */
 	s->memory = mem_used();
-	if (s->tx == TX_NONE && s->cls != BATON_CRITICAL)
+	if (s->tx == TX_NONE && s->set.cls != BATON_CRITICAL)
 		work_end(s);
 	if (s->in_at == s->in.len)
 		net_flush(s);
@@ -639,8 +583,7 @@ static void finish(struct session *s, bool ok)
 
 static bool malformed(struct session *s, const struct proto_msg *m)
 {
-	fatal(s, "08P01", "malformed message of type '%c'", m->type >= 32 && m->type < 127 ? m->type : '?');
-	return false;
+	return fatal(s, "08P01", "malformed message of type '%c'", m->type >= 32 && m->type < 127 ? m->type : '?');
 }
 
 /* One message of the extended protocol. False: it has failed. */
@@ -759,7 +702,7 @@ static void end(struct session *s)
 	if (s->db)
 		work_watch(s, false);
 	work_rollback(s);
-	exec_forget(s, true);
+	exec_forget(s);
 	sqlite3_finalize(s->begin);
 	sqlite3_finalize(s->commit);
 	work_end(s);
@@ -771,7 +714,6 @@ static void end(struct session *s)
 	if (db)
 		sqlite3_close(db);
 	session_unpin(s);
-	settings_forget(s);
 	if (s->ssl) {
 		SSL_shutdown(s->ssl);
 		SSL_free(s->ssl);

@@ -18,17 +18,11 @@
 #include "types.h"
 #include "vtab.h"
 
-struct savepoint {
-	struct savepoint *next;
-	char name[64];
-};
-
 enum state { STATE_STARTUP, STATE_IDLE, STATE_QUEUED, STATE_LOCK, STATE_ACTIVE };
 enum tx { TX_NONE, TX_OPEN, TX_FAILED };
 
 struct stmt {
 	char *name, *source;
-	uint64_t hash;			/* of the source, in the cache */
 	const char *tag;		/* of CommandComplete */
 	enum guard_kind kind;
 	bool counts_rows, counts_changes;	/* behind the tag */
@@ -60,7 +54,13 @@ struct portal {
 	struct portal *next;
 };
 
-#define N_SETTINGS 40
+/* SET changes them. */
+struct session_settings {
+	char application[64];
+	uint64_t statement_timeout, lock_timeout;	/* ns */
+	int cls;
+	bool reject_40001;
+};
 
 struct session {
 	struct session *next, **prev;
@@ -84,24 +84,18 @@ struct session {
 	sqlite3 *db;
 	struct guard guard;
 	char *user, *database_name;	/* as the client has said */
-	char *settings[N_SETTINGS];	/* NULL: the default */
-	char *initial[N_SETTINGS];	/* what RESET makes of them: NULL: the default */
-	struct savepoint *savepoints;	/* that SQLite does not know of yet, the latest first */
-	int cls;
-	uint64_t statement_timeout, lock_timeout;	/* ns */
-	bool reject_40001;
+	struct session_settings set, initial;	/* initial: what RESET makes of them */
 
 	enum tx tx;
 	bool altered;			/* the schema, in this transaction */
 	bool implicit;			/* SQLite is in a transaction that nobody began */
 	bool locked, lock_task;		/* holds the database's write lock; as a task */
-	bool snapshot, read_only;	/* of this transaction */
 	bool skipping;			/* after an error, to the next Sync */
 	bool extended;			/* the message is not a simple query */
 	bool single;			/* the message has one statement */
 	size_t at;			/* characters of the message before the statement */
-	struct stmt *stmts, *cache;
-	unsigned n_cache, n_stmts;
+	struct stmt *stmts;
+	unsigned n_stmts;
 	struct portal *portals;
 	sqlite3_stmt *begin, *commit;
 
@@ -113,7 +107,7 @@ struct session {
 	_Atomic int cancel;		/* 1: the statement, 2: the session */
 	bool timed_out;
 	_Atomic int state;
-	uint64_t query_start, xact_start;
+	uint64_t query_start;
 	char query[256];
 	int64_t memory;			/* that it had when it was answered last */
 	bool started;			/* not counted as one that logs in any more */
@@ -156,8 +150,9 @@ bool err_hint(struct session *s, const char *code, const char *hint, const char 
 bool err_db(struct session *s, int rc, const char *source);
 bool err_check(struct session *s, const struct check_error *e, const char *source);
 bool err_syntax(struct session *s, const struct lex_tok *t, const char *source);
-void notice(struct session *s, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-void fatal(struct session *s, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void notice(struct session *s, const char *code, const char *text);	/* a warning */
+/* The connection ends. False. */
+bool fatal(struct session *s, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* net.c: false when the connection is gone. */
 bool net_message(struct session *s, struct proto_msg *m, bool begin);
@@ -176,13 +171,6 @@ void work_pause(struct session *s);
 void work_end(struct session *s);
 /* For the write lock, and a transaction of SQLite. */
 bool work_write(struct session *s);
-bool work_read(struct session *s);
-/*
- * Savepoints before anything is written are names: there is nothing to go back to.
- * The first write makes them SQLite's. False: there is none of this name.
- */
-bool work_savepoint(struct session *s, const char *name);
-bool work_back_to(struct session *s, const char *name, bool release);
 /* Ends what there is of a transaction. */
 bool work_commit(struct session *s);
 void work_rollback(struct session *s);
@@ -203,13 +191,13 @@ bool exec_describe(struct session *s, char kind, const char *name);
 bool exec_execute(struct session *s, const char *portal, uint32_t rows);
 void exec_close(struct session *s, char kind, const char *name);
 void exec_close_portals(struct session *s);
-void exec_forget(struct session *s, bool all);	/* cached, and with all named, statements */
+void exec_forget(struct session *s);	/* all statements */
 struct stmt *exec_find(struct session *s, const char *name);
 /* Prepares; NULL after an error. Drop it with exec_drop(). */
 struct stmt *exec_make(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids);
 void exec_drop(struct stmt *st);
-/* Begins what it needs: a lock, a transaction. */
-bool exec_ready(struct session *s, const struct stmt *st);
+/* A statement without rows to be sent or parameters. */
+bool exec_run(struct session *s, const char *text, size_t n);
 /* A row of one text column. */
 void exec_row(struct session *s, const char *name, const char *value);
 
@@ -226,8 +214,7 @@ bool copy_run(struct session *s, const struct lex_tok *t, const struct lex_tok *
 const char *setting_get(struct session *s, const char *name);	/* NULL: no such */
 /* NULL, or what is wrong. */
 const char *setting_set(struct session *s, const char *name, const char *value);
-void settings_reset(struct session *s);
-void settings_forget(struct session *s);	/* at its end */
+void settings_begin(struct session *s);
 void settings_report(struct session *s);
 void settings_rows(struct session *s, struct buf *rows);
 

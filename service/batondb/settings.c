@@ -1,320 +1,196 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What SET and SHOW know. */
+/* SET and SHOW: five settings are a session's; the others have one value, which clients may set them to. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "session.h"
 
-/* ONLY: may be set to the value that it has. */
-enum { REPORT = 1, FIXED = 2, ONLY = 4 };
+enum kind { FIXED, ONLY, APPLICATION, STATEMENT_TIMEOUT, LOCK_TIMEOUT, CLASS, REJECT_CODE, LOW, HIGH, QUOTAS, SUPERUSER, AUTHORIZATION };
 
 static const struct setting {
-	const char *name, *value, *about;
-	int flags;
+	const char *name, *value;
+	enum kind kind;
+	bool report;
+	const char *also, *about;	/* also: other words for the value, each between bars */
 } list[] = {
-	{ "application_name", "", "what the client calls itself", REPORT },
-	{ "client_encoding", "UTF8", "UTF8 is the only one", REPORT },
-	{ "DateStyle", "ISO, MDY", "ISO is the only one", REPORT },
-	{ "IntervalStyle", "postgres", "there are no intervals", REPORT | ONLY },
-	{ "TimeZone", "Etc/UTC", "UTC is the only one", REPORT },
-	{ "integer_datetimes", "on", "", REPORT | FIXED },
-	{ "is_superuser", "off", "", REPORT | FIXED },
-	{ "server_encoding", "UTF8", "", REPORT | FIXED },
-	{ "server_version", "15.0", "the PostgreSQL whose protocol this is", REPORT | FIXED },
-	{ "session_authorization", "", "", REPORT | FIXED },
-	{ "standard_conforming_strings", "on", "on is the only one", REPORT | ONLY },
-	{ "default_transaction_read_only", "off", "", REPORT },
-	{ "in_hot_standby", "off", "", REPORT | FIXED },
-	{ "server_version_num", "150000", "", FIXED },
-	{ "max_connections", "", "", FIXED },
-	{ "statement_timeout", "0", "ms; when a statement is not started or not done by then, it is given up", 0 },
-	{ "lock_timeout", "0", "ms; how long a statement waits for a database's write lock", 0 },
-	{ "extra_float_digits", "1", "1 to 3: numbers are always shown so that they read back the same", 0 },
-	{ "search_path", "public", "public is the only schema", ONLY },
-	{ "client_min_messages", "notice", "warning: no notices; error: no warnings either", 0 },
-	{ "bytea_output", "hex", "hex is the only one", ONLY },
-	{ "transaction_isolation", "read committed", "of this transaction", 0 },
-	{ "default_transaction_isolation", "read committed", "", 0 },
-	{ "transaction_read_only", "off", "of this transaction", 0 },
-	{ "synchronous_commit", "on", "the server's", FIXED },
-	{ "baton.class", "tolerant", "critical, tolerant or batch: what statements pay with, and whether they wait", 0 },
-	{ "baton.low_latency", "0%", "the user's low-latency quota", FIXED },
-	{ "baton.high_latency", "100%", "the user's high-latency quota", FIXED },
-	{ "baton.reject_code", "53400", "the SQLSTATE of a rejected statement: 53400 or 40001", 0 },
-	{ "baton.quotas", "on", "whether quotas hold: ALTER SYSTEM SET baton.quotas", FIXED },
+	{ "application_name", "", APPLICATION, true, "", "what the client calls itself" },
+	{ "client_encoding", "UTF8", ONLY, true, "|utf-8|unicode|", "" },
+	{ "DateStyle", "ISO, MDY", ONLY, true, "|iso|", "there are no dates: times are texts" },
+	{ "IntervalStyle", "postgres", ONLY, true, "", "there are no intervals" },
+	{ "TimeZone", "Etc/UTC", ONLY, true, "|utc|gmt|etc/gmt|zulu|uct|z|0|", "" },
+	{ "integer_datetimes", "on", FIXED, true, "", "" },
+	{ "is_superuser", "off", SUPERUSER, true, "", "" },
+	{ "server_encoding", "UTF8", FIXED, true, "", "" },
+	{ "server_version", "15.0", FIXED, true, "", "the PostgreSQL whose protocol this is" },
+	{ "server_version_num", "150000", FIXED, false, "", "" },
+	{ "session_authorization", "", AUTHORIZATION, true, "", "" },
+	{ "standard_conforming_strings", "on", ONLY, true, "", "" },
+	{ "default_transaction_read_only", "off", ONLY, true, "|false|0|", "" },
+	{ "in_hot_standby", "off", FIXED, true, "", "" },
+	{ "statement_timeout", "0", STATEMENT_TIMEOUT, false, "", "ms; a statement that is not started or not done by then is given up" },
+	{ "lock_timeout", "0", LOCK_TIMEOUT, false, "", "ms; how long a statement waits for a database's write lock" },
+	{ "extra_float_digits", "1", ONLY, false, "|2|3|", "numbers are always shown so that they read back the same" },
+	{ "search_path", "public", ONLY, false, "", "" },
+	{ "client_min_messages", "notice", ONLY, false, "", "" },
+	{ "bytea_output", "hex", ONLY, false, "", "" },
+	{ "transaction_isolation", "read committed", ONLY, false, "|read uncommitted|", "" },
+	{ "default_transaction_isolation", "read committed", ONLY, false, "|read uncommitted|", "" },
+	{ "transaction_read_only", "off", ONLY, false, "|false|0|", "" },
+	{ "baton.class", "tolerant", CLASS, false, "", "critical, tolerant or batch: what statements pay with, and whether they wait" },
+	{ "baton.low_latency", "0%", LOW, false, "", "the user's low-latency quota" },
+	{ "baton.high_latency", "100%", HIGH, false, "", "the user's high-latency quota" },
+	{ "baton.reject_code", "53400", REJECT_CODE, false, "", "the SQLSTATE of a rejected statement: 53400 or 40001" },
+	{ "baton.quotas", "on", QUOTAS, false, "", "whether quotas hold: ALTER SYSTEM SET baton.quotas" },
 };
 #define N (sizeof(list) / sizeof(*list))
-_Static_assert(N <= N_SETTINGS, "session.h has too little room");
 
-static int find(const char *name)
+static const struct setting *find_setting(const char *name)
 {
 	unsigned i;
 
 	for (i = 0; i < N; i++)
 		if (!strcasecmp(list[i].name, name))
-			return (int)i;
-	return -1;
+			return &list[i];
+	return NULL;
 }
 
-const char *setting_get(struct session *s, const char *name)
-{
-	static __thread char text[64];
-	const char *v;
-	int i = find(name);
+static const struct { const char *unit; long long ms; } units[] = {
+	{ "d", 86400000 }, { "h", 3600000 }, { "min", 60000 }, { "s", 1000 }, { "ms", 1 }, { "", 1 },
+};
 
-	if (i < 0)
-		return NULL;
-	name = list[i].name;
-	if (s->settings[i])
-		return s->settings[i];
-	if (!strcmp(name, "baton.low_latency") || !strcmp(name, "baton.high_latency")) {
-		snprintf(text, sizeof(text), "%.4g%%", (name[6] == 'l' ? s->role->low_ppm : s->role->high_ppm) / 1e4);
-		return text;
-	}
-	if (!strcmp(name, "baton.quotas"))
-		return server.quotas ? "on" : "off";
-	if (!strcmp(name, "baton.class"))
-		return class_name(s->cls);
-	if (!strcmp(name, "is_superuser"))
-		return s->role && s->role->super ? "on" : "off";
-	if (!strcmp(name, "session_authorization"))
-		return s->role ? s->role->name : "";
-	if (!strcmp(name, "transaction_read_only"))
-		return s->read_only ? "on" : "off";
-	if (!strcmp(name, "transaction_isolation"))
-		return s->snapshot ? "serializable" : "read committed";
-	if (!strcmp(name, "synchronous_commit"))
-		return server.conf.full_sync ? "on" : "off";
-	if (!strcmp(name, "max_connections")) {
-		snprintf(text, sizeof(text), "%d", server.conf.max_connections);
-		return text;
-	}
-	v = role_setting(NULL, name);
-	return v ? v : list[i].value;
-}
-
-/* "5s", "200", "1min" in milliseconds; -1. */
-static long long duration(const char *s)
+/* "5s", "200", "1min" in ns; or -1. */
+static long long parse_duration(const char *s)
 {
-	static const struct { const char *unit; long long ms; } units[] = {
-		{ "", 1 }, { "ms", 1 }, { "s", 1000 }, { "min", 60000 }, { "h", 3600000 }, { "d", 86400000 },
-	};
 	char *end;
 	long long v = strtoll(s, &end, 10);
 	unsigned i;
 
 	if (end == s || v < 0 || v > 1000000000)
 		return -1;
-	while (*end == ' ')
-		end++;
+	end += strspn(end, " ");
 	for (i = 0; i < 6; i++)
-		if (!strcmp(end, units[i].unit))
-			return v * units[i].ms;
+		if (!strcmp(end, units[i].unit) && v <= 1000000000 / units[i].ms)
+			return v * units[i].ms * (long long)MS;
 	return -1;
 }
 
-/* As PostgreSQL shows it. */
-static const char *duration_text(long long ms)
+static const char *duration_text(uint64_t ns, char *to, size_t n)
 {
-	static __thread char text[32];
-	static const struct { const char *unit; long long ms; } units[] = {
-		{ "d", 86400000 }, { "h", 3600000 }, { "min", 60000 }, { "s", 1000 }, { "ms", 1 },
-	};
+	long long ms = (long long)(ns / MS);
 	unsigned i;
 
 	for (i = 0; ms && ms % units[i].ms; i++)
 		;
-	snprintf(text, sizeof(text), "%lld%s", ms / units[i].ms, ms ? units[i].unit : "");
-	return text;
+	snprintf(to, n, "%lld%s", ms / units[i].ms, ms ? units[i].unit : "");
+	return to;
 }
 
-static bool one_of(const char *v, const char *const *words)
+const char *setting_get(struct session *s, const char *name)
 {
-	for (; *words; words++)
-		if (!strcasecmp(v, *words))
-			return true;
-	return false;
-}
+	const struct setting *x = find_setting(name);
+	static __thread char text[64];
 
-struct checked {
-	long long ms;
-	int cls, on;
-	const char *value;	/* as it is shown */
-};
-
-/* NULL, or what is wrong. */
-static const char *check_value(int i, const char *value, bool super, struct checked *c)
-{
-	static __thread char why[200];
-	const char *name = list[i].name;
-
-	c->value = value;
-	if (list[i].flags & FIXED) {
-		snprintf(why, sizeof(why), !strcmp(name, "baton.low_latency") || !strcmp(name, "baton.high_latency") ?
-			 "parameter \"%s\" is a user's: ALTER USER name SET ..." :
-			 !strcmp(name, "baton.quotas") ? "parameter \"%s\" is the system's: ALTER SYSTEM SET ..." :
-			 "parameter \"%s\" cannot be changed", name);
-		return why;
-	}
-	if (list[i].flags & ONLY) {
-		c->value = list[i].value;
-		if (!strcasecmp(value, list[i].value))
-			return NULL;
-		snprintf(why, sizeof(why), "%s is %s here, and nothing else", name, list[i].value);
-		return why;
-	}
-	if (!strcmp(name, "statement_timeout") || !strcmp(name, "lock_timeout")) {
-		c->ms = duration(value);
-		c->value = duration_text(c->ms);
-		if (c->ms >= 0)
-			return NULL;
-	} else if (!strcmp(name, "baton.class")) {
-		return class_parse(value, super, &c->cls);
-	} else if (!strcmp(name, "baton.reject_code")) {
-		return strcmp(value, "53400") && strcmp(value, "40001") ? "baton.reject_code is 53400 or 40001" : NULL;
-	} else if (!strcmp(name, "client_encoding")) {
-		c->value = "UTF8";
-		return one_of(value, (const char *const[]){ "UTF8", "UTF-8", "unicode", NULL }) ? NULL :
-		       "client_encoding is UTF8 here, and nothing else";
-	} else if (!strcmp(name, "DateStyle")) {
-		c->value = "ISO, MDY";
-		return one_of(value, (const char *const[]){ "iso", "ISO, MDY", NULL }) ? NULL : "DateStyle is ISO here, and nothing else";
-	} else if (!strcmp(name, "TimeZone")) {
-		c->value = "Etc/UTC";
-		return one_of(value, (const char *const[]){ "UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "UCT", "Z", "0", NULL }) ? NULL :
-		       "TimeZone is UTC here, and nothing else";
-	} else if (!strcmp(name, "extra_float_digits")) {
-		if (one_of(value, (const char *const[]){ "1", "2", "3", NULL }))
-			return NULL;
-	} else if (!strcmp(name, "client_min_messages")) {
-		if (one_of(value, (const char *const[]){ "notice", "warning", "error", NULL }))
-			return NULL;
-	} else if (strstr(name, "transaction_isolation")) {
-		/* What is stricter than was asked for keeps what was promised. */
-		c->on = one_of(value, (const char *const[]){ "repeatable read", "serializable", NULL });
-		c->value = c->on ? "serializable" : "read committed";
-		if (c->on || one_of(value, (const char *const[]){ "read committed", "read uncommitted", NULL }))
-			return NULL;
-	} else if (strstr(name, "transaction_read_only")) {
-		c->on = bool_parse(value, strlen(value));
-		c->value = c->on ? "on" : "off";
-		if (c->on >= 0)
-			return NULL;
-	} else {
+	if (!x)
 		return NULL;
+	switch (x->kind) {
+	case APPLICATION:
+		return s->set.application;
+	case STATEMENT_TIMEOUT:
+		return duration_text(s->set.statement_timeout, text, sizeof(text));
+	case LOCK_TIMEOUT:
+		return duration_text(s->set.lock_timeout, text, sizeof(text));
+	case CLASS:
+		return class_name(s->set.cls);
+	case REJECT_CODE:
+		return s->set.reject_40001 ? "40001" : "53400";
+	case LOW:
+	case HIGH:
+		snprintf(text, sizeof(text), "%.4g%%", (x->kind == LOW ? s->role->is.low_ppm : s->role->is.high_ppm) / 1e4);
+		return text;
+	case QUOTAS:
+		return server.quotas ? "on" : "off";
+	case SUPERUSER:
+		return s->role->is.super ? "on" : "off";
+	case AUTHORIZATION:
+		return s->role->name;
+	default:
+		return x->value;
 	}
-	snprintf(why, sizeof(why), "invalid value for parameter \"%s\": \"%.60s\"", name, value);
-	return why;
 }
 
-static const char *unrecognized(const char *name)
+/* Sets what is a session's, in to; the others are as they are. NULL, or what is wrong. */
+static const char *set_value(const struct session *s, struct session_settings *to, const struct setting *x, const char *value)
 {
-	static __thread char why[120];
+	static __thread char why[160];
+	char word[60];
+	long long ns;
 
-	snprintf(why, sizeof(why), "unrecognized configuration parameter \"%.60s\"", name);
-	return why;
-}
-
-const char *setting_check(const char *name, const char *value, bool super)
-{
-	struct checked c;
-	int i = find(name);
-
-	if (i < 0)
-		return unrecognized(name);
-	return value ? check_value(i, value, super, &c) : NULL;
+	switch (x->kind) {
+	case APPLICATION:
+		snprintf(to->application, sizeof(to->application), "%s", value);
+		return NULL;
+	case STATEMENT_TIMEOUT:
+	case LOCK_TIMEOUT:
+		ns = parse_duration(value);
+		if (ns >= 0) {
+			*(x->kind == LOCK_TIMEOUT ? &to->lock_timeout : &to->statement_timeout) = (uint64_t)ns;
+			return NULL;
+		}
+		snprintf(why, sizeof(why), "invalid value for parameter \"%s\": \"%.60s\"", x->name, value);
+		return why;
+	case CLASS:
+		return class_parse(value, s->role->is.super, &to->cls);
+	case REJECT_CODE:
+		to->reject_40001 = value[0] == '4';
+		return strcmp(value, "53400") && strcmp(value, "40001") ? "baton.reject_code is 53400 or 40001" : NULL;
+	case LOW:
+	case HIGH:
+		return "quotas are a user's: ALTER USER name SET ...";
+	case QUOTAS:
+		return "baton.quotas is the system's: ALTER SYSTEM SET ...";
+	case ONLY:
+		snprintf(word, sizeof(word), "|%.50s|", value);
+		if (!strcasecmp(value, x->value) || (!strchr(value, '|') && strcasestr(x->also, word)))
+			return NULL;
+		snprintf(why, sizeof(why), "%s is %s here, and nothing else", x->name, x->value);
+		return why;
+	default:
+		snprintf(why, sizeof(why), "parameter \"%s\" cannot be changed", x->name);
+		return why;
+	}
 }
 
 const char *setting_set(struct session *s, const char *name, const char *value)
 {
-	struct checked c = { 0 };
+	const struct setting *x = find_setting(name);
+	struct session_settings set = s->set, *old = &s->initial;
+	static __thread char text[120];
 	const char *why;
-	char *kept;
-	int i = find(name);
 
-	if (i < 0)
-		return unrecognized(name);
-	name = list[i].name;
+	if (!x) {
+		snprintf(text, sizeof(text), "unrecognized configuration parameter \"%.60s\"", name);
+		return text;
+	}
 	if (!value)
-		value = s->initial[i] ? s->initial[i] : list[i].value;
-	why = check_value(i, value, s->role->super, &c);
+		value = x->kind == APPLICATION ? old->application : x->kind == CLASS ? class_name(old->cls) :
+			x->kind == STATEMENT_TIMEOUT ? duration_text(old->statement_timeout, text, sizeof(text)) :
+			x->kind == LOCK_TIMEOUT ? duration_text(old->lock_timeout, text, sizeof(text)) :
+			x->kind == REJECT_CODE && old->reject_40001 ? "40001" : x->value;
+	why = set_value(s, &set, x, value);
 	if (why)
 		return why;
-	if (!strcmp(name, "statement_timeout"))
-		s->statement_timeout = c.ms * MS;
-	else if (!strcmp(name, "lock_timeout"))
-		s->lock_timeout = c.ms * MS;
-	else if (!strcmp(name, "baton.class"))
-		s->cls = c.cls;
-	else if (!strcmp(name, "baton.reject_code"))
-		s->reject_40001 = value[0] == '4';
-	/* A transaction's own ends with it. */
-	if (!strncmp(name, "transaction_", 12)) {
-		if (s->tx == TX_NONE)
-			return NULL;
-		if (s->locked || !sqlite3_get_autocommit(s->db))
-			return "it can be set before a transaction's first statement only";
-		*(name[12] == 'i' ? &s->snapshot : &s->read_only) = c.on;
-		return NULL;
-	}
-	kept = strdup(c.value);
-	if (!kept)
-		return "out of memory";
-	free(s->settings[i]);
-	s->settings[i] = kept;
-	if (s->state == STATE_STARTUP) {
-		free(s->initial[i]);
-		s->initial[i] = strdup(c.value);
-	}
-	if (list[i].flags & REPORT && s->state != STATE_STARTUP)
-		proto_status(&s->out, name, kept);
+	pthread_mutex_lock(&s->lock);
+	s->set = set;
+	pthread_mutex_unlock(&s->lock);
+	if (x->report && s->state != STATE_STARTUP)
+		proto_status(&s->out, x->name, setting_get(s, x->name));
 	return NULL;
 }
 
-static void settings_free(struct session *s)
+void settings_begin(struct session *s)
 {
-	unsigned i;
-
-	for (i = 0; i < N; i++) {
-		free(s->settings[i]);
-		s->settings[i] = NULL;
-	}
-}
-
-void settings_forget(struct session *s)
-{
-	unsigned i;
-
-	settings_free(s);
-	for (i = 0; i < N; i++)
-		free(s->initial[i]);
-}
-
-void settings_reset(struct session *s)
-{
-	const struct role_setting *v;
-
-	settings_free(s);
-	s->statement_timeout = s->lock_timeout = 0;
-	s->reject_40001 = false;
-	s->cls = s->role->cls;
-	if (s->state != STATE_STARTUP) {
-		unsigned i;
-
-		for (i = 0; i < N; i++)
-			if (s->initial[i])
-				setting_set(s, list[i].name, s->initial[i]);
-		return;
-	}
-	pthread_mutex_lock(&server.lock);
-	for (v = server.settings; v; v = v->next)
-		if (strcasecmp(v->name, "baton.quotas"))
-			setting_set(s, v->name, v->value);
-	for (v = s->role->settings; v; v = v->next)
-		if (strcasecmp(v->name, "baton.low_latency") && strcasecmp(v->name, "baton.high_latency"))
-			setting_set(s, v->name, v->value);
-	pthread_mutex_unlock(&server.lock);
+	s->set = (struct session_settings){ .cls = s->role->is.cls, .statement_timeout = (uint64_t)server.conf.statement_timeout * MS };
 }
 
 void settings_report(struct session *s)
@@ -322,7 +198,7 @@ void settings_report(struct session *s)
 	unsigned i;
 
 	for (i = 0; i < N; i++)
-		if (list[i].flags & REPORT)
+		if (list[i].report)
 			proto_status(&s->out, list[i].name, setting_get(s, list[i].name));
 }
 

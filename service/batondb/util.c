@@ -18,24 +18,20 @@ static bool complete(struct session *s, const char *tag)
 
 /* ------------------------------------------------------------ transactions */
 
-/* ISOLATION LEVEL x, READ ONLY, READ WRITE; what is behind BEGIN or SET TRANSACTION. */
+/* Behind BEGIN and SET TRANSACTION: what there is may be said, and nothing else. */
 static bool read_modes(struct session *s, tokp t, tokp end, const char *text)
 {
-	for (; t < end; t++) {
-		if (lex_is(t, ","))
-			continue;
-		if (lex_are(t, "isolation level serializable") || lex_are(t, "isolation level repeatable read")) {
-			s->snapshot = true;
-			t += 2 + lex_is(t + 2, "repeatable");
-		} else if (lex_are(t, "isolation level read committed") || lex_are(t, "isolation level read uncommitted")) {
-			s->snapshot = false;
-			t += 3;
-		} else if (lex_are(t, "read only") || lex_are(t, "read write")) {
-			s->read_only = lex_is(t + 1, "only");
-			t++;
-		} else {
+	unsigned n;
+
+	for (; t < end; t += n) {
+		n = lex_is(t, ",") ? 1 : lex_are(t, "read write") ? 2 : 0;
+		if (!n)
+			n = lex_are(t, "isolation level read committed") + lex_are(t, "isolation level read uncommitted");
+		if (!n && (lex_are(t, "isolation level") || lex_are(t, "read only")))
+			return err_hint(s, "0A000", "A statement sees what is committed when it begins, and from the first write on nobody else writes.",
+					"transactions are READ COMMITTED and READ WRITE");
+		if (!n)
 			return err_syntax(s, t, text);
-		}
 	}
 	return true;
 }
@@ -45,79 +41,72 @@ static bool do_begin(struct session *s, tokp t, tokp end, const char *text)
 	const char *tag = lex_is(t, "start") ? "START TRANSACTION" : "BEGIN";
 	bool now;
 
-	if (s->tx == TX_OPEN) {
-		notice(s, "25001", "there is already a transaction in progress");
-		return complete(s, tag);
-	}
 	t += 1;
 	/* SQLite's own words: at once with the write lock; EXCLUSIVE is the same in WAL mode. */
 	now = lex_is(t, "immediate") || lex_is(t, "exclusive");
 	t += now || lex_is(t, "deferred");
 	t += lex_is(t, "transaction") || lex_is(t, "work");
-	s->snapshot = !strcmp(setting_get(s, "default_transaction_isolation"), "serializable");
-	s->read_only = !strcmp(setting_get(s, "default_transaction_read_only"), "on");
-	if (!read_modes(s, t, end, text)) {
-		s->snapshot = s->read_only = false;
+	if (!read_modes(s, t, end, text))
 		return false;
-	}
+	if (s->tx == TX_OPEN)
+		notice(s, "25001", "there is already a transaction in progress");
 	s->tx = TX_OPEN;
-	s->xact_start = baton_clock_now();
 	return (!now || work_write(s)) && complete(s, tag);
 }
 
-static bool do_commit(struct session *s, tokp t, tokp end, const char *text)
+static bool do_end(struct session *s, tokp t, tokp end, const char *text)
 {
+	bool back = lex_is(t, "rollback") || lex_is(t, "abort") || s->tx == TX_FAILED;
+
 	t++;
 	t += lex_is(t, "transaction") || lex_is(t, "work");
 	if (t != end)
 		return err_syntax(s, t, text);
 	if (s->tx == TX_NONE)
 		notice(s, "25P01", "there is no transaction in progress");
-	if (s->tx == TX_FAILED) {
-		work_rollback(s);
-		return complete(s, "ROLLBACK");
-	}
-	return work_commit(s) && complete(s, "COMMIT");
-}
-
-static bool to_savepoint(struct session *s, tokp t, tokp end, const char *text, bool release)
-{
-	t += lex_is(t, "savepoint");
-	if (!lex_name(t) || t + 1 != end || t->n > 63)
-		return err_syntax(s, t, text);
-	if (s->tx == TX_NONE)
-		return err(s, "25P01", "%s can only be used in transaction blocks", release ? "RELEASE SAVEPOINT" : "ROLLBACK TO SAVEPOINT");
-	if (!release && s->tx == TX_FAILED)
-		s->tx = TX_OPEN;
-	exec_close_portals(s);
-	return work_back_to(s, t->s, release) && complete(s, release ? "RELEASE" : "ROLLBACK");
-}
-
-static bool do_rollback(struct session *s, tokp t, tokp end, const char *text)
-{
-	t++;
-	t += lex_is(t, "transaction") || lex_is(t, "work");
-	if (lex_is(t, "to"))
-		return to_savepoint(s, t + 1, end, text, false);
-	if (t != end)
-		return err_syntax(s, t, text);
-	if (s->tx == TX_NONE)
-		notice(s, "25P01", "there is no transaction in progress");
+	if (!back)
+		return work_commit(s) && complete(s, "COMMIT");
 	work_rollback(s);
 	return complete(s, "ROLLBACK");
 }
 
+/* SAVEPOINT, RELEASE and ROLLBACK TO are SQLite's, within the write lock. */
+static bool savepoint(struct session *s, tokp name, tokp end, const char *text, const char *what, const char *tag)
+{
+	struct buf b;
+	bool ok;
+
+	if (!lex_name(name) || name + 1 != end)
+		return err_syntax(s, name, text);
+	if (s->tx == TX_NONE)
+		return err(s, "25P01", "%s can only be used in transaction blocks", tag);
+	exec_close_portals(s);
+	buf_init(&b, 1 << 16);
+	buf_str(&b, what);
+	buf_sql_id(&b, name->s, name->n);
+	ok = work_write(s) && work_exec(s, buf_cstr(&b));
+	buf_free(&b);
+	if (ok)
+		s->tx = TX_OPEN;
+	return ok && complete(s, tag);
+}
+
 static bool do_savepoint(struct session *s, tokp t, tokp end, const char *text)
 {
-	if (lex_is(t, "release"))
-		return to_savepoint(s, t + 1, end, text, true);
-	t++;
-	if (!lex_name(t) || t + 1 != end || t->n > 63)
-		return err_syntax(s, t, text);
-	if (s->tx == TX_NONE)
-		return err(s, "25P01", "SAVEPOINT can only be used in transaction blocks");
-	exec_close_portals(s);
-	return work_savepoint(s, t->s) && complete(s, "SAVEPOINT");
+	return savepoint(s, t + 1, end, text, "savepoint ", "SAVEPOINT");
+}
+
+static bool do_release(struct session *s, tokp t, tokp end, const char *text)
+{
+	return savepoint(s, t + 1 + lex_is(t + 1, "savepoint"), end, text, "release ", "RELEASE");
+}
+
+static bool do_rollback(struct session *s, tokp t, tokp end, const char *text)
+{
+	tokp to = t + 1 + (lex_is(t + 1, "transaction") || lex_is(t + 1, "work"));
+
+	return lex_is(to, "to") ? savepoint(s, to + 1 + lex_is(to + 1, "savepoint"), end, text, "rollback to ", "ROLLBACK") :
+	       do_end(s, t, end, text);
 }
 
 /* ---------------------------------------------------------------- settings */
@@ -130,24 +119,21 @@ static bool set_one(struct session *s, const char *name, const char *value, cons
 		     complete(s, tag);
 }
 
-/* What SET says with words of its own. */
+/* A setting's name; the token behind it, or NULL. */
 static tokp setting_name(tokp t, char *name, size_t n)
 {
-	if (lex_are(t, "time zone")) {
-		snprintf(name, n, "TimeZone");
-		return t + 2;
-	}
-	if (lex_are(t, "transaction isolation level")) {
-		snprintf(name, n, "transaction_isolation");
-		return t + 3;
-	}
-	return lex_name(t) ? priv_name(t, name, n) : NULL;
+	bool zone = lex_are(t, "time zone");
+
+	if (!zone && !lex_are(t, "transaction isolation level"))
+		return lex_name(t) ? priv_name(t, name, n) : NULL;
+	snprintf(name, n, zone ? "TimeZone" : "transaction_isolation");
+	return t + (zone ? 2 : 3);
 }
 
 static bool do_set(struct session *s, tokp t, tokp end, const char *text)
 {
-	bool zone, characteristics, ok;
 	char name[64], *value;
+	bool ok;
 	tokp p;
 
 	t++;
@@ -155,33 +141,14 @@ static bool do_set(struct session *s, tokp t, tokp end, const char *text)
 		return err_hint(s, "0A000", "A setting holds until it is set again, whatever becomes of the transaction.",
 				"SET LOCAL is not supported");
 	t += lex_is(t, "session");
-	characteristics = lex_are(t, "characteristics as transaction");
-	if (characteristics) {
-		t += 3;
-		if (lex_are(t, "isolation level")) {
-			value = priv_value(t + 2, end);
-			ok = value ? set_one(s, "default_transaction_isolation", value, "SET") : err(s, "53200", "out of memory");
-			free(value);
-			return ok;
-		}
-		if ((lex_are(t, "read only") || lex_are(t, "read write")) && t + 2 == end)
-			return set_one(s, "default_transaction_read_only", lex_is(t + 1, "only") ? "on" : "off", "SET");
-		return err_syntax(s, t, text);
-	}
-	if (lex_is(t, "transaction")) {
-		if (s->tx == TX_NONE)
-			notice(s, "25P01", "SET TRANSACTION can only be used in transaction blocks");
-		else if (!sqlite3_get_autocommit(s->db))
-			return err(s, "25001", "SET TRANSACTION must be called before any query");
-		return (s->tx == TX_NONE || read_modes(s, t + 1, end, text)) && complete(s, "SET");
-	}
-	zone = lex_are(t, "time zone");
+	if (lex_are(t, "characteristics as transaction") || lex_is(t, "transaction"))
+		return read_modes(s, t + (lex_is(t, "transaction") ? 1 : 3), end, text) && complete(s, "SET");
 	p = setting_name(t, name, sizeof(name));
 	if (!p)
 		return err_syntax(s, t, text);
-	if (!zone && !lex_is(p, "=") && !lex_is(p, "to"))
+	if (!lex_are(t, "time zone") && !lex_is(p, "=") && !lex_is(p, "to"))
 		return err_syntax(s, p, text);
-	p += !zone;
+	p += !lex_are(t, "time zone");
 	if (p >= end)
 		return err_syntax(s, end, text);
 	if (lex_is(p, "default") && p + 1 == end)
@@ -196,29 +163,23 @@ static bool do_reset(struct session *s, tokp t, tokp end, const char *text)
 {
 	char name[64];
 
-	t++;
-	if (lex_is(t, "all") && t + 1 == end) {
-		settings_reset(s);
+	if (lex_is(t + 1, "all") && t + 2 == end) {
+		s->set = s->initial;
 		return complete(s, "RESET");
 	}
-	if (!lex_name(t) || setting_name(t, name, sizeof(name)) != end)
-		return err_syntax(s, t, text);
-	return set_one(s, name, NULL, "RESET");
+	return setting_name(t + 1, name, sizeof(name)) == end ? set_one(s, name, NULL, "RESET") : err_syntax(s, t + 1, text);
 }
 
 static bool do_show(struct session *s, tokp t, tokp end, const char *text)
 {
-	const char *v;
 	char name[64];
+	const char *v;
 
-	t++;
-	if (lex_is(t, "all"))
+	if (lex_is(t + 1, "all"))
 		return err(s, "0A000", "SHOW ALL is not supported: SELECT name, setting FROM pg_settings");
-	if (setting_name(t, name, sizeof(name)) != end)
-		return err_syntax(s, t, text);
-	pthread_mutex_lock(&server.lock);
+	if (setting_name(t + 1, name, sizeof(name)) != end)
+		return err_syntax(s, t + 1, text);
 	v = setting_get(s, name);
-	pthread_mutex_unlock(&server.lock);
 	if (!v)
 		return err(s, "42704", "unrecognized configuration parameter \"%s\"", name);
 	exec_row(s, name, v);
@@ -227,17 +188,12 @@ static bool do_show(struct session *s, tokp t, tokp end, const char *text)
 
 static bool do_discard(struct session *s, tokp t, tokp end, const char *text)
 {
-	if ((!lex_is(t + 1, "all") && !lex_is(t + 1, "plans")) || t + 2 != end)
+	if (!lex_is(t + 1, "all") || t + 2 != end)
 		return err_syntax(s, t + 1, text);
-	if (lex_is(t + 1, "plans")) {
-		exec_forget(s, false);
-		return complete(s, "DISCARD PLANS");
-	}
 	if (s->tx != TX_NONE)
 		return err(s, "25001", "DISCARD ALL cannot run inside a transaction block");
-	exec_close_portals(s);
-	exec_forget(s, true);
-	settings_reset(s);
+	exec_forget(s);
+	s->set = s->initial;
 	return complete(s, "DISCARD ALL");
 }
 
@@ -247,7 +203,7 @@ static bool do_deallocate(struct session *s, tokp t, tokp end, const char *text)
 	if (!lex_name(t) || t + 1 != end)
 		return err_syntax(s, t, text);
 	if (lex_is(t, "all")) {
-		exec_forget(s, true);
+		exec_forget(s);
 		return complete(s, "DEALLOCATE ALL");
 	}
 	if (!exec_find(s, t->s))
@@ -258,45 +214,22 @@ static bool do_deallocate(struct session *s, tokp t, tokp end, const char *text)
 
 /* ------------------------------------------------------------------- tables */
 
-static bool run_for(struct session *s, const char *what, tokp name)
-{
-	struct stmt *st;
-	struct buf b;
-	bool ok = true;
-	int rc;
-
-	buf_init(&b, 1000);
-	buf_str(&b, what);
-	buf_sql_id(&b, name->s, name->n);
-	st = exec_make(s, "", buf_cstr(&b), b.len, NULL, 0);
-	buf_free(&b);
-	if (!st || !exec_ready(s, st)) {
-		exec_drop(st);
-		return false;
-	}
-	s->guard.kind = st->kind;
-	rc = sqlite3_step(st->st);
-	s->guard.kind = GUARD_QUERY;
-	if (rc != SQLITE_DONE)
-		ok = err_db(s, rc, NULL);
-	if (st->kind == GUARD_DDL) {
-		s->altered = true;
-		atomic_fetch_add(&s->database->alters, 1);
-	}
-	exec_drop(st);
-	return ok;
-}
-
 /* TRUNCATE [TABLE] a, b; DROP TABLE [IF EXISTS] a, b: SQLite has none of the first, and the second of one table. */
 static bool for_tables(struct session *s, tokp t, tokp end, const char *text, const char *what)
 {
+	struct buf b;
+	bool ok;
+
 	for (;; t += 2) {
 		if (!lex_name(t) || (t + 1 != end && !lex_is(t + 1, ",")))
 			return err_syntax(s, lex_name(t) ? t + 1 : t, text);
-		if (!run_for(s, what, t))
-			return false;
-		if (t + 1 == end)
-			return true;
+		buf_init(&b, 1 << 16);
+		buf_str(&b, what);
+		buf_sql_id(&b, t->s, t->n);
+		ok = exec_run(s, buf_cstr(&b), b.len);
+		buf_free(&b);
+		if (!ok || t + 1 == end)
+			return ok;
 	}
 }
 
@@ -316,7 +249,7 @@ static bool do_drop(struct session *s, tokp t, tokp end, const char *text)
 
 static bool vacuum(struct session *s)
 {
-	int rc;
+	bool ok;
 
 	if (s->tx != TX_NONE || !s->single)
 		return err(s, "25001", "VACUUM cannot run inside a transaction block");
@@ -324,16 +257,14 @@ static bool vacuum(struct session *s)
 	if (!work_write(s) || !work_exec(s, "rollback"))
 		return false;
 	sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 1);
-	s->guard.kind = GUARD_INTERNAL;
-	rc = sqlite3_exec(s->db, "vacuum", NULL, NULL, NULL);
-	s->guard.kind = GUARD_QUERY;
+	ok = work_exec(s, "vacuum");
 	sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 0);
-	return !rc || err_db(s, rc, NULL);
+	return ok;
 }
 
 static bool do_priv(struct session *s, tokp t, tokp end, const char *text)
 {
-	const char *why, *code = "XX000";
+	const char *why, *code = "42501";
 	struct priv p;
 	tokp at = t;
 	bool ok;
@@ -343,12 +274,7 @@ static bool do_priv(struct session *s, tokp t, tokp end, const char *text)
 	} else if ((p.verb == PRIV_CREATE_DATABASE || p.verb == PRIV_DROP_DATABASE) && s->tx != TX_NONE) {
 		ok = err(s, "25001", "%s cannot run inside a transaction block", p.tag);
 	} else {
-		if (p.verb == PRIV_VACUUM || p.verb == PRIV_CHECKPOINT) {
-			why = s->role->super ? NULL : "permission denied: it is for superusers";
-			code = "42501";
-		} else {
-			why = role_do(&p, s->role->name, &code);
-		}
+		why = role_do(&p, s->role->name, &code);
 		ok = why ? err(s, code, "%s", why) : p.verb == PRIV_VACUUM ? vacuum(s) :
 		     p.verb == PRIV_CHECKPOINT ? work_exec(s, "pragma wal_checkpoint") : true;
 		ok = ok && complete(s, p.tag);
@@ -357,16 +283,13 @@ static bool do_priv(struct session *s, tokp t, tokp end, const char *text)
 	return ok;
 }
 
-static bool do_grant(struct session *s, tokp t, tokp end, const char *text)
+static bool do_refuse(struct session *s, tokp t, tokp end, const char *text)
 {
-	return err_hint(s, "0A000", "Every user may read and write every table of a database that he connects to. What is to be kept apart "
-			"needs a database of its own.", "GRANT and REVOKE are not supported");
-}
+	bool rows = lex_is(t, "declare") || lex_is(t, "fetch") || lex_is(t, "prepare") || lex_is(t, "execute");
 
-static bool do_cursor(struct session *s, tokp t, tokp end, const char *text)
-{
-	return err_hint(s, "0A000", "Rows in parts are had from a portal: a fetch size, or a row limit of Execute.",
-			"cursors and PREPARE in SQL are not supported");
+	return err_hint(s, "0A000", rows ? "Rows in parts are had from a portal: a fetch size, or a row limit of Execute." :
+			"Every user may read and write every table of a database that he connects to. What is to be kept apart needs a database of its own.",
+			rows ? "cursors and PREPARE in SQL are not supported" : "GRANT and REVOKE are not supported");
 }
 
 static const struct {
@@ -376,42 +299,35 @@ static const struct {
 	const char *show;
 } utils[] = {
 	{ "begin", "BEGIN", do_begin, false, NULL }, { "start transaction", "START TRANSACTION", do_begin, false, NULL },
-	{ "commit", "COMMIT", do_commit, true, NULL }, { "end", "COMMIT", do_commit, true, NULL },
+	{ "commit", "COMMIT", do_end, true, NULL }, { "end", "COMMIT", do_end, true, NULL },
 	{ "rollback", "ROLLBACK", do_rollback, true, NULL }, { "abort", "ROLLBACK", do_rollback, true, NULL },
-	{ "savepoint", "SAVEPOINT", do_savepoint, false, NULL }, { "release", "RELEASE", do_savepoint, false, NULL },
+	{ "savepoint", "SAVEPOINT", do_savepoint, false, NULL }, { "release", "RELEASE", do_release, false, NULL },
 	{ "set", "SET", do_set, false, NULL }, { "reset", "RESET", do_reset, false, NULL }, { "show", "SHOW", do_show, false, "setting" },
 	{ "discard", "DISCARD", do_discard, false, NULL }, { "deallocate", "DEALLOCATE", do_deallocate, false, NULL },
 	{ "copy", "COPY", copy_run, false, NULL }, { "truncate", "TRUNCATE TABLE", do_truncate, false, NULL },
 	{ "drop table", "DROP TABLE", do_drop, false, NULL },
-	{ "create user", "", do_priv, false, NULL }, { "create role", "", do_priv, false, NULL }, { "alter user", "", do_priv, false, NULL },
-	{ "alter role", "", do_priv, false, NULL }, { "drop user", "", do_priv, false, NULL }, { "drop role", "", do_priv, false, NULL },
-	{ "create database", "", do_priv, false, NULL }, { "drop database", "", do_priv, false, NULL },
-	{ "alter system", "", do_priv, false, NULL }, { "checkpoint", "", do_priv, false, NULL }, { "vacuum", "", do_priv, false, NULL },
-	{ "grant", "", do_grant, false, NULL }, { "revoke", "", do_grant, false, NULL },
-	{ "declare", "", do_cursor, false, NULL }, { "fetch", "", do_cursor, false, NULL }, { "prepare", "", do_cursor, false, NULL },
-	{ "execute", "", do_cursor, false, NULL },
+	{ "grant", "", do_refuse, false, NULL }, { "revoke", "", do_refuse, false, NULL }, { "declare", "", do_refuse, false, NULL },
+	{ "fetch", "", do_refuse, false, NULL }, { "prepare", "", do_refuse, false, NULL }, { "execute", "", do_refuse, false, NULL },
 };
+#define N_UTILS ((int)(sizeof(utils) / sizeof(*utils)))
 
+/* A place in the table; behind it: one of priv.h's; or -1. */
 static int find_util(tokp t)
 {
-	unsigned i;
+	int i;
 
-	for (i = 0; i < sizeof(utils) / sizeof(*utils); i++)
-		if (lex_are(t, utils[i].words)) {
-			/* What pgbench means is in forms.c. */
-			if (lex_is(t, "vacuum") && (!strncmp(t[1].s, "pgbench_", 8) || !strncmp(t[2].s, "pgbench_", 8)))
-				return -1;
-			/* Of one table it is SQLite's own. */
-			if (utils[i].run == do_drop) {
-				tokp end = lex_statement(t);
-
-				while (t < end && !lex_is(t, ","))
-					t++;
-				return t < end ? (int)i : -1;
-			}
-			return (int)i;
-		}
-	return -1;
+	/* What pgbench means is in forms.c. */
+	if (lex_is(t, "vacuum") && (!strncmp(t[1].s, "pgbench_", 8) || !strncmp(t[2].s, "pgbench_", 8)))
+		return -1;
+	for (i = 0; i < N_UTILS && !lex_are(t, utils[i].words); i++)
+		;
+	/* DROP of one table is SQLite's own. */
+	if (i < N_UTILS && utils[i].run == do_drop) {
+		while (t->kind != LEX_END && !lex_is(t, ";") && !lex_is(t, ","))
+			t++;
+		return lex_is(t, ",") ? i : -1;
+	}
+	return i < N_UTILS || priv_is(t) ? i : -1;
 }
 
 bool util_is(struct stmt *st, tokp t)
@@ -420,9 +336,9 @@ bool util_is(struct stmt *st, tokp t)
 
 	if (i < 0)
 		return false;
-	st->tag = utils[i].tag;
-	st->lasting = utils[i].lasting;
-	st->show = utils[i].show;
+	st->tag = i < N_UTILS ? utils[i].tag : "";
+	st->lasting = i < N_UTILS && utils[i].lasting;
+	st->show = i < N_UTILS ? utils[i].show : NULL;
 	return true;
 }
 
@@ -430,5 +346,5 @@ bool util_run(struct session *s, tokp t, tokp end, const char *text)
 {
 	int i = find_util(t);
 
-	return i >= 0 && utils[i].run(s, t, end, text);
+	return i >= 0 && (i < N_UTILS ? utils[i].run : do_priv)(s, t, end, text);
 }

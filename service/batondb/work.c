@@ -3,12 +3,9 @@
  * Work: when a session is a task of its tenant's, when it writes, and how its
  * transactions end.
  *
- * READ COMMITTED is had by not beginning a transaction of SQLite's until
- * something is written: statements before that each see what is committed. Who
- * writes takes the database's write lock first, and keeps it to the end; so
- * nobody meets SQLite's own lock, which has no queue. With a stricter level a
- * transaction begins with its first statement, and if somebody else has written
- * since, its first write fails with 40001.
+ * READ COMMITTED is had by not beginning a transaction of SQLite's until something is written, or a savepoint
+ * made: statements before that each see what is committed. A writer takes the database's write lock
+ * first, and keeps it to the end; so nobody meets SQLite's own lock, which has no queue.
  *
  * A transaction that holds the write lock goes on as the same request, with the
  * arrival it had; where its tenant's quota ends meanwhile, it waits as any
@@ -25,7 +22,7 @@
 void work_clock(struct session *s)
 {
 	s->query_start = baton_clock_now();
-	s->deadline = s->statement_timeout ? s->arrived + s->statement_timeout : 0;
+	s->deadline = s->set.statement_timeout ? s->arrived + s->set.statement_timeout : 0;
 	s->timed_out = false;
 }
 
@@ -35,15 +32,14 @@ static bool rejected(struct session *s, const struct baton_request_opts *o)
 	char hint[200];
 	uint64_t now;
 
-	s->role->rejected++;
 	baton_tenant_why(s->role->tenant, o, -EDQUOT, &why, sizeof(why));
 	now = baton_clock_now();
 	snprintf(hint, sizeof(hint), "Retry after %u ms, ask the administrator for more (ALTER USER ... SET baton.low_latency), "
 		 "or use SET baton.class = tolerant.",
 		 why.free_at > now ? (unsigned)((why.free_at - now) / MS) + 1 : 1000);
-	return err_hint(s, s->reject_40001 ? "40001" : "53400", hint,
+	return err_hint(s, s->set.reject_40001 ? "40001" : "53400", hint,
 			"low-latency quota of user \"%s\" is used up: %.4g%% of the machine in each second", s->role->name,
-			s->role->low_ppm / 1e4);
+			s->role->is.low_ppm / 1e4);
 }
 
 /* As its tenant's task, where quotas hold. */
@@ -54,10 +50,10 @@ static bool enter(struct session *s, uint64_t arrival)
 
 	s->task = server.quotas;
 	if (s->task) {
-		o.cls = s->cls < CLASS_INTERNAL_HIGH ? (enum baton_class)s->cls : BATON_INTERNAL;
-		o.tier = s->cls < CLASS_INTERNAL_HIGH ? 0 : TIER_INTERNAL_HIGH + (s->cls - CLASS_INTERNAL_HIGH);
-		if (s->statement_timeout)
-			o.deadline = s->arrived + (s->statement_timeout > 10 * MS ? s->statement_timeout : 10 * MS);
+		o.cls = s->set.cls < CLASS_INTERNAL_HIGH ? (enum baton_class)s->set.cls : BATON_INTERNAL;
+		o.tier = s->set.cls < CLASS_INTERNAL_HIGH ? 0 : TIER_INTERNAL_HIGH + (s->set.cls - CLASS_INTERNAL_HIGH);
+		if (s->set.statement_timeout)
+			o.deadline = s->arrived + (s->set.statement_timeout > 10 * MS ? s->set.statement_timeout : 10 * MS);
 		s->state = STATE_QUEUED;
 		session_unpin(s);
 		rc = baton_request_enter(s->role->tenant, &o, &s->request);
@@ -208,7 +204,7 @@ static bool lock(struct session *s)
 	struct baton_request_times t;
 	int rc;
 
-	deadline = s->lock_timeout ? baton_clock_now() + s->lock_timeout : BATON_FOREVER;
+	deadline = s->set.lock_timeout ? baton_clock_now() + s->set.lock_timeout : BATON_FOREVER;
 	if (s->deadline && s->deadline < deadline)
 		deadline = s->deadline;
 	for (;;) {
@@ -240,91 +236,16 @@ static bool lock(struct session *s)
 	}
 }
 
-bool work_read(struct session *s)
-{
-	if (s->snapshot && s->tx == TX_OPEN && sqlite3_get_autocommit(s->db)) {
-		s->xact_start = baton_clock_now();
-		return work_exec(s, "begin");
-	}
-	return true;
-}
-
-static void forget(struct session *s, struct savepoint *to)
-{
-	struct savepoint *p;
-
-	while ((p = s->savepoints) != to) {
-		s->savepoints = p->next;
-		free(p);
-	}
-}
-
-static bool savepoint_exec(struct session *s, const char *what, const char *name)
-{
-	struct buf b;
-	bool ok;
-
-	buf_init(&b, 1000);
-	buf_str(&b, what);
-	buf_sql_id(&b, name, strlen(name));
-	ok = work_exec(s, buf_cstr(&b));
-	buf_free(&b);
-	return ok;
-}
-
-/* The first one first. */
-static bool make_known(struct session *s, const struct savepoint *p)
-{
-	return !p || (make_known(s, p->next) && savepoint_exec(s, "savepoint ", p->name));
-}
-
-static bool all_known(struct session *s)
-{
-	if (!make_known(s, s->savepoints))
-		return false;
-	forget(s, NULL);
-	return true;
-}
-
-bool work_savepoint(struct session *s, const char *name)
-{
-	struct savepoint *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return err(s, "53200", "out of memory");
-	snprintf(p->name, sizeof(p->name), "%s", name);
-	p->next = s->savepoints;
-	s->savepoints = p;
-	return !s->locked || all_known(s);
-}
-
-bool work_back_to(struct session *s, const char *name, bool release)
-{
-	struct savepoint *p;
-
-	for (p = s->savepoints; p && strcmp(p->name, name); p = p->next)
-		;
-	if (!p && !s->locked)
-		return err(s, "3B001", "savepoint \"%s\" does not exist", name);
-	if (!p)
-		return savepoint_exec(s, release ? "release " : "rollback to ", name);
-	forget(s, release ? p->next : p);
-	return true;
-}
-
 bool work_write(struct session *s)
 {
-	if (s->read_only)
-		return err(s, "25006", "cannot execute this in a read-only transaction");
 	if (!s->locked && !lock(s))
 		return false;
 	if (sqlite3_get_autocommit(s->db)) {
-		s->xact_start = baton_clock_now();
-		if (!run(s, &s->begin, s->snapshot ? "begin" : "begin immediate"))
+		if (!run(s, &s->begin, "begin immediate"))
 			return false;
 		s->implicit = s->tx == TX_NONE;
 	}
-	return all_known(s);
+	return true;
 }
 
 /* With the transaction its changes of the schema are done, or undone. */
@@ -334,7 +255,6 @@ static void ended(struct session *s)
 		atomic_fetch_add(&s->database->alters, 1);
 	s->altered = false;
 	s->tx = TX_NONE;
-	s->read_only = s->snapshot = false;
 }
 
 static void unlock(struct session *s)
@@ -343,7 +263,6 @@ static void unlock(struct session *s)
 		db_unlock(s->database, s->lock_task);
 	s->locked = false;
 	s->implicit = false;
-	forget(s, NULL);
 }
 
 /* ROLLBACK is done whatever was cancelled. */
