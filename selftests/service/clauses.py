@@ -446,7 +446,7 @@ def q12():
 
 def q13():
     """More tiers: the house's own work of two priorities, with reserve, limit and share."""
-    s = Database("tier low\ntier high rank=1\ntier internal_high rank=0 limit=10%\ntier internal_low rank=1 reserve=5% share=50",
+    s = Database("tier low share=2\ntier high rank=1 share=2\ntier internal_high rank=0 share=2 limit=10%\ntier internal_low rank=1 reserve=5% share=1",
                  users=[("a", 0, 100, "batch"), ("b", 60, 0, "tolerant")])
     has(s.psql("set baton.class = internal_high", fail=True, PGUSER="a"), "22023")
     has(s.psql("alter user a set baton.class = internal_low", fail=True), "22023")

@@ -286,7 +286,7 @@ def answers_are_right_or_refused():
             ("select id from t where id = 'x'", "22P02"), ("select count(*) from t having count(*) = '5'", "42804"),
             ("select id from t where price * qty > '4'", "42804"), ("select id + '1' from t", "42804"),
             ("select id from t where upper(name) = 'ONE'", one), ("select id from t where abs(id) = '1'", "42804"),
-            ("select id from t where case id when '1' then true end", one), ("select id from t where (id + 1, 2) = ('2', 2)", "42804"),
+            ("select id from t where case id when '1' then true end", "42804"), ("select nullif(id, '1') from t", "42804"), ("select id from t where (id + 1, 2) = ('2', 2)", "42804"),
             ("select coalesce(name, 'none') from t where id = 1", [[b"one"]]), ("select 'a' || id from t where id = 1", [[b"a1"]]),
             ("insert into t (id, ok) values (3, 't')", "42804"), ("create table x (n timestamp)", "0A000"), ("create table x (n date)", "0A000"),
             ("insert into t (id, big) values (3, 'x')", "22P02"), ("insert into t (id, ok) select 3, 't'", "42804"),

@@ -72,42 +72,25 @@ static bool is_keyword(tokp t)
 
 /* ----------------------------------------------------------------- columns */
 
-static uint32_t declared(struct check *c, const char *table, const char *column)
+/* The declared type of a table's column: of this name, or (name NULL) the nth one, as INSERT without a list has them. */
+static uint32_t declared(struct check *c, const char *table, const char *name, int nth)
 {
 	enum guard_kind kind = c->g->kind;
 	uint32_t type = 0;
 	int rc = 0;
 
-	if (!sqlite3_stricmp(column, "rowid"))
+	if (name && !sqlite3_stricmp(name, "rowid"))
 		return T_INT8;
 	c->g->kind = GUARD_INTERNAL;
 	if (!c->find)
-		rc = sqlite3_prepare_v2(c->db, "select type from pragma_table_xinfo(?1) where name = ?2 collate nocase", -1, &c->find, NULL);
+		rc = sqlite3_prepare_v2(c->db, "select type from pragma_table_info(?1) where name = ?2 collate nocase or cid = ?3", -1, &c->find, NULL);
 	if (!rc) {
 		sqlite3_bind_text(c->find, 1, table, -1, SQLITE_STATIC);
-		sqlite3_bind_text(c->find, 2, column, -1, SQLITE_STATIC);
+		sqlite3_bind_text(c->find, 2, name, -1, SQLITE_STATIC);
+		sqlite3_bind_int(c->find, 3, name ? -1 : nth);
 		if (sqlite3_step(c->find) == SQLITE_ROW)
 			type = type_of_decl((const char *)sqlite3_column_text(c->find, 0));
 		sqlite3_reset(c->find);
-	}
-	c->g->kind = kind;
-	return type == T_REFUSED ? 0 : type;
-}
-
-/* The n-th column of a table, from 0, as INSERT without a list has them. */
-static uint32_t declared_nth(struct check *c, const char *table, unsigned n)
-{
-	enum guard_kind kind = c->g->kind;
-	sqlite3_stmt *st;
-	uint32_t type = 0;
-
-	c->g->kind = GUARD_INTERNAL;
-	if (!sqlite3_prepare_v2(c->db, "select type from pragma_table_info(?1) limit 1 offset ?2", -1, &st, NULL)) {
-		sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
-		sqlite3_bind_int(st, 2, (int)n);
-		if (sqlite3_step(st) == SQLITE_ROW)
-			type = type_of_decl((const char *)sqlite3_column_text(st, 0));
-		sqlite3_finalize(st);
 	}
 	c->g->kind = kind;
 	return type == T_REFUSED ? 0 : type;
@@ -146,7 +129,7 @@ static uint32_t column_type(struct check *c, tokp t)
 	for (i = 0; i < c->g->n; i++) {
 		if (sqlite3_stricmp(c->g->columns[i].column, t->s))
 			continue;
-		other = declared(c, c->g->columns[i].table, t->s);
+		other = declared(c, c->g->columns[i].table, t->s, 0);
 		if (any && other != type)
 			return 0;
 		type = other;
@@ -195,64 +178,46 @@ static tokp enclosing(const struct check *c, tokp t, unsigned *nth)
 	return NULL;
 }
 
-/* The operand that ends with t; what is before it has to begin one. */
-static uint32_t operand_before(struct check *c, tokp t, bool *column, bool any_before)
+/*
+ * The type of the operand whose last token (dir -1), or first one (dir 1), is t: a literal, a column, (column), or a
+ * function's result. Unless loose, what is beyond it has to end an operand: nothing binds it more closely.
+ */
+static uint32_t operand(struct check *c, tokp t, int dir, bool loose, bool *column)
 {
-	uint32_t type = 0;
-	tokp open;
-
-	*column = false;
-	if (lex_is(t, ")")) {
-		open = open_of(c, t);
-		if (!open || open == c->tok)
-			return 0;
-		if (open[-1].kind == LEX_ID && !is_keyword(open - 1) && (any_before || begins_operand(open - 2)))
-			return funcs_allowed(open[-1].s, &type) ? type : 0;
-		/* (column) */
-		if (open + 2 == t && lex_name(t - 1) && begins_operand(open - 1)) {
-			*column = true;
-			return column_type(c, t - 1);
-		}
-		return 0;
-	}
-	type = literal_type(t);
-	if (type)
-		return any_before || begins_operand(t - 1) ? type : 0;
-	if (!lex_name(t) || is_keyword(t))
-		return 0;
-	open = t;
-	while (lex_is(open - 1, ".") && lex_name(open - 2))
-		open -= 2;
-	if (!any_before && !begins_operand(open - 1))
-		return 0;
-	*column = !lex_is(t, "current_timestamp") && !lex_is(t, "current_date");
-	return column_type(c, t);
-}
-
-static uint32_t operand_after(struct check *c, tokp t, bool *column, bool any_behind)
-{
+	tokp first = t, last = t, name;
 	uint32_t type = literal_type(t);
-	tokp close;
+	bool call = false;
 
 	*column = false;
+	if (!type && dir < 0) {
+		if (lex_is(t, ")"))
+			first = open_of(c, t);
+		if (!first)
+			return 0;
+		call = first < t && first[-1].kind == LEX_ID && !is_keyword(first - 1);
+		first -= call;
+		while (lex_is(first - 1, ".") && lex_name(first - 2))
+			first -= 2;
+	} else if (!type) {
+		call = lex_is(t + 1, "(");
+		if (call || lex_is(t, "("))
+			last = lex_close(t + call);
+		while (lex_is(last + 1, ".") && lex_name(last + 2))
+			last += 2;
+	}
+	if (!loose && (dir < 0 ? !begins_operand(first - 1) : !ends_operand(last + 1)))
+		return 0;
 	if (type)
-		return any_behind || ends_operand(t + 1) ? type : 0;
-	if (lex_is(t, "(") && lex_name(t + 1) && lex_is(t + 2, ")") && (any_behind || ends_operand(t + 3))) {
-		*column = true;
-		return column_type(c, t + 1);
-	}
-	if (!lex_name(t) || is_keyword(t))
+		return type;
+	if (call)
+		return !is_keyword(first) && funcs_allowed(first->s, &type) ? type : 0;
+	if (lex_is(first, "(") && first + 2 != last)
 		return 0;
-	if (lex_is(t + 1, "(")) {
-		close = lex_close(t + 1);
-		return (any_behind || ends_operand(close + 1)) && funcs_allowed(t->s, &type) ? type : 0;
-	}
-	while (lex_is(t + 1, ".") && lex_name(t + 2))
-		t += 2;
-	if (!any_behind && !ends_operand(t + 1))
+	name = lex_is(last, ")") ? last - 1 : last;
+	if (!lex_name(name) || is_keyword(name))
 		return 0;
-	*column = !lex_is(t, "current_timestamp") && !lex_is(t, "current_date");
-	return column_type(c, t);
+	*column = !lex_is(name, "current_timestamp") && !lex_is(name, "current_date");
+	return column_type(c, name);
 }
 
 /* ----------------------------------------------------------------- contexts */
@@ -294,10 +259,10 @@ static uint32_t target_type(struct check *c, unsigned nth)
 	tokp p;
 
 	if (!c->columns)
-		return declared_nth(c, c->target, nth);
+		return declared(c, c->target, NULL, (int)nth);
 	for (p = c->columns + 1; k < nth && !lex_is(p, ")") && p < c->end; p++)
 		k += lex_is(p, ",");
-	return lex_name(p) ? declared(c, c->target, p->s) : 0;
+	return lex_name(p) ? declared(c, c->target, p->s, 0) : 0;
 }
 
 /* The SELECT of whose list t is a whole column, number *nth, outside of parentheses; or NULL. */
@@ -316,7 +281,7 @@ static tokp output_of(const struct check *c, tokp t, unsigned *nth)
 	return lex_is(t, "select") ? t : NULL;
 }
 
-static struct context in_parentheses(struct check *c, tokp open, unsigned nth)
+static struct context in_parentheses(struct check *c, tokp t, tokp open, unsigned nth)
 {
 	struct context x = { FREE, 0, false };
 	tokp before = open - 1;
@@ -329,7 +294,7 @@ static struct context in_parentheses(struct check *c, tokp open, unsigned nth)
 	}
 	if (lex_is(before, "in")) {
 		before -= 1 + lex_is(before - 1, "not");
-		x.type = operand_before(c, before, &x.column, false);
+		x.type = operand(c, before, -1, false, &x.column);
 		x.place = COMPARED;
 		return x;
 	}
@@ -339,8 +304,9 @@ static struct context in_parentheses(struct check *c, tokp open, unsigned nth)
 		return compared(0, false);
 	if (before->kind == LEX_ID && !is_keyword(before)) {
 		x.type = funcs_argument(before->s, nth);
-		/* As its arguments are compared with each other, or become its result. */
-		x.place = x.type ? TYPED : is_one_of(before, " nullif min max coalesce ifnull iif ") ? COMPARED : FREE;
+		/* Arguments of these are compared with each other; or what they become is compared, where nothing says with what. */
+		x.place = x.type ? TYPED : is_one_of(before, " nullif min max ") || (is_one_of(before, " coalesce ifnull iif ") &&
+			  t->kind == LEX_PARAM) ? COMPARED : FREE;
 	}
 	if (lex_is(before, "replace")) {
 		x.place = TYPED;
@@ -368,10 +334,10 @@ static struct context context_of(struct check *c, tokp t)
 		x = (struct context){ TYPED, T_INT8, false };
 	} else if (is_arithmetic(lo) || is_arithmetic(hi)) {
 		bool column;
-		uint32_t type = is_arithmetic(lo) ? operand_before(c, lo - 1, &column, true) : 0;
+		uint32_t type = is_arithmetic(lo) ? operand(c, lo - 1, -1, true, &column) : 0;
 
 		if (!type && is_arithmetic(hi))
-			type = operand_after(c, hi + 1, &column, true);
+			type = operand(c, hi + 1, 1, true, &column);
 		x.place = CALCULATED;
 		x.type = type == T_INT4 ? T_INT8 : type == T_INT8 || type == T_FLOAT8 ? type : 0;
 	} else if (lex_is(lo, "||") || lex_is(hi, "||") || is_one_of(lo, " like glob escape ") || is_one_of(hi, " like glob escape ") ||
@@ -379,36 +345,29 @@ static struct context context_of(struct check *c, tokp t)
 		x = (struct context){ TYPED, T_TEXT, false };
 	} else if (lex_is(lo, "between")) {
 		x = compared(0, false);
-		x.type = operand_before(c, lo - 1 - lex_is(lo - 1, "not"), &x.column, false);
+		x.type = operand(c, lo - 1 - lex_is(lo - 1, "not"), -1, false, &x.column);
 	} else if (lex_is(lo, "and") && lex_is(lo - 2, "between")) {
 		x = compared(0, false);
-		x.type = operand_before(c, lo - 3 - lex_is(lo - 3, "not"), &x.column, false);
+		x.type = operand(c, lo - 3 - lex_is(lo - 3, "not"), -1, false, &x.column);
 	} else if ((p = before_comparison(lo))) {
 		x = compared(0, false);
 		if (ends_operand(hi))
-			x.type = operand_before(c, p, &x.column, false);
+			x.type = operand(c, p, -1, false, &x.column);
 	} else if (lex_is(hi, "is") && (lex_is(hi + 1, "null") || lex_are(hi + 1, "not null"))) {
 		x.place = FREE;
 		x.type = T_REFUSED;
 	} else if ((p = behind_comparison(hi))) {
 		x = compared(0, false);
 		if (begins_operand(lo))
-			x.type = operand_after(c, p, &x.column, false);
+			x.type = operand(c, p, 1, false, &x.column);
 	} else if (is_one_of(hi, " in between ") || (lex_is(hi, "not") && is_one_of(hi + 1, " in between ")) ||
-		   ((lex_is(lo, "when") || lex_is(lo, "case")) && t->kind == LEX_PARAM)) {
+		   lex_is(lo, "when") || lex_is(lo, "case")) {
 		x = compared(0, false);
-	} else if (lex_is(lo, "when") && lex_is(hi, "then")) {
-		/* CASE column WHEN 'x' THEN; of more than a column, or of none, nothing is known. */
-		for (p = lo; p > c->tok && !lex_is(p, "case"); p--)
-			;
-		x = compared(0, false);
-		if (lex_is(p + 2, "when") || lex_is(p + 2, "."))
-			x.type = operand_after(c, p + 1, &x.column, true);
 	} else if (lex_is(lo, "(") && lex_is(lo - 1, "cast") && lex_is(hi, "as")) {
 		x = (struct context){ TYPED, type_of_decl(hi[1].s), false };
 		x.type = x.type == T_REFUSED || !x.type ? T_TEXT : x.type;
 	} else if ((p = enclosing(c, t, &nth)) && ((lex_is(lo, "(") || lex_is(lo, ",")) && (lex_is(hi, ")") || lex_is(hi, ",")))) {
-		return in_parentheses(c, p, nth);
+		return in_parentheses(c, t, p, nth);
 	} else if (c->target && !c->values && !enclosing(c, t, &nth) && (p = output_of(c, t, &nth))) {
 		/* INSERT INTO target SELECT ..., 'x': as if it were in VALUES. */
 		x.place = ASSIGNED;
@@ -518,24 +477,11 @@ static bool text(struct check *c, tokp t, struct check_error *e)
 
 	if (x.place == CALCULATED)
 		return refuse(e, t, "42804", HINT, "the text '%.40s' is calculated with", t->s);
-	if (x.place == ASSIGNED && !x.type)
+	if ((x.place != COMPARED && x.place != ASSIGNED) || (x.place == ASSIGNED && !x.type))
 		return true;
-	if (x.place != COMPARED && x.place != ASSIGNED)
-		return true;
-	if (lex_is(t - 1, "(") || lex_is(t - 1, ",")) {
-		/* coalesce(a, 'x') compares nothing. */
-		unsigned nth;
-		tokp open = enclosing(c, t, &nth);
-
-		if (open && is_one_of(open - 1, " coalesce ifnull iif min max nullif ") && !x.type)
-			return !lex_is(open - 1, "nullif") || (nth == 1 && operand_after(c, open + 1, &x.column, false) == T_TEXT) ||
-			       refuse(e, t, "42804", HINT, "the text '%.40s' is compared with something that is no text", t->s);
-	}
 	if (!x.type || (x.place == COMPARED && !x.column && x.type != T_TEXT))
 		return refuse(e, t, "42804", HINT, "the text '%.40s' is compared with something that is no column of a known type", t->s);
-	if (!type_literal(x.type, t->s, t->n, &te))
-		return refuse(e, t, te.code, NULL, "%s", te.text);
-	return true;
+	return type_literal(x.type, t->s, t->n, &te) || refuse(e, t, te.code, NULL, "%s", te.text);
 }
 
 bool check_statement(sqlite3 *db, struct guard *g, const struct lex_tok *tok, const struct lex_tok *end, uint32_t *types,

@@ -130,7 +130,7 @@ void conf_free(struct conf *c)
 }
 
 /* Tiers that are sold, and of each rank one for work of the house. */
-#define TIERS "\ntier low rank=0\ntier high rank=1\ntier internal_high rank=0 limit=20%\ntier internal_low rank=1 share=10\n"
+#define TIERS "\ntier low rank=0 share=10\ntier high rank=1 share=10\ntier internal_high rank=0 share=10 limit=20%\ntier internal_low rank=1 share=1\n"
 
 int conf_parse(struct conf *c, struct buf *text, const char *name, char *why, size_t room)
 {
