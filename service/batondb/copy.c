@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* COPY FROM STDIN and TO STDOUT, as text. */
+/* COPY FROM STDIN and TO STDOUT, as text: tabs between values, \N for NULL. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "session.h"
 
+typedef const struct lex_tok *tokp;
+
 struct copy {
 	struct session *s;
-	char delimiter, null[40];
 	sqlite3_stmt *st;
 	uint32_t *cols;
 	int n;
@@ -17,67 +18,23 @@ struct copy {
 	bool ended;
 };
 
-static bool options(struct copy *c, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+/* [WITH] [(] FORMAT text, FREEZE [)]: nothing else. */
+static bool read_options(struct session *s, tokp t, tokp end)
 {
-	bool parentheses;
-	char delimiter;
-
-	t += lex_is(t, "with");
-	parentheses = lex_is(t, "(");
-	for (t += parentheses; t < end; t++) {
-		if (lex_is(t, ",") || (parentheses && lex_is(t, ")") && t + 1 == end))
-			continue;
-		if (lex_is(t, "freeze")) {
-			/* Where rows are in their file is nothing that one could see. */
-			t += lex_is(t + 1, "on") || lex_is(t + 1, "true");
-		} else if (lex_is(t, "format") && (lex_is(t + 1, "text") || t[1].kind == LEX_STRING)) {
-			if (strcmp(t[1].s, "text"))
-				return err(c->s, "0A000", "COPY in %.20s format is not supported: text is", t[1].s);
-			t++;
-		} else if ((lex_is(t, "delimiter") || lex_is(t, "null")) && t + 1 < end) {
-			const struct lex_tok *v = t + 1 + lex_is(t + 1, "as");
-
-			delimiter = v->kind == LEX_STRING && v->n == 1 ? v->s[0] : 0;
-			if (lex_is(t, "delimiter") && (!delimiter || strchr("\\\r\n", delimiter) || (delimiter | 32) == 'n' ||
-						       (delimiter >= '0' && delimiter <= '9')))
-				return err(c->s, "22023", "DELIMITER is one character, no backslash, end of line, digit or n");
-			if (v->kind != LEX_STRING || v->n >= sizeof(c->null) || strpbrk(v->s, "\r\n"))
-				return err(c->s, "22023", "NULL is a short string in one line");
-			if (lex_is(t, "delimiter"))
-				c->delimiter = delimiter;
-			else
-				snprintf(c->null, sizeof(c->null), "%s", v->s);
-			t = v;
-		} else if (lex_is(t, "csv") || lex_is(t, "binary") || lex_is(t, "header") || lex_is(t, "format") || lex_is(t, "quote")) {
-			return err(c->s, "0A000", "COPY with %s is not supported: text is", lex_is(t, "format") ? t[1].s : t->s);
-		} else {
-			return err_syntax(c->s, t, text);
-		}
-	}
+	for (; t < end; t++)
+		if (t->kind == LEX_STRING ? strcmp(t->s, "text") :
+		    !lex_is(t, "with") && !lex_is(t, "(") && !lex_is(t, ")") && !lex_is(t, ",") && !lex_is(t, "format") && !lex_is(t, "text") &&
+		    !lex_is(t, "freeze") && !lex_is(t, "on") && !lex_is(t, "true"))
+			return err_hint(s, "0A000", "Values are separated by tabs, and \\N is NULL.", "COPY with %.40s is not supported: text is", t->s);
 	return true;
 }
 
-/* What a backslash and what is behind it stand for; how much that is. */
-static size_t unescape(struct buf *to, const char *p, const char *end)
-{
-	static const char from_c[] = "bfnrtv", to_c[] = "\b\f\n\r\t\v";
-	const char *at = strchr(from_c, p[1]);
-	int v = 0, k;
-
-	if (p[1] >= '0' && p[1] <= '7') {
-		for (k = 1; k <= 3 && p + k < end && p[k] >= '0' && p[k] <= '7'; k++)
-			v = v * 8 + p[k] - '0';
-		buf_ch(to, (char)v);
-		return (size_t)k;
-	}
-	buf_ch(to, at && p[1] ? to_c[at - from_c] : p[1]);
-	return 2;
-}
+static const char control[] = "\b\f\n\r\t\v", letter[] = "bfnrtv";
 
 static bool row_in(struct copy *c, const char *p, size_t n)
 {
 	struct session *s = c->s;
-	const char *end = p + n, *from;
+	const char *end = p + n, *from, *at;
 	struct type_error e;
 	bool null;
 	int i, rc;
@@ -88,12 +45,18 @@ static bool row_in(struct copy *c, const char *p, size_t n)
 		if (i == c->n)
 			return err(s, "22P04", "extra data after last expected column");
 		buf_clear(&c->field, 1 << 20);
-		while (p < end && *p != c->delimiter)
-			if (*p == '\\' && p + 1 < end)
-				p += unescape(&c->field, p, end);
-			else
-				buf_ch(&c->field, *p++);
-		null = (size_t)(p - from) == strlen(c->null) && !memcmp(from, c->null, p - from);
+		for (; p < end && *p != '\t'; p++) {
+			if (*p != '\\' || p + 1 == end) {
+				buf_ch(&c->field, *p);
+				continue;
+			}
+			p++;
+			if ((*p >= '0' && *p <= '7') || *p == 'x')
+				return err(s, "0A000", "\\%c in COPY is not supported: bytes are sent as they are", *p);
+			at = *p ? strchr(letter, *p) : NULL;
+			buf_ch(&c->field, at ? control[at - letter] : *p);
+		}
+		null = p - from == 2 && !memcmp(from, "\\N", 2);
 		buf_cstr(&c->field);
 		if (c->field.failed)
 			return err(s, "54000", "a value is too long");
@@ -135,14 +98,13 @@ static bool data_in(struct copy *c, const char *p, size_t n)
 	return true;
 }
 
-static void begin(struct session *s, char type, int n)
+static void begin_copy(struct session *s, char type, int n)
 {
 	size_t at = proto_begin(&s->out, type);
-	int i;
 
 	buf_ch(&s->out, 0);
 	proto_put16(&s->out, (uint16_t)n);
-	for (i = 0; i < n; i++)
+	while (n--)
 		proto_put16(&s->out, 0);
 	proto_end(&s->out, at);
 }
@@ -152,11 +114,9 @@ static bool copy_in(struct copy *c)
 	struct session *s = c->s;
 	struct proto_msg m;
 
-	begin(s, 'G', c->n);
+	begin_copy(s, 'G', c->n);
 	for (;;) {
-		if (!net_message(s, &m, false))
-			return false;
-		if (!work_begin(s))
+		if (!net_message(s, &m, false) || !work_begin(s))
 			return false;
 		switch (m.type) {
 		case 'd':
@@ -164,8 +124,7 @@ static bool copy_in(struct copy *c)
 			if (!data_in(c, m.body, m.len))
 				return false;
 			if (work_progress(s))
-				return err(s, "57014", "canceling statement due to %s",
-					   s->timed_out ? "statement timeout" : "user request");
+				return err(s, "57014", "canceling statement due to %s", s->timed_out ? "statement timeout" : "user request");
 			break;
 		case 'c':
 			return !c->line.len || c->ended || data_in(c, "\n", 1);
@@ -184,21 +143,21 @@ static bool field_out(struct copy *c, uint32_t type, sqlite3_value *v)
 {
 	struct buf *b = &c->s->out;
 	struct type_error e;
+	const char *at;
 	size_t i;
 
 	if (sqlite3_value_type(v) == SQLITE_NULL) {
-		buf_str(b, c->null);
+		buf_str(b, "\\N");
 		return true;
 	}
 	buf_clear(&c->field, 1 << 20);
 	if (!type_text(&c->field, type, v, &e))
 		return err(c->s, e.code, "%s", e.text);
 	for (i = 0; i < c->field.len; i++) {
-		static const char control[] = "\b\f\n\r\t\v", letter[] = "bfnrtv";
 		char ch = c->field.p[i];
-		const char *at = ch ? strchr(control, ch) : NULL;
 
-		if (at || ch == '\\' || ch == c->delimiter)
+		at = ch ? strchr(control, ch) : NULL;
+		if (at || ch == '\\')
 			buf_ch(b, '\\');
 		buf_ch(b, at ? letter[at - control] : ch);
 	}
@@ -211,21 +170,14 @@ static bool copy_out(struct copy *c, struct stmt *st)
 	size_t at;
 	int i, rc;
 
-	begin(s, 'H', st->n_cols);
-	for (;;) {
-		s->guard.kind = st->kind;
-		rc = sqlite3_step(st->st);
-		s->guard.kind = GUARD_QUERY;
-		if (rc == SQLITE_DONE)
-			break;
-		if (rc != SQLITE_ROW)
-			return err_db(s, rc, NULL);
+	begin_copy(s, 'H', st->n_cols);
+	while ((rc = exec_step(s, st)) == SQLITE_ROW) {
 		at = proto_begin(&s->out, 'd');
 		for (i = 0; i < st->n_cols; i++) {
 			sqlite3_value *v = sqlite3_column_value(st->st, i);
 
 			if (i)
-				buf_ch(&s->out, c->delimiter);
+				buf_ch(&s->out, '\t');
 			/* Nothing was described: each value is written as what it is. */
 			if (!field_out(c, st->cols[i] ? st->cols[i] : type_of_value(sqlite3_value_type(v)), v)) {
 				s->out.len = s->out.len > at ? at - 1 : s->out.len;
@@ -235,106 +187,72 @@ static bool copy_out(struct copy *c, struct stmt *st)
 		buf_ch(&s->out, '\n');
 		proto_end(&s->out, at);
 		c->rows++;
-		if (s->out.failed) {
-			buf_clear(&s->out, 0);
-			return err(s, "54000", "a row is too large to be sent");
-		}
-		if (s->out.len > OUT_HIGH && !net_flush(s))
+		if (!exec_sent(s))
 			return false;
 	}
+	if (rc != SQLITE_DONE)
+		return err_db(s, rc, NULL);
 	proto_empty(&s->out, 'c');
 	return true;
 }
 
-/* (a, b) at cols, or * where there are none. */
-static void put_columns(struct buf *b, const struct lex_tok *cols)
+/* select a, b from t; cols: the parenthesis of a list, or NULL. */
+static struct stmt *select_columns(struct session *s, tokp table, tokp cols)
 {
-	const struct lex_tok *p, *close = cols ? lex_close(cols) : NULL;
-
-	for (p = cols ? cols + 1 : NULL; p && p < close; p++)
-		if (lex_name(p))
-			buf_sql_id(b, p->s, p->n);
-		else
-			buf_str(b, p->s);
-	if (!cols)
-		buf_ch(b, '*');
-}
-
-/* An INSERT for these columns. */
-static bool prepare_in(struct copy *c, const struct lex_tok *table, const struct lex_tok *cols)
-{
-	struct session *s = c->s;
+	tokp p, close = cols ? lex_close(cols) : NULL;
 	struct stmt *st;
 	struct buf b;
-	bool ok;
-	int i, rc;
 
 	buf_init(&b, 1 << 20);
-	buf_str(&b, "select ");
-	put_columns(&b, cols);
+	buf_str(&b, cols ? "select " : "select *");
+	for (p = cols ? cols + 1 : NULL; p && p < close; p++)
+		if (lex_name(p))
+			buf_sql_id(&b, p->s, p->n);
+		else
+			buf_str(&b, p->s);
 	buf_str(&b, " from ");
 	buf_sql_id(&b, table->s, table->n);
 	st = exec_make(s, "", buf_cstr(&b), b.len, NULL, 0);
-	ok = st != NULL;
-	if (ok) {
-		c->n = st->n_cols;
-		c->cols = st->cols;
-		st->cols = NULL;
-		buf_clear(&b, 1 << 20);
-		buf_str(&b, "insert into ");
-		buf_sql_id(&b, table->s, table->n);
-		for (i = 0; i < c->n; i++) {
-			buf_ch(&b, i ? ',' : '(');
-			buf_sql_id(&b, st->names[i], strlen(st->names[i]));
-		}
-		buf_str(&b, ") values ");
-		for (i = 0; i < c->n; i++)
-			buf_str(&b, i ? ",?" : "(?");
-		buf_ch(&b, ')');
-		rc = sqlite3_prepare_v2(s->db, buf_cstr(&b), -1, &c->st, NULL);
-		ok = !rc || err_db(s, rc, NULL);
-	}
-	exec_drop(st);
 	buf_free(&b);
-	return ok;
+	return st;
 }
 
-static bool to_stdout(struct copy *c, const struct lex_tok *t, const struct lex_tok *cols, const char *text)
+/* An INSERT for the columns of a query. */
+static bool prepare_in(struct copy *c, tokp table, const struct stmt *st)
 {
-	struct session *s = c->s;
-	struct stmt *st;
 	struct buf b;
-	bool ok;
+	int i, rc;
 
-	buf_init(&b, 4 << 20);
-	if (lex_is(t, "(")) {
-		buf_add(&b, text + t->end, lex_close(t)->at - t->end);
-	} else {
-		buf_str(&b, "select ");
-		put_columns(&b, cols);
-		buf_str(&b, " from ");
-		buf_sql_id(&b, t->s, t->n);
+	if (!st)
+		return false;
+	c->n = st->n_cols;
+	c->cols = st->cols;
+	buf_init(&b, 1 << 20);
+	buf_str(&b, "insert into ");
+	buf_sql_id(&b, table->s, table->n);
+	for (i = 0; i < c->n; i++) {
+		buf_ch(&b, i ? ',' : '(');
+		buf_sql_id(&b, st->names[i], strlen(st->names[i]));
 	}
-	st = b.failed ? (err(s, "53200", "out of memory"), NULL) : exec_make(s, "", buf_cstr(&b), b.len, NULL, 0);
+	for (i = 0; i < c->n; i++)
+		buf_str(&b, i ? ",?" : ") values (?");
+	buf_ch(&b, ')');
+	rc = sqlite3_prepare_v2(c->s->db, buf_cstr(&b), -1, &c->st, NULL);
 	buf_free(&b);
-	ok = st && (st->st && st->n_cols ? true : err(s, "0A000", "COPY needs a query with rows")) &&
-	     (!st->n_params || err(s, "42P02", "there is no parameter $1")) && copy_out(c, st);
-	exec_drop(st);
-	return ok;
+	return !rc || err_db(c->s, rc, NULL);
 }
 
-bool copy_run(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text)
+bool copy_run(struct session *s, tokp t, tokp end, const char *text)
 {
-	struct copy c = { .s = s, .delimiter = '\t', .null = "\\N" };
-	const struct lex_tok *name = t + 1, *cols, *p;
+	struct copy c = { .s = s };
+	tokp name = t + 1, cols = NULL, p;
+	struct stmt *st = NULL;
 	char tag[40];
 	bool ok, in;
 
 	if (lex_is(name, "(")) {
-		cols = NULL;
 		p = lex_close(name) + 1;
 	} else {
-		name += 2 * lex_is(name + 1, ".");
 		if (!lex_name(name))
 			return err_syntax(s, name, text);
 		cols = lex_is(name + 1, "(") ? name + 1 : NULL;
@@ -347,9 +265,17 @@ bool copy_run(struct session *s, const struct lex_tok *t, const struct lex_tok *
 		return err(s, "0A000", "COPY is FROM STDIN or TO STDOUT; files are for the client to read (\\copy)");
 	buf_init(&c.line, server.conf.max_value);
 	buf_init(&c.field, server.conf.max_value);
-	ok = options(&c, p + 2, end, text) && (in ? work_write(s) && prepare_in(&c, name, cols) && copy_in(&c) : to_stdout(&c, name, cols, text));
+	ok = read_options(s, p + 2, end) && (!in || work_write(s));
+	if (ok)
+		st = lex_is(name, "(") ? exec_make(s, "", text + name->end, lex_close(name)->at - name->end, NULL, 0) : select_columns(s, name, cols);
+	ok = ok && st;
+	if (ok && in)
+		ok = prepare_in(&c, name, st) && copy_in(&c);
+	else if (ok)
+		ok = ((st->st && st->n_cols && !st->writes) || err(s, "0A000", "COPY needs a query with rows")) &&
+		     (!st->n_params || err(s, "42P02", "there is no parameter $1")) && copy_out(&c, st);
 	sqlite3_finalize(c.st);
-	free(c.cols);
+	exec_drop(st);
 	buf_free(&c.line);
 	buf_free(&c.field);
 	if (!ok)

@@ -106,6 +106,14 @@ static bool find_columns(struct stmt *st)
 	return true;
 }
 
+/* The type of parameter k, as the client has said, or 0. */
+static uint32_t given(const struct stmt *st, unsigned k)
+{
+	struct proto_rd r = proto_rd(st->given + 4 * (size_t)k, 4);
+
+	return k < st->n_given ? proto_u32(&r) : 0;
+}
+
 /* Parameters are $1, $2 ...: what else SQLite would take for one is an error. */
 static bool find_parameters(struct session *s, struct stmt *st, const struct lex_tok *t, const struct lex_tok *end)
 {
@@ -132,11 +140,11 @@ static bool find_parameters(struct session *s, struct stmt *st, const struct lex
 	for (i = 1; i <= n; i++)
 		st->places[atoi(sqlite3_bind_parameter_name(st->st, i) + 1) - 1] = i;
 	for (k = 0; k < st->n_given; k++) {
-		st->types[k] = type_of_client(st->given[k]);
+		st->types[k] = type_of_client(given(st, k));
 		if (st->types[k] == T_REFUSED)
 			return err_hint(s, "0A000", "There are int2, int4, int8, float4, float8, bool, text and bytea; "
 					"times and exact decimals are passed as text.", "parameter $%u is of a type that is not supported (%u)", k + 1,
-					st->given[k]);
+					given(st, k));
 	}
 	return true;
 }
@@ -174,11 +182,9 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 {
 	struct stmt *st = calloc(1, sizeof(*st));
 	const struct lex_tok *end;
-	struct proto_rd r = proto_rd(oids, 4 * (size_t)n_oids);
 	struct lex l = { 0 };
 	bool internal = false, ok = false;
 	char *form;
-	unsigned i;
 
 	if (!st)
 		return err(s, "53200", "out of memory"), NULL;
@@ -190,15 +196,15 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 	}
 	st->source = mem_alloc(n + 1);
 	st->name = strdup(name);
-	st->given = calloc(n_oids + 1, sizeof(*st->given));
+	st->given = malloc(4 * (size_t)n_oids + 1);
 	if (!st->source || !st->name || !st->given || !lex(&l, text, n)) {
 		err(s, "53200", "out of memory");
 		goto out;
 	}
 	memcpy(st->source, text, n);
 	st->source[n] = 0;
-	for (i = 0; i < n_oids; i++)
-		st->given[i] = proto_u32(&r);
+	if (n_oids)
+		memcpy(st->given, oids, 4 * (size_t)n_oids);
 	st->n_given = n_oids;
 	end = lex_statement(l.tok);
 	if (end->kind != LEX_END && end[1].kind != LEX_END) {
@@ -249,14 +255,6 @@ static struct portal *find_portal(struct session *s, const char *name)
 	return p;
 }
 
-static void free_portal(struct portal *p)
-{
-	free(p->formats);
-	free(p->cols);
-	free(p->name);
-	free(p);
-}
-
 static void drop_portal(struct session *s, struct portal *p)
 {
 	struct portal **at;
@@ -264,14 +262,16 @@ static void drop_portal(struct session *s, struct portal *p)
 	for (at = &s->portals; *at != p; at = &(*at)->next)
 		;
 	*at = p->next;
-	if (p->own) {
-		sqlite3_finalize(p->st);
-	} else if (p->st) {
-		sqlite3_reset(p->st);
-		sqlite3_clear_bindings(p->st);
+	if (p->stmt)
 		p->stmt->busy = false;
+	if (p->stmt && p->stmt->st) {
+		sqlite3_reset(p->stmt->st);
+		sqlite3_clear_bindings(p->stmt->st);
 	}
-	free_portal(p);
+	free(p->formats);
+	free(p->cols);
+	free(p->name);
+	free(p);
 }
 
 void exec_close_portals(struct session *s)
@@ -366,34 +366,49 @@ static void describe(struct session *s, const struct stmt *st, const uint32_t *c
 }
 
 /* Where a type is not known, it is that of the first row's value. */
-static void decide(const struct stmt *st, uint32_t *cols, sqlite3_stmt *row)
+static void decide(const struct stmt *st, uint32_t *cols, bool row)
 {
 	int i;
 
 	for (i = 0; i < st->n_cols; i++)
 		if (!cols[i])
-			cols[i] = row ? type_of_value(sqlite3_column_type(row, i)) : T_TEXT;
+			cols[i] = row ? type_of_value(sqlite3_column_type(st->st, i)) : T_TEXT;
 }
 
-static bool send_row(struct session *s, const struct stmt *st, const uint32_t *cols, sqlite3_stmt *row, const uint16_t *formats, unsigned n)
+static bool send_row(struct session *s, const struct stmt *st, const uint32_t *cols, const uint16_t *formats, unsigned n)
 {
 	size_t at = proto_begin(&s->out, 'D');
 	struct type_error e;
-	const char *code;
 	int i;
 
 	proto_put16(&s->out, (uint16_t)st->n_cols);
 	for (i = 0; i < st->n_cols; i++)
-		if (!type_out(&s->out, cols[i], sqlite3_column_value(row, i), format_of(formats, n, i), &e)) {
+		if (!type_out(&s->out, cols[i], sqlite3_column_value(st->st, i), format_of(formats, n, i), &e)) {
 			/* The message has begun with its type. */
 			s->out.len = at - 1;
 			return err(s, e.code, "%s (column \"%.60s\")", e.text, st->names[i]);
 		}
 	proto_end(&s->out, at);
-	if (!s->out.failed)
-		return true;
+	return true;
+}
+
+int exec_step(struct session *s, const struct stmt *st)
+{
+	int rc;
+
+	s->guard.kind = st->kind;
+	rc = sqlite3_step(st->st);
+	s->guard.kind = GUARD_QUERY;
+	return rc;
+}
+
+bool exec_sent(struct session *s)
+{
 	/* The buffer's limit, or the budget of memory. */
-	code = s->out.cap * 2 > s->out.max ? "54000" : "53200";
+	const char *code = s->out.cap * 2 > s->out.max ? "54000" : "53200";
+
+	if (!s->out.failed)
+		return s->out.len <= OUT_HIGH || net_flush(s);
 	buf_clear(&s->out, 0);
 	return err(s, code, "a row is too large to be sent");
 }
@@ -422,37 +437,24 @@ static void complete(struct session *s, const struct stmt *st, uint64_t sent)
 /* A table has columns of types that there are. */
 static bool types_exist(struct session *s, const struct stmt *st)
 {
-	const char *name = NULL, *decl;
-	struct lex l = { 0 };
-	const struct lex_tok *t;
 	sqlite3_stmt *find = NULL;
+	const char *decl;
 	bool ok = true;
 
 	if (strcmp(st->tag, "CREATE TABLE") && strcmp(st->tag, "ALTER TABLE"))
 		return true;
-	if (!lex(&l, st->source, strlen(st->source))) {
-		lex_free(&l);
-		return err(s, "53200", "out of memory");
-	}
-	t = l.tok + 2;
-	t += 3 * (lex_are(t, "if not exists") != 0);
-	while (lex_is(t + 1, "."))
-		t += 2;
-	name = t->s;
 	s->guard.kind = GUARD_INTERNAL;
-	if (!sqlite3_prepare_v2(s->db, "select type from pragma_table_xinfo(?1)", -1, &find, NULL)) {
-		sqlite3_bind_text(find, 1, name, -1, SQLITE_STATIC);
-		while (ok && sqlite3_step(find) == SQLITE_ROW) {
-			decl = (const char *)sqlite3_column_text(find, 0);
-			if (type_of_decl(decl) == T_REFUSED)
-				ok = err_hint(s, "0A000", "There are INT, INTEGER, TEXT, VARCHAR, REAL, BLOB and BOOLEAN. Times are kept as TEXT, or as an INTEGER of "
-					      "seconds; exact decimals likewise, of the smallest unit; a serial is an INTEGER PRIMARY KEY.",
-					      "type %.60s is not supported", decl);
-		}
+	if (sqlite3_prepare_v2(s->db, "select i.type from sqlite_schema s, pragma_table_xinfo(s.name) i where s.type = 'table'", -1, &find, NULL))
+		ok = err_db(s, SQLITE_ERROR, NULL);
+	while (ok && sqlite3_step(find) == SQLITE_ROW) {
+		decl = (const char *)sqlite3_column_text(find, 0);
+		if (type_of_decl(decl) == T_REFUSED)
+			ok = err_hint(s, "0A000", "There are INT, INTEGER, TEXT, VARCHAR, REAL, BLOB and BOOLEAN. Times are kept as TEXT, or as an INTEGER of "
+				      "seconds; exact decimals likewise, of the smallest unit; a serial is an INTEGER PRIMARY KEY.",
+				      "type %.60s is not supported", decl);
 	}
 	sqlite3_finalize(find);
 	s->guard.kind = GUARD_QUERY;
-	lex_free(&l);
 	return ok;
 }
 
@@ -466,8 +468,8 @@ static bool finished(struct session *s, const struct stmt *st)
 }
 
 /* Up to max rows (0: all); sets *done at the last one. have: row stands on one; with_header: it is not described yet. */
-static bool rows(struct session *s, struct stmt *st, uint32_t *cols, sqlite3_stmt *row, const uint16_t *formats, unsigned n_formats,
-		 uint32_t max, bool have, bool with_header, uint64_t *sent, bool *done)
+static bool rows(struct session *s, struct stmt *st, uint32_t *cols, const uint16_t *formats, unsigned n_formats, uint32_t max,
+		  bool have, bool with_header, uint64_t *sent, bool *done)
 {
 	uint64_t n = 0;
 	int rc;
@@ -476,9 +478,7 @@ static bool rows(struct session *s, struct stmt *st, uint32_t *cols, sqlite3_stm
 	for (;;) {
 		if (max && n == max)
 			return true;
-		s->guard.kind = st->kind;
-		rc = have ? SQLITE_ROW : sqlite3_step(row);
-		s->guard.kind = GUARD_QUERY;
+		rc = have ? SQLITE_ROW : exec_step(s, st);
 		have = false;
 		if (rc == SQLITE_ROW && !st->n_cols)
 			continue;
@@ -487,7 +487,7 @@ static bool rows(struct session *s, struct stmt *st, uint32_t *cols, sqlite3_stm
 		if (rc == SQLITE_DONE && !finished(s, st))
 			return false;
 		if (with_header && st->n_cols) {
-			decide(st, cols, rc == SQLITE_ROW ? row : NULL);
+			decide(st, cols, rc == SQLITE_ROW);
 			describe(s, st, cols, formats, n_formats);
 			with_header = false;
 		}
@@ -495,11 +495,11 @@ static bool rows(struct session *s, struct stmt *st, uint32_t *cols, sqlite3_stm
 			*done = true;
 			return true;
 		}
-		if (!send_row(s, st, cols, row, formats, n_formats))
+		if (!send_row(s, st, cols, formats, n_formats))
 			return false;
 		n++;
 		++*sent;
-		if (s->out.len > OUT_HIGH && !net_flush(s))
+		if (!exec_sent(s))
 			return false;
 	}
 }
@@ -528,7 +528,7 @@ static bool run_simple(struct session *s, const char *text, size_t n, bool send)
 	bool done, ok;
 
 	ok = st && (!st->n_params || err(s, "42P02", "there is no parameter $1")) &&
-	     rows(s, st, st->cols, st->st, NULL, 0, 0, false, send, &sent, &done);
+	     rows(s, st, st->cols, NULL, 0, 0, false, send, &sent, &done);
 	if (ok && send)
 		complete(s, st, sent);
 	exec_drop(st);
@@ -605,16 +605,10 @@ bool exec_parse(struct session *s, const struct proto_parse *p)
 /* A named statement whose tables were altered, made anew. */
 static bool renew(struct session *s, struct stmt *st)
 {
-	struct stmt *fresh, old;
-	struct buf oids;
+	struct stmt *fresh = exec_make(s, st->name, st->source, strlen(st->source), st->given, st->n_given), old;
 	unsigned i;
 	bool same;
 
-	buf_init(&oids, 1 << 19);
-	for (i = 0; i < st->n_given; i++)
-		proto_put32(&oids, st->given[i]);
-	fresh = oids.failed ? NULL : exec_make(s, st->name, st->source, strlen(st->source), (const uint8_t *)oids.p, st->n_given);
-	buf_free(&oids);
 	if (!fresh)
 		return false;
 	same = fresh->n_cols == st->n_cols && fresh->n_params == st->n_params;
@@ -633,9 +627,8 @@ static bool renew(struct session *s, struct stmt *st)
 	return same || err(s, "0A000", "cached plan must not change result type");
 }
 
-static bool bind_values(struct session *s, struct portal *p, const struct proto_bind *b)
+static bool bind_values(struct session *s, const struct stmt *st, const struct proto_bind *b)
 {
-	const struct stmt *st = p->stmt;
 	struct proto_rd values = b->values;
 	struct type_error e;
 	const uint8_t *v;
@@ -646,40 +639,18 @@ static bool bind_values(struct session *s, struct portal *p, const struct proto_
 	for (i = 0; i < b->n; i++) {
 		v = proto_value(&values, &n);
 		/* A text in binary is a text, whatever it is the text of. */
-		binary = proto_format(b->formats, b->n_formats, i) && !(i < st->n_given && type_of_client(st->given[i]) == T_TEXT);
-		if (st->places[i] && !type_bind(p->st, st->places[i], st->types[i], (const char *)v, n, binary, &e))
+		binary = proto_format(b->formats, b->n_formats, i) && !(i < st->n_given && type_of_client(given(st, i)) == T_TEXT);
+		if (st->places[i] && !type_bind(st->st, st->places[i], st->types[i], (const char *)v, n, binary, &e))
 			return err(s, e.code, "%s (parameter $%u)", e.text, i + 1);
 	}
 	return true;
-}
-
-static struct portal *new_portal(const struct proto_bind *b, struct stmt *st)
-{
-	struct portal *p = calloc(1, sizeof(*p));
-	unsigned i;
-
-	if (!p)
-		return NULL;
-	p->name = strdup(b->portal);
-	p->formats = calloc(b->n_results + 1, sizeof(*p->formats));
-	p->cols = calloc(st->n_cols + 1, sizeof(*p->cols));
-	if (!p->name || !p->formats || !p->cols) {
-		free_portal(p);
-		return NULL;
-	}
-	p->stmt = st;
-	p->n_formats = b->n_results;
-	for (i = 0; i < b->n_results; i++)
-		p->formats[i] = proto_format(b->results, b->n_results, i);
-	if (st->cols)
-		memcpy(p->cols, st->cols, st->n_cols * sizeof(*p->cols));
-	return p;
 }
 
 bool exec_bind(struct session *s, const struct proto_bind *b)
 {
 	struct stmt *st = exec_find(s, b->stmt);
 	struct portal *p = find_portal(s, b->portal);
+	unsigned i;
 
 	if (!st)
 		return err(s, "26000", "prepared statement \"%s\" does not exist", b->stmt);
@@ -689,35 +660,42 @@ bool exec_bind(struct session *s, const struct proto_bind *b)
 		drop_portal(s, p);
 	if (!st->lasting && failed(s))
 		return false;
-	if (is_stale(s, st) && !st->busy && !renew(s, st))
+	/* A portal that is at its end, or has no name, makes room. */
+	for (p = s->portals; p && p->stmt != st; p = p->next)
+		;
+	if (p && (p->done || !*p->name))
+		drop_portal(s, p);
+	if (st->busy)
+		return err(s, "0A000", "a prepared statement has one portal at a time: close the one that is open, or prepare it once more");
+	if (is_stale(s, st) && !renew(s, st))
 		return false;
 	if (b->n != st->n_params)
 		return err(s, "08P01", "bind message supplies %u parameters, but prepared statement \"%s\" requires %u", b->n,
 			   b->stmt, st->n_params);
 	if (b->n_results > 1 && b->n_results != (unsigned)st->n_cols)
 		return err(s, "08P01", "bind message has %u result formats but query has %d columns", b->n_results, st->n_cols);
-	p = new_portal(b, st);
+	p = calloc(1, sizeof(*p));
 	if (!p)
 		return err(s, "53200", "out of memory");
 	p->next = s->portals;
 	s->portals = p;
-	if (st->st) {
-		if (st->busy) {
-			if (!prepare(s, st, &p->st)) {
-				drop_portal(s, p);
-				return false;
-			}
-			p->own = true;
-		} else {
-			p->st = st->st;
-			st->busy = true;
-			sqlite3_reset(p->st);
-			sqlite3_clear_bindings(p->st);
-		}
-		if (!bind_values(s, p, b)) {
-			drop_portal(s, p);
-			return false;
-		}
+	p->name = strdup(b->portal);
+	p->n_formats = b->n_results;
+	p->formats = calloc(b->n_results + 1, sizeof(*p->formats));
+	p->cols = calloc(st->n_cols + 1, sizeof(*p->cols));
+	if (!p->name || !p->formats || !p->cols) {
+		drop_portal(s, p);
+		return err(s, "53200", "out of memory");
+	}
+	p->stmt = st;
+	st->busy = true;
+	for (i = 0; i < b->n_results; i++)
+		p->formats[i] = proto_format(b->results, b->n_results, i);
+	if (st->cols)
+		memcpy(p->cols, st->cols, st->n_cols * sizeof(*p->cols));
+	if (st->st && !bind_values(s, st, b)) {
+		drop_portal(s, p);
+		return false;
 	}
 	proto_empty(&s->out, '2');
 	return true;
@@ -739,8 +717,7 @@ bool exec_describe(struct session *s, char kind, const char *name)
 		proto_put16(&s->out, (uint16_t)st->n_params);
 		for (i = 0; i < st->n_params; i++)
 			/* Drivers hold on to what they have said. */
-			proto_put32(&s->out, i < st->n_given && st->given[i] && st->given[i] != T_UNKNOWN ? st->given[i] :
-					     st->types[i] ? st->types[i] : T_TEXT);
+			proto_put32(&s->out, given(st, i) && given(st, i) != T_UNKNOWN ? given(st, i) : st->types[i] ? st->types[i] : T_TEXT);
 		proto_end(&s->out, at);
 	}
 	if (!st->st && st->show) {
@@ -757,14 +734,12 @@ bool exec_describe(struct session *s, char kind, const char *name)
 	if (p && i < (unsigned)st->n_cols && !st->writes && !p->row && !p->sent && !p->done) {
 		if (failed(s) || !ready_portal(s, p))
 			return false;
-		s->guard.kind = st->kind;
-		rc = sqlite3_step(p->st);
-		s->guard.kind = GUARD_QUERY;
+		rc = exec_step(s, st);
 		if (rc != SQLITE_ROW && rc != SQLITE_DONE)
 			return err_db(s, rc, NULL);
 		p->row = rc == SQLITE_ROW;
 		p->done = !p->row;
-		decide(st, p->cols, p->row ? p->st : NULL);
+		decide(st, p->cols, p->row);
 	}
 	describe(s, st, p ? p->cols : st->cols, p ? p->formats : NULL, p ? p->n_formats : 0);
 	return true;
@@ -800,8 +775,8 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 		if (!p->row && !p->sent && !ready_portal(s, p))
 			return false;
 		/* What was not known when it was described was described as text. */
-		decide(st, p->cols, NULL);
-		ok = rows(s, st, p->cols, p->st, p->formats, p->n_formats, max, p->row, false, &p->sent, &done);
+		decide(st, p->cols, false);
+		ok = rows(s, st, p->cols, p->formats, p->n_formats, max, p->row, false, &p->sent, &done);
 		p->row = false;
 	}
 	if (!ok)
@@ -812,6 +787,6 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 	}
 	complete(s, st, p->sent);
 	p->done = true;
-	sqlite3_reset(p->st);
+	sqlite3_reset(st->st);
 	return true;
 }

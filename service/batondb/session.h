@@ -29,7 +29,8 @@ struct stmt {
 	bool writes;			/* needs the database's write lock */
 	sqlite3_stmt *st;		/* NULL: util.c's, or empty */
 	bool empty, lasting;		/* lasting: allowed in a failed transaction */
-	uint32_t *types, *given;	/* of parameters; as the client has said */
+	uint32_t *types;		/* of parameters */
+	uint8_t *given;			/* those that the client has said, as they came */
 	unsigned n_given, alters;	/* alters: the database's when it was made */
 	int *places;			/* of parameters in SQLite's statement, 0: it has none of this number */
 	unsigned n_params;
@@ -37,19 +38,17 @@ struct stmt {
 	char **names;
 	int n_cols;
 	const char *show;		/* st NULL: it answers with one row of this column */
-	bool busy;			/* a portal runs st */
+	bool busy;			/* it has a portal */
 	struct stmt *next;
 };
 
 struct portal {
 	char *name;
 	struct stmt *stmt;
-	sqlite3_stmt *st;
-	bool own;			/* st is not stmt's */
 	uint32_t *cols;			/* as they were described, where the first row decides */
 	uint16_t *formats;
 	unsigned n_formats;
-	bool row, done;			/* row: st stands on one that was not sent */
+	bool row, done;			/* row: stmt stands on one that was not sent */
 	uint64_t sent;
 	struct portal *next;
 };
@@ -196,6 +195,10 @@ struct stmt *exec_find(struct session *s, const char *name);
 /* Prepares; NULL after an error. Drop it with exec_drop(). */
 struct stmt *exec_make(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids);
 void exec_drop(struct stmt *st);
+/* A step, with what the statement may do. */
+int exec_step(struct session *s, const struct stmt *st);
+/* After a row: what is ready goes out. */
+bool exec_sent(struct session *s);
 /* A statement without rows to be sent or parameters. */
 bool exec_run(struct session *s, const char *text, size_t n);
 /* A row of one text column. */
