@@ -41,7 +41,9 @@ def free_port():
 
 
 class Server:
-    def __init__(self, *conf, data=None, port=None):
+    def __init__(self, *conf, data=None, port=None, before=()):
+        """before: a command that runs the server."""
+        self.before = list(before)
         self.own = data is None
         self.data = data or tempfile.mkdtemp(prefix="batondb-")
         self.port = port or free_port()
@@ -51,7 +53,7 @@ class Server:
 
     def start(self):
         # As root it becomes another user, and roles without a password are let in from here.
-        args = [BATONDB, "-D", self.data, "-p", str(self.port), "-c", "auth=local"]
+        args = self.before + [BATONDB, "-D", self.data, "-p", str(self.port), "-c", "auth=local"]
         if os.getuid() == 0:
             args += ["-c", "user=nobody"]
             if not os.listdir(self.data):

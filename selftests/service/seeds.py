@@ -41,7 +41,7 @@ BY_HAND = [
     "select id from a where id = '1' and b = true and at > '2024-01-01 00:00:00' and t between 'a' and 'z'",
     "insert into a (id, t) values (5, 'x'), (6, 'y') on conflict (id) do update set t = excluded.t where id > 1; replace into a (id) values (5)",
     "update a set t = 'x', n = n + 1 from (select 1 as k) where id = k; delete from a where id in (select 2) returning *",
-    "select * from pg_stat_activity, baton_stat_tenants, pg_settings, baton_roles, baton_databases limit 1", "select * from sqlite_schema",
+    "select * from pg_stat_activity, baton_stat_tenants, baton_roles, baton_databases limit 1", "select * from sqlite_schema",
     "select 1;;; select 2; -- x\n/* y */ select 'it''s', \"id\", [id], `id` from a", "values (1, 'a'), (2, 'b') order by 1 desc limit 1 offset 1",
     "select load_extension('x'), fts3_tokenizer('x', x'00'), readfile('/etc/passwd')", "pragma writable_schema = on; attach 'x' as y",
     "create trigger g after insert on a begin select 1; end; create virtual table f using fts5(a); create temp table t (a)",

@@ -71,29 +71,22 @@ void buf_ch(struct buf *b, char c)
 	buf_add(b, &c, 1);
 }
 
-void buf_vfmt(struct buf *b, const char *fmt, va_list ap)
-{
-	va_list again;
-	char *to;
-	int n;
-
-	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	to = n >= 0 ? buf_room(b, n + 1) : NULL;
-	if (to) {
-		vsnprintf(to, n + 1, fmt, again);
-		b->len += n;
-	}
-	va_end(again);
-}
-
 void buf_fmt(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;
+	char *to;
+	int n;
 
 	va_start(ap, fmt);
-	buf_vfmt(b, fmt, ap);
+	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
+	to = n >= 0 ? buf_room(b, (size_t)n + 1) : NULL;
+	if (!to)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(to, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	b->len += (size_t)n;
 }
 
 const char *buf_cstr(struct buf *b)

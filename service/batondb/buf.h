@@ -28,7 +28,6 @@ void buf_add(struct buf *b, const void *p, size_t n);
 void buf_str(struct buf *b, const char *s);	/* without its NUL */
 void buf_ch(struct buf *b, char c);
 __attribute__((format(printf, 2, 3))) void buf_fmt(struct buf *b, const char *fmt, ...);
-void buf_vfmt(struct buf *b, const char *fmt, va_list ap);
 /* A NUL behind the last byte, not counted; never NULL: "" where it failed. */
 const char *buf_cstr(struct buf *b);
 /* 'it''s', as SQL has it; and "an ""identifier""". */

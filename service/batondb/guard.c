@@ -154,23 +154,13 @@ static int authorize(void *arg, int op, const char *a, const char *b, const char
 	case SQLITE_ATTACH:
 	case SQLITE_DETACH:
 		return refuse(g, "%s is not supported: CREATE DATABASE, and connect to it", "ATTACH");
-	case SQLITE_CREATE_TEMP_INDEX:
-	case SQLITE_CREATE_TEMP_TABLE:
-	case SQLITE_CREATE_TEMP_VIEW:
-	case SQLITE_DROP_TEMP_INDEX:
-	case SQLITE_DROP_TEMP_TABLE:
-	case SQLITE_DROP_TEMP_VIEW:
-		return refuse(g, "%s are not supported", "temporary tables and views");
+	case SQLITE_CREATE_VTABLE:
+		return refuse(g, "%s are not supported", "virtual tables");
 	case SQLITE_CREATE_TRIGGER:
 	case SQLITE_CREATE_TEMP_TRIGGER:
-	case SQLITE_DROP_TRIGGER:
-	case SQLITE_DROP_TEMP_TRIGGER:
 		return refuse(g, "%s are not supported", "triggers");
-	case SQLITE_CREATE_VTABLE:
-	case SQLITE_DROP_VTABLE:
-		return refuse(g, "%s are not supported", "virtual tables");
 	default:
-		return refuse(g, "%s is not supported", "this");
+		return refuse(g, "%s are not supported", "temporary tables and views");
 	}
 }
 

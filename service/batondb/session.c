@@ -328,9 +328,7 @@ static void fill(void *arg, const char *table, struct buf *rows)
 		return;
 	}
 	pthread_mutex_lock(&server.lock);
-	if (!strcmp(table, "pg_settings"))
-		settings_rows(s, rows);
-	else if (!strcmp(table, "baton_databases"))
+	if (!strcmp(table, "baton_databases"))
 		for (d = server.databases; d; d = d->next)
 			vtab_row(rows, "t", d->name);
 	else

@@ -219,6 +219,5 @@ const char *setting_get(struct session *s, const char *name);	/* NULL: no such *
 const char *setting_set(struct session *s, const char *name, const char *value);
 void settings_begin(struct session *s);
 void settings_report(struct session *s);
-void settings_rows(struct session *s, struct buf *rows);
 
 #endif

@@ -12,36 +12,36 @@ static const struct setting {
 	const char *name, *value;
 	enum kind kind;
 	bool report;
-	const char *also, *about;	/* also: other words for the value, each between bars */
+	const char *also;		/* other words for the value, each between bars */
 } list[] = {
-	{ "application_name", "", APPLICATION, true, "", "what the client calls itself" },
-	{ "client_encoding", "UTF8", ONLY, true, "|utf-8|unicode|", "" },
-	{ "DateStyle", "ISO, MDY", ONLY, true, "|iso|", "there are no dates: times are texts" },
-	{ "IntervalStyle", "postgres", ONLY, true, "", "there are no intervals" },
-	{ "TimeZone", "Etc/UTC", ONLY, true, "|utc|gmt|etc/gmt|zulu|uct|z|0|", "" },
-	{ "integer_datetimes", "on", FIXED, true, "", "" },
-	{ "is_superuser", "off", SUPERUSER, true, "", "" },
-	{ "server_encoding", "UTF8", FIXED, true, "", "" },
-	{ "server_version", "15.0", FIXED, true, "", "the PostgreSQL whose protocol this is" },
-	{ "server_version_num", "150000", FIXED, false, "", "" },
-	{ "session_authorization", "", AUTHORIZATION, true, "", "" },
-	{ "standard_conforming_strings", "on", ONLY, true, "", "" },
-	{ "default_transaction_read_only", "off", ONLY, true, "|false|0|", "" },
-	{ "in_hot_standby", "off", FIXED, true, "", "" },
-	{ "statement_timeout", "0", STATEMENT_TIMEOUT, false, "", "ms; a statement that is not started or not done by then is given up" },
-	{ "lock_timeout", "0", LOCK_TIMEOUT, false, "", "ms; how long a statement waits for a database's write lock" },
-	{ "extra_float_digits", "1", ONLY, false, "|2|3|", "numbers are always shown so that they read back the same" },
-	{ "search_path", "public", ONLY, false, "", "" },
-	{ "client_min_messages", "notice", ONLY, false, "", "" },
-	{ "bytea_output", "hex", ONLY, false, "", "" },
-	{ "transaction_isolation", "read committed", ONLY, false, "|read uncommitted|", "" },
-	{ "default_transaction_isolation", "read committed", ONLY, false, "|read uncommitted|", "" },
-	{ "transaction_read_only", "off", ONLY, false, "|false|0|", "" },
-	{ "baton.class", "tolerant", CLASS, false, "", "critical, tolerant or batch: what statements pay with, and whether they wait" },
-	{ "baton.low_latency", "0%", LOW, false, "", "the user's low-latency quota" },
-	{ "baton.high_latency", "100%", HIGH, false, "", "the user's high-latency quota" },
-	{ "baton.reject_code", "53400", REJECT_CODE, false, "", "the SQLSTATE of a rejected statement: 53400 or 40001" },
-	{ "baton.quotas", "on", QUOTAS, false, "", "whether quotas hold: ALTER SYSTEM SET baton.quotas" },
+	{ "application_name", "", APPLICATION, true, "" },
+	{ "client_encoding", "UTF8", ONLY, true, "|utf-8|unicode|" },
+	{ "DateStyle", "ISO, MDY", ONLY, true, "|iso|" },
+	{ "IntervalStyle", "postgres", ONLY, true, "" },
+	{ "TimeZone", "Etc/UTC", ONLY, true, "|utc|gmt|etc/gmt|zulu|uct|z|0|" },
+	{ "integer_datetimes", "on", FIXED, true, "" },
+	{ "is_superuser", "off", SUPERUSER, true, "" },
+	{ "server_encoding", "UTF8", FIXED, true, "" },
+	{ "server_version", "15.0", FIXED, true, "" },
+	{ "server_version_num", "150000", FIXED, false, "" },
+	{ "session_authorization", "", AUTHORIZATION, true, "" },
+	{ "standard_conforming_strings", "on", ONLY, true, "" },
+	{ "default_transaction_read_only", "off", ONLY, true, "|false|0|" },
+	{ "in_hot_standby", "off", FIXED, true, "" },
+	{ "statement_timeout", "0", STATEMENT_TIMEOUT, false, "" },
+	{ "lock_timeout", "0", LOCK_TIMEOUT, false, "" },
+	{ "extra_float_digits", "1", ONLY, false, "|2|3|" },
+	{ "search_path", "public", ONLY, false, "" },
+	{ "client_min_messages", "notice", ONLY, false, "" },
+	{ "bytea_output", "hex", ONLY, false, "" },
+	{ "transaction_isolation", "read committed", ONLY, false, "|read uncommitted|" },
+	{ "default_transaction_isolation", "read committed", ONLY, false, "|read uncommitted|" },
+	{ "transaction_read_only", "off", ONLY, false, "|false|0|" },
+	{ "baton.class", "tolerant", CLASS, false, "" },
+	{ "baton.low_latency", "0%", LOW, false, "" },
+	{ "baton.high_latency", "100%", HIGH, false, "" },
+	{ "baton.reject_code", "53400", REJECT_CODE, false, "" },
+	{ "baton.quotas", "on", QUOTAS, false, "" },
 };
 #define N (sizeof(list) / sizeof(*list))
 
@@ -183,6 +183,9 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 	pthread_mutex_lock(&s->lock);
 	s->set = set;
 	pthread_mutex_unlock(&s->lock);
+	/* The statements behind it in a message have it, too. */
+	if (x->kind == STATEMENT_TIMEOUT)
+		s->deadline = set.statement_timeout ? s->arrived + set.statement_timeout : 0;
 	if (x->report && s->state != STATE_STARTUP)
 		proto_status(&s->out, x->name, setting_get(s, x->name));
 	return NULL;
@@ -200,12 +203,4 @@ void settings_report(struct session *s)
 	for (i = 0; i < N; i++)
 		if (list[i].report)
 			proto_status(&s->out, list[i].name, setting_get(s, list[i].name));
-}
-
-void settings_rows(struct session *s, struct buf *rows)
-{
-	unsigned i;
-
-	for (i = 0; i < N; i++)
-		vtab_row(rows, "ttt", list[i].name, setting_get(s, list[i].name), list[i].about);
 }

@@ -176,7 +176,7 @@ static bool do_show(struct session *s, tokp t, tokp end, const char *text)
 	const char *v;
 
 	if (lex_is(t + 1, "all"))
-		return err(s, "0A000", "SHOW ALL is not supported: SELECT name, setting FROM pg_settings");
+		return err(s, "0A000", "SHOW ALL is not supported");
 	if (setting_name(t + 1, name, sizeof(name)) != end)
 		return err_syntax(s, t + 1, text);
 	v = setting_get(s, name);

@@ -39,7 +39,6 @@ static const struct table {
 	{ "baton_roles", "create table x(rolname text, superuser boolean, createdb boolean, haspassword boolean, low_latency real, "
 			 "high_latency real, class text)", 7 },
 	{ "baton_databases", "create table x(datname text)", 1 },
-	{ "pg_settings", "create table x(name text, setting text, short_desc text)", 3 },
 	{ "pg_stat_activity",
 	  "create table x(datname text, pid integer, usename text, application_name text, client_addr text, state text, wait_event_type text, "
 	  "query text, query_s real, class text, waiting_ms real, throttled_ms real, cpu_ms real, memory integer)", 14 },
