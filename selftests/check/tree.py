@@ -219,7 +219,7 @@ PRONOUN = re.compile(r"(?:one|its?|who\w*|of|what\w*|so|that|those|they|them|the
 def nouns(root):
     bad = []
     for name in files(root):
-        if name.startswith("lib/") and is_c(name):
+        if name.startswith(("lib/", "service/batondb/")) and is_c(name):
             text = read(root, name)
             for m in re.finditer(r"/\*(.*?)\*/", text, re.S):
                 first = re.sub(r"^(?:[\s*]|\[[A-Z]+-[0-9]+\])*", "", m.group(1))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who is it? SCRAM-SHA-256 (RFC 5802, 7677) for a role that has a password. A role that has none
+ * SCRAM-SHA-256 (RFC 5802, 7677) for a role that has a password. A role that has none
  * is let in over the unix socket to a user of the system with its name, to root and to the server's own (auth =
  * peer); from this machine (local); to anybody (trust, which asks nobody); to nobody (scram).
  */

@@ -160,7 +160,7 @@ const char *database_load(void)
 
 static const char *backup_from, *backup_into;
 
-/* All at once, so that it is the database of one moment. */
+/* A copy is made at once, so that it is the database of one moment. */
 static const char *copy_file(const char *name)
 {
 	const char *why = NULL;

@@ -157,7 +157,7 @@ static void accept_one(int fd)
 		getnameinfo((struct sockaddr *)&sa, len, peer.address, sizeof(peer.address), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
 		snprintf(peer.text, sizeof(peer.text), "%s:%s", peer.address, port);
 	}
-	/* Those that have not logged in have a number of their own, so that they keep nobody out who has. */
+	/* Connections that have not logged in have a number of their own, so that they keep nobody out who has. */
 	if (server.n_startup >= (unsigned)server.conf.max_unauthenticated ||
 	    server.n_sessions > (unsigned)(server.conf.max_connections + server.conf.max_unauthenticated)) {
 		server.refused++;

@@ -115,7 +115,7 @@ static bool is_alias(const struct check *c, const char *name)
 	return false;
 }
 
-/* Of all columns of this name that the statement reads or writes; they have to agree. */
+/* The type of all columns of this name that the statement reads or writes; they have to agree. */
 static uint32_t column_type(struct check *c, tokp t)
 {
 	uint32_t type = 0, other;
@@ -464,7 +464,7 @@ static bool parameter(struct check *c, tokp t, unsigned n, uint32_t *types, bool
 	if (seen[k] && types[k] != type && !(is_number(types[k]) && is_number(type)))
 		return refuse(e, t, "42P18", HINT, "parameter %s stands for different types: %s and %s", t->s, type_name(types[k]),
 			      type_name(type));
-	/* Of two kinds of numbers the one that holds both. */
+	/* Two kinds of numbers are the one that holds both. */
 	types[k] = seen[k] && types[k] != type ? (types[k] == T_FLOAT8 || type == T_FLOAT8 ? T_FLOAT8 : T_INT8) : type;
 	seen[k] = true;
 	return true;

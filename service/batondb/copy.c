@@ -120,7 +120,7 @@ static bool copy_in(struct copy *c)
 			return false;
 		switch (m.type) {
 		case 'd':
-			/* What the client still sends after an error is passed over, by session.c. */
+			/* Data that the client still sends after an error is passed over, by session.c. */
 			if (!data_in(c, m.body, m.len))
 				return false;
 			if (work_progress(s))

@@ -21,7 +21,7 @@
 /* Behind each file's own struct. */
 struct extra {
 	bool temp, log;
-	int64_t size;		/* of a temporary file, as far as it was written */
+	int64_t size;		/* a temporary file's, as far as it was written */
 };
 
 static sqlite3_vfs vfs;
@@ -34,7 +34,7 @@ static struct {
 } sets[METHOD_SETS];
 static pthread_mutex_t sets_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct db_limits limits;
-/* Of temporary files of this thread's session. */
+/* Bytes in temporary files of this thread's session. */
 static __thread int64_t temp_used;
 
 static __thread struct {

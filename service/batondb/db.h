@@ -45,7 +45,7 @@ int db_open(const char *path, struct guard *g, sqlite3 **out, int max_value, boo
 void db_watch(sqlite3 *db, bool (*ended)(void *arg), void *arg);
 
 /*
- * As a task of baton's, or as a plain thread; the same kind to give it back. 0;
+ * The write lock, as a task of baton's or as a plain thread, and the same kind to give it back. 0;
  * -ETIMEDOUT: not by the deadline (ns; BATON_FOREVER: none); -ECANCELED, -ETIME: what
  * the task's request was told; -ECANCELED: *cancel is set, of a thread.
  */

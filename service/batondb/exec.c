@@ -43,13 +43,13 @@ static const struct {
 	{ "reindex", "REINDEX", GUARD_DDL, false, false }, { "analyze", "ANALYZE", GUARD_ANALYZE, false, false },
 };
 
-/* Those of SQLite and PostgreSQL that are not supported, and no mistakes. */
+/* Statements of SQLite and PostgreSQL that are not supported, and no mistakes. */
 static const char *const others[] = {
 	"create", "drop", "alter", "pragma", "attach", "detach", "vacuum", "listen", "notify", "unlisten", "do", "call", "merge", "comment",
 	"lock", "cluster", "refresh", "import", "move", "close",
 };
 
-/* What a statement does, by its first words; behind WITH, by the verb behind the parentheses. */
+/* The kind of a statement, by its first words; behind WITH, by the verb behind the parentheses. */
 static bool find_kind(struct session *s, struct stmt *st, const struct lex_tok *t, const struct lex_tok *end)
 {
 	unsigned i;
@@ -66,7 +66,7 @@ static bool find_kind(struct session *s, struct stmt *st, const struct lex_tok *
 			st->counts_changes = kinds[i].changes;
 			return true;
 		}
-	/* What is not in the table SQLite never sees: PRAGMA, ATTACH, VACUUM INTO a file ... */
+	/* Statements that are not in the table SQLite never sees: PRAGMA, ATTACH, VACUUM INTO a file ... */
 	for (i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (lex_is(t, others[i]))
 			return err_hint(s, "0A000", "batondb(8) says what there is.", "%s %s is not supported", t->s, t[1].s);
@@ -774,7 +774,7 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 	if (!p->done) {
 		if (!p->row && !p->sent && !ready_portal(s, p))
 			return false;
-		/* What was not known when it was described was described as text. */
+		/* A type that was not known when it was described was described as text. */
 		decide(st, p->cols, false);
 		ok = rows(s, st, p->cols, p->formats, p->n_formats, max, p->row, false, &p->sent, &done);
 		p->row = false;

@@ -14,7 +14,7 @@
 /* A relation's number is its row's in the schema, as long as the schema stays. */
 #define OID "(16384 + s.rowid)"
 
-/* What is behind a mark, up to the quote: '16384', or '^(name)$' as a pattern of GLOB. */
+/* The text behind a mark, up to the quote: '16384', or '^(name)$' as a pattern of GLOB. */
 static bool quoted(struct buf *to, const char *text, const char *mark, bool pattern)
 {
 	const char *p = strstr(text, mark), *end;
@@ -211,7 +211,7 @@ char *form_of(const char *text, size_t n, bool *internal)
 	struct buf b;
 
 	*internal = false;
-	/* All of them begin so, and few other statements have to be looked at. */
+	/* These statements all begin so, and few other statements have to be looked at. */
 	if (n < 16 || (strncmp(text, "SELECT ", 7) && strncmp(text, "select o.n", 10) && !memmem(text, n < 40 ? n : 40, "pgbench_", 8)))
 		return NULL;
 	copy = strndup(text, n);

@@ -137,7 +137,7 @@ static void f_instr(sqlite3_context *c, int n, sqlite3_value **v)
 		sqlite3_result_error_nomem(c);
 		return;
 	}
-	/* In time that grows with the sum of both, not with the product. */
+	/* The time of this grows with the sum of both, not with the product. */
 	at = !what_len ? in : in_len ? memmem(in, in_len, what, what_len) : NULL;
 	if (what_len && !at) {
 		sqlite3_result_int(c, 0);

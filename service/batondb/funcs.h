@@ -16,7 +16,7 @@ int funcs_register(sqlite3 *db, struct session *s);
 bool funcs_allowed(const char *name, uint32_t *type);
 /* The type of argument n, from 0: T_TEXT ..., 0: any. */
 uint32_t funcs_argument(const char *name, unsigned n);
-/* All names, NULL behind the last; for the list of what is reachable. */
+/* The names, NULL behind the last; for the list of what is reachable. */
 const char *funcs_name(unsigned i);
 
 #endif

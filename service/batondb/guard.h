@@ -21,7 +21,7 @@ enum guard_kind {
 
 struct guard {
 	enum guard_kind kind;
-	char why[160];		/* what was refused last */
+	char why[160];		/* the last refusal */
 	/* Columns that a statement names, while it is prepared: for check.c. */
 	bool note;
 	struct guard_column {

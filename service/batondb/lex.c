@@ -162,7 +162,7 @@ bool lex(struct lex *l, const char *sql, size_t n)
 	unsigned i;
 
 	memset(l, 0, sizeof(*l));
-	/* Of a character in the source there are two here at most: its NUL, too. */
+	/* A character in the source is two here at most: its NUL, too. */
 	l->text = malloc(2 * n + 16);
 	if (!l->text)
 		return false;

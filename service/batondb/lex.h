@@ -19,17 +19,17 @@ struct lex_tok {
 	enum lex_kind kind;
 	const char *s;		/* NUL-ended */
 	size_t n;
-	size_t at, end;		/* in the source */
+	size_t at, end;		/* places in the source */
 };
 
-/* So many tokens of LEX_END stand before the first and behind the last one. */
+/* Tokens of LEX_END: so many stand before the first and behind the last one. */
 #define LEX_AROUND 8
 
 struct lex {
 	struct lex_tok *tok;	/* the first one */
 	unsigned n;
 	struct lex_tok *all;
-	char *text;		/* what tokens point to */
+	char *text;		/* tokens point to it */
 };
 
 /* False: no memory. Free it in any case. */

@@ -16,7 +16,7 @@ void log_line(const char *fmt, ...)
 	va_end(ap);
 	n = n < 0 ? 0 : n < (int)sizeof(line) - 2 ? n : (int)sizeof(line) - 2;
 	line[n] = '\n';
-	/* One write, so that lines of different threads stay whole; nobody is left to hear of one that fails. */
+	/* A single write, so that lines of different threads stay whole; nobody is left to hear of one that fails. */
 	if (write(2, line, (size_t)n + 1) < 0)
 		return;
 }

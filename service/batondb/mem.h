@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of a tenant; it stays until the process ends. */
+/* A tenant's memory; it stays until the process ends. */
 struct mem_tenant {
 	_Atomic int64_t used;
 };
@@ -22,9 +22,9 @@ struct mem_limits {
 };
 void mem_limits(const struct mem_limits *l);
 
-/* From here on the calling thread takes memory for a session; t NULL: for one that nobody has logged in to. */
+/* The calling thread from here on takes memory for a session; t NULL: for one that nobody has logged in to. */
 void mem_session(struct mem_tenant *t);
-/* Of the calling thread's session. */
+/* Bytes of the calling thread's session, and of all. */
 int64_t mem_used(void);
 int64_t mem_used_all(void);
 

@@ -30,13 +30,13 @@ bool net_tls(struct session *s)
 	if (!s->ssl || !SSL_set_fd(s->ssl, s->fd))
 		return false;
 	setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-	/* What a client sent before the handshake would not be protected by it. */
+	/* Data that a client sent before the handshake would not be protected by it. */
 	if (s->in.len > s->in_at)
 		return false;
 	return SSL_accept(s->ssl) == 1;
 }
 
-/* What there is, at least a byte; 0: closed; -1: timed out or failed. */
+/* Bytes that there are, at least a byte; 0: closed; -1: timed out or failed. */
 static long receive(struct session *s, char *p, size_t n)
 {
 	long got;

@@ -192,7 +192,7 @@ bool priv_may(const struct priv_who *who, bool self, const struct priv *what)
 	case PRIV_CREATE_DATABASE:
 		return who->createdb;
 	case PRIV_ALTER_ROLE:
-		/* One's own password, and what one may SET in a session; both together are not one statement. */
+		/* A user's own password, and what he may SET in a session; both together are not one statement. */
 		return self && (what->says == PRIV_PASSWORD || (what->says == PRIV_SETTING && !is_quota(what->setting)));
 	default:
 		return false;

@@ -15,15 +15,15 @@ enum priv_verb {
 	PRIV_ALTER_SYSTEM, PRIV_CHECKPOINT, PRIV_VACUUM,
 };
 
-/* What a statement says something about. */
+/* Parts of a role that a statement says something about. */
 enum {
 	PRIV_SUPER = 1, PRIV_CREATEDB = 2, PRIV_PASSWORD = 4, PRIV_SETTING = 8,
 };
 
 struct priv {
 	enum priv_verb verb;
-	const char *tag;	/* of CommandComplete */
-	char name[128];		/* of the role or database */
+	const char *tag;	/* CommandComplete's */
+	char name[128];		/* the role's or database's */
 	bool current, if_exists;	/* CURRENT_USER */
 	unsigned says;
 	bool super, createdb;

@@ -32,13 +32,13 @@ uint16_t proto_u16(struct proto_rd *r);
 uint32_t proto_u32(struct proto_rd *r);
 const char *proto_str(struct proto_rd *r);	/* "" if there is none */
 const uint8_t *proto_bytes(struct proto_rd *r, size_t n);
-/* All was there, and nothing is left. */
+/* Whether all was there, and nothing is left. */
 bool proto_done(const struct proto_rd *r);
 
 struct proto_msg {
 	char type;		/* 0: of a connection's beginning */
 	const char *body;
-	uint32_t len;		/* of the body */
+	uint32_t len;		/* the body's */
 };
 
 /*
@@ -51,7 +51,7 @@ long proto_next(const char *p, size_t n, bool begin, size_t max, struct proto_ms
 
 struct proto_startup {
 	uint32_t code;		/* a version, or PROTO_CANCEL, SSL, GSS */
-	uint32_t pid, key;	/* of PROTO_CANCEL */
+	uint32_t pid, key;	/* PROTO_CANCEL's */
 	const char *params;	/* name, value, name, value ..., each NUL-ended; then NUL */
 };
 bool proto_startup(const struct proto_msg *m, struct proto_startup *out);
@@ -68,7 +68,7 @@ bool proto_parse(const struct proto_msg *m, struct proto_parse *out);
 struct proto_bind {
 	const char *portal, *stmt;
 	unsigned n_formats, n, n_results;
-	const uint8_t *formats, *results;	/* of 2 bytes */
+	const uint8_t *formats, *results;	/* 2 bytes each */
 	struct proto_rd values;			/* n of proto_value() */
 };
 bool proto_bind(const struct proto_msg *m, struct proto_bind *out);
@@ -83,13 +83,13 @@ bool proto_execute(const struct proto_msg *m, const char **portal, uint32_t *row
 bool proto_query(const struct proto_msg *m, const char **text);
 bool proto_sasl_first(const struct proto_msg *m, const char **mechanism, const uint8_t **p, int32_t *n);
 
-/* What the server says. begin..end writes the length of what is between. */
+/* Messages of the server. begin..end writes the length of what is between. */
 size_t proto_begin(struct buf *b, char type);
 void proto_end(struct buf *b, size_t at);
 void proto_put16(struct buf *b, uint16_t v);
 void proto_put32(struct buf *b, uint32_t v);
 void proto_put64(struct buf *b, uint64_t v);
-void proto_puts(struct buf *b, const char *s);		/* with its NUL */
+void proto_puts(struct buf *b, const char *s);		/* the NUL, too */
 void proto_empty(struct buf *b, char type);		/* a message without a body */
 void proto_ready(struct buf *b, char status);
 void proto_status(struct buf *b, const char *name, const char *value);
@@ -99,7 +99,7 @@ struct proto_error {
 	const char *severity;	/* "ERROR", "FATAL", "NOTICE" ... */
 	const char *code;	/* SQLSTATE */
 	const char *message, *hint;	/* hint: or NULL */
-	int position;		/* in characters from 1; 0: none */
+	int position;		/* characters from 1; 0: none */
 };
 void proto_error(struct buf *b, const struct proto_error *e);
 

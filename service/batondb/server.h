@@ -35,7 +35,7 @@ int conf_parse(struct conf *c, struct buf *text, const char *name, char *why, si
 /* Takes over what may change while the server runs; a line of log for each thing that is another now. */
 void conf_reload(struct conf *c, const struct conf *from);
 
-/* One line on stderr. */
+/* A line on stderr. */
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define HIST_STEPS 128
@@ -49,7 +49,7 @@ double hist_quantile_ms(const struct hist *h, double q);
 /* How many took at most 2^octave us. */
 uint64_t hist_below(const struct hist *h, unsigned octave);
 
-/* All of a role that is kept. */
+/* The part of a role that is kept. */
 struct role_is {
 	bool super, createdb;
 	int cls;

@@ -177,7 +177,7 @@ void session_stop_all(bool now)
 
 	pthread_mutex_lock(&server.lock);
 	for (s = server.sessions; s; s = s->next)
-		/* Who is in a transaction may end it; who is idle is not waited for. */
+		/* A client in a transaction may end it; an idle one is not waited for. */
 		if (now || s->state == STATE_STARTUP || (s->state == STATE_IDLE && s->tx == TX_NONE)) {
 			s->cancel = 2;
 			shutdown(s->fd, SHUT_RD);
@@ -218,7 +218,7 @@ static void activity(struct buf *rows, const struct session *who)
 	for (s = server.sessions; s; s = s->next) {
 		if (!s->role || !s->database)
 			continue;
-		/* What others ask, and from where, is theirs; times are known of one's own request. */
+		/* Others' statements and addresses are theirs; times are known of one's own request. */
 		mine = who->role->is.super || who->role == s->role;
 		self = s == who;
 		state = s->state == STATE_QUEUED ? "queued" : s->state != STATE_IDLE ? "active" :
@@ -566,7 +566,7 @@ static void finish(struct session *s, bool ok)
 	s->skipping = false;
 	proto_ready(&s->out, s->tx == TX_NONE ? 'I' : s->tx == TX_OPEN ? 'T' : 'E');
 	/*
-	 * Who is critical is answered before anybody gets its slot. Others give it away first:
+	 * A critical user is answered before anybody gets its slot. Others give it away first:
 	 * the client that an answer wakes often gets this CPU, and the slot would stand
 	 * still meanwhile. What the sending takes is charged with the next request.
 	 */
@@ -584,7 +584,7 @@ static bool malformed(struct session *s, const struct proto_msg *m)
 	return fatal(s, "08P01", "malformed message of type '%c'", m->type >= 32 && m->type < 127 ? m->type : '?');
 }
 
-/* One message of the extended protocol. False: it has failed. */
+/* A message of the extended protocol. False: it has failed. */
 static bool extended(struct session *s, const struct proto_msg *m)
 {
 	struct proto_parse p;
@@ -670,7 +670,7 @@ static void serve(struct session *s)
 		case 'd':
 		case 'c':
 		case 'f':
-			/* What is left of a COPY that failed. */
+			/* The rest of a COPY that failed. */
 			break;
 		case 'X':
 			return;

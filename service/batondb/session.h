@@ -23,29 +23,29 @@ enum tx { TX_NONE, TX_OPEN, TX_FAILED };
 
 struct stmt {
 	char *name, *source;
-	const char *tag;		/* of CommandComplete */
+	const char *tag;		/* CommandComplete's */
 	enum guard_kind kind;
 	bool counts_rows, counts_changes;	/* behind the tag */
 	bool writes;			/* needs the database's write lock */
 	sqlite3_stmt *st;		/* NULL: util.c's, or empty */
 	bool empty, lasting;		/* lasting: allowed in a failed transaction */
-	uint32_t *types;		/* of parameters */
-	uint8_t *given;			/* those that the client has said, as they came */
+	uint32_t *types;		/* parameters' */
+	uint8_t *given;			/* types that the client has said, as they came */
 	unsigned n_given, alters;	/* alters: the database's when it was made */
-	int *places;			/* of parameters in SQLite's statement, 0: it has none of this number */
+	int *places;			/* parameters' in SQLite's statement, 0: it has none of this number */
 	unsigned n_params;
 	uint32_t *cols;			/* types; 0: as the first row has it */
 	char **names;
 	int n_cols;
 	const char *show;		/* st NULL: it answers with one row of this column */
-	bool busy;			/* it has a portal */
+	bool busy;			/* a portal has it */
 	struct stmt *next;
 };
 
 struct portal {
 	char *name;
 	struct stmt *stmt;
-	uint32_t *cols;			/* as they were described, where the first row decides */
+	uint32_t *cols;			/* types as they were described, where the first row decides */
 	uint16_t *formats;
 	unsigned n_formats;
 	bool row, done;			/* row: stmt stands on one that was not sent */
@@ -64,13 +64,13 @@ struct session_settings {
 struct session {
 	struct session *next, **prev;
 	pthread_t thread;
-	clockid_t clock;		/* its CPU time */
+	clockid_t clock;		/* CPU time of the thread */
 	pthread_mutex_t lock;		/* request, query, db while others look */
 	int fd;
 	SSL *ssl;
 	char peer[64], address[48];
 	bool local, encrypted;		/* the client is on this machine; nobody else can read it */
-	uid_t uid;			/* of a client on a unix socket, or -1 */
+	uid_t uid;			/* the user of a client on a unix socket, or -1 */
 	uint32_t pid, key;
 	uint64_t began, arrived;	/* ns */
 
@@ -82,7 +82,7 @@ struct session {
 	struct database *database;
 	sqlite3 *db;
 	struct guard guard;
-	char *user, *database_name;	/* as the client has said */
+	char *user, *database_name;	/* names that the client has said */
 	struct session_settings set, initial;	/* initial: what RESET makes of them */
 
 	enum tx tx;
@@ -102,13 +102,13 @@ struct session {
 	bool working, away, task;
 	unsigned pins;			/* others that are at its request (server.lock) */
 	struct baton_request *request;
-	uint64_t deadline;		/* of the statement; 0: none */
+	uint64_t deadline;		/* the statement's; 0: none */
 	_Atomic int cancel;		/* 1: the statement, 2: the session */
 	bool timed_out;
 	_Atomic int state;
 	uint64_t query_start;
 	char query[256];
-	int64_t memory;			/* that it had when it was answered last */
+	int64_t memory;			/* bytes at the end of the last answer */
 	bool started;			/* not counted as one that logs in any more */
 	bool dead;			/* the connection is to be closed */
 };
@@ -139,7 +139,7 @@ struct tenant_figures {
 	const char *cls;
 	double v[TENANT_VALUES];
 };
-/* Of all tenants: how many, and *out, malloc'd. */
+/* All tenants': how many, and *out, malloc'd. */
 unsigned session_tenants(struct tenant_figures **out);
 
 /* Errors: the transaction fails, and the message's rest is skipped. False, always. */
@@ -190,7 +190,7 @@ bool exec_describe(struct session *s, char kind, const char *name);
 bool exec_execute(struct session *s, const char *portal, uint32_t rows);
 void exec_close(struct session *s, char kind, const char *name);
 void exec_close_portals(struct session *s);
-void exec_forget(struct session *s);	/* all statements */
+void exec_forget(struct session *s);	/* drops every statement */
 struct stmt *exec_find(struct session *s, const char *name);
 /* Prepares; NULL after an error. Drop it with exec_drop(). */
 struct stmt *exec_make(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids);

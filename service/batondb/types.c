@@ -248,7 +248,7 @@ bool type_out(struct buf *b, uint32_t oid, sqlite3_value *v, bool binary, struct
 		return true;
 	}
 	proto_put32(b, 0);
-	/* As text first: what is wrong with it is found there. */
+	/* The text first: what is wrong with it is found there. */
 	if (!type_text(b, oid, v, e)) {
 		b->len = at;
 		return false;

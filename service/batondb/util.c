@@ -316,7 +316,7 @@ static int find_util(tokp t)
 {
 	int i;
 
-	/* What pgbench means is in forms.c. */
+	/* Statements of pgbench's are in forms.c. */
 	if (lex_is(t, "vacuum") && (!strncmp(t[1].s, "pgbench_", 8) || !strncmp(t[2].s, "pgbench_", 8)))
 		return -1;
 	for (i = 0; i < N_UTILS && !lex_are(t, utils[i].words); i++)

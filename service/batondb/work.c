@@ -42,7 +42,7 @@ static bool rejected(struct session *s, const struct baton_request_opts *o)
 			s->role->is.low_ppm / 1e4);
 }
 
-/* As its tenant's task, where quotas hold. */
+/* The session becomes its tenant's task, where quotas hold. */
 static bool enter(struct session *s, uint64_t arrival)
 {
 	struct baton_request_opts o = { .sz = sizeof(o), .arrival = arrival };
@@ -82,7 +82,7 @@ bool work_begin(struct session *s)
 {
 	int one = 1;
 
-	/* What came before this message was meant for another; that the session is to end, not. */
+	/* A cancel before this message was meant for another; that the session is to end, not. */
 	if (!s->working || s->state == STATE_IDLE)
 		atomic_compare_exchange_strong(&s->cancel, &one, 0);
 	if (s->working) {
@@ -145,7 +145,7 @@ int work_progress(void *arg)
 {
 	if (is_ended(arg))
 		return 1;
-	/* Its own deadline is the first statement's; the session's is this one's. */
+	/* The request's deadline is the first statement's; the session's is this one's. */
 	baton_checkpoint();
 	return 0;
 }
@@ -197,7 +197,7 @@ static bool run(struct session *s, sqlite3_stmt **st, const char *sql)
 	return rc == SQLITE_DONE || err_db(s, rc, NULL);
 }
 
-/* It waits for no longer than it is told, by a cancel, a timeout or its lock's. */
+/* The session waits for no longer than it is told, by a cancel, a timeout or its lock's. */
 static bool lock(struct session *s)
 {
 	uint64_t deadline, arrival = s->arrived;
@@ -222,7 +222,7 @@ static bool lock(struct session *s)
 		if (rc == -ETIMEDOUT)
 			return err(s, "55P03", "canceling statement due to lock timeout");
 		/*
-		 * Its request was told so in an earlier statement of the transaction, which has
+		 * The request was told so in an earlier statement of the transaction, which has
 		 * gone on behind a savepoint. One that nothing was told waits in its place.
 		 */
 		if (s->request) {
@@ -248,7 +248,7 @@ bool work_write(struct session *s)
 	return true;
 }
 
-/* With the transaction its changes of the schema are done, or undone. */
+/* A transaction's changes of the schema are done, or undone. */
 static void ended(struct session *s)
 {
 	if (s->altered)
@@ -292,7 +292,7 @@ bool work_commit(struct session *s)
 
 	exec_close_portals(s);
 	if (s->db && !sqlite3_get_autocommit(s->db)) {
-		/* It is done, or not; nothing stops it half way. */
+		/* A commit is done, or not; nothing stops it half way. */
 		s->deadline = 0;
 		work_watch(s, false);
 		ok = run(s, &s->commit, "commit");
