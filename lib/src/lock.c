@@ -43,13 +43,13 @@ void btn_lock_wait(struct btn_lock *l)
 		if (i < SPINS)
 			btn_cpu_relax();
 		else
-			sched_yield();
+			BTN_EXCUSED("an inner lock is not free", sched_yield());
 	}
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire)) /* [LOCK-1] */
-		btn_futex->wait(&l->word, 2, BATON_FOREVER);
+		BTN_EXCUSED("an inner lock is not free", btn_futex->wait(&l->word, 2, BATON_FOREVER));
 }
 
 void btn_lock_wake(struct btn_lock *l)
 {
-	btn_futex->wake(&l->word, 1);
+	BTN_EXCUSED("an inner lock was waited for", btn_futex->wake(&l->word, 1));
 }

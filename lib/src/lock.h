@@ -24,11 +24,32 @@
 #include <stdbool.h>
 
 #include "atomic.h"
+#include "inject.h"
 #include "pairs.h"
 
 struct BTN_PAIR btn_lock {
 	_Atomic uint32_t word;
+#ifdef BTN_INJECT
+	bool watched;
+#endif
 };
+
+/* With injected delays: a system call by the lock's holder ends the process, from now on (inject.h). */
+static inline void btn_lock_watch(struct btn_lock *l)
+{
+#ifdef BTN_INJECT
+	l->watched = true;
+#endif
+}
+
+static inline bool btn_lock_watched(const struct btn_lock *l)
+{
+#ifdef BTN_INJECT
+	return l->watched;
+#else
+	return false;
+#endif
+}
 
 void btn_lock_wait(struct btn_lock *l);
 void btn_lock_wake(struct btn_lock *l);
@@ -47,6 +68,8 @@ static inline void btn_lock_acquire(struct btn_lock *l)
 								  memory_order_acquire, /* [LOCK-1] */
 								  memory_order_relaxed))) /* [LOCK-2] */
 		btn_lock_wait(l);
+	if (btn_lock_watched(l))
+		BTN_HELD_BEGIN();
 }
 
 /* Takes the lock if it is free. Never waits. */
@@ -55,14 +78,20 @@ static inline bool btn_lock_try(struct btn_lock *l)
 {
 	uint32_t free = 0;
 
-	return atomic_compare_exchange_strong_explicit(&l->word, &free, 1,
-						       memory_order_seq_cst, /* [LOCK-1] [BOARD-1] */
-						       memory_order_seq_cst); /* [BOARD-1] */
+	if (!atomic_compare_exchange_strong_explicit(&l->word, &free, 1,
+						     memory_order_seq_cst, /* [LOCK-1] [BOARD-1] */
+						     memory_order_seq_cst)) /* [BOARD-1] */
+		return false;
+	if (btn_lock_watched(l))
+		BTN_HELD_BEGIN();
+	return true;
 }
 
 BTN_BEGINS_OR_ENDS
 static inline void btn_lock_release(struct btn_lock *l)
 {
+	if (btn_lock_watched(l))
+		BTN_HELD_END();
 	if (btn_unlikely(atomic_exchange_explicit(&l->word, 0, memory_order_seq_cst) == 2)) /* [LOCK-1] [BOARD-1] */
 		btn_lock_wake(l);
 }

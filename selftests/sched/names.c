@@ -299,8 +299,8 @@ TEST(no_lock)
 	add(STAY);
 	stop = false;
 	btn_lock_acquire(&s->lock);
-	CHECK_EQ(pthread_create(&thread, NULL, looks_once, NULL), 0);
-	pthread_join(thread, NULL);
+	BTN_EXCUSED("the test's own", CHECK_EQ(pthread_create(&thread, NULL, looks_once, NULL), 0);
+		    pthread_join(thread, NULL));
 	btn_lock_release(&s->lock);
 	CHECK(stop);
 	end_sched(s);

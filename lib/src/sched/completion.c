@@ -69,6 +69,7 @@ int btn_completion_create(struct baton_completions **out)
 		free(q);
 		return err;
 	}
+	btn_lock_watch(&q->lock);
 	q->last = &q->first;
 	q->refs = 1;
 	*out = q;

@@ -49,12 +49,12 @@ static void request_done(struct baton_request *r, struct btn_wakes *wakes)
 		;
 	for (w = r->threads; w; w = next) {
 		next = w->next;
-		baton_parker_resume(w->parker);
+		BTN_EXCUSED("waiters of a request", baton_parker_resume(w->parker));
 	}
 	r->threads = NULL;
 	if (r->attached && !r->core.started) {
 		r->attached->refused = r->result;
-		baton_parker_resume(r->attached->parker);
+		BTN_EXCUSED("waiters of a request", baton_parker_resume(r->attached->parker));
 	}
 	if (r->tenant->core->leaving && !r->tenant->core->requests)
 		btn_dispatch_tenant_gone(r->tenant);
@@ -191,8 +191,7 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	 * let the worker go from where it was parked the next time.
 	 */
 	w->parked_ready = false;
-	btn_dispatch_bind(s, w);
-	btn_cell_let_go(w->cell);
+	BTN_EXCUSED("cells are let go with the lock", btn_dispatch_bind(s, w); btn_cell_let_go(w->cell));
 	return NULL;
 }
 

@@ -35,7 +35,8 @@ static struct btn_worker *take_memory(struct baton_sched *s)
 
 	btn_lock_acquire(&s->spare_lock);
 	if (!s->spare_worker) {
-		chunk = mmap(NULL, sizeof(*chunk), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		BTN_EXCUSED("memory of workers", chunk = mmap(NULL, sizeof(*chunk), PROT_READ | PROT_WRITE,
+							      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 		if (chunk != MAP_FAILED) {
 			chunk->next = s->chunks;
 			s->chunks = chunk;
@@ -83,6 +84,7 @@ void btn_pool_free_workers(struct baton_sched *s)
 struct btn_worker *btn_pool_worker_new(struct baton_sched *s, bool attached)
 {
 	struct btn_worker *w = attached ? aligned_alloc(BTN_CACHELINE, sizeof(*w)) : take_memory(s);
+	int err;
 
 	if (!w)
 		return NULL;
@@ -90,7 +92,8 @@ struct btn_worker *btn_pool_worker_new(struct baton_sched *s, bool attached)
 	w->s = s;
 	w->attached = attached;
 	w->slot = w->cpu = w->leaving = -1;
-	if (BTN_FAIL("sched:worker") || baton_parker_create(&w->parker)) {
+	BTN_EXCUSED("memory of workers", err = BTN_FAIL("sched:worker") || baton_parker_create(&w->parker));
+	if (err) {
 		put_memory(w);
 		return NULL;
 	}

@@ -77,7 +77,7 @@ static void send_signal(const struct baton_sched *s, struct btn_worker *w)
 {
 	w->stopped_at = btn_slot_cpu(w);
 	btn_slot_set_waits(w);
-	syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal);
+	BTN_EXCUSED("signals", syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal));
 }
 
 static void show_preemption(struct baton_sched *s, uint64_t now, unsigned slot)
@@ -112,6 +112,19 @@ static void stop_task(struct baton_sched *s, uint64_t now, unsigned slot, struct
 		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
 }
 
+/* Bytes read, or -1. */
+static ssize_t read_file(const char *name, char *text, size_t room)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, text, room);
+	close(fd);
+	return n;
+}
+
 /*
  * True: the thread does not run and is not about to, as far as /proc knows. *futex: it sleeps
  * there.
@@ -120,14 +133,9 @@ static bool is_asleep(const struct btn_worker *w, bool *futex)
 {
 	char name[64], text[64];
 	ssize_t n;
-	int fd;
 
 	snprintf(name, sizeof(name), "/proc/self/task/%d/syscall", (int)w->tid);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
+	BTN_EXCUSED("/proc", n = read_file(name, text, sizeof(text) - 1));
 	if (n <= 0)
 		return false;
 	text[n] = 0;
@@ -153,7 +161,7 @@ static void demote_worker(struct btn_worker *w)
 
 	/* A thread of the caller's might never get out of SCHED_IDLE again. */
 	if (!btn_slot_demoted(w) && !w->attached)
-		btn_slot_set_demoted(w, sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0);
+		BTN_EXCUSED("demotion", btn_slot_set_demoted(w, sched_setscheduler(w->tid, SCHED_IDLE, &p) == 0));
 }
 
 /*
@@ -380,7 +388,7 @@ static void stop_again(const struct baton_sched *s, const struct btn_worker *w)
 {
 	if (w && w->tid && atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
 	    !atomic_load_explicit(&w->parked, memory_order_relaxed)) /* [PREEMPT-1] */
-		syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal);
+		BTN_EXCUSED("signals", syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal));
 }
 
 static void end_stall(struct baton_sched *s, bool stall)

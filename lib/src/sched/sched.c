@@ -125,6 +125,8 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	err = btn_core_init(&s->core, shape.slots, slots_max, shape.capacity, shape.tier, n, shape.low_limit);
 	if (err)
 		goto no_core;
+	btn_lock_watch(&s->lock);
+	btn_lock_watch(&s->spare_lock);
 	s->rules = rules;
 	s->allowed = allowed;
 	btn_stat_set(&s->core.page.h->allowed, allowed);
@@ -158,6 +160,8 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	s->core.workers_reserved = o.workers_reserved == BATON_WORKERS_NONE ? 0 : o.workers_reserved;
 	s->retry_at = BTN_NEVER;
 	btn_birth_note(&s->birth);
+	/* For the first time: the kernel is asked for its clock source. */
+	btn_clock_read(&s->clock);
 	s->slotless.last = &s->slotless.first;
 	s->parked.last = &s->parked.first;
 	s->stop_signal = stop_signal;

@@ -6,6 +6,7 @@
 
 #include "../core/core.h"
 #include "../core/flow.h"
+#include "../inject.h"
 #include "self.h"
 #include "wait.h"
 
@@ -17,6 +18,7 @@
 uint64_t btn_slot_cpu(const struct btn_worker *w)
 {
 	struct timespec ts;
+	int err;
 
 	/*
 	 * The thread sleeps, and the kernel wrote down its CPU clock: in memory that any code
@@ -27,7 +29,8 @@ uint64_t btn_slot_cpu(const struct btn_worker *w)
 
 		return cpu > w->cputime.mark ? cpu : w->cputime.mark;
 	}
-	if (clock_gettime(w == btn_self ? CLOCK_THREAD_CPUTIME_ID : w->cpu_clock, &ts))
+	BTN_EXCUSED("CPU clocks", err = clock_gettime(w == btn_self ? CLOCK_THREAD_CPUTIME_ID : w->cpu_clock, &ts));
+	if (err)
 		return w->cputime.mark;
 	return ts.tv_sec * BTN_NSEC_PER_SEC + ts.tv_nsec;
 }
@@ -258,7 +261,7 @@ void btn_slot_end_slotless(struct btn_worker *w, uint64_t now)
 	if (w->parked_ready) {
 		w->parked_ready = false;
 		btn_core_unready(&w->s->core, now, &w->task->core);
-		btn_cell_let_go(w->cell);
+		BTN_EXCUSED("cells are let go with the lock", btn_cell_let_go(w->cell));
 	}
 	/*
 	 * A worker with the signal blocked took its permit since, and came here before the

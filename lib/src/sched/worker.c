@@ -77,6 +77,7 @@ static void thread_ends(void *arg)
 void *btn_worker_main(void *arg)
 {
 	struct btn_worker *w = arg;
+	pid_t tid = gettid();
 
 	btn_self = w;
 	/* A thread that has to stay SCHED_IDLE ends with its task, as if it had been demoted. */
@@ -86,7 +87,7 @@ void *btn_worker_main(void *arg)
 	btn_gate_signal_thread(w->s);
 	btn_gate_enter(w);
 	btn_lock_acquire(&w->s->lock);
-	w->tid = gettid();
+	w->tid = tid;
 	pthread_getcpuclockid(pthread_self(), &w->cpu_clock);
 	btn_lock_release(&w->s->lock);
 	btn_blocked_join(w);
