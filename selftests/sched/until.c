@@ -758,6 +758,53 @@ TEST(ends_with_a_mutex)
 	tap_dies(dies_in_the_thread, "a task ended that holds a baton_mutex");
 }
 
+#ifdef BTN_INJECT
+static _Atomic bool timed_out, returned;
+
+/* The thread that ended the request is late with the waiter's permit. */
+static int wakes_late(const char *point)
+{
+	struct timespec pause = { .tv_nsec = 1000000 };
+	int i;
+
+	if (!strcmp(point, "sched:request:woken"))
+		atomic_store(&timed_out, true);
+	if (!strcmp(point, "sched:wake:thread")) {
+		while (!atomic_load(&timed_out))
+			nanosleep(&pause, NULL);
+		for (i = 0; i < 50 && !atomic_load(&returned); i++)
+			nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static void ends_soon(void *arg)
+{
+	baton_sleep_until(baton_clock_now() + 5000000);
+}
+
+/* A request ends, and the deadline passes before its waiter is woken: the waiter is waited for. */
+TEST(waiter_woken_late)
+{
+	struct baton_request *r;
+	int i, result;
+
+	for (i = 0; i < 5; i++) {
+		open_all(1);
+		atomic_store(&timed_out, false);
+		atomic_store(&returned, false);
+		atomic_store(&btn_inject_hook, wakes_late);
+		ask(&r, ends_soon, NULL);
+		baton_request_wait_until(r, baton_clock_now() + 40000000, &result);
+		atomic_store(&returned, true);
+		atomic_store(&btn_inject_hook, delays);
+		CHECK_EQ(baton_request_wait(r), 0);
+		baton_request_put(r);
+		close_all();
+	}
+}
+#endif
+
 int main(int argc, char **argv)
 {
 	return tap_main(argc, argv);

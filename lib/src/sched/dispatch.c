@@ -40,21 +40,22 @@ void btn_dispatch_tenant_gone(struct baton_tenant *t)
 static void request_done(struct baton_request *r, struct btn_wakes *wakes)
 {
 	struct baton_sched *s = r->s;
-	struct btn_thread_waiter *w, *next;
+	struct btn_thread_waiter *w;
 
 	r->done = true;
 	r->result = r->core.result;
 	r->ended = s->now;
 	while (btn_wait_end_first(&r->waiters))
 		;
-	for (w = r->threads; w; w = next) {
-		next = w->next;
-		BTN_EXCUSED("waiters of a request", baton_parker_resume(w->parker));
+	/* Each waits for its permit, also where its deadline is past: request.c. */
+	while ((w = r->threads)) {
+		r->threads = w->next;
+		w->next = wakes->threads;
+		wakes->threads = w;
 	}
-	r->threads = NULL;
 	if (r->attached && !r->core.started) {
 		r->attached->refused = r->result;
-		BTN_EXCUSED("waiters of a request", baton_parker_resume(r->attached->parker));
+		btn_wakes_add(wakes, r->attached);
 	}
 	if (r->tenant->core->leaving && !r->tenant->core->requests)
 		btn_dispatch_tenant_gone(r->tenant);
@@ -313,8 +314,15 @@ static void end_in_queues(struct btn_wakes *wakes)
 static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
 {
 	struct btn_worker *w, *next, *unborn = NULL;
+	struct btn_thread_waiter *t;
 	struct baton_request *r;
 
+	while ((t = wakes->threads)) {
+		/* From the resume on *t is on the stack of a thread that goes on. */
+		wakes->threads = t->next;
+		BTN_POINT("sched:wake:thread");
+		baton_parker_resume(t->parker);
+	}
 	while ((r = wakes->dead)) {
 		wakes->dead = r->next;
 		if (!btn_pool_request_keep(r))

@@ -127,26 +127,28 @@ static int wait_in_thread(struct baton_request *r, uint64_t deadline, struct bat
 {
 	struct btn_thread_waiter me = { .parker = parker, .next = r->threads, .prev = &r->threads };
 	struct baton_sched *s = r->s;
-	int err = 0;
+	int err, late;
 
 	if (me.next)
 		me.next->prev = &me.next;
 	r->threads = &me;
 	btn_gate_release(s);
-	baton_parker_block(parker, deadline);
+	late = baton_parker_block(parker, deadline);
 	BTN_POINT("sched:request:woken");
 	btn_gate_lock(s);
-	/*
-	 * The thread that ended the request took all waiters out of the list, and has given
-	 * this one its permit.
-	 */
-	if (!r->done) {
+	err = r->done ? 0 : -ETIMEDOUT;
+	if (err) {
 		*me.prev = me.next;
 		if (me.next)
 			me.next->prev = me.prev;
-		err = -ETIMEDOUT;
 	}
 	btn_gate_release(s);
+	/*
+	 * The thread that ended the request took this waiter out of the list, and is about to give
+	 * it its permit, without the lock: *me is in use until then.
+	 */
+	if (!err && late)
+		baton_parker_block(parker, BATON_FOREVER);
 	return err;
 }
 

@@ -279,6 +279,7 @@ struct baton_sched {
 
 struct btn_wakes {
 	struct btn_worker *first;
+	struct btn_thread_waiter *threads;	/* threads whose requests ended */
 	bool monitor;
 	struct baton_request *dead;
 	struct baton_request *ended;	/* requests to be put into their completion queues */
