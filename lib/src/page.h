@@ -47,6 +47,9 @@
 #include "atomic.h"
 #include "prealloc.h"
 
+/* What sched.h allows. */
+#define BTN_PAGE_SLOTS		4096
+
 struct btn_page {
 	struct baton_stats_header *h;	/* the mapping */
 	struct baton_stats_slot *slots;

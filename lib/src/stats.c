@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Reading a page, somebody else's or one's own; what is written how is in
- * page.h. Whatever the file holds, no read goes outside of its mapping.
+ * page.h. Whatever the file holds, no read goes outside of its mapping; and where
+ * the file is cut short while it is read, the mapping becomes zeros (guard.h).
  */
 #include "stats.h"
 
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "guard.h"
 
 struct baton_stats {
 	const char *map;		/* all but the tenants */
@@ -23,12 +25,16 @@ struct baton_stats {
 	int fd;				/* -1: this process's */
 	const struct btn_page *page;	/* this process's */
 	size_t mapped, per_segment, segments;
+	struct btn_guard *guard;	/* a file that became shorter reads as zeros */
 	/*
 	 * [STATS-2] Segments of the file, mapped by the first thread that needs one; whoever finds
 	 * another's there unmaps its own. A release, so that whoever loads it sees what the
-	 * mapping has.
+	 * mapping has. The guard is written by the one whose mapping stays, and read at the close.
 	 */
-	const char *_Atomic *segment;
+	struct segment {
+		const char *_Atomic at;
+		struct btn_guard *guard;
+	} *segment;
 };
 
 uint64_t baton_hist_bound(unsigned step)
@@ -116,21 +122,28 @@ static const struct baton_stats_tenant *tenant_record(const struct baton_stats *
 {
 	size_t k = i / st->per_segment, size = st->per_segment * st->h.tenant_size;
 	const char *m, *theirs = NULL;
+	struct btn_guard *guard;
 	off_t at = (off_t)(st->h.tenants_at + k * size);
 
 	if (st->page) {
 		m = st->page->segment[k];
 	} else {
-		m = atomic_load_explicit(&st->segment[k], memory_order_acquire); /* [STATS-2] */
+		m = atomic_load_explicit(&st->segment[k].at, memory_order_acquire); /* [STATS-2] */
 		if (!m) {
 			m = mmap(NULL, size, PROT_READ, MAP_SHARED, st->fd, at);
 			if (m == MAP_FAILED)
 				return NULL;
-			if (!atomic_compare_exchange_strong_explicit(&st->segment[k], &theirs, m,
+			guard = btn_guard_add(m, size);
+			if (guard && atomic_compare_exchange_strong_explicit(&st->segment[k].at, &theirs, m,
 				memory_order_release, memory_order_acquire)) { /* [STATS-2] */
+				st->segment[k].guard = guard;
+			} else {
+				btn_guard_drop(guard);
 				munmap((void *)m, size);
 				m = theirs;
 			}
+			if (!m)
+				return NULL;
 		}
 	}
 	return (const struct baton_stats_tenant *)(m + i % st->per_segment * st->h.tenant_size);
@@ -220,6 +233,7 @@ static bool fits(uint64_t at, uint64_t n, uint64_t size, uint64_t want, uint64_t
 	       n <= (whole - at) / size;
 }
 
+/* No more than a service can have: so a reader's work and memory are limited. */
 static bool sound(const struct baton_stats_header *h, uint64_t whole)
 {
 	/* The tenants' table is the last one: what is before it is mapped as one. */
@@ -227,8 +241,8 @@ static bool sound(const struct baton_stats_header *h, uint64_t whole)
 
 	return h->size == whole && h->rings == h->slots + 1 &&
 	       fits(h->rings_at, h->rings, h->ring_size, sizeof(struct btn_ring), fixed) &&
-	       h->slots <= 1 << 20 && h->header_size == sizeof(*h) && h->tiers <= BATON_TIERS_MAX &&
-	       h->tenants <= 1 << 30 &&
+	       h->slots <= BTN_PAGE_SLOTS && h->header_size == sizeof(*h) && h->tiers <= BATON_TIERS_MAX &&
+	       h->tenants <= BTN_PAGE_TENANTS &&
 	       fits(h->tiers_at, h->tiers, h->tier_size, sizeof(struct baton_stats_tier), fixed) &&
 	       fits(h->slots_at, h->slots, h->slot_size, sizeof(struct baton_stats_slot), fixed) &&
 	       fits(h->tenants_at, h->tenants, h->tenant_size,
@@ -277,13 +291,19 @@ static int open_path(struct baton_stats **out, const char *path, char *why, size
 		refuse(err, why, room, "%s: %s", path, strerror_r(errno, says, sizeof(says)));
 		goto fail;
 	}
+	st->guard = btn_guard_add(map, st->mapped);
+	if (!st->guard) {
+		munmap(map, st->mapped);
+		err = -ENOMEM;
+		goto fail;
+	}
 	st->map = map;
 	*out = st;
 	return 0;
 fail:
 	if (st->fd >= 0)
 		close(st->fd);
-	free((void *)st->segment);
+	free(st->segment);
 	free(st);
 	return err;
 }
@@ -343,15 +363,17 @@ void baton_stats_close(struct baton_stats *st)
 	if (!st)
 		return;
 	for (i = 0; i < st->segments; i++) {
-		m = (void *)atomic_load_explicit(&st->segment[i], memory_order_relaxed); /* [STATS-2] */
+		m = (void *)atomic_load_explicit(&st->segment[i].at, memory_order_relaxed); /* [STATS-2] */
+		btn_guard_drop(st->segment[i].guard);
 		if (m)
 			munmap(m, st->per_segment * st->h.tenant_size);
 	}
 	if (st->fd >= 0) {
+		btn_guard_drop(st->guard);
 		munmap((void *)st->map, st->mapped);
 		close(st->fd);
 	}
-	free((void *)st->segment);
+	free(st->segment);
 	free(st);
 }
 
@@ -362,7 +384,9 @@ bool baton_stats_alive(const struct baton_stats *st)
 
 	if (st->fd < 0)
 		return true;
-	alive = btn_page_locked(st->fd) && !look(&((const struct baton_stats_header *)st->map)->ended);
+	/* The magic word is gone where the file was cut short. */
+	alive = btn_page_locked(st->fd) && !look(&((const struct baton_stats_header *)st->map)->ended) &&
+		look(&((const struct baton_stats_header *)st->map)->magic) == BATON_STATS_MAGIC;
 	errno = saved;
 	return alive;
 }

@@ -189,6 +189,172 @@ TEST(one_publishes)
 	CHECK(!unlink(path("svc")));
 }
 
+/* ------------------------------------------------------------ bad pages */
+
+static int use_page(struct baton_stats *st)
+{
+	static struct baton_stats_tenant t;
+	struct baton_trace_event event[16];
+	struct baton_stats_header h;
+	struct baton_stats_slot slot;
+	struct baton_stats_tier tier;
+	uint64_t next = 0, lost = 0;
+	FILE *null = fopen("/dev/null", "w");
+	int err;
+
+	baton_stats_header(st, &h, sizeof(h));
+	baton_stats_tier(st, 0, &tier, sizeof(tier));
+	baton_stats_slot(st, 0, &slot, sizeof(slot));
+	err = baton_stats_tenant(st, 0, &t, sizeof(t));
+	baton_trace_read(st, 0, &next, event, 16, &lost);
+	baton_trace_active(st);
+	baton_stats_print(st, null, BATON_STATS_JSON);
+	baton_stats_print(st, null, BATON_STATS_PROMETHEUS);
+	fclose(null);
+	return -err;
+}
+
+static int cut_at(off_t size)
+{
+	struct baton_stats *st;
+
+	if (baton_stats_open(&st, "svc", NULL, 0) || use_page(st) || truncate(path("svc"), size) ||
+	    use_page(st) != ENOENT || baton_stats_alive(st) || use_page(st) != ENOENT)
+		return 1;
+	baton_stats_close(st);
+	return 0;
+}
+
+static int cut_to_nothing(void)
+{
+	return cut_at(0);
+}
+
+static int cut_after_the_header(void)
+{
+	return cut_at(4096);
+}
+
+/* A service that makes its page shorter does nothing to those who read it. */
+TEST(cut_short)
+{
+	CHECK_EQ(alone(publish_and_die), 100 + SIGKILL);
+	CHECK_EQ(alone(cut_after_the_header), 0);
+	CHECK_EQ(alone(publish_and_die), 100 + SIGKILL);
+	CHECK_EQ(alone(cut_to_nothing), 0);
+	CHECK(!unlink(path("svc")));
+}
+
+static volatile sig_atomic_t handled;
+
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	handled = 1;
+	if (info->si_code > 0)
+		_exit(42);
+}
+
+/* A fault that is not in a page is another handler's, as before. */
+static int other_fault(void)
+{
+	struct sigaction act = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	struct baton_stats *st;
+	volatile char *p;
+	int fd = open(path("short"), O_RDWR | O_CREAT, 0600);
+
+	sigaction(SIGBUS, &act, NULL);
+	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED || baton_stats_open(&st, "svc", NULL, 0))
+		return 1;
+	raise(SIGBUS);
+	if (!handled)
+		return 2;
+	return *p + 3;
+}
+
+#ifndef __SANITIZE_ADDRESS__	/* the sanitizer has a handler of its own */
+static int no_handler(void)
+{
+	struct baton_stats *st;
+	volatile char *p;
+	int fd = open(path("short"), O_RDWR | O_CREAT, 0600);
+
+	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED || baton_stats_open(&st, "svc", NULL, 0))
+		return 1;
+	return *p + 3;
+}
+
+static int sent_without_a_handler(void)
+{
+	struct baton_stats *st;
+
+	if (baton_stats_open(&st, "svc", NULL, 0))
+		return 1;
+	raise(SIGBUS);
+	return 2;
+}
+#endif
+
+TEST(other_faults)
+{
+	CHECK_EQ(alone(publish_and_die), 100 + SIGKILL);
+	CHECK_EQ(alone(other_fault), 42);
+#ifndef __SANITIZE_ADDRESS__
+	CHECK_EQ(alone(no_handler), 100 + SIGBUS);
+	CHECK_EQ(alone(sent_without_a_handler), 100 + SIGBUS);
+#endif
+	CHECK(!unlink(path("svc")) && !unlink(path("short")));
+}
+
+/* More pages at once than one block of guards has. */
+static int many_pages(void)
+{
+	static struct baton_stats *st[100];
+	unsigned i;
+
+	for (i = 0; i < 100; i++)
+		if (baton_stats_open(&st[i], "svc", NULL, 0))
+			return 1;
+	for (i = 0; i < 100; i += 2)
+		baton_stats_close(st[i]);
+	if (truncate(path("svc"), 0))
+		return 2;
+	for (i = 1; i < 100; i += 2) {
+		if (use_page(st[i]) != ENOENT)
+			return 3;
+		baton_stats_close(st[i]);
+	}
+	return 0;
+}
+
+TEST(many)
+{
+	CHECK_EQ(alone(publish_and_die), 100 + SIGKILL);
+	CHECK_EQ(alone(many_pages), 0);
+	CHECK(!unlink(path("svc")));
+}
+
+/* A header that promises a thousand million tenants in a file of holes. */
+TEST(too_large)
+{
+	struct baton_stats_header h;
+	struct baton_stats *st;
+	int fd;
+
+	CHECK_EQ(alone(publish_and_die), 100 + SIGKILL);
+	fd = open(path("svc"), O_RDWR);
+	CHECK(fd >= 0 && pread(fd, &h, sizeof(h), 0) == sizeof(h));
+	h.tenants = h.tenants_used = 1 << 20;
+	h.rings_at = h.tenants_at + h.tenants * h.tenant_size;
+	h.size = h.rings_at + h.rings * h.ring_size;
+	CHECK(pwrite(fd, &h, sizeof(h), 0) == sizeof(h) && !ftruncate(fd, h.size));
+	CHECK_EQ(baton_stats_open(&st, "svc", why, sizeof(why)), -EBADMSG);
+	CHECK_MSG(strstr(why, "damaged"), "says \"%s\"", why);
+	close(fd);
+	CHECK(!unlink(path("svc")));
+}
+
 int main(int argc, char **argv)
 {
 	int rc;

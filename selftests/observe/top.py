@@ -181,6 +181,20 @@ def says_that_it_died():
     assert t.ends() == 0
 
 
+def file_cut_short():
+    """A page that becomes shorter while it is shown, as a bad service can make its own."""
+    copy = os.path.join(os.environ["BATON_RUN_DIR"], "copy")
+    page = os.path.join(os.environ["BATON_RUN_DIR"], "svc")
+    subprocess.run(["cp", "--sparse=always", page, copy], check=True)
+    t = Terminal("--delay", "0.1", copy)
+    t.until(lambda l: "alice" in l[4] + l[5] + l[6])
+    os.truncate(copy, 0)
+    t.until(lambda l: "DIED" in l[0] and l[2].endswith(" 0 tenants"))
+    t.key("q")
+    assert t.ends() == 0
+    os.unlink(copy)
+
+
 def refuses():
     def run(*args, **env):
         return subprocess.run([BATON, "top", *args], capture_output=True, text=True, stdin=subprocess.DEVNULL,
@@ -198,7 +212,7 @@ def refuses():
 if "built without ncurses" in subprocess.run([BATON, "top"], capture_output=True, text=True).stderr:
     print("1..0 # SKIP mend: built without ncurses (apt-get install libncurses-dev, then make clean)")
     sys.exit(4)
-tests = [refuses, shows, says_that_it_died]
+tests = [refuses, shows, file_cut_short, says_that_it_died]
 failed = 0
 print(f"1..{len(tests)}", flush=True)
 with tempfile.TemporaryDirectory() as d:

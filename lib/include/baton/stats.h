@@ -159,6 +159,11 @@ struct baton_stats;
  * Any thread. Waits for the file system. A dead service's file can be read, too:
  * baton_stats_alive().
  *
+ * A service that cuts its file short does not harm its readers: its figures are zeros
+ * then, and it is not alive. For that the first call installs a handler for SIGBUS,
+ * which hands every other fault on to the handler before it; a program that replaces
+ * the handler later does without.
+ *
  * Returns 0; -ENOENT: no such service (or, with NULL, none or many, which @why
  * lists); -EBADMSG: not such a file, or damaged; -EPROTONOSUPPORT: of another
  * version; -ENOMEM, or what the file system gave.
