@@ -97,6 +97,31 @@ static int meet(char *how)
 	return err;
 }
 
+/*
+ * The descriptors of a message: the first three into fd, and the rest closed. Returns how many there
+ * were, as far as there was room for them.
+ */
+static unsigned take_descriptors(struct msghdr *msg, int fd[3])
+{
+	struct cmsghdr *c;
+	unsigned got = 0;
+	size_t i;
+	int one;
+
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(one); i++, got++) {
+			memcpy(&one, CMSG_DATA(c) + i * sizeof(one), sizeof(one));
+			if (got < 3)
+				fd[got] = one;
+			else
+				close(one);
+		}
+	}
+	return got;
+}
+
 /* The answer, and the descriptors that came with it, -1 for each that did not. */
 static int receive(int sock, struct btn_detect_answer *a, int fd[3], char *how)
 {
@@ -109,7 +134,6 @@ static int receive(int sock, struct btn_detect_answer *a, int fd[3], char *how)
 		.msg_iov = &iov, .msg_iovlen = 1,
 		.msg_control = &u, .msg_controllen = sizeof(u),
 	};
-	struct cmsghdr *c;
 	ssize_t n;
 
 	/* With a time limit it is not restarted after a signal, or after the freezer. */
@@ -120,9 +144,9 @@ static int receive(int sock, struct btn_detect_answer *a, int fd[3], char *how)
 		return no(how, errno == EAGAIN ? ETIMEDOUT : errno, "no answer from `baton load`");
 	if (!n)
 		return no(how, EACCES, "`baton load` refused; its log says why");
-	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	/* MSG_CTRUNC also where this process can open no more of them. */
+	if (take_descriptors(&msg, fd) > 3 || msg.msg_flags & MSG_CTRUNC)
+		return no(how, 0, "`baton load` sent too much, or no more files can be opened");
 	if (n != sizeof(*a) || a->magic != BTN_DETECT_MAGIC || a->version != BTN_DETECT_VERSION)
 		return no(how, EPROTO, "`baton load` is of another version");
 	if (a->err) {
