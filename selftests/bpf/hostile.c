@@ -4,6 +4,7 @@
  * the others notice nothing.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,6 +17,11 @@
 #include "tap.h"
 
 #define NOBODY 65534
+/* BATON_SESSIONS of bpf/detect.h, which is not to be included here. */
+#define SESSIONS 64
+
+/* Between a test and its children: what they got, and until when they keep it. */
+static int got[2], keep[2];
 
 static int connected(void)
 {
@@ -263,7 +269,7 @@ TEST(a_flood)
 	pthread_join(calm, NULL);
 	CHECK_EQ(failed, 0);
 	CHECK(load_said("too many connections at once"));
-	CHECK(load_said("has 16 sessions already"));
+	CHECK(load_said("sessions already, and "));
 	others_notice_nothing();
 	load_end();
 }
@@ -278,6 +284,142 @@ TEST(silence)
 	CHECK(WITHIN(10, recv(fd, &c, 1, MSG_DONTWAIT) >= 0));
 	CHECK(load_said("it connected and said nothing"));
 	close(fd);
+	load_end();
+}
+
+/* As many sessions as this user gets, kept until the test's end is closed. */
+static int all_for_me(void)
+{
+	struct btn_detect *d;
+	char how[96], c;
+	unsigned n = 0;
+
+	while (n < SESSIONS && !btn_detect_open(&d, 4, how))
+		n++;
+	c = (char)n;
+	if (write(got[1], &c, 1) != 1)
+		return 1;
+	close(keep[1]);
+	return read(keep[0], &c, 1) != 0;
+}
+
+/* However many each of some users takes, the next user finds one, and root its own. */
+TEST(sessions_for_others)
+{
+	struct btn_detect *d[4];
+	unsigned sum = 0, i;
+	pid_t pid[8];
+	char n;
+	int status;
+
+	begin("all");
+	CHECK(!pipe(got) && !pipe(keep));
+	for (i = 0; i < 8; i++) {
+		pid[i] = fork();
+		if (!pid[i])
+			_exit(setgid(2000 + i) || setuid(2000 + i) ? 127 : all_for_me());
+		CHECK_EQ(read(got[0], &n, 1), 1);
+		CHECK_CMP(n, >=, 1);
+		sum += (unsigned char)n;
+	}
+	CHECK_CMP(sum, <, SESSIONS - 4);
+	CHECK(load_said("sessions already, and "));
+	for (i = 0; i < 4; i++)
+		d[i] = session(4);
+	for (i = 0; i < 4; i++)
+		btn_detect_close(d[i]);
+	close(keep[0]);
+	close(keep[1]);
+	for (i = 0; i < 8; i++)
+		CHECK(waitpid(pid[i], &status, 0) == pid[i] && !status);
+	close(got[0]);
+	close(got[1]);
+	load_end();
+}
+
+static int greet(void)
+{
+	struct btn_detect_hello hello = { BTN_DETECT_MAGIC, BTN_DETECT_VERSION, 4 };
+	int fd = connected();
+
+	return send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello) ? fd : -1;
+}
+
+/* The kernel takes its time to make a session: nobody else waits for it, and users take turns. */
+TEST(a_session_that_takes_long)
+{
+	struct btn_detect_answer a;
+	char hold[80], junk[4] = "junk", c;
+	int mine, other, i;
+	pid_t pid;
+	int status;
+
+	snprintf(hold, sizeof(hold), "/tmp/baton-hold-%d", (int)getpid());
+	close(open(hold, O_CREAT | O_WRONLY, 0600));
+	load_begin("--allow", "65534", "--test-hold", hold, NULL);
+	CHECK(!pipe(got) && !pipe(keep));
+	pid = fork();
+	if (!pid) {
+		close(keep[1]);
+		if (setgid(NOBODY) || setuid(NOBODY))
+			_exit(127);
+		for (i = 0; i < 5; i++)
+			if (greet() < 0)
+				_exit(1);
+		_exit(write(got[1], "", 1) != 1 || read(keep[0], &c, 1));
+	}
+	CHECK_EQ(read(got[0], &c, 1), 1);
+	mine = greet();
+	CHECK(mine >= 0);
+	/* Heard later than the others, and answered. */
+	other = connected();
+	CHECK_EQ(send(other, junk, sizeof(junk), 0), (long)sizeof(junk));
+	CHECK(poll(&(struct pollfd){ .fd = other, .events = POLLIN }, 1, 60000) == 1);
+	CHECK_EQ(recv(other, &a, sizeof(a), 0), (long)sizeof(a));
+	CHECK_EQ(a.err, -EPROTO);
+	CHECK(recv(mine, &a, sizeof(a), MSG_DONTWAIT) < 0 && errno == EAGAIN);
+	unlink(hold);
+	/* After the first of the other user's, before its second. */
+	CHECK_EQ(recv(mine, &a, sizeof(a), 0), (long)sizeof(a));
+	CHECK_EQ(a.err, 0);
+	CHECK_EQ(a.session, 1);
+	close(keep[1]);
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+	close(keep[0]);
+	close(got[0]);
+	close(got[1]);
+	close(mine);
+	close(other);
+	load_end();
+}
+
+/* Descriptors are not taken: to close one may take as long as its owner likes. */
+TEST(descriptors_are_refused)
+{
+	struct btn_detect_hello hello = { BTN_DETECT_MAGIC, BTN_DETECT_VERSION, 4 };
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} u = { .align = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+	struct iovec iov = { &hello, sizeof(hello) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof(u) };
+	struct btn_detect_answer a;
+	int fd;
+
+	begin("root");
+	fd = connected();
+	CHECK(fd >= 0);
+	memcpy(CMSG_DATA(&u.align), &fd, sizeof(fd));
+	/* By the kernel, from Linux 6.16 on; else by the server. */
+	if (sendmsg(fd, &msg, 0) < 0) {
+		CHECK_EQ(errno, EPERM);
+	} else {
+		CHECK_EQ(recv(fd, &a, sizeof(a), 0), (long)sizeof(a));
+		CHECK_EQ(a.err, -EPROTO);
+		CHECK(load_said("it sent descriptors"));
+	}
+	close(fd);
+	others_notice_nothing();
 	load_end();
 }
 

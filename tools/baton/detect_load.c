@@ -54,9 +54,17 @@ int detect_unload(const char *pins)
 	return detect_load(NULL, pins, NULL);
 }
 
-int detect_begin(struct detect *d, pid_t pid, uid_t uid, unsigned workers, unsigned *session, int fd[2])
+int detect_begin(struct detect *d, unsigned session, pid_t pid, uid_t uid, unsigned workers, int fd[2])
 {
 	return -ENOSYS;
+}
+
+void detect_shut(struct detect *d, unsigned session)
+{
+}
+
+void detect_forget(struct detect *d, unsigned session)
+{
 }
 
 void detect_end(struct detect *d, unsigned session)
@@ -526,19 +534,13 @@ static int make_maps(unsigned cells, int fd[2])
 	return err;
 }
 
-int detect_begin(struct detect *d, pid_t pid, uid_t uid, unsigned workers, unsigned *session, int fd[2])
+int detect_begin(struct detect *d, unsigned session, pid_t pid, uid_t uid, unsigned workers, int fd[2])
 {
-	struct baton_session *s = NULL;
+	struct baton_session *s = &d->session[session];
 	unsigned cells = workers > BATON_CELLS_MAX ? BATON_CELLS_MAX : workers + BATON_CELL_FIRST;
-	__u32 i;
+	__u32 i = session;
 	int err;
 
-	for (i = 0; i < BATON_SESSIONS && !s; i++)
-		if (!d->session[i].token)
-			s = &d->session[i];
-	if (!s)
-		return -ENOSPC;
-	i = s - d->session;
 	if (cells < BATON_CELLS_MIN)
 		cells = BATON_CELLS_MIN;
 	err = make_maps(cells, fd);
@@ -563,20 +565,29 @@ int detect_begin(struct detect *d, pid_t pid, uid_t uid, unsigned workers, unsig
 		if (getrandom(&s->token, sizeof(s->token), 0) != sizeof(s->token))
 			s->token = 0;
 	} while (!s->token);
-	*session = i;
 	return 0;
+}
+
+void detect_shut(struct detect *d, unsigned session)
+{
+	struct baton_session *s = &d->session[session];
+
+	__atomic_store_n(&s->token, 0, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&s->gen, 1, __ATOMIC_SEQ_CST);
+}
+
+void detect_forget(struct detect *d, unsigned session)
+{
+	__u32 i = session;
+
+	bpf_map_delete_elem(d->cells, &i);
+	bpf_map_delete_elem(d->doorbells, &i);
 }
 
 void detect_end(struct detect *d, unsigned session)
 {
-	struct baton_session *s = &d->session[session];
-	__u32 i = session;
-
-	/* Nobody joins, nobody who joined is heard; then nobody still looks. */
-	__atomic_store_n(&s->token, 0, __ATOMIC_SEQ_CST);
-	__atomic_add_fetch(&s->gen, 1, __ATOMIC_SEQ_CST);
-	bpf_map_delete_elem(d->cells, &i);
-	bpf_map_delete_elem(d->doorbells, &i);
+	detect_shut(d, session);
+	detect_forget(d, session);
 }
 
 #endif

@@ -54,10 +54,15 @@ int detect_workers(const struct detect *d);
 int detect_unload(const char *pins);
 
 /*
- * A session for a process, with cells for so many workers. 0; -ENOSPC: there
- * are as many as there can be; or -errno. fd: the cells and the doorbell.
+ * Session number `session`, which is in use by nobody, for a process, with cells for so many
+ * workers. 0 or -errno. fd: the cells and the doorbell. Waits for grace periods of RCU.
  */
-int detect_begin(struct detect *d, pid_t pid, uid_t uid, unsigned workers, unsigned *session, int fd[2]);
+int detect_begin(struct detect *d, unsigned session, pid_t pid, uid_t uid, unsigned workers, int fd[2]);
+/* From here on nobody joins the session, and nobody who joined is heard. Waits for nothing. */
+void detect_shut(struct detect *d, unsigned session);
+/* Frees the memory of a session that was shut; waits for grace periods. */
+void detect_forget(struct detect *d, unsigned session);
+/* Both of them. */
 void detect_end(struct detect *d, unsigned session);
 /* When a process began, in ticks since boot: 0 if there is none. */
 unsigned long long detect_pid_start(pid_t pid);

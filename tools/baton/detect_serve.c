@@ -3,8 +3,13 @@
  * The socket of `baton load`: who connects is asked for nothing but its
  * credentials, which the kernel knows, and one message. Everything a peer can do
  * wrong costs it its connection and one line of the log, and nobody else
- * anything: one thread that never waits for a peer, a limit for each user, and
- * a limit for lines of log.
+ * anything: one thread that never waits for a peer, nor for the kernel (sessions begin and end
+ * in another one, detect_maker.h, those of each user in turn), a limit for each
+ * user, and a limit for lines of log.
+ *
+ * A user has fewer sessions the fewer are left: a next one only while four times as many are free
+ * as the user has. So however many a user takes, the next user finds some: each takes about a fifth
+ * of what is left.
  *
  * A session lives as long as its process and its connection. After a crash there
  * are no connections: sessions that were taken over live as long as their
@@ -30,6 +35,7 @@
 
 #include "detect_abi.h"
 #include "detect_lock.h"
+#include "detect_maker.h"
 
 /* Connections that have not said yet what they want, and for how long. */
 #define PENDING_MAX	64
@@ -38,16 +44,38 @@
 #define SESSIONS_PER_UID 16
 #define LOG_LINES	10	/* a second */
 
+/* Newer than Debian's headers. */
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD	77
+#endif
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS	83
+#endif
+
+enum peer_state { PEER_SILENT, PEER_WANTS, PEER_MAKING, PEER_SESSION };
+
 struct peer {
 	int sock;		/* -1: taken over from a loader that died */
-	int pidfd;		/* -1: not a session yet */
-	unsigned session;
+	int pidfd;
+	enum peer_state state;
+	unsigned session;	/* from PEER_MAKING on */
+	unsigned workers;
+	uint64_t id;
 	struct ucred who;
 	long long since;	/* ms */
 };
 
 static struct peer peers[PENDING_MAX + BATON_SESSIONS];
 static unsigned n_peers;
+static uint64_t last_id;
+
+/* Each session, for this thread; ENDING: shut, and its memory is not freed yet. */
+static struct place {
+	enum { PLACE_FREE, PLACE_MAKING, PLACE_USED, PLACE_ENDING } state;
+	uid_t uid;
+} places[BATON_SESSIONS];
+
+static struct maker maker;
 
 static long long now_ms(void)
 {
@@ -110,17 +138,18 @@ static void drop(struct detect *d, unsigned i)
 {
 	struct peer *p = &peers[i];
 
-	if (p->pidfd >= 0) {
-		detect_end(d, p->session);
-		close(p->pidfd);
+	if (p->state == PEER_SESSION) {
+		detect_shut(d, p->session);
+		places[p->session].state = PLACE_ENDING;
 	}
+	close(p->pidfd);
 	if (p->sock >= 0)
 		close(p->sock);
 	*p = peers[--n_peers];
 }
 
-/* What a peer would be told; or nothing, where it is not to be told anything. */
-static void answer(int sock, const struct btn_detect_answer *a, const int *fd)
+/* False: it was not sent. */
+static bool answer(int sock, const struct btn_detect_answer *a, const int *fd)
 {
 	union {
 		struct cmsghdr align;
@@ -139,7 +168,7 @@ static void answer(int sock, const struct btn_detect_answer *a, const int *fd)
 		c->cmsg_len = CMSG_LEN(3 * sizeof(int));
 		memcpy(CMSG_DATA(c), fd, 3 * sizeof(int));
 	}
-	sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(*a);
 }
 
 static void refuse(int sock, const struct ucred *who, int err, const char *why)
@@ -157,13 +186,37 @@ static void refuse(int sock, const struct ucred *who, int err, const char *why)
 	answer(sock, &a, NULL);
 }
 
-static void meet(struct detect *d, int listener, const struct detect_allow *allow)
+static int open_process(pid_t pid)
+{
+	return syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* The process that connected: by its socket where the kernel can; else by its number, while it is connected. */
+static int peer_process(int sock, const struct ucred *who)
+{
+	struct pollfd p = { .fd = sock };
+	socklen_t len = sizeof(int);
+	int fd;
+
+	if (!getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &fd, &len))
+		return fd;
+	if (errno != ENOPROTOOPT)
+		return -1;
+	fd = open_process(who->pid);
+	/* The number may be another process's by now; then the connection has ended, but for a child's copy. */
+	if (fd >= 0 && (poll(&p, 1, 0) < 0 || p.revents & (POLLHUP | POLLERR))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static void meet(int listener, const struct detect_allow *allow)
 {
 	socklen_t len = sizeof(struct ucred);
 	unsigned i, pending = 0, same = 0;
-	struct peer *p;
 	struct ucred who;
-	int sock;
+	int sock, pidfd;
 
 	sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (sock < 0)
@@ -173,7 +226,7 @@ static void meet(struct detect *d, int listener, const struct detect_allow *allo
 		return;
 	}
 	for (i = 0; i < n_peers; i++)
-		if (peers[i].pidfd < 0) {
+		if (peers[i].state != PEER_SESSION) {
 			pending++;
 			same += peers[i].who.uid == who.uid;
 		}
@@ -182,35 +235,57 @@ static void meet(struct detect *d, int listener, const struct detect_allow *allo
 	} else if (pending >= PENDING_MAX || same >= PENDING_PER_UID) {
 		refuse(sock, &who, -EAGAIN, "too many connections at once");
 	} else {
-		p = &peers[n_peers++];
-		*p = (struct peer){ .sock = sock, .pidfd = -1, .who = who, .since = now_ms() };
-		return;
+		pidfd = peer_process(sock, &who);
+		if (pidfd >= 0) {
+			peers[n_peers++] = (struct peer){ .sock = sock, .pidfd = pidfd, .who = who, .since = now_ms(), .id = ++last_id };
+			return;
+		}
 	}
 	close(sock);
 }
 
-static int open_process(pid_t pid)
+/* May this user have one more session? NULL; or why not, with the error. */
+static const char *too_many(uid_t uid, int *err)
 {
-	return syscall(SYS_pidfd_open, pid, 0);
+	static char text[96];
+	unsigned i, same = 0, left = 0;
+
+	for (i = 0; i < BATON_SESSIONS; i++) {
+		same += places[i].state != PLACE_FREE && places[i].uid == uid;
+		left += places[i].state == PLACE_FREE;
+	}
+	*err = -EDQUOT;
+	if (same >= SESSIONS_PER_UID || (uid && uid != geteuid() && 4 * same > left)) {
+		snprintf(text, sizeof(text), "this user has %u sessions already, and %u are left for all", same, left);
+		return text;
+	}
+	*err = -ENOSPC;
+	return left ? NULL : "there are 64 sessions already";
 }
 
 /* A message came. False: the peer is to be dropped. */
-static bool hear(struct detect *d, struct peer *p)
+static bool hear(struct peer *p)
 {
-	struct btn_detect_answer a = { .magic = BTN_DETECT_MAGIC, .version = BTN_DETECT_VERSION };
 	struct btn_detect_hello hello;
-	unsigned i, same = 0;
+	struct iovec iov = { &hello, sizeof(hello) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	const char *why;
 	char text[96];
-	int fd[3], err;
 	ssize_t n;
+	int err;
 
-	n = recv(p->sock, &hello, sizeof(hello), MSG_DONTWAIT | MSG_TRUNC);
+	n = recvmsg(p->sock, &msg, MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0 && errno == EAGAIN)
 		return true;
 	if (n <= 0)
 		return false;
-	if (p->pidfd >= 0) {
+	if (p->state != PEER_SILENT) {
 		note("process %d of user %u: a second message in a session, which ends it", p->who.pid, p->who.uid);
+		return false;
+	}
+	/* There was no room for any: the kernel has closed them. */
+	if (msg.msg_flags & MSG_CTRUNC) {
+		refuse(p->sock, &p->who, -EPROTO, "it sent descriptors, and nobody wants them");
 		return false;
 	}
 	if (n != sizeof(hello) || hello.magic != BTN_DETECT_MAGIC) {
@@ -223,32 +298,124 @@ static bool hear(struct detect *d, struct peer *p)
 		refuse(p->sock, &p->who, -EPROTO, text);
 		return false;
 	}
+	why = too_many(p->who.uid, &err);
+	if (why) {
+		refuse(p->sock, &p->who, err, why);
+		return false;
+	}
+	p->workers = hello.workers;
+	p->state = PEER_WANTS;
+	return true;
+}
+
+/* ------------------------------------------------- sessions, made one by one */
+
+/* When a user was served last, in jobs; the longest ago goes first. */
+static struct turn {
+	uid_t uid;
+	uint64_t when;		/* 0: never */
+} turns[64];
+static uint64_t last_turn;
+
+static struct turn *turn_of(uid_t uid)
+{
+	struct turn *oldest = turns;
+	unsigned i;
+
+	for (i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
+		if (turns[i].when && turns[i].uid == uid)
+			return &turns[i];
+		if (turns[i].when < oldest->when)
+			oldest = &turns[i];
+	}
+	*oldest = (struct turn){ .uid = uid };
+	return oldest;
+}
+
+/* The next job for the maker, of the user whose last one was longest ago. False: there is nothing to do. */
+static bool next_job(struct detect *d)
+{
+	struct maker_job job = { 0 };
+	uint64_t when, best = UINT64_MAX;
+	struct peer *p = NULL;
+	const char *why;
+	unsigned i, end = BATON_SESSIONS;
+	int err;
+
+	for (i = 0; i < n_peers; i++)
+		if (peers[i].state == PEER_WANTS && (when = turn_of(peers[i].who.uid)->when) < best) {
+			best = when;
+			p = &peers[i];
+		}
+	/* Of one user, ends before begins. */
 	for (i = 0; i < BATON_SESSIONS; i++)
-		same += d->session[i].token && d->session[i].uid == p->who.uid;
-	if (same >= SESSIONS_PER_UID) {
-		refuse(p->sock, &p->who, -EDQUOT, "this user has 16 sessions already");
+		if (places[i].state == PLACE_ENDING && (when = turn_of(places[i].uid)->when) <= best) {
+			best = when;
+			end = i;
+		}
+	if (end < BATON_SESSIONS) {
+		job = (struct maker_job){ .ends = true, .session = end, .uid = places[end].uid };
+	} else if (p) {
+		/* Others of this user may have got one since. */
+		why = too_many(p->who.uid, &err);
+		if (why) {
+			refuse(p->sock, &p->who, err, why);
+			drop(d, p - peers);
+			return true;
+		}
+		for (i = 0; places[i].state != PLACE_FREE; i++)
+			;
+		places[i] = (struct place){ .state = PLACE_MAKING, .uid = p->who.uid };
+		p->state = PEER_MAKING;
+		p->session = i;
+		job = (struct maker_job){ .session = i, .uid = p->who.uid, .pid = p->who.pid, .workers = p->workers, .peer = p->id };
+	} else {
 		return false;
 	}
-	p->pidfd = open_process(p->who.pid);
-	if (p->pidfd < 0)
-		return false;
-	err = detect_begin(d, p->who.pid, p->who.uid, hello.workers, &p->session, fd);
-	if (err) {
-		close(p->pidfd);
-		p->pidfd = -1;
-		refuse(p->sock, &p->who, err, err == -ENOSPC ? "there are 64 sessions already" : strerror(-err));
-		return false;
+	turn_of(job.uid)->when = ++last_turn;
+	maker_start(&maker, &job);
+	return true;
+}
+
+/* The maker did this job. */
+static void job_done(struct detect *d, const struct maker_job *job)
+{
+	struct btn_detect_answer a = { .magic = BTN_DETECT_MAGIC, .version = BTN_DETECT_VERSION };
+	struct place *place = &places[job->session];
+	int fd[3] = { job->fd[0], job->fd[1], d->join };
+	struct peer *p;
+	unsigned i;
+
+	if (job->ends || job->err)
+		place->state = PLACE_FREE;
+	if (job->ends)
+		return;
+	for (i = 0; i < n_peers && peers[i].id != job->peer; i++)
+		;
+	p = i < n_peers ? &peers[i] : NULL;
+	if (job->err) {
+		if (p) {
+			refuse(p->sock, &p->who, job->err, strerror(-job->err));
+			drop(d, i);
+		}
+		return;
 	}
-	fd[2] = d->join;
-	a.token = d->session[p->session].token;
-	a.session = p->session;
-	a.cells = d->session[p->session].cells;
-	a.notifies = d->notifies;
-	snprintf(a.how, sizeof(a.how), "%s", d->how);
-	answer(p->sock, &a, fd);
+	if (p) {
+		place->state = PLACE_USED;
+		p->state = PEER_SESSION;
+		a.token = d->session[job->session].token;
+		a.session = job->session;
+		a.cells = d->session[job->session].cells;
+		a.notifies = d->notifies;
+		snprintf(a.how, sizeof(a.how), "%s", d->how);
+		if (!answer(p->sock, &a, fd))
+			drop(d, i);
+	} else {
+		detect_shut(d, job->session);
+		place->state = PLACE_ENDING;
+	}
 	close(fd[0]);
 	close(fd[1]);
-	return true;
 }
 
 /* Sessions of a loader that died: those whose process is still there. */
@@ -262,15 +429,18 @@ static void take_over(struct detect *d)
 		s = &d->session[i];
 		if (!s->token)
 			continue;
+		places[i].uid = s->uid;
 		pidfd = open_process(s->pid);
 		if (pidfd < 0 || detect_pid_start(s->pid) != s->pid_start) {
 			if (pidfd >= 0)
 				close(pidfd);
-			detect_end(d, i);
+			detect_shut(d, i);
+			places[i].state = PLACE_ENDING;
 			continue;
 		}
+		places[i].state = PLACE_USED;
 		peers[n_peers++] = (struct peer){
-			.sock = -1, .pidfd = pidfd, .session = i,
+			.sock = -1, .pidfd = pidfd, .session = i, .state = PEER_SESSION, .id = ++last_id,
 			.who = { .pid = s->pid, .uid = s->uid },
 		};
 		n++;
@@ -301,6 +471,12 @@ static int make_socket(const char *path, int *lock)
 	strcpy(addr.sun_path, path);
 	unlink(path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/*
+	 * A descriptor that a peer sends and this process never takes is closed here, and to close a socket
+	 * may wait for as long as its owner likes (SO_LINGER). A kernel before 6.16 cannot refuse them.
+	 */
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){ 0 }, sizeof(int));
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || chmod(path, 0666) || listen(fd, 64)) {
 		err = -errno;
 		fprintf(stderr, "baton: %s: %s\n", path, strerror(-err));
@@ -311,52 +487,69 @@ static int make_socket(const char *path, int *lock)
 
 int detect_serve(struct detect *d, const char *path, const struct detect_allow *allow)
 {
-	/* Of each peer, its connection and its process. */
-	static struct pollfd p[2 + 2 * (PENDING_MAX + BATON_SESSIONS)];
-	int listener, signals, lock = -1;
+	/* The listener, signals, the maker; then of each peer its connection and its process. */
+	static struct pollfd p[3 + 2 * (PENDING_MAX + BATON_SESSIONS)];
+	int listener, signals, lock = -1, err;
+	struct maker_job job;
 	unsigned i, n;
 	sigset_t set;
 
 	listener = make_socket(path, &lock);
 	if (listener < 0)
 		return listener;
+	/* Before the maker's thread, so that it is blocked there, too. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signals = signalfd(-1, &set, SFD_CLOEXEC);
+	err = maker_open(&maker, d, allow->hold);
+	if (err) {
+		fprintf(stderr, "baton: cannot start a thread: %s\n", strerror(-err));
+		return err;
+	}
 	take_over(d);
 	note("serving %s (%s)", path, d->how);
 	for (;;) {
-		bool pending = false;
+		bool silent = false;
 
+		while (!maker.busy && next_job(d))
+			;
 		p[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
 		p[1] = (struct pollfd){ .fd = signals, .events = POLLIN };
+		p[2] = (struct pollfd){ .fd = maker.done, .events = POLLIN };
 		n = n_peers;
 		for (i = 0; i < n; i++) {
-			p[2 + 2 * i] = (struct pollfd){ .fd = peers[i].sock, .events = POLLIN };
-			p[3 + 2 * i] = (struct pollfd){ .fd = peers[i].pidfd, .events = POLLIN };
-			pending |= peers[i].pidfd < 0;
+			p[3 + 2 * i] = (struct pollfd){ .fd = peers[i].sock, .events = POLLIN };
+			p[4 + 2 * i] = (struct pollfd){ .fd = peers[i].pidfd, .events = POLLIN };
+			silent |= peers[i].state == PEER_SILENT;
 		}
-		if (poll(p, 2 + 2 * n, pending ? PENDING_MS / 4 : -1) < 0)
+		if (poll(p, 3 + 2 * n, silent ? PENDING_MS / 4 : -1) < 0)
 			continue;
 		if (p[1].revents)
 			break;
 		/* From the end: the last takes the place of one that is dropped. */
 		for (i = n; i--;) {
-			if (p[3 + 2 * i].revents)
+			if (p[4 + 2 * i].revents)
 				drop(d, i);
-			else if (p[2 + 2 * i].revents && !hear(d, &peers[i]))
+			else if (p[3 + 2 * i].revents && !hear(&peers[i]))
 				drop(d, i);
-			else if (peers[i].pidfd < 0 && now_ms() - peers[i].since > PENDING_MS) {
+			else if (peers[i].state == PEER_SILENT && now_ms() - peers[i].since > PENDING_MS) {
 				refuse(peers[i].sock, &peers[i].who, -ETIMEDOUT, "it connected and said nothing");
 				drop(d, i);
 			}
 		}
+		if (p[2].revents) {
+			maker_take(&maker, &job);
+			job_done(d, &job);
+		}
 		if (p[0].revents)
-			meet(d, listener, allow);
+			meet(listener, allow);
 	}
 	unlink(path);
+	/* The peer of a session that was just made is not told: it is ended. */
+	if (maker_close(&maker, &job) && !job.ends && !job.err)
+		detect_end(d, job.session);
 	note("no longer serving %s; the programs and the sessions stay, `baton unload` removes them", path);
 	return 0;
 }

@@ -11,6 +11,7 @@ struct detect_allow {
 	unsigned n_uids, n_gids;
 	uid_t uid[DETECT_ALLOW_MAX];
 	gid_t gid[DETECT_ALLOW_MAX];
+	const char *hold;	/* for tests: sessions wait while this file is there; or NULL */
 };
 
 /*

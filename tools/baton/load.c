@@ -131,7 +131,7 @@ static int read_options(struct where *w, int argc, char **argv, const char *help
 		if (!strcmp(argv[i], "--pins") || !strcmp(argv[i], "--socket") ||
 		    (!load && !strcmp(argv[0], "unload") && !strcmp(argv[i], "--timeout")) ||
 		    (load && (!strcmp(argv[i], "--allow") || !strcmp(argv[i], "--with") || !strcmp(argv[i], "--test-delay") ||
-			      !strcmp(argv[i], "--test-broken")))) {
+			      !strcmp(argv[i], "--test-broken") || !strcmp(argv[i], "--test-hold")))) {
 			if (!value) {
 				fprintf(stderr, "baton %s: %s wants a value\n", argv[0], argv[i]);
 				return 2;
@@ -148,6 +148,8 @@ static int read_options(struct where *w, int argc, char **argv, const char *help
 			return 2;
 		else if (!strcmp(argv[i], "--test-delay"))
 			w->knobs.delay = atoi(value);
+		else if (!strcmp(argv[i], "--test-hold"))
+			w->allow.hold = value;
 		else if (!strcmp(argv[i], "--test-broken"))
 			w->knobs.broken = atoi(value);
 		else if (!strcmp(argv[i], "--with") && !with(&w->knobs, value))
