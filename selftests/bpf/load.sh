@@ -110,9 +110,13 @@ another_version() {
 	expect test ! -e "$pins"
 }
 serves() {
+	expect_rc 1 "$baton" status "${at[@]}" --json
+	expect_says '^\{"loaded":false,"version":[0-9]+,"pins":"/.*/baton","socket":".*/sock","server":0,"sessions":\[\]\}$'
 	serve
 	expect_rc 0 "$baton" status "${at[@]}"
 	expect_says 'sessions  none'
+	expect_rc 0 "$baton" status "${at[@]}" --json
+	expect_says '^\{"loaded":true,.*"server":[1-9][0-9]*,"sessions":\[\]\}$'
 	expect_rc 1 "$baton" load "${at[@]}"
 	expect_says 'another `baton load`, process [0-9]+, serves'
 	expect_rc 0 "$baton" unload "${at[@]}"

@@ -31,6 +31,34 @@ help() {
 	expect_rc 0 "$baton" bench switch --help
 	expect_says '--case PATTERN'
 }
+# -h, --help, --version, an option that there is not, one without its value: the same for each verb.
+common_options() {
+	for verb in "config check" "config show" load stacks stats status top trace unload "bench switch" "bench quota"; do
+		for word in -h --help; do
+			expect_rc 0 "$baton" $verb $word
+			expect_says "^usage: baton $verb"
+		done
+		for word in -V --version; do
+			expect_rc 0 "$baton" $verb $word
+			expect_says '^baton [0-9]+\.[0-9]+\.[0-9]+$'
+		done
+		expect_rc 2 "$baton" $verb --dance
+		expect_says "^baton $verb: no option --dance$"
+		expect_says "^usage: baton $verb"
+		expect_rc 2 "$baton" $verb -9
+		expect_says "^baton $verb: no option -9$"
+	done
+	for verb in "load --allow" "unload --timeout" "status --pins" "stacks --seconds" "top --delay" "trace --output" "bench switch --rounds"; do
+		expect_rc 2 "$baton" $verb
+		expect_says "^baton ${verb% *}: ${verb##* } wants a value$"
+	done
+	# A value may follow an equals sign, options other arguments, and -- ends them.
+	expect_rc 2 "$baton" bench switch --rounds=0
+	expect_says 'from 1 to 1001'
+	expect_rc 1 "$baton" stats none --prometheus
+	expect_rc 1 "$baton" stats -- --json
+	expect_says '^baton stats: .*--json: No such file'
+}
 version() {
 	expect_rc 0 "$baton" --version
 	expect_says '^baton [0-9]+\.[0-9]+\.[0-9]+$'
@@ -98,6 +126,7 @@ packages() {
 
 check wrong_words wrong_words
 check help help
+check common_options common_options
 check version version
 check result_lines result_lines
 check one_case one_case

@@ -9,86 +9,72 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "options.h"
+
 int bench_options(struct bench *b, const char *name, const char *help, int argc, char **argv)
 {
+	static const struct option rows[] = {
+		{ "case", required_argument, 0, 'c' },
+		{ "json", required_argument, 0, 'j' },
+		{ "quick", no_argument, 0, 'q' },
+		{ "rounds", required_argument, 0, 'r' },
+		{ "where", required_argument, 0, 'w' },
+		OPTIONS_COMMON
+	};
+	static char usage[8192];
+	char verb[32], *end;
+	struct options o = { .verb = verb, .usage = usage };
+	long rounds;
+	int c;
+
 	*b = (struct bench){ .name = name, .where = "host", .table = true };
-	for (int i = 1; i < argc; i++) {
-		const char *o = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
-
-		if (!strcmp(o, "--quick")) {
+	snprintf(verb, sizeof(verb), "bench %s", name);
+	snprintf(usage, sizeof(usage), "usage: baton bench %s [OPTION]...\n\n%s\n"
+		 "  --json FILE     one JSON object a line there (- is stdout, without the table)\n"
+		 "  --where WHERE   host, vm or vm-icount: what the lines say (host)\n"
+		 "  --quick         fewer rounds, for a look\n"
+		 "  --rounds N      this many rounds\n"
+		 "  --case PATTERN  only these cases, a shell pattern, as @(a|b*); baselines run too\n",
+		 name, help);
+	while ((c = options_next(&o, argc, argv, "", rows)) != OPTIONS_END) {
+		switch (c) {
+		case OPTIONS_EXIT:
+			return o.status + 1;
+		case 'q':
 			b->quick = true;
-			continue;
-		}
-		if (!strcmp(o, "--help")) {
-			printf("usage: baton bench %s [OPTION]...\n\n%s\n"
-			       "  --json FILE     one JSON object a line there (- is stdout, without the table)\n"
-			       "  --where WHERE   host, vm or vm-icount: what the lines say (host)\n"
-			       "  --quick         fewer rounds, for a look\n"
-			       "  --rounds N      this many rounds\n"
-			       "  --case PATTERN  only these cases, a shell pattern, as @(a|b*); baselines run too\n",
-			       name, help);
-			return 1;
-		}
-		if (strcmp(o, "--json") && strcmp(o, "--where") && strcmp(o, "--rounds") &&
-		    strcmp(o, "--case")) {
-			fprintf(stderr, "baton bench %s: no option %s; --help lists them\n", name, o);
-			return 3;
-		}
-		if (!v) {
-			fprintf(stderr, "baton bench %s: %s wants a value\n", name, o);
-			return 3;
-		}
-		i++;
-		if (!strcmp(o, "--json")) {
-			b->table = strcmp(v, "-") != 0;
-			b->json = b->table ? fopen(v, "w") : stdout;
+			break;
+		case 'j':
+			b->table = strcmp(optarg, "-") != 0;
+			b->json = b->table ? fopen(optarg, "w") : stdout;
 			if (!b->json) {
-				fprintf(stderr, "baton bench %s: cannot write %s: %s\n", name, v,
-					strerror(errno));
+				fprintf(stderr, "baton bench %s: cannot write %s: %s\n", name, optarg, strerror(errno));
 				return 3;
 			}
-		} else if (!strcmp(o, "--where")) {
-			if (strcmp(v, "host") && strcmp(v, "vm") && strcmp(v, "vm-icount")) {
-				fprintf(stderr, "baton bench %s: --where %s: host, vm or vm-icount\n",
-					name, v);
-				return 3;
-			}
-			b->where = v;
-		} else if (!strcmp(o, "--rounds")) {
-			char *end;
-			long rounds = strtol(v, &end, 10);
-
-			if (*end || rounds < 1 || rounds > 1001) {
-				fprintf(stderr, "baton bench %s: --rounds %s: a number from 1 to 1001\n",
-					name, v);
-				return 3;
-			}
+			break;
+		case 'w':
+			if (strcmp(optarg, "host") && strcmp(optarg, "vm") && strcmp(optarg, "vm-icount"))
+				return options_wrong(&o, "--where %s: host, vm or vm-icount", optarg) + 1;
+			b->where = optarg;
+			break;
+		case 'r':
+			rounds = strtol(optarg, &end, 10);
+			if (*end || rounds < 1 || rounds > 1001)
+				return options_wrong(&o, "--rounds %s: a number from 1 to 1001", optarg) + 1;
 			b->rounds = (int)rounds;
-		} else {
-			b->only = v;
+			break;
+		case 'c':
+			b->only = optarg;
+			break;
 		}
 	}
+	if (optind < argc)
+		return options_wrong(&o, "no argument \"%s\" is expected", argv[optind]) + 1;
 	return 0;
 }
 
 bool bench_wants(const struct bench *b, const char *name)
 {
 	return !b->only || !fnmatch(b->only, name, FNM_EXTMATCH);
-}
-
-/* Reasons and kernel names may hold anything. */
-static void put_string(FILE *to, const char *s)
-{
-	putc('"', to);
-	for (; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			fprintf(to, "\\%c", *s);
-		else if ((unsigned char)*s < ' ')
-			fprintf(to, "\\u%04x", (unsigned char)*s);
-		else
-			putc(*s, to);
-	}
-	putc('"', to);
 }
 
 /* JSON has no infinity, but numbers of any size: readers make infinity of this one. */
@@ -116,7 +102,7 @@ void bench_begin(const struct bench *b)
 	if (b->json) {
 		fprintf(b->json, "{\"bench\":\"%s\",\"case\":\"machine\",\"where\":\"%s\",\"kernel\":",
 			b->name, b->where);
-		put_string(b->json, u.release);
+		options_put_json(b->json, u.release);
 		fprintf(b->json, ",\"cpus\":%d}\n", bench_cpus());
 	}
 	if (b->table)
@@ -147,7 +133,7 @@ void bench_put(const struct bench *b, const struct bench_result *r)
 			r->name, b->where);
 		if (r->skipped) {
 			fprintf(b->json, ",\"skipped\":");
-			put_string(b->json, r->skipped);
+			options_put_json(b->json, r->skipped);
 		} else {
 			put_number(b->json, "value", r->value);
 			fprintf(b->json, ",\"unit\":\"%s\",\"n\":%lu", r->unit, r->n);

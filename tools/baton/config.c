@@ -7,18 +7,22 @@
 #include <baton/config.h>
 
 #include "baton.h"
+#include "options.h"
 
 static int load(int argc, char **argv, struct baton_config **c)
 {
-	char why[4096];
+	static const struct option rows[] = { OPTIONS_COMMON };
+	char why[4096], verb[32], usage[64];
+	struct options o = { .verb = verb, .usage = usage };
 	int err;
 
-	if (argc != 2 || argv[1][0] == '-') {
-		bool help = argc > 1 && !strcmp(argv[1], "--help");
-
-		fprintf(help ? stdout : stderr, "usage: baton config %s FILE\n", argv[0]);
-		return help ? 0 : 2;
-	}
+	snprintf(verb, sizeof(verb), "config %s", argv[0]);
+	snprintf(usage, sizeof(usage), "usage: baton config %s FILE\n", argv[0]);
+	if (options_next(&o, argc, argv, "", rows) != OPTIONS_END)
+		return o.status;
+	if (argc - optind != 1)
+		return options_wrong(&o, "one file is expected");
+	argv[1] = argv[optind];
 	err = baton_config_load(c, argv[1], why, sizeof(why));
 	if (err == -ENOMEM)
 		snprintf(why, sizeof(why), "%s: no memory\n", argv[1]);

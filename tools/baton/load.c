@@ -17,6 +17,7 @@
 #include "detect_abi.h"
 #include "detect_lock.h"
 #include "detect_serve.h"
+#include "options.h"
 
 static const char load_help[] =
 	"usage: baton load [--allow USER|@GROUP|all]... [--pins DIR] [--socket PATH]\n"
@@ -38,12 +39,12 @@ static const char unload_help[] =
 	"  --timeout SECONDS  how long `baton load` may take to end (30); then it is killed\n";
 
 static const char status_help[] =
-	"usage: baton status [--pins DIR] [--socket PATH]\n\n"
-	"What is loaded, who serves it, and who uses it.\n";
+	"usage: baton status [--json] [--pins DIR] [--socket PATH]\n\n"
+	"What is loaded, who serves it, and who uses it; as one JSON object with --json.\n";
 
 struct where {
 	const char *pins, *socket;
-	bool serve;
+	bool serve, json;
 	int timeout;		/* s */
 	struct detect_allow allow;
 	struct detect_knobs knobs;
@@ -111,53 +112,79 @@ static bool seconds(int *out, const char *value)
 	return true;
 }
 
+enum { ALLOW = 256, PINS, SOCKET, NO_SERVE, WITH, TIMEOUT, TEST_DELAY, TEST_BROKEN, TEST_HOLD, JSON };
+
+#define ROWS_COMMON						\
+	{ "pins", required_argument, 0, PINS },			\
+	{ "socket", required_argument, 0, SOCKET },		\
+	OPTIONS_COMMON
+
+static const struct option load_rows[] = {
+	{ "allow", required_argument, 0, ALLOW },
+	{ "no-serve", no_argument, 0, NO_SERVE },
+	{ "with", required_argument, 0, WITH },
+	{ "test-delay", required_argument, 0, TEST_DELAY },
+	{ "test-broken", required_argument, 0, TEST_BROKEN },
+	{ "test-hold", required_argument, 0, TEST_HOLD },
+	ROWS_COMMON
+};
+static const struct option unload_rows[] = {
+	{ "timeout", required_argument, 0, TIMEOUT },
+	ROWS_COMMON
+};
+static const struct option status_rows[] = {
+	{ "json", no_argument, 0, JSON },
+	ROWS_COMMON
+};
+
 /* -1: go on; else the exit status. */
-static int read_options(struct where *w, int argc, char **argv, const char *help, bool load)
+static int read_options(struct where *w, int argc, char **argv, const char *help, const struct option *rows)
 {
-	const char *value;
-	int i;
+	struct options o = { .verb = argv[0], .usage = help };
+	int c;
 
 	*w = (struct where){ .pins = DETECT_PINS, .socket = BTN_DETECT_SOCKET, .serve = true, .timeout = 30 };
-	for (i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			fputs(help, stdout);
-			return 0;
-		}
-		if (load && !strcmp(argv[i], "--no-serve")) {
+	while ((c = options_next(&o, argc, argv, "", rows)) != OPTIONS_END) {
+		switch (c) {
+		case OPTIONS_EXIT:
+			return o.status;
+		case PINS:
+			w->pins = optarg;
+			break;
+		case SOCKET:
+			w->socket = optarg;
+			break;
+		case JSON:
+			w->json = true;
+			break;
+		case NO_SERVE:
 			w->serve = false;
-			continue;
-		}
-		value = argv[i + 1];
-		if (!strcmp(argv[i], "--pins") || !strcmp(argv[i], "--socket") ||
-		    (!load && !strcmp(argv[0], "unload") && !strcmp(argv[i], "--timeout")) ||
-		    (load && (!strcmp(argv[i], "--allow") || !strcmp(argv[i], "--with") || !strcmp(argv[i], "--test-delay") ||
-			      !strcmp(argv[i], "--test-broken") || !strcmp(argv[i], "--test-hold")))) {
-			if (!value) {
-				fprintf(stderr, "baton %s: %s wants a value\n", argv[0], argv[i]);
+			break;
+		case TIMEOUT:
+			if (!seconds(&w->timeout, optarg))
 				return 2;
-			}
-		} else {
-			fprintf(stderr, "baton %s: no option %s\n%s", argv[0], argv[i], help);
-			return 2;
+			break;
+		case WITH:
+			if (!with(&w->knobs, optarg))
+				return 2;
+			break;
+		case ALLOW:
+			if (!allow(&w->allow, optarg))
+				return 2;
+			break;
+		case TEST_DELAY:
+			w->knobs.delay = atoi(optarg);
+			break;
+		case TEST_BROKEN:
+			w->knobs.broken = atoi(optarg);
+			break;
+		case TEST_HOLD:
+			w->allow.hold = optarg;
+			break;
 		}
-		if (!strcmp(argv[i], "--pins"))
-			w->pins = value;
-		else if (!strcmp(argv[i], "--socket"))
-			w->socket = value;
-		else if (!strcmp(argv[i], "--timeout") && !seconds(&w->timeout, value))
-			return 2;
-		else if (!strcmp(argv[i], "--test-delay"))
-			w->knobs.delay = atoi(value);
-		else if (!strcmp(argv[i], "--test-hold"))
-			w->allow.hold = value;
-		else if (!strcmp(argv[i], "--test-broken"))
-			w->knobs.broken = atoi(value);
-		else if (!strcmp(argv[i], "--with") && !with(&w->knobs, value))
-			return 2;
-		else if (!strcmp(argv[i], "--allow") && !allow(&w->allow, value))
-			return 2;
-		i++;
 	}
+	if (optind < argc)
+		return options_wrong(&o, "no argument \"%s\" is expected", argv[optind]);
 	return -1;
 }
 
@@ -165,7 +192,7 @@ int verb_load(int argc, char **argv)
 {
 	struct where w;
 	struct detect d;
-	int rc = read_options(&w, argc, argv, load_help, true);
+	int rc = read_options(&w, argc, argv, load_help, load_rows);
 
 	if (rc >= 0)
 		return rc;
@@ -193,7 +220,7 @@ int verb_unload(int argc, char **argv)
 {
 	struct where w;
 	pid_t pid;
-	int pidfd, rc = read_options(&w, argc, argv, unload_help, false);
+	int pidfd, rc = read_options(&w, argc, argv, unload_help, unload_rows);
 
 	if (rc >= 0)
 		return rc;
@@ -215,14 +242,68 @@ int verb_unload(int argc, char **argv)
 	return rc ? 1 : 0;
 }
 
+static void print_status(const struct where *w, const struct detect *d, int err, pid_t pid)
+{
+	const struct baton_session *s;
+	unsigned i, n = 0;
+
+	if (err == -ENOENT)
+		printf("programs  not loaded (`baton load` does that)\n");
+	else if (err)
+		printf("programs  cannot be looked at: %s\n", strerror(-err));
+	else
+		printf("programs  loaded, version %d, pinned in %s\n", BATON_DETECT_VERSION, w->pins);
+	if (pid > 0)
+		printf("server    process %d, %s\n", (int)pid, w->socket);
+	else if (pid < 0)
+		printf("server    cannot be seen\n");
+	else
+		printf("server    none on %s\n", w->socket);
+	for (i = 0; !err && i < BATON_SESSIONS; i++) {
+		s = &d->session[i];
+		if (!s->token)
+			continue;
+		n++;
+		printf("session   %u: process %u, user %u, %u cells, %s, for %lld s\n", i, s->pid, s->uid,
+		       s->cells, s->tgid ? "in use" : "not in use yet", (long long)(time(NULL) - s->since));
+	}
+	if (!err && !n)
+		printf("sessions  none\n");
+}
+
+/* The same facts; what cannot be known is null. */
+static void print_status_json(const struct where *w, const struct detect *d, int err, pid_t pid)
+{
+	const struct baton_session *s;
+	const char *comma = "";
+	unsigned i;
+
+	printf("{\"loaded\":%s,\"version\":%d,\"pins\":", !err ? "true" : err == -ENOENT ? "false" : "null", BATON_DETECT_VERSION);
+	options_put_json(stdout, w->pins);
+	printf(",\"socket\":");
+	options_put_json(stdout, w->socket);
+	if (pid > 0)
+		printf(",\"server\":%d", (int)pid);
+	else
+		printf(",\"server\":%s", pid ? "null" : "0");
+	printf(",\"sessions\":[");
+	for (i = 0; !err && i < BATON_SESSIONS; i++) {
+		s = &d->session[i];
+		if (!s->token)
+			continue;
+		printf("%s{\"session\":%u,\"pid\":%u,\"uid\":%u,\"cells\":%u,\"joined\":%s,\"since\":%lld}", comma, i, s->pid,
+		       s->uid, s->cells, s->tgid ? "true" : "false", (long long)s->since);
+		comma = ",";
+	}
+	printf("]}\n");
+}
+
 int verb_status(int argc, char **argv)
 {
 	struct where w;
 	struct detect d;
-	struct baton_session *s;
-	unsigned i, n = 0;
 	pid_t pid;
-	int pidfd, rc = read_options(&w, argc, argv, status_help, false);
+	int pidfd, rc = read_options(&w, argc, argv, status_help, status_rows);
 
 	if (rc >= 0)
 		return rc;
@@ -230,30 +311,9 @@ int verb_status(int argc, char **argv)
 	if (pid > 0)
 		close(pidfd);
 	rc = detect_open(&d, w.pins);
-	if (rc == -ENOENT)
-		printf("programs  not loaded (`baton load` does that)\n");
-	else if (rc)
-		printf("programs  cannot be looked at: %s\n", strerror(-rc));
-	else
-		printf("programs  loaded, version %d, pinned in %s\n", BATON_DETECT_VERSION, w.pins);
-	if (pid > 0)
-		printf("server    process %d, %s\n", (int)pid, w.socket);
-	else if (pid < 0)
-		printf("server    cannot be seen\n");
-	else
-		printf("server    none on %s\n", w.socket);
+	(w.json ? print_status_json : print_status)(&w, &d, rc, pid);
 	if (rc)
 		return 1;
-	for (i = 0; i < BATON_SESSIONS; i++) {
-		s = &d.session[i];
-		if (!s->token)
-			continue;
-		n++;
-		printf("session   %u: process %u, user %u, %u cells, %s, for %lld s\n", i, s->pid, s->uid,
-		       s->cells, s->tgid ? "in use" : "not in use yet", (long long)(time(NULL) - s->since));
-	}
-	if (!n)
-		printf("sessions  none\n");
 	detect_close(&d);
 	return pid > 0 ? 0 : 1;
 }

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "baton.h"
 #include "detect_load.h"
+#include "options.h"
 #include "stacks.h"
 
 #include <errno.h>
@@ -352,33 +353,39 @@ int verb_stacks(int argc, char **argv)
 	bool folded = false;
 	char *end = NULL;
 	pid_t pid = 0;
-	int i, n;
+	static const struct option rows[] = {
+		{ "folded", no_argument, 0, 'f' },
+		{ "pins", required_argument, 0, 'p' },
+		{ "seconds", required_argument, 0, 's' },
+		OPTIONS_COMMON
+	};
+	struct options o = { .verb = argv[0], .usage = usage };
+	double seconds;
+	int c, i, n;
 
-	for (i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			fputs(usage, stdout);
-			return 0;
-		}
-		if (!strcmp(argv[i], "--folded")) {
+	while ((c = options_next(&o, argc, argv, "s:", rows)) != OPTIONS_END) {
+		switch (c) {
+		case OPTIONS_EXIT:
+			return o.status;
+		case 'f':
 			folded = true;
-		} else if (!strcmp(argv[i], "--pins") && argv[i + 1]) {
-			pins = argv[++i];
-		} else if (!strcmp(argv[i], "--seconds") && argv[i + 1]) {
-			double seconds = strtod(argv[++i], &end);
-
-			if (*end || !(seconds > 0 && seconds <= 86400)) {
-				fprintf(stderr, "baton stacks: --seconds %s: it is a number up to 86400\n", argv[i]);
-				return 2;
-			}
+			break;
+		case 'p':
+			pins = optarg;
+			break;
+		case 's':
+			seconds = strtod(optarg, &end);
+			if (*end || !(seconds > 0 && seconds <= 86400))
+				return options_wrong(&o, "--seconds wants a number up to 86400, not \"%s\"", optarg);
 			left.tv_sec = (time_t)seconds;
 			left.tv_nsec = (long)((seconds - (double)left.tv_sec) * 1e9);
-		} else {
-			pid = argv[i][0] >= '1' && argv[i][0] <= '9' && !pid ? (pid_t)strtol(argv[i], &end, 10) : -1;
-			if (pid < 1 || *end) {
-				fprintf(stderr, "baton stacks: not \"%s\"\n%s", argv[i], usage);
-				return 2;
-			}
+			break;
 		}
+	}
+	for (i = optind; i < argc; i++) {
+		pid = argv[i][0] >= '1' && argv[i][0] <= '9' && !pid ? (pid_t)strtol(argv[i], &end, 10) : -1;
+		if (pid < 1 || *end)
+			return options_wrong(&o, "one process by its number, not \"%s\"", argv[i]);
 	}
 	if (stacks_open(&s, pins, pid))
 		return 1;

@@ -7,40 +7,40 @@
 #include <baton/stats.h>
 
 #include "baton.h"
+#include "options.h"
 
 static const char usage[] =
 	"usage: baton stats [--json | --prometheus] [SERVICE]\n"
 	"\n"
+	"What a service published, as JSON (--json, the default) or for Prometheus.\n"
 	"SERVICE: as it published itself, or the path of its file; without it, the only\n"
 	"one there is. The exit status is 3 where the service has died; what is shown\n"
 	"are its last figures.\n";
 
 int verb_stats(int argc, char **argv)
 {
+	static const struct option rows[] = {
+		{ "json", no_argument, 0, 'j' },
+		{ "prometheus", no_argument, 0, 'p' },
+		OPTIONS_COMMON
+	};
+	struct options o = { .verb = argv[0], .usage = usage };
 	enum baton_stats_format format = BATON_STATS_JSON;
-	const char *name = NULL;
 	struct baton_stats_header h;
 	struct baton_stats *st;
+	const char *name;
 	char why[1000];
-	int i, err;
 	bool alive;
+	int c, err;
 
-	for (i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--json")) {
-			format = BATON_STATS_JSON;
-		} else if (!strcmp(argv[i], "--prometheus")) {
-			format = BATON_STATS_PROMETHEUS;
-		} else if (!strcmp(argv[i], "--help")) {
-			fputs(usage, stdout);
-			return 0;
-		} else if (argv[i][0] == '-' || name) {
-			fprintf(stderr, "baton stats: %s \"%s\"\n%s", name ? "one service, not also" : "no option",
-				argv[i], usage);
-			return 2;
-		} else {
-			name = argv[i];
-		}
+	while ((c = options_next(&o, argc, argv, "", rows)) != OPTIONS_END) {
+		if (c == OPTIONS_EXIT)
+			return o.status;
+		format = c == 'p' ? BATON_STATS_PROMETHEUS : BATON_STATS_JSON;
 	}
+	if (argc - optind > 1)
+		return options_wrong(&o, "one service, not also \"%s\"", argv[optind + 1]);
+	name = argv[optind];
 	err = baton_stats_open(&st, name, why, sizeof(why));
 	if (err) {
 		fprintf(stderr, "baton stats: %s\n", *why ? why : strerror(-err));

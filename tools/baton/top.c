@@ -22,6 +22,7 @@
 
 #include "baton.h"
 #include "detect_load.h"
+#include "options.h"
 #include "stacks.h"
 
 /* A supply that is older than so many ns says nothing any more. */
@@ -353,19 +354,13 @@ static void draw(const struct baton_stats *st, const struct look *now, const str
 }
 
 static const char usage[] =
-	"usage: baton top [--delay SECONDS] [SERVICE]\n"
+	"usage: baton top [-d|--delay SECONDS] [SERVICE]\n"
 	"\n"
 	"SERVICE: as it published itself, or the path of its file; without it, the only\n"
 	"one there is. Keys: q quits; c r t a w n sort by CPU, rejected, throttled,\n"
 	"admitted, waiting or name; b shows where its workers block with a slot that\n"
 	"nobody announced, and back (needs `baton load`, CAP_BPF, CAP_PERFMON).\n"
 	"Percentages are of the capacity.\n";
-
-static int wrong(const char *what, const char *arg)
-{
-	fprintf(stderr, "baton top: %s \"%s\"\n%s", what, arg, usage);
-	return 2;
-}
 
 int verb_top(int argc, char **argv)
 {
@@ -376,23 +371,23 @@ int verb_top(int argc, char **argv)
 	char why[1000], *end;
 	unsigned turn = 0, k;
 	SCREEN *screen;
-	int i, err, key = 0, rc = 0;
+	static const struct option rows[] = {
+		{ "delay", required_argument, 0, 'd' },
+		OPTIONS_COMMON
+	};
+	struct options o = { .verb = argv[0], .usage = usage };
+	int c, err, key = 0, rc = 0;
 
-	for (i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--help")) {
-			fputs(usage, stdout);
-			return 0;
-		}
-		if (!strcmp(argv[i], "--delay")) {
-			delay = ++i < argc ? strtod(argv[i], &end) : 0;
-			if (!(delay >= 0.1 && delay <= 3600) || *end)
-				return wrong("--delay wants seconds from 0.1 to 3600, not", i < argc ? argv[i] : "");
-		} else if (argv[i][0] == '-' || name) {
-			return wrong(name ? "one service, not also" : "no option", argv[i]);
-		} else {
-			name = argv[i];
-		}
+	while ((c = options_next(&o, argc, argv, "d:", rows)) != OPTIONS_END) {
+		if (c == OPTIONS_EXIT)
+			return o.status;
+		delay = strtod(optarg, &end);
+		if (!(delay >= 0.1 && delay <= 3600) || *end)
+			return options_wrong(&o, "--delay wants seconds from 0.1 to 3600, not \"%s\"", optarg);
 	}
+	if (argc - optind > 1)
+		return options_wrong(&o, "one service, not also \"%s\"", argv[optind + 1]);
+	name = argv[optind];
 	err = baton_stats_open(&st, name, why, sizeof(why));
 	if (err) {
 		fprintf(stderr, "baton top: %s\n", *why ? why : strerror(-err));

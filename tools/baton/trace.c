@@ -22,6 +22,7 @@
 #include <baton/trace.h>
 
 #include "baton.h"
+#include "options.h"
 
 #define BATCH		4096
 #define TASKS		65536	/* whose last slice is remembered, by hash */
@@ -340,16 +341,10 @@ static void name_tracks(struct tracer *t)
 }
 
 static const char usage[] =
-	"usage: baton trace [--seconds N] [-o FILE] [SERVICE]\n"
+	"usage: baton trace [-s|--seconds N] [-o|--output FILE] [SERVICE]\n"
 	"\n"
 	"Writes what happens on each slot, for N seconds (5), as a trace that\n"
 	"ui.perfetto.dev opens, into FILE (baton-trace.json; - is standard output).\n";
-
-static int wrong(const char *what, const char *arg)
-{
-	fprintf(stderr, "baton trace: %s \"%s\"\n%s", what, arg, usage);
-	return 2;
-}
 
 static int record(struct tracer *t, double seconds)
 {
@@ -392,27 +387,28 @@ int verb_trace(int argc, char **argv)
 	double seconds = 5;
 	struct tracer *t;
 	char why[1000], *end;
-	int i, err;
+	static const struct option rows[] = {
+		{ "seconds", required_argument, 0, 's' },
+		{ "output", required_argument, 0, 'o' },
+		OPTIONS_COMMON
+	};
+	struct options o = { .verb = argv[0], .usage = usage };
+	int c, err;
 
-	for (i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--help")) {
-			fputs(usage, stdout);
-			return 0;
+	while ((c = options_next(&o, argc, argv, "s:o:", rows)) != OPTIONS_END) {
+		if (c == OPTIONS_EXIT)
+			return o.status;
+		if (c == 'o') {
+			file = optarg;
+			continue;
 		}
-		if (!strcmp(argv[i], "--seconds")) {
-			seconds = ++i < argc ? strtod(argv[i], &end) : 0;
-			if (!(seconds >= 0.1 && seconds <= 599) || *end)
-				return wrong("--seconds wants a number from 0.1 to 599, not", i < argc ? argv[i] : "");
-		} else if (!strcmp(argv[i], "-o")) {
-			if (++i == argc)
-				return wrong("no file after", "-o");
-			file = argv[i];
-		} else if (argv[i][0] == '-' || name) {
-			return wrong(name ? "one service, not also" : "no option", argv[i]);
-		} else {
-			name = argv[i];
-		}
+		seconds = strtod(optarg, &end);
+		if (!(seconds >= 0.1 && seconds <= 599) || *end)
+			return options_wrong(&o, "--seconds wants a number from 0.1 to 599, not \"%s\"", optarg);
 	}
+	if (argc - optind > 1)
+		return options_wrong(&o, "one service, not also \"%s\"", argv[optind + 1]);
+	name = argv[optind];
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return 1;
