@@ -54,6 +54,43 @@ version_agrees() {
 	expect_rc 0 pkg-config --modversion baton
 	expect_says "^$(sed -n 's/^.define BATON_VERSION "\(.*\)"/\1/p' "$TOP/lib/include/baton/base.h")$"
 }
+# `man CALL` finds the page of every call that is exported.
+man_of_each_call() {
+	for call in $(sed -n 's/^[[:space:]]*\(baton_[a-z0-9_]*\);.*/\1/p' "$TOP/lib/baton.map"); do
+		case $call in *_v[0-9]) continue ;; esac
+		page=$dest$prefix/share/man/man3/$call.3
+		expect test -s "$page"
+		expect grep -q "$call" "$page"
+	done
+}
+# An outsider's program that finds the library by CMake, shared and static.
+cmake_finds_it() {
+	command -v cmake >/dev/null || { echo "no cmake"; return 0; }
+	unset PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+	make -C "$TOP" O="$O" DESTDIR= PREFIX="$tap_dir/prefix" install
+	mkdir "$tap_dir/outsider"
+	cp "$TOP/lib/examples/baton_parker_switch_to.c" "$tap_dir/outsider/p.c"
+	cat >"$tap_dir/outsider/CMakeLists.txt" <<'C'
+cmake_minimum_required(VERSION 3.13)
+project(outsider C)
+find_package(baton 0.1 REQUIRED)
+find_package(baton 99.0 QUIET)
+if(baton_FOUND)
+	message(FATAL_ERROR "version 99 was found")
+endif()
+add_executable(shared p.c)
+target_link_libraries(shared baton::baton)
+add_executable(static p.c)
+target_link_libraries(static baton::static)
+C
+	expect_rc 0 cmake -S "$tap_dir/outsider" -B "$tap_dir/outsider/b" -DCMAKE_PREFIX_PATH="$tap_dir/prefix"
+	expect_rc 0 cmake --build "$tap_dir/outsider/b"
+	expect timeout 60 "$tap_dir/outsider/b/shared"
+	expect timeout 60 "$tap_dir/outsider/b/static"
+	make -C "$TOP" O="$O" DESTDIR= PREFIX="$tap_dir/prefix" uninstall
+	expect_rc 0 find "$tap_dir/prefix" -type f -o -type l
+	expect test ! -s "$tap_dir/run"
+}
 uninstalls() {
 	run_make uninstall
 	expect_rc 0 find "$dest" -type f -o -type l
@@ -72,5 +109,7 @@ check "example static" example baton_parker_switch_to cc --static
 check "example inline" example baton_ring_push cc '' -DBATON_INLINE
 check "example inline as C++" example baton_ring_push c++ '' -DBATON_INLINE
 check readme_example readme_example
+check man_of_each_call man_of_each_call
+check cmake_finds_it cmake_finds_it
 check uninstalls uninstalls
 finish
