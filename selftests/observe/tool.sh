@@ -104,6 +104,18 @@ PY
 	expect_rc 3 "$baton" stats
 	expect_says 'svc \(process '$service'\) does not run any more'
 	expect_says '"alive":false'
+	# A bad service's name does not control the terminal of who looks.
+	cp --sparse=always "$BATON_RUN_DIR/svc" "$tap_dir/bad"
+	python3 - "$tap_dir/bad" <<'PY'
+import sys
+f = open(sys.argv[1], "r+b")
+at = f.read(4096).index(b"svc\0")
+f.seek(at)
+f.write(b"s\x1b[2J\x07\xc2\x9bm\0")
+PY
+	expect_rc 3 "$baton" stats "$tap_dir/bad"
+	expect_says '^baton stats: s\?\[2J\?\?\?m \(process'
+	expect [ "$(LC_ALL=C grep -c "$(printf '\033')" "$tap_dir/run")" -eq 0 ]
 	# A service's own end leaves nothing.
 	start
 	kill "$service"

@@ -64,6 +64,20 @@ int options_next(struct options *o, int argc, char **argv, const char *letters, 
 	}
 }
 
+char *options_printable(char *text)
+{
+	unsigned char *c;
+
+	/* Also the controls of 8 bits, as UTF-8 has them: 0xc2 and 0x80 to 0x9f. */
+	for (c = (unsigned char *)text; *c; c++) {
+		if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = '?';
+		else if (*c < ' ' || *c == 0x7f)
+			*c = '?';
+	}
+	return text;
+}
+
 void options_put_json(FILE *to, const char *s)
 {
 	putc('"', to);

@@ -28,6 +28,9 @@ int options_next(struct options *o, int argc, char **argv, const char *letters, 
 /* Says what is wrong with the command line, and how it is used; returns 2. */
 __attribute__((format(printf, 2, 3))) int options_wrong(const struct options *o, const char *fmt, ...);
 
+/* The text as a terminal can show it: what would control the terminal becomes question marks, in place. */
+char *options_printable(char *text);
+
 /* A string of JSON, whatever is in it. */
 void options_put_json(FILE *to, const char *s);
 

@@ -50,7 +50,7 @@ int verb_stats(int argc, char **argv)
 	baton_stats_header(st, &h, sizeof(h));
 	if (!alive)
 		fprintf(stderr, "baton stats: %s (process %llu) does not run any more; these are its last figures\n",
-			h.name, (unsigned long long)h.pid);
+			options_printable(h.name), (unsigned long long)h.pid);
 	err = baton_stats_print(st, stdout, format);
 	if (!err && fflush(stdout))
 		err = -errno;

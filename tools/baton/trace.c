@@ -425,7 +425,7 @@ int verb_trace(int argc, char **argv)
 	if (t->to && t->to != stdout && fclose(t->to) && !err)
 		err = -EIO;
 	if (err == -ESRCH)
-		fprintf(stderr, "baton trace: %s (process %" PRIu64 ") does not run any more\n", t->h.name, t->h.pid);
+		fprintf(stderr, "baton trace: %s (process %" PRIu64 ") does not run any more\n", options_printable(t->h.name), t->h.pid);
 	else if (err == -EACCES)
 		fprintf(stderr, "baton trace: tracing wants the right to write the service's file\n");
 	else if (err < 0)
