@@ -743,6 +743,9 @@ def passwords_and_tls():
     same(s.psql("select 1", PGUSER="a", PGPASSWORD="se,cr=et"), "1")
     for user, password in (("a", "wrong"), ("a", ""), ("nobody", "x"), ("e", ""), ("e", "x")):
         has(s.psql("select 1", fail=True, PGUSER=user, PGPASSWORD=password or "!"), "password authentication failed")
+    # A name is no line of the log.
+    Raw(s, database="a\nfatal").close()
+    has(open(s.log.name).read(), "a?fatal")
     # Who asks for a user that there is not hears the same salt each time, as for one that there is.
     salts = []
     for user in ("a", "a", "nobody", "nobody"):

@@ -226,6 +226,13 @@ static void as_client(struct buf *b, const char *p, size_t n)
 	}
 }
 
+static void stop_all(void)
+{
+	pthread_mutex_lock(&server.lock);
+	session_stop_all(true);
+	pthread_mutex_unlock(&server.lock);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static const struct peer peer = { .text = "[fuzz]", .address = "[fuzz]", .local = true, .uid = (uid_t)-1, .unix_socket = true };
@@ -250,7 +257,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		poll(&fd, 1, 100);
 		/* One that has set its timeout to something else. */
 		if (baton_clock_now() - begin > 500 * MS)
-			session_stop_all(true);
+			stop_all();
 		if (fd.revents & POLLOUT) {
 			got = send(fds[1], b.p + at, b.len - at, MSG_DONTWAIT | MSG_NOSIGNAL);
 			at = got > 0 ? at + got : got < 0 && errno != EAGAIN ? b.len : at;

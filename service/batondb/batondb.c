@@ -252,33 +252,22 @@ static const char *become_user(void)
 	return NULL;
 }
 
-/* Transactions may end, then everybody goes. */
+/* Transactions may end, then everybody goes; and two seconds later the process. */
 static void drain(void)
 {
 	struct timespec ts;
 	int i;
 
 	server.stopping = true;
-	for (i = 0; i <= 10 * DRAIN_SECONDS; i++) {
-		session_stop_all(i == 10 * DRAIN_SECONDS);
-		clock_gettime(CLOCK_REALTIME, &ts);
-		ts.tv_nsec += 100000000;
-		if (ts.tv_nsec >= 1000000000) {
-			ts.tv_nsec -= 1000000000;
-			ts.tv_sec++;
-		}
-		pthread_mutex_lock(&server.lock);
-		if (server.n_sessions)
-			pthread_cond_timedwait(&server.ended, &server.lock, &ts);
-		if (!server.n_sessions)
-			i = 10 * DRAIN_SECONDS;
-		pthread_mutex_unlock(&server.lock);
-	}
 	pthread_mutex_lock(&server.lock);
-	clock_gettime(CLOCK_REALTIME, &ts);
-	ts.tv_sec += 2;
-	while (server.n_sessions && !pthread_cond_timedwait(&server.ended, &server.lock, &ts))
-		;
+	for (i = 0; server.n_sessions && i < 10 * (DRAIN_SECONDS + 2); i++) {
+		session_stop_all(i >= 10 * DRAIN_SECONDS);
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		ts.tv_nsec += 100000000;
+		ts.tv_sec += ts.tv_nsec / 1000000000;
+		ts.tv_nsec %= 1000000000;
+		pthread_cond_clockwait(&server.ended, &server.lock, CLOCK_MONOTONIC, &ts);
+	}
 	pthread_mutex_unlock(&server.lock);
 }
 

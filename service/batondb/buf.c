@@ -40,7 +40,7 @@ char *buf_room(struct buf *b, size_t n)
 	if (b->cap - b->len < n) {
 		while (cap - b->len < n)
 			cap *= 2;
-		p = mem_realloc(b->p, cap);
+		p = cap <= INT32_MAX ? mem_realloc(b->p, (int)cap) : NULL;
 		if (!p) {
 			b->failed = true;
 			return NULL;

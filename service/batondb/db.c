@@ -136,21 +136,6 @@ static int open_file(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flag
 
 /* ------------------------------------------------------------------ memory */
 
-static void *m_alloc(int n)
-{
-	return mem_alloc((size_t)n);
-}
-
-static void *m_realloc(void *p, int n)
-{
-	return mem_realloc(p, (size_t)n);
-}
-
-static int m_size(void *p)
-{
-	return (int)mem_size(p);
-}
-
 static int m_roundup(int n)
 {
 	return (n + 7) & ~7;
@@ -167,7 +152,7 @@ static void m_shutdown(void *arg)
 
 int db_setup(const char *temp_dir)
 {
-	static const sqlite3_mem_methods methods = { m_alloc, mem_free, m_realloc, m_size, m_roundup, m_init, m_shutdown, NULL };
+	static const sqlite3_mem_methods methods = { mem_alloc, mem_free, mem_realloc, mem_size, m_roundup, m_init, m_shutdown, NULL };
 	sqlite3_vfs *unix_vfs;
 	sqlite3 *db;
 	int rc;

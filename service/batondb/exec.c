@@ -194,7 +194,7 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 		text = form;
 		n = strlen(form);
 	}
-	st->source = mem_alloc(n + 1);
+	st->source = n < INT32_MAX ? mem_alloc((int)n + 1) : NULL;
 	st->name = strdup(name);
 	st->given = malloc(4 * (size_t)n_oids + 1);
 	if (!st->source || !st->name || !st->given || !lex(&l, text, n)) {

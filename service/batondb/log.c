@@ -9,12 +9,16 @@ void log_line(const char *fmt, ...)
 {
 	char line[1000];
 	va_list ap;
-	int n;
+	int n, i;
 
 	va_start(ap, fmt);
 	n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
 	va_end(ap);
 	n = n < 0 ? 0 : n < (int)sizeof(line) - 2 ? n : (int)sizeof(line) - 2;
+	/* Names are clients': none ends a line and begins another. */
+	for (i = 0; i < n; i++)
+		if ((unsigned char)line[i] < 32 || line[i] == 127)
+			line[i] = '?';
 	line[n] = '\n';
 	/* A single write, so that lines of different threads stay whole; nobody is left to hear of one that fails. */
 	if (write(2, line, (size_t)n + 1) < 0)

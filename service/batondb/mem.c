@@ -12,7 +12,7 @@
 #include <string.h>
 
 struct head {
-	size_t n;
+	int64_t n;
 	struct mem_tenant *tenant;
 };
 _Static_assert(sizeof(struct head) == 16, "what malloc() aligns to");
@@ -67,15 +67,15 @@ static bool take(int64_t n)
 	return false;
 }
 
-void *mem_alloc(size_t n)
+void *mem_alloc(int n)
 {
 	struct head *h;
 
-	if (n > INT32_MAX || !take((int64_t)n))
+	if (n < 0 || !take(n))
 		return NULL;
-	h = malloc(n + sizeof(*h));
+	h = malloc((size_t)n + sizeof(*h));
 	if (!h) {
-		count(mine.tenant, -(int64_t)n);
+		count(mine.tenant, -n);
 		return NULL;
 	}
 	h->n = n;
@@ -89,36 +89,36 @@ void mem_free(void *p)
 
 	if (!h)
 		return;
-	count(h->tenant, -(int64_t)h->n);
+	count(h->tenant, -h->n);
 	free(h);
 }
 
-void *mem_realloc(void *p, size_t n)
+void *mem_realloc(void *p, int n)
 {
 	struct head *h = p ? (struct head *)p - 1 : NULL, *to;
 
 	if (!h)
 		return mem_alloc(n);
 	/* A piece of another's stays his: there is nothing to be had by growing it. */
-	if (n > INT32_MAX || (n > h->n && !take((int64_t)(n - h->n))))
+	if (n < 0 || (n > h->n && !take(n - h->n)))
 		return NULL;
-	to = realloc(h, n + sizeof(*h));
+	to = realloc(h, (size_t)n + sizeof(*h));
 	if (!to) {
 		if (n > h->n)
-			count(mine.tenant, -(int64_t)(n - h->n));
+			count(mine.tenant, -(n - h->n));
 		return NULL;
 	}
 	if (n > to->n && to->tenant != mine.tenant) {
-		count(mine.tenant, -(int64_t)(n - to->n));
-		count(to->tenant, (int64_t)(n - to->n));
+		count(mine.tenant, -(n - to->n));
+		count(to->tenant, n - to->n);
 	} else if (n < to->n) {
-		count(to->tenant, -(int64_t)(to->n - n));
+		count(to->tenant, -(to->n - n));
 	}
 	to->n = n;
 	return to + 1;
 }
 
-size_t mem_size(void *p)
+int mem_size(void *p)
 {
-	return p ? ((struct head *)p)[-1].n : 0;
+	return p ? (int)((struct head *)p)[-1].n : 0;
 }

@@ -28,9 +28,10 @@ void mem_session(struct mem_tenant *t);
 int64_t mem_used(void);
 int64_t mem_used_all(void);
 
-void *mem_alloc(size_t n);
-void *mem_realloc(void *p, size_t n);
+/* With SQLite's types; n below 0: NULL. */
+void *mem_alloc(int n);
+void *mem_realloc(void *p, int n);
 void mem_free(void *p);
-size_t mem_size(void *p);
+int mem_size(void *p);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "proto.h"
 
+#include <endian.h>
 #include <string.h>
 
 struct proto_rd proto_rd(const void *p, size_t n)
@@ -257,31 +258,26 @@ void proto_end(struct buf *b, size_t at)
 
 	if (b->failed)
 		return;
-	n = (uint32_t)(b->len - at);
-	b->p[at] = (char)(n >> 24);
-	b->p[at + 1] = (char)(n >> 16);
-	b->p[at + 2] = (char)(n >> 8);
-	b->p[at + 3] = (char)n;
+	n = htobe32((uint32_t)(b->len - at));
+	memcpy(b->p + at, &n, sizeof(n));
 }
 
 void proto_put16(struct buf *b, uint16_t v)
 {
-	uint8_t p[2] = { v >> 8, v & 255 };
-
-	buf_add(b, p, 2);
+	v = htobe16(v);
+	buf_add(b, &v, sizeof(v));
 }
 
 void proto_put32(struct buf *b, uint32_t v)
 {
-	uint8_t p[4] = { v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255 };
-
-	buf_add(b, p, 4);
+	v = htobe32(v);
+	buf_add(b, &v, sizeof(v));
 }
 
 void proto_put64(struct buf *b, uint64_t v)
 {
-	proto_put32(b, v >> 32);
-	proto_put32(b, (uint32_t)v);
+	v = htobe64(v);
+	buf_add(b, &v, sizeof(v));
 }
 
 void proto_puts(struct buf *b, const char *s)

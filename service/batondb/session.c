@@ -175,14 +175,12 @@ void session_stop_all(bool now)
 {
 	struct session *s;
 
-	pthread_mutex_lock(&server.lock);
 	for (s = server.sessions; s; s = s->next)
 		/* A client in a transaction may end it; an idle one is not waited for. */
 		if (now || s->state == STATE_STARTUP || (s->state == STATE_IDLE && s->tx == TX_NONE)) {
 			s->cancel = 2;
 			shutdown(s->fd, SHUT_RD);
 		}
-	pthread_mutex_unlock(&server.lock);
 }
 
 uint64_t session_reap(void)

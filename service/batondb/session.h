@@ -120,7 +120,7 @@ struct peer {
 	uid_t uid;
 };
 void session_start(int fd, const struct peer *peer);
-void session_stop_all(bool now);
+void session_stop_all(bool now);	/* with the lock */
 /* Ends connections that take too long to log in; when the next one will have, ns, or 0. */
 uint64_t session_reap(void);
 void session_cancel(uint32_t pid, uint32_t key);

@@ -286,45 +286,65 @@ static bool invalid(struct type_error *e, uint32_t oid, const char *p, size_t n)
 	return fail(e, "22P02", "invalid input syntax for type %s: \"%.*s\"", type_name(oid), (int)(n > 60 ? 60 : n), p);
 }
 
-static bool int_parse(const char *p, size_t n, uint32_t oid, int64_t *out, struct type_error *e)
+/* A number or a boolean. */
+struct value {
+	int64_t i;
+	double d;
+};
+
+static bool parse_text(uint32_t oid, const char *p, size_t n, struct value *v, struct type_error *e)
 {
 	int64_t most = oid == T_INT2 ? INT16_MAX : oid == T_INT4 ? INT32_MAX : INT64_MAX;
-	char text[32], *end;
+	char text[400], *end;
+	bool whole;
 
-	while (n && (*p == ' ' || *p == '\n' || *p == '\t')) {
-		p++;
-		n--;
+	if (oid == T_BOOL) {
+		v->i = bool_parse(p, n);
+		return v->i >= 0 || invalid(e, oid, p, n);
 	}
-	while (n && (p[n - 1] == ' ' || p[n - 1] == '\n' || p[n - 1] == '\t'))
+	for (; n && strchr(" \n\t", *p); n--)
+		p++;
+	while (n && strchr(" \n\t", p[n - 1]))
 		n--;
 	if (!n || n >= sizeof(text))
-		return invalid(e, T_INT8, p, n);
+		return invalid(e, oid, p, n);
 	memcpy(text, p, n);
 	text[n] = 0;
 	errno = 0;
-	*out = strtoll(text, &end, 10);
-	if (*end || strspn(text, "+-0123456789") != n)
+	whole = oid != T_FLOAT4 && oid != T_FLOAT8;
+	if (whole)
+		v->i = strtoll(text, &end, 10);
+	else
+		v->d = strtod(text, &end);
+	/* SQLite has no NaN, and would make it NULL. */
+	if (*end || strlen(text) != n || (whole ? strspn(text, "+-0123456789") != n : isnan(v->d) || strpbrk(text, "xX")))
 		return invalid(e, oid, p, n);
-	if (errno || *out > most || *out < -most - 1)
-		return fail(e, "22003", "value \"%s\" is out of range for type %s", text, type_name(oid));
+	if (whole ? errno || v->i > most || v->i < -most - 1 : isinf(v->d) && !strpbrk(text, "iI"))
+		return fail(e, "22003", "value \"%.40s\" is out of range for type %s", text, type_name(oid));
 	return true;
 }
 
-static bool float_parse(const char *p, size_t n, double *out, struct type_error *e)
+static bool parse_binary(uint32_t oid, const char *p, int32_t n, struct value *v, struct type_error *e)
 {
-	char text[400], *end;
+	uint64_t bits = 0;
+	uint32_t half;
+	float f;
+	int k;
 
-	if (!n || n >= sizeof(text))
-		return invalid(e, T_FLOAT8, p, n);
-	memcpy(text, p, n);
-	text[n] = 0;
-	*out = strtod(text, &end);
-	while (*end == ' ')
-		end++;
-	/* SQLite has no NaN, and would make it NULL. */
-	if (*end || end == text || isnan(*out) || strpbrk(text, "xX"))
-		return invalid(e, T_FLOAT8, p, n);
-	return !isinf(*out) || strpbrk(text, "iI") || fail(e, "22003", "\"%.40s\" is out of range for type double precision", text);
+	if (n != type_size(oid))
+		return fail(e, "22P03", "incorrect binary data format for type %s", type_name(oid));
+	for (k = 0; k < n; k++)
+		bits = bits << 8 | (unsigned char)p[k];
+	v->i = (int64_t)(bits << (64 - 8 * n)) >> (64 - 8 * n);
+	if (oid == T_BOOL)
+		v->i = v->i != 0;
+	memcpy(&v->d, &bits, sizeof(bits));
+	if (oid == T_FLOAT4) {
+		half = (uint32_t)bits;
+		memcpy(&f, &half, sizeof(f));
+		v->d = f;
+	}
+	return (oid != T_FLOAT4 && oid != T_FLOAT8) || !isnan(v->d) || fail(e, "22P02", "NaN is not supported: SQLite has none");
 }
 
 static int hex_digit(char c)
@@ -334,126 +354,60 @@ static int hex_digit(char c)
 
 static bool bind_bytea(sqlite3_stmt *s, int i, const char *p, size_t n, struct type_error *e)
 {
-	unsigned char *raw;
+	unsigned char *raw = sqlite3_malloc64(n + 1);
+	bool ok = n >= 2 && p[0] == '\\' && p[1] == 'x' && n % 2 == 0;
 	size_t k;
 
-	if (n < 2 || p[0] != '\\' || p[1] != 'x' || n % 2)
-		return fail(e, "22P02", "bytea is written in hexadecimal, as \\x0aff");
-	p += 2;
-	n = n / 2 - 1;
-	raw = sqlite3_malloc64(n + 1);
 	if (!raw)
 		return fail(e, "53200", "out of memory");
-	for (k = 0; k < n; k++) {
-		if (hex_digit(p[2 * k]) < 0 || hex_digit(p[2 * k + 1]) < 0) {
-			sqlite3_free(raw);
-			return fail(e, "22P02", "invalid hexadecimal digit in a bytea");
-		}
-		raw[k] = (unsigned char)(hex_digit(p[2 * k]) << 4 | hex_digit(p[2 * k + 1]));
+	for (k = 2; ok && k < n; k += 2) {
+		ok = hex_digit(p[k]) >= 0 && hex_digit(p[k + 1]) >= 0;
+		raw[k / 2 - 1] = (unsigned char)(hex_digit(p[k]) << 4 | hex_digit(p[k + 1]));
 	}
-	sqlite3_bind_blob64(s, i, raw, n, sqlite3_free);
-	return true;
-}
-
-static bool bind_binary(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int32_t n, struct type_error *e)
-{
-	struct proto_rd r = proto_rd(p, n);
-	uint64_t v = 0;
-	double d;
-	float f;
-	uint32_t w;
-	int k;
-
-	for (k = 0; k < n && k < 8; k++)
-		v = v << 8 | (unsigned char)p[k];
-	if (n != type_size(oid))
-		return fail(e, "22P03", "incorrect binary data format of parameter %d", i);
-	switch (oid) {
-	case T_INT2:
-		sqlite3_bind_int(s, i, (int16_t)v);
-		return true;
-	case T_INT4:
-		sqlite3_bind_int(s, i, (int32_t)v);
-		return true;
-	case T_INT8:
-		sqlite3_bind_int64(s, i, (int64_t)v);
-		return true;
-	case T_BOOL:
-		sqlite3_bind_int(s, i, v != 0);
-		return true;
-	default:
-		memcpy(&d, &v, sizeof(d));
-		if (oid == T_FLOAT4) {
-			w = proto_u32(&r);
-			memcpy(&f, &w, sizeof(f));
-			d = f;
-		}
-		if (isnan(d))
-			return fail(e, "22P02", "NaN is not supported: SQLite has none");
-		sqlite3_bind_double(s, i, d);
+	if (ok) {
+		sqlite3_bind_blob64(s, i, raw, n / 2 - 1, sqlite3_free);
 		return true;
 	}
+	sqlite3_free(raw);
+	return fail(e, "22P02", "bytea is written in hexadecimal, as \\x0aff");
 }
 
 bool type_bind(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int32_t n, bool binary, struct type_error *e)
 {
-	int64_t v;
-	double d;
+	struct value v;
 
 	if (n < 0) {
 		sqlite3_bind_null(s, i);
-		return true;
-	}
-	if (oid == T_TEXT || !oid) {
+	} else if (oid == T_TEXT || !oid) {
 		if (!utf8_ok(p, n))
 			return fail(e, "22021", "invalid byte sequence for encoding \"UTF8\"");
 		sqlite3_bind_text(s, i, p, n, SQLITE_TRANSIENT);
-		return true;
-	}
-	if (binary && oid == T_BYTEA) {
+	} else if (oid == T_BYTEA) {
+		if (!binary)
+			return bind_bytea(s, i, p, n, e);
 		sqlite3_bind_blob(s, i, p, n, SQLITE_TRANSIENT);
-		return true;
+	} else if (!(binary ? parse_binary(oid, p, n, &v, e) : parse_text(oid, p, (size_t)n, &v, e))) {
+		return false;
+	} else if (oid == T_FLOAT4 || oid == T_FLOAT8) {
+		sqlite3_bind_double(s, i, v.d);
+	} else {
+		sqlite3_bind_int64(s, i, v.i);
 	}
-	if (binary)
-		return bind_binary(s, i, oid, p, n, e);
-	switch (oid) {
-	case T_BOOL:
-		v = bool_parse(p, n);
-		if (v < 0)
-			return invalid(e, oid, p, n);
-		sqlite3_bind_int64(s, i, v);
-		return true;
-	case T_INT2:
-	case T_INT4:
-	case T_INT8:
-		if (!int_parse(p, n, oid, &v, e))
-			return false;
-		sqlite3_bind_int64(s, i, v);
-		return true;
-	case T_FLOAT4:
-	case T_FLOAT8:
-		if (!float_parse(p, n, &d, e))
-			return false;
-		sqlite3_bind_double(s, i, d);
-		return true;
-	default:
-		return bind_bytea(s, i, p, n, e);
-	}
+	return true;
 }
 
 bool type_literal(uint32_t oid, const char *p, size_t n, struct type_error *e)
 {
-	int64_t v;
-	double d;
+	struct value v;
 
 	switch (oid) {
 	case T_TEXT:
 		return true;
 	case T_INT4:
 	case T_INT8:
-		return int_parse(p, n, T_INT8, &v, e);
+		return parse_text(T_INT8, p, n, &v, e);
 	case T_FLOAT8:
-		return float_parse(p, n, &d, e);
+		return parse_text(oid, p, n, &v, e);
 	case T_BOOL:
 		return fail(e, "42804", "a boolean is written TRUE or FALSE, not as a text");
 	case T_BYTEA:
