@@ -202,16 +202,16 @@ def q4():
 
 def q5():
     """Tolerant: low-latency quota, then the other, in the middle of one statement."""
-    s = Database(users=[("a", 5, 50, "tolerant")])
+    # 10 ms a second are little, also on a machine that is busy, for which the statement is many seconds long.
+    s = Database(users=[("a", 1, 50, "tolerant")])
     c = Raw(s, "a")
     got = c.query("select count(*) from generate_series(1, 10000000) as x")
     same(code(got), None)
     same([values(b) for t, b in got if t == "D"], [["10000000"]])
-    at_least(s.tenant("a", "cpu_low_ms"), 10)
+    at_least(s.tenant("a", "cpu_low_ms"), 5)
     at_least(s.tenant("a", "cpu_high_ms"), 10)
     same(s.tenant("a", "admitted"), 1)
-    # As critical it is told that there is nothing left: of 10 ms a second, which a busy machine gives, too.
-    s.ask("alter user a set baton.low_latency = '1%'")
+    # As critical it is told that there is nothing left.
     d = Raw(s, "a", options="-c baton.class=critical")
     until(lambda: code(d.query(BURN)) == "53400", "a rejection")
 
