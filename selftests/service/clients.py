@@ -651,6 +651,9 @@ def memory_has_a_budget():
     def rss():
         return int(next(l for l in open(f"/proc/{s.p.pid}/status") if l.startswith("VmRSS")).split()[1])
 
+    def peak():
+        return int(next(l for l in open(f"/proc/{s.p.pid}/status") if l.startswith("VmHWM")).split()[1])
+
     before = rss()
     for sql in ("select group_concat(hex(zeroblob(1000000)), '') from generate_series(1, 1000)",
                 "with recursive r(n, x) as (select 1, zeroblob(4000000) union all select n + 1, zeroblob(4000000 + n) from r) "
@@ -658,6 +661,11 @@ def memory_has_a_budget():
                 "select count(*) from generate_series(1, 100) a group by hex(zeroblob(3000000 + a.value)), hex(zeroblob(2900000 + a.value))"):
         same(code(c.query(sql)) in ("53200", "54000", "53100"), True, sql)
     same(rows_of(c.query("select 1")), [[b"1"]])
+    # What a statement's text becomes here is counted, and names are short.
+    same(code(c.query("select" + " +" * 7000000)), "53200")
+    same(code(parse(c, b"n" * 8000000, "select 1")), "42622")
+    if peak() > before + 200 * 1024:
+        raise AssertionError(f"{before} kB before, {peak()} kB at most")
     # Sorted in files, which have a limit, too.
     same(code(c.query("select value, hex(zeroblob(1000)) from generate_series(1, 100000) order by value desc limit 100000")), "53100")
     same(code(c.query("select value from generate_series(1, 100000) order by -value")), None)

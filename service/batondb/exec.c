@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Statements and portals: prepared, checked, bound, run, and their rows sent. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -586,6 +587,8 @@ bool exec_parse(struct session *s, const struct proto_parse *p)
 {
 	struct stmt *st = exec_find(s, p->name);
 
+	if (strlen(p->name) > NAME_MAX)
+		return err(s, "42622", "a name has at most %d bytes", NAME_MAX);
 	if (st && *p->name)
 		return err(s, "42P05", "prepared statement \"%s\" already exists", p->name);
 	if (st)
@@ -654,6 +657,8 @@ bool exec_bind(struct session *s, const struct proto_bind *b)
 
 	if (!st)
 		return err(s, "26000", "prepared statement \"%s\" does not exist", b->stmt);
+	if (strlen(b->portal) > NAME_MAX)
+		return err(s, "42622", "a name has at most %d bytes", NAME_MAX);
 	if (p && *b->portal)
 		return err(s, "42P03", "cursor \"%s\" already exists", b->portal);
 	if (p)
@@ -761,14 +766,17 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 	}
 	if (!st->st) {
 		struct lex l;
-		char *text = strdup(st->source);
+		int n = (int)strlen(st->source) + 1;
+		char *text = mem_alloc(n);
 
 		/* The statement may close itself (COMMIT closes portals, DEALLOCATE statements). */
 		s->single = true;
+		if (text)
+			memcpy(text, st->source, (size_t)n);
 		ok = text && lex(&l, text, strlen(text)) ? util_run(s, l.tok, lex_statement(l.tok), text) : err(s, "53200", "out of memory");
 		if (text)
 			lex_free(&l);
-		free(text);
+		mem_free(text);
 		return ok;
 	}
 	if (!p->done) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lex.h"
 
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
+
+#include "mem.h"
 
 struct scan {
 	const char *s, *p, *end;
@@ -33,7 +35,7 @@ static bool add_token(struct scan *c, enum lex_kind kind, const char *s, size_t 
 
 	if (l->n + 2 * LEX_AROUND + 1 >= c->cap) {
 		c->cap = c->cap ? 2 * c->cap : 64;
-		t = realloc(l->all, c->cap * sizeof(*t));
+		t = c->cap < INT32_MAX / sizeof(*t) ? mem_realloc(l->all, (int)(c->cap * sizeof(*t))) : NULL;
 		if (!t)
 			return false;
 		l->all = t;
@@ -163,7 +165,7 @@ bool lex(struct lex *l, const char *sql, size_t n)
 
 	memset(l, 0, sizeof(*l));
 	/* A character in the source is two here at most: its NUL, too. */
-	l->text = malloc(2 * n + 16);
+	l->text = n < INT32_MAX / 4 ? mem_alloc((int)(2 * n + 16)) : NULL;
 	if (!l->text)
 		return false;
 	c.to = l->text;
@@ -171,7 +173,7 @@ bool lex(struct lex *l, const char *sql, size_t n)
 		if (!next_token(&c))
 			return false;
 	if (!l->all) {
-		l->all = malloc((2 * LEX_AROUND + 1) * sizeof(*l->all));
+		l->all = mem_alloc((2 * LEX_AROUND + 1) * sizeof(*l->all));
 		if (!l->all)
 			return false;
 	}
@@ -185,8 +187,8 @@ bool lex(struct lex *l, const char *sql, size_t n)
 
 void lex_free(struct lex *l)
 {
-	free(l->all);
-	free(l->text);
+	mem_free(l->all);
+	mem_free(l->text);
 	memset(l, 0, sizeof(*l));
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lex.h - SQLite's SQL as tokens. Pure. Comments and white space are gone,
+ * lex.h - SQLite's SQL as tokens, in memory of mem.h. Comments and white space are gone,
  * identifiers without quotes are in lower case, strings are decoded; each token
  * remembers where it stood. What SQLite does not know becomes an operator of one
  * character: SQLite itself is to say what is wrong with it.
