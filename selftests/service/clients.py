@@ -442,7 +442,10 @@ def critical_is_rejected():
     codes, text = together(s, "-c baton.class=critical")
     same(codes, {None, "53400"})
     has(text, "Retry after")
-    codes, text = together(s, "-c baton.class=critical -c baton.reject_code=40001")
+    # In this second nothing may be left; in a later one there is.
+    codes = set()
+    while len(codes) < 2:
+        codes |= together(s, "-c baton.class=critical -c baton.reject_code=40001")[0]
     same(codes, {None, "40001"})
     # Who is tolerant goes on with high-latency quota.
     c = Raw(s, "a", options="-c baton.class=tolerant")

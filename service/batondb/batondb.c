@@ -4,8 +4,8 @@
  * with the CPU that it bought.
  *
  * How its parts depend on each other, from the bottom: mem, buf; proto, lex, hist, log,
- * priv; types; funcs, vtab; guard; check, db; conf, role; net, work, settings, auth; forms,
- * exec, copy, util; session; batondb and http.
+ * priv; types; vtab; guard; check, db; conf, base, role; report, net, work, settings, auth;
+ * funcs, view, forms, stmt; exec, copy, util; session; batondb and http.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -3,7 +3,6 @@
 #include "session.h"
 
 #include <errno.h>
-#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/rand.h>
@@ -15,107 +14,6 @@
 
 /* SQLite calls itself for each view of a view. */
 #define STACK (8 << 20)
-
-/* ----------------------------------------------------------------- errors */
-
-/* The transaction fails, and in the extended protocol what follows up to Sync is passed over. */
-static bool fail(struct session *s, struct proto_error *e)
-{
-	e->severity = "ERROR";
-	proto_error(&s->out, e);
-	if (s->tx == TX_OPEN)
-		s->tx = TX_FAILED;
-	s->skipping = s->extended;
-	return false;
-}
-
-#define FORMAT(TEXT) do { \
-		va_list ap; \
-		va_start(ap, fmt); \
-		vsnprintf(TEXT, sizeof(TEXT), fmt, ap); \
-		va_end(ap); \
-	} while (0)
-
-bool err(struct session *s, const char *code, const char *fmt, ...)
-{
-	char text[500];
-
-	FORMAT(text);
-	return fail(s, &(struct proto_error){ .code = code, .message = text });
-}
-
-bool err_hint(struct session *s, const char *code, const char *hint, const char *fmt, ...)
-{
-	char text[500];
-
-	FORMAT(text);
-	return fail(s, &(struct proto_error){ .code = code, .hint = hint, .message = text });
-}
-
-/* Where byte at of a statement is in its message, in characters from 1. */
-static int position(const struct session *s, const char *source, size_t at)
-{
-	size_t i;
-	int n = 1 + (int)s->at;
-
-	for (i = 0; i < at && source[i]; i++)
-		n += (source[i] & 0xc0) != 0x80;
-	return n;
-}
-
-bool err_check(struct session *s, const struct check_error *c, const char *source)
-{
-	struct proto_error e = { .code = c->code, .message = c->text, .hint = c->hint, .position = position(s, source, c->at) };
-
-	return fail(s, &e);
-}
-
-bool err_syntax(struct session *s, const struct lex_tok *t, const char *source)
-{
-	char text[120];
-	struct proto_error e = { .code = "42601", .message = text };
-
-	if (t->kind == LEX_END || lex_is(t, ";"))
-		snprintf(text, sizeof(text), "syntax error at end of input");
-	else
-		snprintf(text, sizeof(text), "syntax error at or near \"%.60s\"", t->s);
-	return fail(s, &e);
-}
-
-bool err_db(struct session *s, int rc, const char *source)
-{
-	struct db_error d;
-	struct proto_error e = { 0 };
-
-	db_error(s->db, rc, &s->guard, &d);
-	if (!strcmp(d.code, "57014") && s->timed_out)
-		snprintf(d.message, sizeof(d.message), "canceling statement due to statement timeout");
-	e.code = d.code;
-	e.message = d.message;
-	e.hint = d.hint;
-	if (source && d.at >= 0)
-		e.position = position(s, source, (size_t)d.at);
-	if (strchr("5X", d.code[0]) && strcmp(d.code, "57014") && strncmp(d.code, "53", 2))
-		log_line("database %s: %s (%s)", s->database->name, d.message, d.code);
-	return fail(s, &e);
-}
-
-void notice(struct session *s, const char *code, const char *text)
-{
-	proto_error(&s->out, &(struct proto_error){ .severity = "WARNING", .code = code, .message = text });
-}
-
-bool fatal(struct session *s, const char *code, const char *fmt, ...)
-{
-	char text[500];
-
-	FORMAT(text);
-	log_line("%s, user %s: %s (%s)", s->peer, s->role ? s->role->name : "-", text, code);
-	proto_error(&s->out, &(struct proto_error){ .severity = "FATAL", .code = code, .message = text });
-	net_flush(s);
-	s->dead = true;
-	return false;
-}
 
 /* ------------------------------------------------------- from other threads */
 
@@ -202,139 +100,11 @@ uint64_t session_reap(void)
 	return first;
 }
 
-static void activity(struct buf *rows, const struct session *who)
-{
-	struct baton_request_times t = { 0 };
-	uint64_t now = baton_clock_now();
-	struct session *s;
-	const char *state;
-	bool mine, self;
-
-	if (who->request)
-		baton_request_times(who->request, &t, sizeof(t));
-	pthread_mutex_lock(&server.lock);
-	for (s = server.sessions; s; s = s->next) {
-		if (!s->role || !s->database)
-			continue;
-		/* Others' statements and addresses are theirs; times are known of one's own request. */
-		mine = who->role->is.super || who->role == s->role;
-		self = s == who;
-		state = s->state == STATE_QUEUED ? "queued" : s->state != STATE_IDLE ? "active" :
-			s->tx == TX_FAILED ? "idle in transaction (aborted)" : s->tx ? "idle in transaction" : "idle";
-		pthread_mutex_lock(&s->lock);
-		vtab_row(rows, "tittttttdtdddi", s->database->name, (int64_t)s->pid, s->role->name,
-			 mine ? s->set.application : NULL, mine ? s->peer : NULL, state,
-			 s->state == STATE_LOCK ? "Lock" : s->state == STATE_QUEUED ? "baton" : NULL,
-			 mine ? s->query : "<insufficient privilege>", s->query_start ? (double)(now - s->query_start) / 1e9 : NAN,
-			 class_name(s->set.cls), self ? (double)t.waited / 1e6 : NAN, self ? (double)t.throttled / 1e6 : NAN,
-			 self ? (double)t.cpu / 1e6 : NAN, s->memory);
-		pthread_mutex_unlock(&s->lock);
-	}
-	pthread_mutex_unlock(&server.lock);
-}
-
-/* CPU of the session's thread, as the kernel counts it. */
-static uint64_t cpu_of(const struct session *s)
+uint64_t session_cpu(const struct session *s)
 {
 	struct timespec ts;
 
 	return clock_gettime(s->clock, &ts) ? 0 : ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-unsigned session_tenants(struct tenant_figures **out)
-{
-	struct baton_tenant_stats st;
-	struct baton_tenant *tenant;
-	struct tenant_figures *f;
-	const struct session *s;
-	const struct role *r;
-	unsigned n = 0, i;
-
-	pthread_mutex_lock(&server.lock);
-	for (r = server.roles; r; r = r->next)
-		n++;
-	*out = calloc(n + 1, sizeof(**out));
-	for (r = server.roles, n = 0; *out && r; r = r->next) {
-		if (r->dropped)
-			continue;
-		f = *out + n++;
-		f->role = r;
-		f->cls = class_name(r->is.cls);
-		f->v[TENANT_LOW] = r->is.low_ppm / 1e4;
-		f->v[TENANT_HIGH] = r->is.high_ppm / 1e4;
-		f->v[TENANT_CPU] = (double)r->cpu / 1e6;
-		f->v[TENANT_MEMORY] = (double)r->memory.used;
-		for (s = server.sessions; s; s = s->next) {
-			if (s->role != r)
-				continue;
-			f->v[TENANT_CPU] += s->clock ? (double)cpu_of(s) / 1e6 : 0;
-			f->v[TENANT_QUEUED] += s->state == STATE_QUEUED || s->state == STATE_LOCK;
-			f->v[TENANT_RUNNING] += s->state == STATE_ACTIVE;
-		}
-	}
-	pthread_mutex_unlock(&server.lock);
-	/* Roles stay, and a tenant is found by its name or is gone: the library is asked without a lock. */
-	for (i = 0; i < n; i++) {
-		f = *out + i;
-		memset(&st, 0, sizeof(st));
-		if (!baton_tenant_find(server.sched, f->role->name, &tenant)) {
-			baton_tenant_stats(tenant, &st, sizeof(st));
-			baton_tenant_put(tenant);
-		}
-		f->v[TENANT_CPU_LOW] = (double)st.cpu[BATON_TIER_LOW] / 1e6;
-		f->v[TENANT_CPU_HIGH] = (double)st.cpu[BATON_TIER_HIGH] / 1e6;
-		f->v[TENANT_ADMITTED] = (double)st.admitted;
-		f->v[TENANT_REJECTED] = (double)st.rejected;
-		f->v[TENANT_DROPPED] = (double)st.dropped;
-		f->v[TENANT_FINISHED] = (double)st.finished;
-		f->v[TENANT_THROTTLED] = (double)st.throttled / 1e6;
-		f->v[TENANT_WAIT_P50] = (double)st.wait_p50 / 1e6;
-		f->v[TENANT_WAIT_P99] = (double)st.wait_p99 / 1e6;
-		f->v[TENANT_P50] = hist_quantile_ms(&f->role->latency, 0.5);
-		f->v[TENANT_P99] = hist_quantile_ms(&f->role->latency, 0.99);
-		f->v[TENANT_P999] = hist_quantile_ms(&f->role->latency, 0.999);
-	}
-	return n;
-}
-
-static void tenants(struct buf *rows)
-{
-	struct tenant_figures *f;
-	unsigned n = session_tenants(&f), i, k;
-
-	for (i = 0; i < n; i++) {
-		vtab_row(rows, "tt", f[i].role->name, f[i].cls);
-		for (k = 0; k < TENANT_VALUES; k++)
-			vtab_row(rows, "d", f[i].v[k]);
-	}
-	free(f);
-}
-
-static void fill(void *arg, const char *table, struct buf *rows)
-{
-	struct session *s = arg;
-	const struct database *d;
-	const struct role *r;
-
-	s->memory = mem_used();
-	if (!strcmp(table, "pg_stat_activity")) {
-		activity(rows, s);
-		return;
-	}
-	if (!strcmp(table, "baton_stat_tenants")) {
-		tenants(rows);
-		return;
-	}
-	pthread_mutex_lock(&server.lock);
-	if (!strcmp(table, "baton_databases"))
-		for (d = server.databases; d; d = d->next)
-			vtab_row(rows, "t", d->name);
-	else
-		for (r = server.roles; r; r = r->next)
-			if (!r->dropped)
-				vtab_row(rows, "tiiiddt", r->name, (int64_t)r->is.super, (int64_t)r->is.createdb, (int64_t)(r->is.verifier != NULL),
-					 r->is.low_ppm / 1e4, r->is.high_ppm / 1e4, class_name(r->is.cls));
-	pthread_mutex_unlock(&server.lock);
 }
 
 /* ------------------------------------------------------------------- begin */
@@ -479,7 +249,7 @@ static bool open_database(struct session *s)
 		rc = funcs_register(s->db, s);
 	s->guard.kind = GUARD_INTERNAL;
 	if (!rc)
-		rc = vtab_register(s->db, fill, s);
+		rc = vtab_register(s->db, view_fill, s);
 	s->guard.kind = GUARD_QUERY;
 	if (rc)
 		return fatal(s, rc == SQLITE_NOMEM ? "53200" : "58030", "cannot open database \"%s\": %s", s->database_name,
@@ -691,7 +461,7 @@ static void end(struct session *s)
 	if (s->next)
 		s->next->prev = s->prev;
 	if (s->role && s->clock)
-		s->role->cpu += cpu_of(s);
+		s->role->cpu += session_cpu(s);
 	pthread_mutex_unlock(&server.lock);
 	if (s->working && s->away)
 		work_begin(s);

@@ -142,7 +142,13 @@ struct tenant_figures {
 /* All tenants': how many, and *out, malloc'd. */
 unsigned session_tenants(struct tenant_figures **out);
 
-/* Errors: the transaction fails, and the message's rest is skipped. False, always. */
+/* CPU of the session's thread, ns, as the kernel counts it. */
+uint64_t session_cpu(const struct session *s);
+
+/* view.c */
+vtab_fill view_fill;
+
+/* report.c: errors: the transaction fails, and the message's rest is skipped. False, always. */
 bool err(struct session *s, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 bool err_hint(struct session *s, const char *code, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -182,6 +188,13 @@ void work_sleep(struct session *s, double seconds);
 /* The server's own statement. */
 bool work_exec(struct session *s, const char *sql);
 
+/* stmt.c */
+/* Prepares; NULL after an error. Drop it with exec_drop(). */
+struct stmt *exec_make(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids);
+void exec_drop(struct stmt *st);
+/* The type of parameter k, as the client has said, or 0. */
+uint32_t stmt_given(const struct stmt *st, unsigned k);
+
 /* exec.c */
 bool exec_simple(struct session *s, const char *text);
 bool exec_parse(struct session *s, const struct proto_parse *p);
@@ -192,9 +205,6 @@ void exec_close(struct session *s, char kind, const char *name);
 void exec_close_portals(struct session *s);
 void exec_forget(struct session *s);	/* drops every statement */
 struct stmt *exec_find(struct session *s, const char *name);
-/* Prepares; NULL after an error. Drop it with exec_drop(). */
-struct stmt *exec_make(struct session *s, const char *name, const char *text, size_t n, const uint8_t *oids, unsigned n_oids);
-void exec_drop(struct stmt *st);
 /* A step, with what the statement may do. */
 int exec_step(struct session *s, const struct stmt *st);
 /* After a row: what is ready goes out. */
