@@ -141,6 +141,8 @@ static void side_run(struct pair *p, int i)
 			while (now_ns(CLOCK_THREAD_CPUTIME_ID) < until)
 				;
 		}
+		if (s->turn)
+			s->turn(s);
 		if (p->stop || (p->limit && s->turns + 1 >= p->limit))
 			break;
 		s->turns++;

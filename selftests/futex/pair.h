@@ -21,6 +21,7 @@ struct side {
 	int uclamp_max;		/* of 1024, if not 0 */
 	const char *cgroup;
 	int64_t burn;		/* ns of CPU time used up in each turn */
+	void (*turn)(struct side *s);	/* done in each turn */
 	bool sleeps;		/* gives its turn by FUTEX_WAKE, then FUTEX_WAIT */
 
 	_Atomic pid_t tid;
