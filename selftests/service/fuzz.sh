@@ -16,7 +16,7 @@ echo 'int LLVMFuzzerTestOneInput(const char *p, long n) { return 0; }' >"$tap_di
 	skip_all "mend: $clang has no libFuzzer (Debian: apt-get install clang libclang-rt-14-dev)"
 
 build() {
-	make -s -C "$TOP/service/batondb" -j"$(nproc)" O="$out" STAGE= PKG_CONFIG_PATH="$O/stage/lib/pkgconfig" TOP="$TOP" CC="$clang" \
+	make -s -C "$TOP/service/batondb" -j"$(nproc)" O="$out" STAGE= PKG_CONFIG_PATH="$O/stage/lib/pkgconfig" TOP="$TOP" CC="$clang" HARDENING= \
 		CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address -Dmain=batondb_main" LDFLAGS='-fsanitize=fuzzer,address' \
 		MORE="$TOP/selftests/service/fuzz_client.c" PROGRAM=fuzz all
 }

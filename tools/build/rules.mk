@@ -43,6 +43,10 @@ CXXFLAGS ?= -O2 -g
 override CXXFLAGS += -Wall -Wextra -Wno-unused-parameter -pthread
 override CPPFLAGS += -D_GNU_SOURCE -I$(TOP)/lib/include -I$(O) -I$(TOP)/selftests
 
+# Of what is built without a sanitizer, which looks closer. HARDEN_CC= HARDEN_LD= leave it out.
+FORTIFY   := $(if $(and $(HARDEN_CC),$(filter-out -O0,$(filter -O%,$(CFLAGS)))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+harden     = $(if $(findstring san,$(1)),,$(HARDEN_CC) $(FORTIFY))
+
 LIBBATON := $(O)/lib/libbaton.a
 LIBSRCS  := $(patsubst $(TOP)/%,%,$(wildcard $(TOP)/lib/src/*.c $(TOP)/lib/src/*/*.c))
 
@@ -65,14 +69,14 @@ all: $(addprefix $(OD)/,$(PROGS) $(TESTS) $(DATA)) $(LISTS) $(ALL)
 obj = $(patsubst %,$(O)/$(if $(2),$(2)/)%.o,$(basename $(1)))
 
 define variant_rules
-$(O)/$(1)$(if $(1),/)%.o: $(TOP)/%.c
+$(O)/$(1)$(if $(1),/)%.o: $(TOP)/%.c $(O)/config.mk
 	$$(call say,CC,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(FLAGS_$(1)) $$(OBJ_CFLAGS) -MMD -MP -MT $$@ -c -o $$@ $$<
-$(O)/$(1)$(if $(1),/)%.o: $(TOP)/%.cc
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(call harden,$(1)) $$(FLAGS_$(1)) $$(OBJ_CFLAGS) -MMD -MP -MT $$@ -c -o $$@ $$<
+$(O)/$(1)$(if $(1),/)%.o: $(TOP)/%.cc $(O)/config.mk
 	$$(call say,CXX,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CXX) $$(CPPFLAGS) $$(CXXFLAGS) $$(FLAGS_$(1)) $$(OBJ_CFLAGS) -MMD -MP -MT $$@ -c -o $$@ $$<
+	$$(Q)$$(CXX) $$(CPPFLAGS) $$(CXXFLAGS) $$(call harden,$(1)) $$(FLAGS_$(1)) $$(OBJ_CFLAGS) -MMD -MP -MT $$@ -c -o $$@ $$<
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 $(eval $(call variant_rules,))
@@ -85,7 +89,7 @@ $$($(1)$(if $(2),-$(2))_OBJS): OBJ_CFLAGS += $$(if $$(findstring lib/src/,$$@),,
 $(OD)/$(1)$(if $(2),-$(2)): $$($(1)$(if $(2),-$(2))_OBJS) $(if $(2),,$(LIBBATON))
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$(if $(wildcard $(1).cc),$$(CXX),$$(CC)) $$(CFLAGS) $$(FLAGS_$(2)) $$($(1)_LDFLAGS) -o $$@ $$($(1)$(if $(2),-$(2))_OBJS) $(if $(2),,$(LIBBATON)) $$($(1)_LDLIBS) $$(LIB_LDLIBS)
+	$$(Q)$(if $(wildcard $(1).cc),$$(CXX),$$(CC)) $$(CFLAGS) $$(HARDEN_LD) $$(FLAGS_$(2)) $$($(1)_LDFLAGS) -o $$@ $$($(1)$(if $(2),-$(2))_OBJS) $(if $(2),,$(LIBBATON)) $$($(1)_LDLIBS) $$(LIB_LDLIBS)
 -include $$($(1)$(if $(2),-$(2))_OBJS:.o=.d)
 endef
 
