@@ -72,6 +72,7 @@ void *btn_monitor_main(void *arg)
 		s->dead = late = NULL;
 		btn_gate_release(s);
 		BTN_POINT("sched:monitor:unlocked");
+		btn_preempt_signal(s);
 		if (!btn_alarm_set(s) && due)
 			due = due < now + BTN_LOOK_MAX_NS ? due : now + BTN_LOOK_MAX_NS;
 		btn_dispatch_wake(s, &wakes);

@@ -9,8 +9,9 @@
  *	monitor (has the lock)			offender
  *	core: it stops, another is picked	spins
  *	w.slot = -1, w.waits = true
+ *	unlock
  *	tgkill					handler: waits, so block
- *	unlock, resume the other one
+ *	resume the other one
  *	...					is given a slot, and resumed:
  *						waits = false, spins on
  *
@@ -73,11 +74,32 @@
 #define ASK_MAX_NS	1000000000
 #define SLOTLESS_BATCH	16
 
-static void send_signal(const struct baton_sched *s, struct btn_worker *w)
+/* The worker is sent the signal when the lock is given up. False: not this time. */
+static bool want_signal(struct baton_sched *s, const struct btn_worker *w)
 {
-	w->stopped_at = btn_slot_cpu(w);
+	if (s->n_signals == BTN_SIGNALS)
+		return false;
+	s->signals[s->n_signals++] = w->tid;
+	return true;
+}
+
+static bool send_signal(struct baton_sched *s, struct btn_worker *w)
+{
+	if (!want_signal(s, w))
+		return false;
+	w->stopped_at = 0;
 	btn_slot_set_waits(w);
-	BTN_EXCUSED("signals", syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal));
+	return true;
+}
+
+/* A thread that has come to wait since is sent a signal too many, which does no harm. */
+void btn_preempt_signal(struct baton_sched *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n_signals; i++)
+		syscall(SYS_tgkill, getpid(), s->signals[i], s->stop_signal);
+	s->n_signals = 0;
 }
 
 static void show_preemption(struct baton_sched *s, uint64_t now, unsigned slot)
@@ -97,6 +119,8 @@ static void stop_task(struct baton_sched *s, uint64_t now, unsigned slot, struct
 	struct btn_worker *w = s->on[slot];
 	struct btn_task *next;
 
+	if (s->n_signals == BTN_SIGNALS)
+		return;
 	show_preemption(s, now, slot);
 	btn_slot_trust(w);
 	btn_slot_fold(w, slot);
@@ -317,17 +341,19 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 				if (w->signal_blocked)
 					btn_wait_ready_locked(w->task);
 				w->signal_blocked = false;
+			} else if (!w->stopped_at) {
+				w->stopped_at = w->cputime.mark;
 			} else if (!w->signal_blocked && w->cputime.mark - w->stopped_at > SIGNAL_BLOCKED_NS) {
 				btn_core_unready(&s->core, now, &w->task->core);
 				w->signal_blocked = true;
 				demote_worker(w);
 			}
 		} else if (s->stop_signal && cpu >= RAN_NS &&
-			   !atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
+			   !atomic_load_explicit(&w->inside, memory_order_relaxed) && /* [PREEMPT-1] */
+			   send_signal(s, w)) {
 			/* The worker slept, and woke; or has the signal blocked no more. */
 			w->signal_blocked = false;
 			btn_wait_ready_locked(w->task);
-			send_signal(s, w);
 		}
 	}
 	/* All were looked at, and sleep: later each time, or when one is heard of. */
@@ -383,12 +409,13 @@ static void suspect_parked(struct baton_sched *s, uint64_t now)
 	}
 }
 
-/* The worker went on because of a stall. A signal too many does no harm. */
-static void stop_again(const struct baton_sched *s, const struct btn_worker *w)
+/* The worker went on because of a stall. */
+static void stop_again(struct baton_sched *s, const struct btn_worker *w)
 {
 	if (w && w->tid && atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
-	    !atomic_load_explicit(&w->parked, memory_order_relaxed)) /* [PREEMPT-1] */
-		BTN_EXCUSED("signals", syscall(SYS_tgkill, getpid(), w->tid, s->stop_signal));
+	    !atomic_load_explicit(&w->parked, memory_order_relaxed) && /* [PREEMPT-1] */
+	    !want_signal(s, w))
+		atomic_store_explicit(&s->stall_escape, true, memory_order_relaxed); /* [PREEMPT-3] */
 }
 
 static void end_stall(struct baton_sched *s, bool stall)

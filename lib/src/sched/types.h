@@ -83,7 +83,7 @@ struct btn_worker {
 	struct btn_resource suspect;	/* a lock, not of this library, that this worker may hold and a task waits for */
 	bool in_futex;			/* the thread sleeps in a futex */
 	uint64_t ask_at, ask_in;	/* time at which /proc is asked whether it still does; delay until it is asked again */
-	uint64_t stopped_at;		/* the thread's CPU clock when it was sent the signal */
+	uint64_t stopped_at;		/* the thread's CPU clock when it was first looked at after the signal; 0: not yet */
 	int timer;			/* on the thread's CPU clock: alarm.c */
 	bool has_timer, no_timer;	/* no_timer: the kernel refused one */
 	uint64_t alarm_at;		/* the timer goes off at this time of that clock; 0: it is not set */
@@ -200,6 +200,7 @@ struct baton_request {
 };
 
 #define BTN_ALARMS	32
+#define BTN_SIGNALS	64
 
 /* An alarm that is to be set: alarm.c. */
 struct btn_alarm {
@@ -246,6 +247,9 @@ struct baton_sched {
 	/* Alarms that the monitor is about to set. The monitor's. */
 	struct btn_alarm alarms[BTN_ALARMS];
 	unsigned n_alarms;
+	/* Threads that it is about to send the signal. The monitor's, too. */
+	pid_t signals[BTN_SIGNALS];
+	unsigned n_signals;
 	_Atomic pid_t alarm_tid;	/* the watch's thread, when it listens to alarms; 0: not yet */
 	_Atomic bool alarmed;		/* an alarm went off */
 	uint64_t retry_at;		/* threads could not be made, and are tried again then; BTN_NEVER: none failed */
