@@ -50,22 +50,23 @@ static void submit_task(baton_task_fn *fn, struct baton_request **out)
 	CHECK_EQ(baton_submit(tenant, &o, out), 0);
 }
 
-/* Times that the monitor went to sleep; -1: no thread has that name. */
-static long monitor_sleeps(void)
+/* Times that a thread went to sleep; -1: no thread has that name. */
+static long thread_sleeps(const char *name)
 {
 	struct dirent *e;
 	DIR *dir = opendir("/proc/self/task");
 	long n = -1;
 
 	while (dir && n < 0 && (e = readdir(dir))) {
-		char path[300], line[128];
+		char path[300], line[128], wanted[64];
 		bool found = false;
 		FILE *f;
 
 		snprintf(path, sizeof(path), "/proc/self/task/%s/status", e->d_name);
+		snprintf(wanted, sizeof(wanted), "Name:\t%s\n", name);
 		f = fopen(path, "r");
 		while (f && fgets(line, sizeof(line), f)) {
-			if (!strcmp(line, "Name:\tbaton-monitor\n"))
+			if (!strcmp(line, wanted))
 				found = true;
 			if (found)
 				sscanf(line, "voluntary_ctxt_switches: %ld", &n);
@@ -75,6 +76,11 @@ static long monitor_sleeps(void)
 	}
 	closedir(dir);
 	return n;
+}
+
+static long monitor_sleeps(void)
+{
+	return thread_sleeps("baton-monitor");
 }
 
 static void sleeps_unannounced(void *arg)
@@ -147,6 +153,43 @@ TEST(asleep_slotless)
 TEST(asleep_slotless_many)
 {
 	run_quiet(BATON_PREEMPT_STOP, MANY);
+}
+
+static atomic_bool about_to_sleep;
+
+static void *sleeps_attached(void *arg)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH };
+
+	CHECK_ANY(baton_request_enter(tenant, &o, NULL) == 0);
+	atomic_store(&about_to_sleep, true);
+	sleeps_unannounced(NULL);
+	baton_request_leave();
+	return NULL;
+}
+
+/* The caller's own thread, which came when the watch listened. */
+TEST(asleep_attached)
+{
+	struct timespec time = { .tv_nsec = 1 * MS }, second = { .tv_sec = 1 };
+	pthread_t thread;
+	long before;
+
+	open_sched(1, BATON_PREEMPT_STOP);
+	while (thread_sleeps("baton-watch") < 1)
+		nanosleep(&time, NULL);
+	CHECK_EQ(pthread_create(&thread, NULL, sleeps_attached, NULL), 0);
+	while (!atomic_load(&about_to_sleep))
+		nanosleep(&time, NULL);
+	nanosleep(&second, NULL);
+	before = monitor_sleeps();
+	nanosleep(&second, NULL);
+	CHECK_CMP(monitor_sleeps() - before, <=, FEW);
+	CHECK_EQ(write(pipes[1], "", 1), 1);
+	pthread_join(thread, NULL);
+	end_sched(s);
+	close(pipes[0]);
+	close(pipes[1]);
 }
 
 /* CPU that the tenants were charged. */

@@ -125,8 +125,11 @@ void btn_alarm_attach(const struct baton_sched *s, struct btn_worker *w)
 {
 	int saved = errno;
 
+	if (w->has_timer || w->no_timer || !alarm_tid(s))
+		return;
 	w->alarm_at = 0;
 	w->has_timer = !make_timer(s, w->cpu_clock, &w->timer);
+	w->no_timer = !w->has_timer;
 	errno = saved;
 }
 
@@ -136,7 +139,7 @@ void btn_alarm_free(struct btn_worker *w)
 
 	if (w->has_timer)
 		syscall(SYS_timer_delete, w->timer);
-	w->has_timer = false;
+	w->has_timer = w->no_timer = false;
 	errno = saved;
 }
 

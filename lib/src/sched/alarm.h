@@ -32,8 +32,8 @@ bool btn_alarm_set(struct baton_sched *s);
 bool btn_alarm_heard(struct baton_sched *s);
 
 /*
- * The worker of an attached thread gets its timer, as it is about to be used in its
- * scheduler s. Called by the thread. And any worker's timer is deleted.
+ * The worker of an attached thread gets its timer if it has none, as it is about to be used in
+ * its scheduler s. Called by the thread. And any worker's timer is deleted.
  */
 void btn_alarm_attach(const struct baton_sched *s, struct btn_worker *w);
 void btn_alarm_free(struct btn_worker *w);

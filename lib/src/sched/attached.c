@@ -138,8 +138,8 @@ static struct btn_worker *attached_worker(struct baton_sched *s)
 		if (w->s != s) {
 			btn_alarm_free(w);
 			w->s = s;
-			btn_alarm_attach(s, w);
 		}
+		btn_alarm_attach(s, w);
 		return w;
 	}
 	pthread_once(&once, make_key);
