@@ -76,6 +76,8 @@ struct btn_flow {
 	struct btn_account *acct;	/* the account that pays there; NULL: only the tier's */
 	uint64_t turn;			/* round robin: when it was last served */
 	uint64_t throttled_at, throttled_total;
+	struct btn_flow *next_waiting, **prev_waiting;	/* in core.waiting, while it stands in its tier; prev NULL: in none */
+	uint64_t waits_since;		/* when it came there, or was served last */
 	const struct btn_policy *order;	/* order of its tasks: the policy of its first tier */
 	uint8_t kind;			/* enum btn_flow_kind */
 	bool throttled;			/* has tasks, but nothing to pay with */

@@ -115,9 +115,9 @@ static void json_tenant(struct out *o, bool first)
 		quoted(o->to, o->tier[i].name);
 		fprintf(o->to, ",\"admitted\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"dropped\":%" PRIu64
 			",\"finished\":%" PRIu64 ",\"cpu\":%" PRIu64 ",\"throttled\":%" PRIu64
-			",\"overrun\":%" PRIu64 ",\"quota\":%" PRIu64 ",\"left\":%" PRIu64,
+			",\"overrun\":%" PRIu64 ",\"overdue\":%" PRIu64 ",\"quota\":%" PRIu64 ",\"left\":%" PRIu64,
 			u->admitted, u->rejected, u->dropped, u->finished, u->cpu, u->throttled, u->overrun,
-			u->quota, baton_stats_left(u, o->now));
+			u->overdue, u->quota, baton_stats_left(u, o->now));
 		hist(o, "wait", &u->wait);
 		hist(o, "run", &u->run);
 		putc('}', o->to);
@@ -235,6 +235,8 @@ static const struct {
 	{ "cpu_seconds_total", "counter", "CPU used.", FIELD(cpu), SECONDS },
 	{ "throttled_seconds_total", "counter", "Time in which tasks were ready and no quota was left.",
 	  FIELD(throttled), SECONDS },
+	{ "overdue_seconds_total", "counter", "Seconds in which tasks were ready and had quota, and none got a slot.",
+	  FIELD(overdue), COUNT },
 	{ "overrun_worst_seconds", "gauge", "The longest that a task ran past its slice.",
 	  FIELD(overrun), SECONDS },
 	{ "quota_seconds", "gauge", "CPU bought in each second.", FIELD(quota), SECONDS },

@@ -317,6 +317,38 @@ static void until_stop(void *arg)
 		baton_checkpoint();
 }
 
+/* Work of a better rank has the slot for more than a second, and the request's tenant could pay. */
+TEST(overdue)
+{
+	struct baton_tier_opts tiers[3] = { { .rank = 1 }, { .rank = 2 }, { .rank = 0 } };
+	struct baton_sched_opts o = { .sz = sizeof(o), .slots = 1, .tiers = 3, .tier = tiers };
+	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
+	struct baton_request_opts hog = { .sz = sizeof(hog), .cls = BATON_INTERNAL, .tier = 2, .fn = until_stop };
+	struct baton_tenant_stats dummy;
+	struct baton_request *r;
+
+	CHECK_EQ(baton_sched_create(&s, &o), 0);
+	CHECK_EQ(baton_tenant_add(s, &tenant, &to), 0);
+	atomic_store(&stop, false);
+	CHECK_EQ(baton_submit(tenant, &hog, NULL), 0);
+	do {
+		usleep(200);
+		baton_tenant_stats(tenant, &dummy, sizeof(dummy));
+	} while (!dummy.cpu[2]);
+	/* A thread that a busy machine keeps from running may lose the slot for a moment: then this one is not over. */
+	r = submit(BATON_BATCH, 0, until_stop, 0);
+	do {
+		usleep(2000);
+		baton_request_why(r, &why, sizeof(why));
+	} while (!why.overdue);
+	CHECK_CMP(why.elapsed, >=, 1000 * MS);
+	baton_why_text(&why, text, sizeof(text));
+	CHECK_MSG(strstr(text, " s its tenant had quota and got no slot"), "%s", text);
+	atomic_store(&stop, true);
+	ends(r, 0);
+	end_sched(s);
+}
+
 /* The only slot's CPU is half another thread's: that is measured, published and said. */
 TEST(machine_gives_less)
 {
@@ -327,6 +359,7 @@ TEST(machine_gives_less)
 	pthread_t thread;
 	int cpu = 0;
 
+	atomic_store(&stop, false);
 	CHECK_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
 	while (!CPU_ISSET(cpu, &before))
 		cpu++;

@@ -903,6 +903,29 @@ static void cancel_somebody(void)
 	btn_core_cancel(&S.c, S.now, &t->req->r, -ECANCELED);
 }
 
+/* The watchdog's list has the flows that stand in tiers, and no other; and it is not late. */
+static void check_waiting(void)
+{
+	const struct btn_flow *f;
+	size_t listed = 0, standing = 0;
+	unsigned i, k;
+
+	MUST(S.late || !S.c.waiting || S.c.waiting->waits_since + BTN_OVERDUE_NS >= S.now, "an overdue flow is not seen");
+	if (rnd() % 256)
+		return;
+	for (f = S.c.waiting; f; f = f->next_waiting) {
+		MUST(!f->next_waiting || f->next_waiting->waits_since >= f->waits_since, "not in the order of waiting");
+		listed++;
+	}
+	for (i = 0; i < S.tens; i++)
+		for (k = 0; S.ten[i].t && k < BTN_FLOW_TIERS + S.c.tiers - 2; k++) {
+			f = &S.ten[i].t->flow[k];
+			standing += btn_heap_has(&f->node);
+			MUST(!btn_heap_has(&f->node) == !f->prev_waiting, "tenant %u, flow %u", i, k);
+		}
+	MUST(listed == standing, "%zu flows of %zu", listed, standing);
+}
+
 static void step(void)
 {
 	struct btn_heap_node *e = S.events.top;
@@ -931,6 +954,7 @@ static void step(void)
 	}
 	note_taken_back();
 	dispatch();
+	check_waiting();
 }
 
 static void begin(unsigned slots, const struct btn_tier_setup *tiers, unsigned n_tiers,
@@ -1317,6 +1341,71 @@ static void oversold_capacity(void)
 			     "Q7: tenant %u got %" PRIu64 ", its share is %" PRIu64, i, used[i], fair);
 		}
 	}
+	drain();
+	finish_all();
+}
+
+/* A child call of one of the tenant's requests used a second's quota elsewhere. */
+static void bill(struct sten *n)
+{
+	struct stask *t;
+
+	for (t = S.all.next; t != &S.all && ten_of(t) != n; t = t->next)
+		;
+	if (t == &S.all)
+		return;
+	btn_core_charge(&S.c, S.now, &t->req->r, n->high, false);
+	t->req->extern_cpu += n->high;
+	ref_add(&n->ref[BTN_HIGH], S.now - n->high, S.now);
+	n->ref[BTN_HIGH].over += n->high;
+}
+
+/*
+ * The watchdog: from some time on work of the best rank takes all slots. Those that could pay are
+ * overdue from a second later on, each second; those that have nothing to pay with are not,
+ * nor is who runs.
+ */
+static void overdue(void)
+{
+	struct btn_tier_setup tiers[3] = { Q(quota), Q(quota), Q(fifo) };
+	unsigned slots = between(1, 4), i;
+	uint64_t begun, seen[4], billed = 0;
+
+	tiers[1].rank = 1;
+	begin(slots, tiers, 3, slots * BTN_SECOND * 7 / 10, 4, 9 * BTN_SECOND);
+	for (i = 0; i < 4; i++) {
+		struct sten *n = &S.ten[i];
+
+		/* Three want more than they bought, and are throttled; one has work of the service's. */
+		n->high = i < 3 ? S.c.capacity / 10 : 0;
+		n->class_mask = 1 << (i < 3 ? BTN_BATCH : BTN_INTERNAL);
+		n->work = i < 3 ? between(MS, 20 * MS) : 100 * BTN_SECOND;
+		n->burst = n->max_alive = i < 3 ? 20 : 2 * slots;
+	}
+	open_tenants();
+	begun = S.now;
+	at(&S.ten[3].arrive, begun + 3 * BTN_SECOND);
+	while (S.events.top && S.events.top->key < begun + 3 * BTN_SECOND)
+		step();
+	for (i = 0; i < 4; i++)
+		MUST(!S.ten[i].t->stats->tier[i < 3 ? BTN_HIGH : 2].overdue, "tenant %u was overdue", i);
+	while (S.events.top && S.events.top->key < begun + 8 * BTN_SECOND) {
+		step();
+		/* Not before it stands in its tier again. */
+		if (S.now >= billed + BTN_SECOND / 4 && (billed || S.ten[2].t->flow[BTN_FLOW_BATCH].prev_waiting)) {
+			bill(&S.ten[2]);
+			billed = S.now;
+		}
+	}
+	for (i = 0; i < 4; i++)
+		seen[i] = S.ten[i].t->stats->tier[i < 3 ? BTN_HIGH : 2].overdue;
+	/* The first two have had nothing for up to a second before. */
+	MUST(seen[0] >= 3 && seen[0] <= 5 && seen[1] >= 3 && seen[1] <= 5, "%" PRIu64 " and %" PRIu64 " of 5 seconds",
+	     seen[0], seen[1]);
+	MUST(!seen[2], "one that cannot pay was overdue");
+	MUST(!seen[3], "one that runs was overdue");
+	/* All work of the service's ends, and the others go on. */
+	S.end = S.now;
 	drain();
 	finish_all();
 }
@@ -1744,7 +1833,7 @@ static const struct scenario {
 	{ "hostile", hostile, 4 }, { "burst", burst, 4 }, { "tiers", tiers, 20 }, { "many", many, 300 },
 	{ "reloaded", reloaded, 25 }, { "sliding", sliding, 20 },
 	{ "colluding", colluding, 4 }, { "lending", lending, 4 }, { "capacities", capacities, 10 },
-	{ "oversold_capacity", oversold_capacity, 10 },
+	{ "oversold_capacity", oversold_capacity, 10 }, { "overdue", overdue, 10 },
 };
 
 #ifndef SIM_SEEDS
@@ -1781,6 +1870,7 @@ TEST(colluding) { run_seeds(9); }
 TEST(lending) { run_seeds(10); }
 TEST(capacities) { run_seeds(11); }
 TEST(oversold_capacity) { run_seeds(12); }
+TEST(overdue) { run_seeds(13); }
 
 int main(int argc, char **argv)
 {

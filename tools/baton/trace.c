@@ -188,10 +188,13 @@ static void slice(struct tracer *t, unsigned slot, const struct baton_trace_even
 
 static void instant(struct tracer *t, const struct baton_trace_event *e)
 {
-	static const char *const what[] = { "admitted", "rejected", "dropped" };
+	static const char *const what[BATON_TRACE_OVERDUE + 1] = {
+		[BATON_TRACE_ADMITTED] = "admitted", [BATON_TRACE_REJECTED] = "rejected",
+		[BATON_TRACE_DROPPED] = "dropped", [BATON_TRACE_OVERDUE] = "overdue",
+	};
 	unsigned type = type_of(e);
 
-	if (type < BATON_TRACE_ADMITTED || type > BATON_TRACE_DROPPED)
+	if (type > BATON_TRACE_OVERDUE || !what[type])
 		return;
 	begin(t);
 	fprintf(t->to, "\"ph\":\"i\",\"s\":\"t\",\"pid\":%" PRIu64 ",\"tid\":%" PRIu64 ",", t->h.pid, t->h.slots + 1);
@@ -199,7 +202,7 @@ static void instant(struct tracer *t, const struct baton_trace_event *e)
 	putc(',', t->to);
 	print_tenant(t, e);
 	fprintf(t->to, ",\"args\":{\"what\":\"%s\",\"request\":%" PRIu64 ",\"class\":%u}}",
-		what[type - BATON_TRACE_ADMITTED], e->request, detail_of(e));
+		what[type], e->request, detail_of(e));
 }
 
 /* What began on this slot before the gap did not end after it. */

@@ -65,7 +65,12 @@ struct baton_stats_use {
 	uint64_t quota;		/* 0 also where tenants buy nothing */
 	uint64_t used;		/* used in the second before used_at, and reserved */
 	uint64_t used_at;
-	uint64_t spare[6];
+	/*
+	 * The watchdog: seconds in which tasks were ready and could be paid for, and none of them
+	 * got a slot.
+	 */
+	uint64_t overdue;
+	uint64_t spare[5];
 	struct baton_hist wait;	/* from ready to its first slot, of each task */
 	struct baton_hist run;	/* CPU from getting a slot to losing it */
 };

@@ -28,6 +28,7 @@ enum baton_trace_type {
 	 * this one ready: it started it, or ended its wait.
 	 */
 	BATON_TRACE_WAKES,
+	BATON_TRACE_OVERDUE,	/* in the ring of requests: ready for a second, with quota, and without a slot */
 };
 
 struct baton_trace_event {

@@ -43,6 +43,7 @@ struct baton_why {
 	uint64_t blocked;	/* the tasks waited for something else */
 	uint64_t locked;	/* the part of blocked for locks: of <baton/sync.h>, and others as far as they are seen */
 	uint64_t capacity;	/* the scheduler's, ns of CPU in a second */
+	uint64_t overdue;	/* seconds in which its tenant had quota, and none of its tasks got a slot */
 	uint64_t given;		/* CPU that the machine gives, measured lately, ns in a second; 0: not known */
 };
 

@@ -160,6 +160,7 @@ int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, str
 	r->started = r->done = false;
 	r->cancel_pending = r->result = 0;
 	r->cpu = r->throttled = 0;
+	r->overdue = 0;
 	r->ready = r->starved = r->blocked = r->locked = (struct btn_span){ 0 };
 	r->timer.rank = 0;
 	if (r->deadline != BTN_NEVER) {
@@ -529,6 +530,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	if (tier->oversold && key > tier->vtime && tier->policy == &btn_policy_quota)
 		tier->vtime = key;
 	f->turn = ++c->seq;
+	btn_flow_served(c, now, f);
 
 	btn_flow_end_wait(now, t);
 	leave_ready(c, now, t);
@@ -582,8 +584,19 @@ void btn_core_workers(struct btn_core *c, uint64_t now, unsigned n)
 		;
 }
 
+/* The watchdog: a task could pay and got no slot for a second. */
+static void note_overdue(const struct btn_core *c, uint64_t now, const struct btn_flow *f)
+{
+	struct btn_request *r = btn_flow_first(f)->req;
+
+	r->overdue++;
+	btn_stat_add(&btn_tenant_use(f->tenant, f->tier->index)->overdue, 1);
+	trace_request(c, now, r, BATON_TRACE_OVERDUE);
+}
+
 void btn_core_tick(struct btn_core *c, uint64_t now)
 {
+	struct btn_flow *overdue;
 	unsigned n;
 
 	for (n = 0; n < TICK_BATCH && c->deadlines.top && c->deadlines.top->key <= now; n++) {
@@ -600,6 +613,8 @@ void btn_core_tick(struct btn_core *c, uint64_t now)
 		if (!f->throttled)
 			btn_flow_preempt(c, now, f);
 	}
+	for (n = 0; n < TICK_BATCH && (overdue = btn_flow_overdue(c, now)); n++)
+		note_overdue(c, now, overdue);
 }
 
 uint64_t btn_core_next(struct btn_core *c, uint64_t now)
@@ -611,6 +626,8 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 		next = c->deadlines.top->key;
 	if (c->releases.top && c->releases.top->key < next)
 		next = c->releases.top->key;
+	if (c->waiting && c->waiting->waits_since + BTN_OVERDUE_NS < next)
+		next = c->waiting->waits_since + BTN_OVERDUE_NS;
 	for (i = 0; i < c->tiers; i++) {
 		if (!c->tier[i].flows.top)
 			continue;

@@ -4,6 +4,11 @@
  * one stands in its tier's heap; or it is throttled: out of the heap, with a timer, because
  * the account that pays for it has nothing left. Tolerant flows stand in BTN_LOW while that
  * account has something, else in BTN_HIGH with a timer that brings them back.
+ *
+ * The watchdog. Flows that stand in tiers are also in a list, by the time since which they wait:
+ * who comes, or is served, goes to its end. So its first is the one that waits longest, and the
+ * time at which that will have waited a second is the next at which the core is to look: nobody
+ * polls, and nothing is due while no task waits.
  */
 #include "flow.h"
 
@@ -32,6 +37,46 @@ static void set_timer(struct btn_core *c, struct btn_flow *f, uint64_t when)
 	btn_heap_add(&c->releases, &f->timer);
 }
 
+static void end_waiting(struct btn_core *c, struct btn_flow *f)
+{
+	if (!f->prev_waiting)
+		return;
+	*f->prev_waiting = f->next_waiting;
+	if (f->next_waiting)
+		f->next_waiting->prev_waiting = f->prev_waiting;
+	else
+		c->waiting_last = f->prev_waiting;
+	f->prev_waiting = NULL;
+}
+
+static void begin_waiting(struct btn_core *c, uint64_t now, struct btn_flow *f)
+{
+	f->waits_since = now;
+	f->next_waiting = NULL;
+	f->prev_waiting = c->waiting_last;
+	*c->waiting_last = f;
+	c->waiting_last = &f->next_waiting;
+}
+
+void btn_flow_served(struct btn_core *c, uint64_t now, struct btn_flow *f)
+{
+	end_waiting(c, f);
+	begin_waiting(c, now, f);
+}
+
+struct btn_flow *btn_flow_overdue(struct btn_core *c, uint64_t now)
+{
+	struct btn_flow *f;
+
+	while ((f = c->waiting) && f->waits_since + BTN_OVERDUE_NS <= now) {
+		btn_flow_served(c, now, f);
+		if ((!f->acct || btn_account_can_pay(f->acct, now)) &&
+		    (!f->tier->accounted || btn_account_can_pay(&f->tier->acct, now)))
+			return f;
+	}
+	return NULL;
+}
+
 void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f)
 {
 	set_timer(c, f, BTN_NEVER);
@@ -42,6 +87,7 @@ void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		f->tenant->throttled--;
 	} else if (btn_heap_has(&f->node)) {
 		btn_heap_del(&f->tier->flows, &f->node);
+		end_waiting(c, f);
 	}
 }
 
@@ -86,6 +132,7 @@ void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f)
 	/* btn_core_pick() rejects critical requests that are fresh and without quota. */
 	if (f->kind == BTN_FLOW_FRESH || !f->acct || btn_account_can_pay(f->acct, now)) {
 		btn_flow_enter(c, f);
+		begin_waiting(c, now, f);
 		return;
 	}
 	when = btn_account_when(f->acct, now);

@@ -58,6 +58,14 @@ void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f);
 /* ns for which the flow was throttled, since it was made. */
 uint64_t btn_flow_throttled_until(const struct btn_flow *f, uint64_t now);
 
+/* A task of the flow, which stands in its tier, gets a slot. */
+void btn_flow_served(struct btn_core *c, uint64_t now, struct btn_flow *f);
+/*
+ * The flow that has not been served for BTN_OVERDUE_NS, though it and its tier can pay; from
+ * now on that time begins anew. NULL: there is none.
+ */
+struct btn_flow *btn_flow_overdue(struct btn_core *c, uint64_t now);
+
 /* Puts a task into its flow, whatever its state, and takes it out. */
 void btn_flow_add(struct btn_core *c, uint64_t now, struct btn_task *t);
 void btn_flow_remove(struct btn_core *c, uint64_t now, struct btn_task *t);

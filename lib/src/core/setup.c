@@ -102,6 +102,7 @@ int btn_core_init(struct btn_core *c, unsigned slots, unsigned slots_max, uint64
 	c->slice_max = 2000000;
 	set_limits(c, slots, capacity, tiers, low_limit);
 	c->done_last = &c->done;
+	c->waiting_last = &c->waiting;
 	for (i = 0; i < n_tiers; i++) {
 		struct btn_tier *t = &c->tier[i];
 

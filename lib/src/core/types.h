@@ -10,6 +10,7 @@
 #define BTN_LOW		0	/* the low-latency tier */
 #define BTN_HIGH	1	/* the high-latency tier */
 #define BTN_DEADLINE_MIN 10000000ULL	/* Q9: soft deadlines are not shorter */
+#define BTN_OVERDUE_NS	1000000000ULL	/* a flow that could pay and was not served for so long is overdue */
 
 enum btn_class { BTN_CRITICAL, BTN_TOLERANT, BTN_BATCH, BTN_INTERNAL };
 
@@ -72,6 +73,7 @@ struct btn_request {
 	struct btn_span locked;		/* the part of blocked: for a mutex */
 	uint64_t throttled;		/* the part of ready with nothing to pay with; less each open one's mark: btn_request_throttled() */
 	uint64_t quota, used;		/* the tenant's, when the request was rejected or dropped */
+	unsigned overdue;		/* how often its flow was overdue, and its task the first one */
 	unsigned tasks;			/* tasks that have not ended */
 	int cancel_pending;		/* -ETIME or -ECANCELED, for the checkpoints */
 	int result;			/* valid when done */
@@ -122,6 +124,7 @@ struct btn_core {
 	unsigned workers;		/* workers that tasks yet to start may take */
 	unsigned workers_reserved;	/* workers, among those, that only tasks of the best rank may take */
 	struct btn_heap deadlines, releases, starved;
+	struct btn_flow *waiting, **waiting_last;	/* flows that stand in tiers, by waits_since */
 	struct btn_request *done, **done_last;
 	struct btn_run *run;		/* slots_max runs */
 	unsigned *idle, n_idle, *resched, n_resched;

@@ -98,6 +98,7 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	w.locked = btn_span_sum(&r->core.locked, now);
 	w.cpu = btn_request_cpu(r, now);
 	w.capacity = s->core.capacity;
+	w.overdue = r->core.overdue;
 	w.given = btn_sample_given(s, s->now);
 	w.quota = r->core.quota;
 	w.used = r->core.used;
@@ -203,6 +204,9 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 			"%.1f ms without a thread), %.1f ms blocked (%.1f ms of them for locks), %.1f ms of CPU", says,
 			in_ms(w->elapsed), in_ms(w->waited), in_ms(w->throttled), in_ms(w->starved), in_ms(w->blocked),
 			in_ms(w->locked), in_ms(w->cpu));
+	if (w->overdue)
+		n += snprintf(n < (int)room ? text + n : NULL, n < (int)room ? room - n : 0,
+			      "; for %u s its tenant had quota and got no slot", (unsigned)w->overdue);
 	if (w->given && w->given < w->capacity / 100 * LESS_PERCENT)
 		n += snprintf(n < (int)room ? text + n : NULL, n < (int)room ? room - n : 0,
 			      "; the machine gave less: %.2f of %.2f CPUs", w->given / 1e9, w->capacity / 1e9);
