@@ -1345,6 +1345,48 @@ static void oversold_capacity(void)
 	finish_all();
 }
 
+/*
+ * Q13: an administrator's request always gets in: a tier of the best rank with a reserve, beside
+ * tenants that flood, that make each other wait for locks, and that bought all there is.
+ */
+static void administrator(void)
+{
+	struct btn_tier_setup tiers[3] = { Q(quota), Q(quota), Q(fifo) };
+	unsigned slots = between(1, 3), i, tens = 7;
+
+	tiers[1].rank = 1;
+	tiers[2].rank = rnd() % 2;
+	tiers[2].reserve = slots * BTN_SECOND / 10;
+	begin(slots, tiers, 3, slots * BTN_SECOND * 7 / 10, tens, 4 * BTN_SECOND);
+	S.locks = 2;
+	for (i = 1; i < tens; i++) {
+		struct sten *n = &S.ten[i];
+
+		n->low = S.c.capacity / (i < 3 ? 100 : 10);
+		n->high = S.c.capacity;
+		n->class_mask = i < 3 ? 1 << BTN_TOLERANT : 1 << BTN_CRITICAL | 1 << BTN_TOLERANT | 1 << BTN_BATCH;
+		n->gap = 20 * US;
+		n->work = i < 3 ? between(MS, 500 * MS) : 2 * MS;
+		n->lock_percent = i < 3 ? 100 : 20;
+		n->lock_whole = i < 3;
+		n->burst = n->max_alive = 20;
+		n->spawn = i == 5 ? 4 : 0;
+	}
+	S.ten[0].class_mask = 1 << BTN_INTERNAL;
+	S.ten[0].gap = 20 * US;
+	S.ten[0].work = MS;
+	S.ten[0].period = between(20 * MS, 50 * MS);
+	S.ten[0].max_alive = 1;
+	open_tenants();
+	run_until_end();
+	/* Those that run reach a checkpoint, and one of them had the slot of its lock's waiter. */
+	MUST(S.ten[0].worst_wait <= MS, "Q13: the administrator waited %" PRIu64, S.ten[0].worst_wait);
+	MUST(S.ten[0].worst_done <= 5 * MS, "Q13: the administrator's took %" PRIu64, S.ten[0].worst_done);
+	MUST(S.ten[0].ended >= 70, "Q13: %" PRIu64 " ended", S.ten[0].ended);
+	drain();
+	finish_all();
+}
+
 /* A child call of one of the tenant's requests used a second's quota elsewhere. */
 static void bill(struct sten *n)
 {
@@ -1834,6 +1876,7 @@ static const struct scenario {
 	{ "reloaded", reloaded, 25 }, { "sliding", sliding, 20 },
 	{ "colluding", colluding, 4 }, { "lending", lending, 4 }, { "capacities", capacities, 10 },
 	{ "oversold_capacity", oversold_capacity, 10 }, { "overdue", overdue, 10 },
+	{ "administrator", administrator, 10 },
 };
 
 #ifndef SIM_SEEDS
@@ -1871,6 +1914,7 @@ TEST(lending) { run_seeds(10); }
 TEST(capacities) { run_seeds(11); }
 TEST(oversold_capacity) { run_seeds(12); }
 TEST(overdue) { run_seeds(13); }
+TEST(administrator) { run_seeds(14); }
 
 int main(int argc, char **argv)
 {
