@@ -320,10 +320,8 @@ TEST(a_cold_page_of_a_file) { from_disk(touch_file); }
 
 static void vfork_child(void)
 {
-	if (!vfork()) {
-		read(fds[0], &byte, 1);
-		_exit(0);
-	}
+	if (!vfork())
+		_exit(read(fds[0], &byte, 1) != 1);
 	wait(NULL);
 }
 
@@ -365,9 +363,9 @@ TEST(a_debugger)
 	CHECK(!pipe(fds) && !pipe(out));
 	tracer = fork();
 	if (!tracer) {
-		if (!ptrace(PTRACE_SEIZE, spinner.tid, 0, 0) && !ptrace(PTRACE_INTERRUPT, spinner.tid, 0, 0))
-			read(fds[0], &byte, 1);
-		_exit(0);	/* which detaches */
+		/* Its end detaches. */
+		_exit(ptrace(PTRACE_SEIZE, spinner.tid, 0, 0) || ptrace(PTRACE_INTERRUPT, spinner.tid, 0, 0) ||
+		      read(fds[0], &byte, 1) != 1);
 	}
 	CHECK(WITHIN(10, btn_cell_blocked(spinner.cell) && now_ns() - spinner.cell->since > 5000000));
 	CHECK(heard());
