@@ -214,7 +214,8 @@ static void leave_to_alarm(struct baton_sched *s, unsigned slot, uint64_t cpu, u
 {
 	struct btn_worker *w = s->on[slot];
 
-	if (btn_alarm_is_set(w, cpu) || btn_alarm_want(s, w, at))
+	/* At first the looks are closer than the kernel's tick, by which an alarm goes off. */
+	if (s->look_in[slot] >= BTN_LOOK_MAX_NS && (btn_alarm_is_set(w, cpu) || btn_alarm_want(s, w, at)))
 		s->look_in[slot] = look_most(s, true);
 }
 
