@@ -47,7 +47,7 @@
 #include "atomic.h"
 #include "prealloc.h"
 
-/* What sched.h allows. */
+/* The most slots that sched.h allows. */
 #define BTN_PAGE_SLOTS		4096
 
 struct btn_page {
