@@ -132,7 +132,7 @@ TEST(what_is_wrong_is_said)
 
 	load_begin(NULL);
 	text = stacks(2, "--seconds no");
-	CHECK_MSG(strstr(text, "--seconds no"), "%s", text);
+	CHECK_MSG(strstr(text, "--seconds wants a number up to 86400, not \"no\""), "%s", text);
 	text = stacks(2, "here");
 	CHECK_MSG(strstr(text, "not \"here\""), "%s", text);
 	text = stacks(1, "");

@@ -293,7 +293,7 @@ int stacks_read(struct stacks *s, struct stack *stack, unsigned max)
 #endif
 
 static const char usage[] =
-	"usage: baton stacks [--seconds N] [--folded] [--pins DIR] [PID]\n\n"
+	"usage: baton stacks [-s|--seconds N] [--folded] [--pins DIR] [PID]\n\n"
 	"Where the workers of a service block with their slot in a place that nobody\n"
 	"announced (baton_blocking_begin), by call stack, those with most time first.\n"
 	"PID: the service's process; without it, the only one that is connected.\n"
