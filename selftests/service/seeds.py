@@ -97,6 +97,8 @@ def main():
 
     inputs.append(start(b"user", b"postgres", b"options", b"-c statement_timeout=5 -c baton.class=batch", b"DateStyle", b"ISO"))
     inputs.append(start(b"user", b"nobody", b"database", b"nope"))
+    # Found: the copy of the list ended at the first empty value, and the reader went on.
+    inputs.append(start(b"user", b"postgres", b"replication", b"", b"options", b"-c baton.class=batch", b"DateStyle", b"ISO"))
     inputs.append(struct.pack("!II", 8, 80877103) + struct.pack("!II", 8, 80877104) + start(b"user", b"postgres"))
     inputs.append(struct.pack("!IIII", 16, 80877102, 1001, 7))
     for n, data in enumerate(inputs):

@@ -280,8 +280,11 @@ static bool begin(struct session *s)
 	/* The parameters lie in the input, which authentication reads on. */
 	s->user = strdup(user);
 	s->database_name = strdup(database && *database ? database : user);
-	while (st.params[len])
+	/* A name ends the list where it is empty; a value may be. */
+	while (st.params[len]) {
 		len += strlen(st.params + len) + 1;
+		len += strlen(st.params + len) + 1;
+	}
 	copy = malloc(len + 1);
 	if (!s->user || !s->database_name || !copy) {
 		free(copy);
