@@ -27,7 +27,9 @@
  * `shut`, with the fund's lock, by the call that was refused. Whoever gives so much back that
  * there is something to be had takes that set, with the lock, and posts to the shards in
  * it. A shard that is not told looks again at the time that btn_account_when() gave. So no quota lies
- * free while a task waits for it, but for what is in leases (lease.h, Bounds).
+ * free while a task waits for it, but for what is in leases (lease.h, Bounds), and for this: what is
+ * given back may be less than the account's min, and posts nothing; with what leaves the log before the
+ * time that was given, it may be enough. That time is one entry of the log later at most (BTN_SPAN).
  */
 #ifndef BTN_FUND_H
 #define BTN_FUND_H
