@@ -6,7 +6,8 @@
 static void job(void *arg)
 {
 	(void)arg;
-	baton_sleep_until(baton_clock_now() + 5000000);
+	/* Longer than a busy machine lets a thread wait for a CPU. */
+	baton_sleep_until(baton_clock_now() + 500000000);
 }
 
 int main(void)
