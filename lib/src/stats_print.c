@@ -10,8 +10,6 @@
 #include "clock.h"
 #include "utf8.h"
 
-#define SUPPLY_OLD_NS 8000000000ULL
-
 struct out {
 	FILE *to;
 	const struct baton_stats *st;
@@ -46,7 +44,7 @@ static void quoted(FILE *to, const char *text)
 /* The part that the machine gave was measured lately. */
 static bool has_supply(const struct out *o)
 {
-	return o->alive && o->h.supply_at && o->now < o->h.supply_at + SUPPLY_OLD_NS;
+	return o->alive && o->h.supply_at && o->now < o->h.supply_at + BATON_STATS_SUPPLY_OLD;
 }
 
 /* ------------------------------------------------------------------- JSON */

@@ -14,6 +14,7 @@
 
 #include "stats.h"
 #include "sched_end.h"
+#include "run_dir.h"
 #include "tap.h"
 
 #define MS 1000000ULL
@@ -24,7 +25,7 @@
 #define BTN_SANITIZED false
 #endif
 
-static char dir[] = "/tmp/baton-stats-XXXXXX", why[1000];
+static char why[1000];
 
 /* ------------------------------------------------------------- histograms */
 
@@ -751,12 +752,5 @@ TEST(ring)
 
 int main(int argc, char **argv)
 {
-	int rc;
-
-	if (!mkdtemp(dir))
-		return 1;
-	setenv("BATON_RUN_DIR", dir, 1);
-	rc = tap_main(argc, argv);
-	rmdir(dir);
-	return rc;
+	return run_dir_main(argc, argv);
 }

@@ -44,6 +44,7 @@ BATON_BEGIN_DECLS
 #define BATON_STATS_MAGIC	UINT64_C(0x74732d6e6f746162)	/* "baton-st" */
 #define BATON_STATS_VERSION	1
 #define BATON_STATS_NAME	64	/* bytes, the last is 0 */
+#define BATON_STATS_SUPPLY_OLD	UINT64_C(8000000000)	/* ns after which a header's supply says nothing any more */
 
 /*
  * Durations: log-linear. Steps of 256 ns up to 2 us, then eight steps to each
@@ -128,7 +129,7 @@ struct baton_stats_header {
 	 * The part that the machine gave of the CPU which tasks with slots wanted in the last
 	 * seconds, in ppm: other programs, a limit, or the host may take some. From samples
 	 * of tasks that reach checkpoints, until supply_at; not known where that is 0 or more than
-	 * 8 s ago.
+	 * BATON_STATS_SUPPLY_OLD ago.
 	 */
 	uint64_t supply, supply_at;
 	char name[BATON_STATS_NAME];

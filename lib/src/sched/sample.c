@@ -81,7 +81,7 @@ uint64_t btn_sample_given(struct baton_sched *s, uint64_t now)
 {
 	uint64_t at = btn_stat_get(&s->core.page.h->supply_at);
 
-	if (!at || now > at + BTN_SAMPLE_OLD_NS)
+	if (!at || now > at + BATON_STATS_SUPPLY_OLD)
 		return 0;
 	return s->core.slots * (BTN_SECOND / BTN_SUPPLY_ALL) * btn_supply_part(&s->supply, now);
 }

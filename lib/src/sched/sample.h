@@ -9,8 +9,7 @@
 #define BTN_SAMPLE_NS	5000000
 /* Time between two of those at which what the rules allow is read again. */
 #define BTN_SAMPLE_WATCH_NS 2000000000
-/* Figures that are older than this say nothing: <baton/stats.h>. */
-#define BTN_SAMPLE_OLD_NS (2 * BTN_SUPPLY_NS)
+_Static_assert(BATON_STATS_SUPPLY_OLD == 2 * BTN_SUPPLY_NS, "a supply is as old as the window that it is measured in");
 
 void btn_sample_open(struct btn_worker *w, uint64_t now);
 void btn_sample_close(struct btn_worker *w);
