@@ -15,9 +15,10 @@
 #include <baton/trace.h>
 
 #include "sched_end.h"
+#include "run_dir.h"
 #include "tap.h"
 
-static char dir[] = "/tmp/baton-pages-XXXXXX", why[1000];
+static char why[1000];
 
 static const char *path(const char *name)
 {
@@ -28,7 +29,7 @@ static const char *path(const char *name)
 	return p[n % 4];
 }
 
-/* What fn() returns in a process of its own, 0 to 99; 100 and its signal. The process has a minute. */
+/* Runs fn() in a process of its own, which has a minute. Returns what fn() does, 0 to 99, or 100 and the process's signal. */
 static int alone(int (*fn)(void))
 {
 	int status;
@@ -107,7 +108,7 @@ TEST(lock_on_a_dead_page)
 	CHECK(!unlink(path("svc")));
 }
 
-/* What stands under the name of the file that is not complete yet. */
+/* A file that stands under the name of the file that is not complete yet. */
 TEST(leftovers)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -154,7 +155,7 @@ static int publish_at_once(int start, int end, int to)
 	return read(end, &c, 1) != 0;
 }
 
-/* Of many that publish one name at once, where a dead service's page is, exactly one does. */
+/* Many publish one name at once, where a dead service's page is: exactly one does. */
 TEST(one_publishes)
 {
 	enum { N = 6, ROUNDS = 3 };
@@ -357,12 +358,5 @@ TEST(too_large)
 
 int main(int argc, char **argv)
 {
-	int rc;
-
-	if (!mkdtemp(dir))
-		return 1;
-	setenv("BATON_RUN_DIR", dir, 1);
-	rc = tap_main(argc, argv);
-	rmdir(dir);
-	return rc;
+	return run_dir_main(argc, argv);
 }

@@ -19,6 +19,14 @@ int options_wrong(const struct options *o, const char *fmt, ...)
 	return 2;
 }
 
+int options_service(const struct options *o, int argc, char **argv, const char **service)
+{
+	if (argc - optind > 1)
+		return options_wrong(o, "one service, not also \"%s\"", argv[optind + 1]);
+	*service = argv[optind];
+	return 0;
+}
+
 /* The option that getopt_long() just refused, as it was written. */
 static const char *refused(char **argv)
 {

@@ -12,7 +12,7 @@
 struct options {
 	const char *verb;	/* for messages: "stats", "bench switch" */
 	const char *usage;
-	int status;		/* of the verb, once options_next() returned OPTIONS_EXIT */
+	int status;		/* the verb's, once options_next() returned OPTIONS_EXIT */
 	int begun;
 };
 
@@ -27,6 +27,12 @@ int options_next(struct options *o, int argc, char **argv, const char *letters, 
 
 /* Says what is wrong with the command line, and how it is used; returns 2. */
 __attribute__((format(printf, 2, 3))) int options_wrong(const struct options *o, const char *fmt, ...);
+
+/*
+ * The only argument that is no option, a service's name or path: *service is NULL where there is none. Returns 0; or 2, all is
+ * said.
+ */
+int options_service(const struct options *o, int argc, char **argv, const char **service);
 
 /* The text as a terminal can show it: what would control the terminal becomes question marks, in place. */
 char *options_printable(char *text);

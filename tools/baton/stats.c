@@ -38,9 +38,8 @@ int verb_stats(int argc, char **argv)
 			return o.status;
 		format = c == 'p' ? BATON_STATS_PROMETHEUS : BATON_STATS_JSON;
 	}
-	if (argc - optind > 1)
-		return options_wrong(&o, "one service, not also \"%s\"", argv[optind + 1]);
-	name = argv[optind];
+	if (options_service(&o, argc, argv, &name))
+		return 2;
 	err = baton_stats_open(&st, name, why, sizeof(why));
 	if (err) {
 		fprintf(stderr, "baton stats: %s\n", *why ? why : strerror(-err));

@@ -25,8 +25,6 @@
 #include "options.h"
 #include "stacks.h"
 
-/* A supply that is older than so many ns says nothing any more. */
-#define SUPPLY_OLD 8000000000ULL
 #define SECOND 1000000000.0
 
 /* A tenant at one look. */
@@ -334,8 +332,8 @@ static void draw(const struct baton_stats *st, const struct look *now, const str
 		 alive ? "" : " DIED", order->name);
 	draw_slots(now, before, 1);
 	mvprintw(2, 0, "capacity %.2f CPUs", now->h.capacity / SECOND);
-	/* What the machine gives of that, where it is less and known. */
-	if (alive && now->h.supply < 1000000 && now->h.supply_at && baton_clock_now() < now->h.supply_at + SUPPLY_OLD)
+	/* The part that the machine gives, where it is less and known. */
+	if (alive && now->h.supply < 1000000 && now->h.supply_at && baton_clock_now() < now->h.supply_at + BATON_STATS_SUPPLY_OLD)
 		printw(" (%.0f%% given)", (double)now->h.supply / 1e4);
 	printw(", low-latency sold %.1f%% of %.1f%%, %u tenants",
 		 now->h.capacity ? 100.0 * now->h.low_sold / now->h.capacity : 0,
@@ -385,9 +383,8 @@ int verb_top(int argc, char **argv)
 		if (!(delay >= 0.1 && delay <= 3600) || *end)
 			return options_wrong(&o, "--delay wants seconds from 0.1 to 3600, not \"%s\"", optarg);
 	}
-	if (argc - optind > 1)
-		return options_wrong(&o, "one service, not also \"%s\"", argv[optind + 1]);
-	name = argv[optind];
+	if (options_service(&o, argc, argv, &name))
+		return 2;
 	err = baton_stats_open(&st, name, why, sizeof(why));
 	if (err) {
 		fprintf(stderr, "baton top: %s\n", *why ? why : strerror(-err));

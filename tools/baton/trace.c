@@ -409,9 +409,8 @@ int verb_trace(int argc, char **argv)
 		if (!(seconds >= 0.1 && seconds <= 599) || *end)
 			return options_wrong(&o, "--seconds wants a number from 0.1 to 599, not \"%s\"", optarg);
 	}
-	if (argc - optind > 1)
-		return options_wrong(&o, "one service, not also \"%s\"", argv[optind + 1]);
-	name = argv[optind];
+	if (options_service(&o, argc, argv, &name))
+		return 2;
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return 1;
