@@ -63,7 +63,7 @@ declare -A configs=(
 	[off]='FUTEX_SWAP=n SCHED_BLOCK_HOOK=n'
 	[debug]='debug.config'
 )
-# Those of x86 have no meaning there.
+# Options of x86 have no meaning there.
 arm64='only 64BIT=y EXPERT=y SMP=y FUTEX=y FUTEX_SWAP=y CGROUPS=y CGROUP_SCHED=y FAIR_GROUP_SCHED=y
 	CFS_BANDWIDTH=y SCHED_SMT=y SCHED_CORE=y DEBUG_FS=y MODULES=y BPF_SYSCALL=y BPF_JIT=y DEBUG_KERNEL=y
 	DEBUG_INFO_DWARF5=y DEBUG_INFO_BTF=y SCHED_BLOCK_HOOK=y PROC_FS=y SYSFS=y'
@@ -132,7 +132,7 @@ compile() {
 	else
 		common=y
 	fi
-	# What the configuration is about has to take; of the rest what then can be.
+	# The options that the configuration is about have to take; the others as far as they then can.
 	{
 		[ -z "$common" ] || grep -A 1 '^# series:' "$top/Kconfig.snippet"
 		for word in $words; do
@@ -214,7 +214,7 @@ for name in "${names[@]}"; do
 		args=("CC=$cache${name%/*}") ;;
 	esac
 	whole
-	# One directory for each compiler, for what it builds for itself.
+	# A directory for each compiler, for what the kernel's build makes for itself.
 	if compile "$work/whole" "$work/${name%/*}" "$words" "${args[@]}"; then
 		result ok "$name"
 	else

@@ -151,7 +151,7 @@ bystander() {
 	trap 'kill -9 "$victim" 2>/dev/null' EXIT
 	expect_rc 1 flock -n 8
 }
-# What another user can lock keeps no server from its work.
+# A file that another user can lock keeps no server from its work.
 locks_of_others() {
 	bystander
 	serve

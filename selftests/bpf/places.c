@@ -363,7 +363,7 @@ TEST(a_debugger)
 	CHECK(!pipe(fds) && !pipe(out));
 	tracer = fork();
 	if (!tracer) {
-		/* Its end detaches. */
+		/* The tracer's end detaches. */
 		_exit(ptrace(PTRACE_SEIZE, spinner.tid, 0, 0) || ptrace(PTRACE_INTERRUPT, spinner.tid, 0, 0) ||
 		      read(fds[0], &byte, 1) != 1);
 	}

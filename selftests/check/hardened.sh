@@ -20,7 +20,7 @@ lacks() {
 }
 lacks_marks() {
 	local file=$1 marks='IBT, SHSTK'
-	# Its fibers return on stacks that a shadow stack knows nothing of.
+	# The service's fibers return on stacks that a shadow stack knows nothing of.
 	[ "${file##*/}" != fiber.o ] || marks=IBT
 	readelf -nW "$file" | grep -q "x86 feature.*$marks" || echo "$file: no marks for CET ($marks)"
 }

@@ -49,7 +49,7 @@ runs_on_each_cpu() {
 	expect_rc 0 "$TOP/selftests/run" --list "$w/list"
 	expect_says '^3 passed, 0 failed, 0 skipped'
 }
-# One that compares with the clock gets a second try, and the log of the first stays; others do not.
+# A test that compares with the clock gets a second try, and the log of the first stays; others do not.
 tries_the_clock_again() {
 	a_test slow "[ -e $w/tried ] && echo ok 1 || { >$w/tried; echo not ok 1; exit 1; }"
 	{ a_line slow clock; a_line bad clock; a_line bad; } >"$w/list"

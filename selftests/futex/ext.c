@@ -157,7 +157,7 @@ TEST(threads_that_are)
 	unload(link);
 }
 
-/* It comes and goes, and whoever is to be its threads becomes so, while they swap. */
+/* The scheduler comes and goes, and threads become the scheduler's, while they swap. */
 TEST(it_comes_and_goes)
 {
 	struct pair *p;

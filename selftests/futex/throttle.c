@@ -34,7 +34,7 @@ static void look(struct side *s)
 	bool throttled = throttled_on(s->cpu);
 	int64_t end = now_ns(CLOCK_THREAD_CPUTIME_ID) + s->turns * 170000 % 1000000;
 
-	/* So that turns end anywhere between two ticks. */
+	/* Turns are to end anywhere between two ticks. */
 	while (now_ns(CLOCK_THREAD_CPUTIME_ID) < end)
 		;
 

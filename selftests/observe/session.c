@@ -78,7 +78,7 @@ TEST(descriptors_that_come)
 	static const struct { unsigned n; int err; const char *says; } want[] = {
 		{ 0, -EPROTO, "sent too little" },
 		{ 2, -EPROTO, "sent too little" },
-		/* What was sent is no map. */
+		/* The descriptors that were sent are no maps. */
 		{ 3, -ENODEV, "mmap of the cells" },
 		/* There is room for a fourth where three are aligned. */
 		{ 4, -EPROTO, "sent too much" },

@@ -664,7 +664,7 @@ def memory_has_a_budget():
                 "select count(*) from generate_series(1, 100) a group by hex(zeroblob(3000000 + a.value)), hex(zeroblob(2900000 + a.value))"):
         same(code(c.query(sql)) in ("53200", "54000", "53100"), True, sql)
     same(rows_of(c.query("select 1")), [[b"1"]])
-    # What a statement's text becomes here is counted, and names are short.
+    # The tokens of a statement's text are counted, and names are short.
     same(code(c.query("select" + " +" * 7000000)), "53200")
     same(code(parse(c, b"n" * 8000000, "select 1")), "42622")
     if peak() > before + 200 * 1024:

@@ -1382,7 +1382,7 @@ static void administrator(void)
 	S.ten[0].max_alive = 1;
 	open_tenants();
 	run_until_end();
-	/* Those that run reach a checkpoint, and one of them had the slot of its lock's waiter. */
+	/* Tasks that run reach a checkpoint, and one of them had the slot of its lock's waiter. */
 	MUST(S.ten[0].worst_wait <= MS, "Q13: the administrator waited %" PRIu64, S.ten[0].worst_wait);
 	MUST(S.ten[0].worst_done <= 5 * MS, "Q13: the administrator's took %" PRIu64, S.ten[0].worst_done);
 	MUST(S.ten[0].ended >= 70, "Q13: %" PRIu64 " ended", S.ten[0].ended);

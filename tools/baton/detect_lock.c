@@ -168,7 +168,7 @@ int detect_stop(pid_t pid, int pidfd, int ms)
 
 	if (send_signal(pidfd, SIGTERM))
 		err = errno == ESRCH ? 0 : -errno;
-	/* It may have been stopped. */
+	/* The process may have been stopped. */
 	send_signal(pidfd, SIGCONT);
 	if (!err && !ends_within(pidfd, ms)) {
 		fprintf(stderr, "baton: process %d did not end within %d s of SIGTERM: SIGKILL\n", (int)pid, (ms + 999) / 1000);

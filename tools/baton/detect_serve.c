@@ -347,7 +347,7 @@ static bool next_job(struct detect *d)
 			best = when;
 			p = &peers[i];
 		}
-	/* Of one user, ends before begins. */
+	/* Sessions of one user end before others begin. */
 	for (i = 0; i < BATON_SESSIONS; i++)
 		if (places[i].state == PLACE_ENDING && (when = turn_of(places[i].uid)->when) <= best) {
 			best = when;

@@ -43,7 +43,7 @@ CXXFLAGS ?= -O2 -g
 override CXXFLAGS += -Wall -Wextra -Wno-unused-parameter -pthread
 override CPPFLAGS += -D_GNU_SOURCE -I$(TOP)/lib/include -I$(O) -I$(TOP)/selftests
 
-# Of what is built without a sanitizer, which looks closer. HARDEN_CC= HARDEN_LD= leave it out.
+# Hardening, for all that is built without a sanitizer, which looks closer. HARDEN_CC= HARDEN_LD= leave it out.
 FORTIFY   := $(if $(and $(HARDEN_CC),$(filter-out -O0,$(filter -O%,$(CFLAGS)))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 harden     = $(if $(findstring san,$(1)),,$(HARDEN_CC) $(FORTIFY))
 
