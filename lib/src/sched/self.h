@@ -43,4 +43,12 @@ static inline struct baton_task *btn_self_task(void)
 	return btn_self ? btn_self->task : NULL;
 }
 
+/* The same, if the task is one of s; NULL: there is none, or it is another scheduler's. */
+static inline struct baton_task *btn_self_task_of(const struct baton_sched *s)
+{
+	struct baton_task *t = btn_self_task();
+
+	return t && t->s == s ? t : NULL;
+}
+
 #endif

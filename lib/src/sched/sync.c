@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Synchronization that blocks a task and not its slot. Those that wait for a mutex lend to its
- * holder (core/lend.c). Everything is under the scheduler's
- * lock, but for a mutex for which no task waits: its word is its holder, and lock and unlock
- * are one compare-and-swap each.
+ * Mutexes and conditions that block a task and not its slot. Those that wait for a mutex lend to
+ * its holder (core/lend.c). Everything is under the scheduler's lock, but for a mutex for which
+ * no task waits: its word is its holder, and lock and unlock are one compare-and-swap each.
  *
  *	word: 0, or the holder's task, and WAITED if a task is in the list
  *
@@ -39,28 +38,6 @@ struct baton_cond {
 	struct btn_waiters waiters;
 };
 
-struct baton_sem {
-	struct baton_sched *s;
-	struct btn_waiters waiters;
-	unsigned count;
-};
-
-struct baton_chan {
-	struct baton_sched *s;
-	struct btn_waiters senders, receivers;
-	unsigned capacity, first, n;
-	bool closed;
-	void *item[];
-};
-
-/* The caller's task, if it is one of s; NULL: the caller is none, or another scheduler's. */
-static struct baton_task *task_of(const struct baton_sched *s)
-{
-	struct baton_task *t = btn_self_task();
-
-	return t && t->s == s ? t : NULL;
-}
-
 int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
 {
 	struct baton_mutex *m = *out = NULL;
@@ -81,7 +58,7 @@ void baton_mutex_destroy(struct baton_mutex *m)
 
 int baton_mutex_trylock(struct baton_mutex *m)
 {
-	struct baton_task *t = task_of(m->s);
+	struct baton_task *t = btn_self_task_of(m->s);
 	uintptr_t old = 0;
 
 	if (!t)
@@ -251,186 +228,6 @@ void baton_cond_broadcast(struct baton_cond *c)
 		return;
 	btn_gate_lock(c->s);
 	while (btn_wait_end_first(&c->waiters))
-		;
-	btn_gate_unlock(c->s, &wakes);
-}
-
-int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned count)
-{
-	struct baton_sem *sem = *out = NULL;
-
-	if (!btn_self_is_here(s->process))
-		return -EPERM;
-	sem = *out = calloc(1, sizeof(*sem));
-	if (!sem)
-		return -ENOMEM;
-	sem->s = s;
-	sem->count = count;
-	return 0;
-}
-
-void baton_sem_destroy(struct baton_sem *sem)
-{
-	free(sem);
-}
-
-static int take_one(struct baton_sem *sem, uint64_t deadline, bool alert)
-{
-	struct baton_task *t = task_of(sem->s);
-	int err;
-
-	if (!t)
-		return -EPERM;
-	btn_gate_lock(sem->s);
-	if (!sem->count) {
-		err = btn_wait_begin(t, &sem->waiters, deadline, alert);
-		if (!err)
-			return btn_gate_wait(t);
-	} else {
-		sem->count--;
-		err = 0;
-	}
-	btn_gate_release(sem->s);
-	return err;
-}
-
-int baton_sem_wait(struct baton_sem *sem)
-{
-	return take_one(sem, BATON_FOREVER, false);
-}
-
-int baton_sem_wait_until(struct baton_sem *sem, uint64_t deadline)
-{
-	return take_one(sem, deadline, true);
-}
-
-void baton_sem_post(struct baton_sem *sem)
-{
-	struct btn_wakes wakes = { 0 };
-
-	if (!btn_self_is_here(sem->s->process))
-		return;
-	btn_gate_lock(sem->s);
-	if (!btn_wait_end_first(&sem->waiters))
-		sem->count++;
-	btn_gate_unlock(sem->s, &wakes);
-}
-
-int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned capacity)
-{
-	struct baton_chan *c = *out = NULL;
-
-	if (!btn_self_is_here(s->process))
-		return -EPERM;
-	if (!capacity)
-		capacity = 1;
-	c = *out = calloc(1, sizeof(*c) + capacity * sizeof(c->item[0]));
-	if (!c)
-		return -ENOMEM;
-	c->s = s;
-	c->capacity = capacity;
-	return 0;
-}
-
-void baton_chan_destroy(struct baton_chan *c)
-{
-	free(c);
-}
-
-/*
- * Waits, with the lock, until an item fits, or there is one. A task that is woken looks again,
- * as another may have been quicker; and it looks before it gives up, so that a wake which was
- * meant for it is not lost.
- */
-BTN_BETWEEN(btn_inside, btn_locked)
-static int wait_for_change(struct baton_chan *c, struct btn_waiters *in, uint64_t deadline, bool alert)
-{
-	struct baton_task *t = task_of(c->s);
-	int err;
-
-	if (!t)
-		return -EPERM;
-	err = btn_wait_begin(t, in, deadline, alert);
-	if (!err) {
-		err = btn_gate_wait(t);
-		btn_gate_lock(c->s);
-	}
-	return err;
-}
-
-static int send_item(struct baton_chan *c, void *item, uint64_t deadline, bool alert)
-{
-	struct btn_wakes wakes = { 0 };
-	int err = 0;
-
-	if (!btn_self_is_here(c->s->process))
-		return -EPERM;
-	btn_gate_lock(c->s);
-	while (!err && !c->closed && c->n == c->capacity)
-		err = wait_for_change(c, &c->senders, deadline, alert);
-	if (c->closed) {
-		err = -EPIPE;
-	} else if (c->n < c->capacity) {
-		c->item[(c->first + c->n++) % c->capacity] = item;
-		btn_wait_end_first(&c->receivers);
-		err = 0;
-	}
-	btn_gate_unlock(c->s, &wakes);
-	return err;
-}
-
-int baton_chan_send(struct baton_chan *c, void *item)
-{
-	return send_item(c, item, BATON_FOREVER, false);
-}
-
-int baton_chan_send_until(struct baton_chan *c, void *item, uint64_t deadline)
-{
-	return send_item(c, item, deadline, true);
-}
-
-static int receive_item(struct baton_chan *c, void **item, uint64_t deadline, bool alert)
-{
-	struct btn_wakes wakes = { 0 };
-	int err = 0;
-
-	if (!btn_self_is_here(c->s->process))
-		return -EPERM;
-	btn_gate_lock(c->s);
-	while (!err && !c->closed && !c->n)
-		err = wait_for_change(c, &c->receivers, deadline, alert);
-	if (c->n) {
-		*item = c->item[c->first];
-		c->first = (c->first + 1) % c->capacity;
-		c->n--;
-		btn_wait_end_first(&c->senders);
-		err = 0;
-	} else if (c->closed) {
-		err = -EPIPE;
-	}
-	btn_gate_unlock(c->s, &wakes);
-	return err;
-}
-
-int baton_chan_recv(struct baton_chan *c, void **item)
-{
-	return receive_item(c, item, BATON_FOREVER, false);
-}
-
-int baton_chan_recv_until(struct baton_chan *c, void **item, uint64_t deadline)
-{
-	return receive_item(c, item, deadline, true);
-}
-
-void baton_chan_close(struct baton_chan *c)
-{
-	struct btn_wakes wakes = { 0 };
-
-	if (!btn_self_is_here(c->s->process))
-		return;
-	btn_gate_lock(c->s);
-	c->closed = true;
-	while (btn_wait_end_first(&c->senders) || btn_wait_end_first(&c->receivers))
 		;
 	btn_gate_unlock(c->s, &wakes);
 }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Counting semaphores. All of it is under the scheduler's lock. */
+#include <baton/sync.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gate.h"
+#include "self.h"
+#include "wait.h"
+
+struct baton_sem {
+	struct baton_sched *s;
+	struct btn_waiters waiters;
+	unsigned count;
+};
+
+int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned count)
+{
+	struct baton_sem *sem = *out = NULL;
+
+	if (!btn_self_is_here(s->process))
+		return -EPERM;
+	sem = *out = calloc(1, sizeof(*sem));
+	if (!sem)
+		return -ENOMEM;
+	sem->s = s;
+	sem->count = count;
+	return 0;
+}
+
+void baton_sem_destroy(struct baton_sem *sem)
+{
+	free(sem);
+}
+
+static int take_one(struct baton_sem *sem, uint64_t deadline, bool alert)
+{
+	struct baton_task *t = btn_self_task_of(sem->s);
+	int err;
+
+	if (!t)
+		return -EPERM;
+	btn_gate_lock(sem->s);
+	if (!sem->count) {
+		err = btn_wait_begin(t, &sem->waiters, deadline, alert);
+		if (!err)
+			return btn_gate_wait(t);
+	} else {
+		sem->count--;
+		err = 0;
+	}
+	btn_gate_release(sem->s);
+	return err;
+}
+
+int baton_sem_wait(struct baton_sem *sem)
+{
+	return take_one(sem, BATON_FOREVER, false);
+}
+
+int baton_sem_wait_until(struct baton_sem *sem, uint64_t deadline)
+{
+	return take_one(sem, deadline, true);
+}
+
+void baton_sem_post(struct baton_sem *sem)
+{
+	struct btn_wakes wakes = { 0 };
+
+	if (!btn_self_is_here(sem->s->process))
+		return;
+	btn_gate_lock(sem->s);
+	if (!btn_wait_end_first(&sem->waiters))
+		sem->count++;
+	btn_gate_unlock(sem->s, &wakes);
+}
