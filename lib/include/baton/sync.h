@@ -85,7 +85,9 @@ BATON_API void baton_sem_post(struct baton_sem *sem);
 /**
  * A bounded channel of pointers, in order. send and recv return 0; -EPIPE: it
  * was closed (and for recv, is empty); -EPERM: the call would wait and is not
- * from a task of its scheduler. close wakes all who wait. It takes @capacity items, at least 1.
+ * from a task of its scheduler. It takes @capacity items, at least 1. An item that is sent while
+ * tasks wait for one belongs to the first of them from then on, and a place in a full channel to
+ * the first that waits to send, however late they get a slot. close ends all waits with -EPIPE.
  */
 BATON_API int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned capacity);
 BATON_API void baton_chan_destroy(struct baton_chan *c);

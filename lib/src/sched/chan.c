@@ -1,5 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Bounded channels of pointers. All of it is under the scheduler's lock. */
+/*
+ * Bounded channels of pointers. All of it is under the scheduler's lock.
+ *
+ * An item is handed to the task that waits for it, with the wake, and a task that waits to send
+ * is woken when its item is in the channel. So a task that was woken has nothing more to look
+ * for, and these hold whenever the lock is given up:
+ *
+ *	receivers wait: the channel is open and empty, and no sender waits
+ *	senders wait: the channel is open and full, and no receiver waits
+ *
+ * Wrong would be to wake the first receiver, which looks again when it has a slot:
+ *
+ *	sender			R1 waits for A or B		R2 waits for A
+ *	A gets an item
+ *	R1 is woken
+ *	B gets an item
+ *				looks again: takes B's
+ *								sleeps, and A has an item
+ *
+ * selftests/model/any.pml is a model of this.
+ */
 #include <baton/sync.h>
 
 #include <errno.h>
@@ -39,42 +59,61 @@ void baton_chan_destroy(struct baton_chan *c)
 }
 
 /*
- * Waits, with the lock, until an item fits, or there is one. A task that is woken looks again,
- * as another may have been quicker; and it looks before it gives up, so that a wake which was
- * meant for it is not lost.
+ * With the lock. Puts an item into the channel, or into the hands of the task that waits for one
+ * first: 0; -EPIPE: it is closed; -EAGAIN: it is full.
  */
-BTN_BETWEEN(btn_inside, btn_locked)
-static int wait_for_change(struct baton_chan *c, struct btn_waiters *in, uint64_t deadline, bool alert)
+static int put_item(struct baton_chan *c, void *item)
 {
-	struct baton_task *t = btn_self_task_of(c->s);
-	int err;
+	struct btn_waiter *to = c->receivers.first;
 
-	if (!t)
-		return -EPERM;
-	err = btn_wait_begin(t, in, deadline, alert);
-	if (!err) {
-		err = btn_gate_wait(t);
-		btn_gate_lock(c->s);
+	if (c->closed)
+		return -EPIPE;
+	if (to) {
+		to->item = item;
+		btn_wait_end_at(to, 0);
+		return 0;
 	}
-	return err;
+	if (c->n == c->capacity)
+		return -EAGAIN;
+	c->item[(c->first + c->n++) % c->capacity] = item;
+	return 0;
+}
+
+/*
+ * With the lock. Takes the first item; the place goes to the task that waits with an item first:
+ * 0; -EPIPE: it is empty and closed; -EAGAIN: it is empty.
+ */
+static int take_item(struct baton_chan *c, void **item)
+{
+	struct btn_waiter *from = c->senders.first;
+
+	if (!c->n)
+		return c->closed ? -EPIPE : -EAGAIN;
+	*item = c->item[c->first];
+	c->first = (c->first + 1) % c->capacity;
+	c->n--;
+	if (from) {
+		c->item[(c->first + c->n++) % c->capacity] = from->item;
+		btn_wait_end_at(from, 0);
+	}
+	return 0;
 }
 
 static int send_item(struct baton_chan *c, void *item, uint64_t deadline, bool alert)
 {
+	struct btn_waiter me = { .in = &c->senders, .item = item };
+	struct baton_task *t = btn_self_task_of(c->s);
 	struct btn_wakes wakes = { 0 };
-	int err = 0;
+	int err;
 
 	if (!btn_self_is_here(c->s->process))
 		return -EPERM;
 	btn_gate_lock(c->s);
-	while (!err && !c->closed && c->n == c->capacity)
-		err = wait_for_change(c, &c->senders, deadline, alert);
-	if (c->closed) {
-		err = -EPIPE;
-	} else if (c->n < c->capacity) {
-		c->item[(c->first + c->n++) % c->capacity] = item;
-		btn_wait_end_first(&c->receivers);
-		err = 0;
+	err = put_item(c, item);
+	if (err == -EAGAIN) {
+		err = t ? btn_wait_begin(t, &me, 1, deadline, alert) : -EPERM;
+		if (!err)
+			return btn_gate_wait(t);
 	}
 	btn_gate_unlock(c->s, &wakes);
 	return err;
@@ -92,22 +131,23 @@ int baton_chan_send_until(struct baton_chan *c, void *item, uint64_t deadline)
 
 static int receive_item(struct baton_chan *c, void **item, uint64_t deadline, bool alert)
 {
+	struct btn_waiter me = { .in = &c->receivers };
+	struct baton_task *t = btn_self_task_of(c->s);
 	struct btn_wakes wakes = { 0 };
-	int err = 0;
+	int err;
 
 	if (!btn_self_is_here(c->s->process))
 		return -EPERM;
 	btn_gate_lock(c->s);
-	while (!err && !c->closed && !c->n)
-		err = wait_for_change(c, &c->receivers, deadline, alert);
-	if (c->n) {
-		*item = c->item[c->first];
-		c->first = (c->first + 1) % c->capacity;
-		c->n--;
-		btn_wait_end_first(&c->senders);
-		err = 0;
-	} else if (c->closed) {
-		err = -EPIPE;
+	err = take_item(c, item);
+	if (err == -EAGAIN) {
+		err = t ? btn_wait_begin(t, &me, 1, deadline, alert) : -EPERM;
+		if (!err) {
+			err = btn_gate_wait(t);
+			if (!err)
+				*item = me.item;
+			return err;
+		}
 	}
 	btn_gate_unlock(c->s, &wakes);
 	return err;
@@ -131,7 +171,9 @@ void baton_chan_close(struct baton_chan *c)
 		return;
 	btn_gate_lock(c->s);
 	c->closed = true;
-	while (btn_wait_end_first(&c->senders) || btn_wait_end_first(&c->receivers))
-		;
+	while (c->senders.first)
+		btn_wait_end_at(c->senders.first, -EPIPE);
+	while (c->receivers.first)
+		btn_wait_end_at(c->receivers.first, -EPIPE);
 	btn_gate_unlock(c->s, &wakes);
 }

@@ -155,6 +155,7 @@ static int wait_in_thread(struct baton_request *r, uint64_t deadline, struct bat
 static int wait_for(struct baton_request *r, uint64_t deadline, bool alert, int *result)
 {
 	struct baton_sched *s = r->s;
+	struct btn_waiter me = { .in = &r->waiters };
 	struct baton_parker *parker = NULL;
 	bool task = btn_self && btn_self->s == s;
 	int err = 0;
@@ -171,7 +172,7 @@ static int wait_for(struct baton_request *r, uint64_t deadline, bool alert, int 
 	if (r->done) {
 		btn_gate_release(s);
 	} else if (task) {
-		err = btn_wait_begin(btn_self->task, &r->waiters, deadline, alert);
+		err = btn_wait_begin(btn_self->task, &me, 1, deadline, alert);
 		if (err)
 			btn_gate_release(s);
 		else

@@ -37,13 +37,14 @@ void baton_sem_destroy(struct baton_sem *sem)
 static int take_one(struct baton_sem *sem, uint64_t deadline, bool alert)
 {
 	struct baton_task *t = btn_self_task_of(sem->s);
+	struct btn_waiter me = { .in = &sem->waiters };
 	int err;
 
 	if (!t)
 		return -EPERM;
 	btn_gate_lock(sem->s);
 	if (!sem->count) {
-		err = btn_wait_begin(t, &sem->waiters, deadline, alert);
+		err = btn_wait_begin(t, &me, 1, deadline, alert);
 		if (!err)
 			return btn_gate_wait(t);
 	} else {

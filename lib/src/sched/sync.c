@@ -76,6 +76,7 @@ int baton_mutex_trylock(struct baton_mutex *m)
 static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
 {
 	struct baton_task *t = btn_self_task(), *holder;
+	struct btn_waiter me = { .in = &m->waiters };
 	int err = baton_mutex_trylock(m);
 	uintptr_t word;
 
@@ -96,7 +97,7 @@ static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
 		btn_gate_release(m->s);
 		return 0;
 	}
-	err = btn_wait_begin(t, &m->waiters, deadline, alert);
+	err = btn_wait_begin(t, &me, 1, deadline, alert);
 	if (err) {
 		btn_gate_release(m->s);
 		return err;
@@ -119,18 +120,19 @@ int baton_mutex_lock_until(struct baton_mutex *m, uint64_t deadline)
 /* The caller holds m, and others wait for it, or did: the first of them gets it. */
 static void hand_on_locked(struct baton_mutex *m, struct baton_task *t)
 {
-	struct baton_task *next = m->waiters.first;
+	struct btn_waiter *first = m->waiters.first;
+	struct baton_task *next = first ? first->task : NULL;
 
 	BTN_POINT("sync:mutex:hand_on");
 	t->locks_held--;
-	atomic_store_explicit(&m->word, (uintptr_t)next | (next && next->next ? WAITED : 0),
+	atomic_store_explicit(&m->word, (uintptr_t)next | (first && first->next ? WAITED : 0),
 			      memory_order_release); /* [SYNC-1] */
 	if (!next)
 		return;
 	next->locks_held++;
 	btn_core_wait_end(&m->s->core, m->s->now, &next->core);
 	btn_core_hold(&m->s->core, m->s->now, &m->core, &next->core);
-	btn_wait_end(next, 0);
+	btn_wait_end_at(first, 0);
 }
 
 int baton_mutex_unlock(struct baton_mutex *m)
@@ -175,6 +177,7 @@ void baton_cond_destroy(struct baton_cond *c)
 static int wait_for_signal(struct baton_cond *c, struct baton_mutex *m, uint64_t deadline, bool alert)
 {
 	struct baton_task *t = btn_self_task();
+	struct btn_waiter me = { .in = &c->waiters };
 	uintptr_t word = (uintptr_t)t;
 	int err, why;
 
@@ -182,7 +185,7 @@ static int wait_for_signal(struct baton_cond *c, struct baton_mutex *m, uint64_t
 	if (!t || t->s != c->s || (atomic_load_explicit(&m->word, memory_order_relaxed) & ~WAITED) != word) /* [SYNC-1] */
 		return -EPERM;
 	btn_gate_lock(c->s);
-	why = btn_wait_begin(t, &c->waiters, deadline, alert);
+	why = btn_wait_begin(t, &me, 1, deadline, alert);
 	if (why) {
 		btn_gate_release(c->s);
 		return why;

@@ -53,6 +53,7 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 
 static int join_task(struct baton_task *t, uint64_t deadline, bool alert)
 {
+	struct btn_waiter me;
 	struct baton_sched *s;
 	int err = 0;
 
@@ -61,7 +62,8 @@ static int join_task(struct baton_task *t, uint64_t deadline, bool alert)
 	s = t->s;
 	btn_gate_lock(s);
 	if (!t->ended) {
-		err = btn_wait_begin(btn_self->task, &t->joiner, deadline, alert);
+		me.in = &t->joiner;
+		err = btn_wait_begin(btn_self->task, &me, 1, deadline, alert);
 		if (!err) {
 			err = btn_gate_wait(btn_self->task);
 			btn_gate_lock(s);
@@ -217,7 +219,7 @@ int baton_sleep_until(uint64_t deadline)
 		btn_gate_release(w->s);
 		return btn_wait_deliver(t, cancel);
 	}
-	btn_wait_add(t, NULL, deadline, !cancel);
+	btn_wait_add(t, NULL, 0, deadline, !cancel);
 	btn_gate_wait(t);
 	return btn_wait_deliver(t, BTN_OWN_GET(w->cancel_pending));
 }

@@ -118,7 +118,15 @@ struct btn_worker {
 
 /* Tasks that wait for the same thing, first come, first served: wait.c. All 0: none. */
 struct btn_waiters {
-	struct baton_task *first, *last;
+	struct btn_waiter *first, *last;
+};
+
+/* A task's place in one such list. On the task's stack, and in use while the task waits. */
+struct btn_waiter {
+	struct btn_waiters *in;		/* the list, set by the task before it waits; NULL: none, or the wait ended */
+	struct baton_task *task;
+	struct btn_waiter *next, *before;
+	void *item;			/* a channel's: to be sent; or received, when the wait has ended with 0 */
 };
 
 struct baton_task {
@@ -129,11 +137,12 @@ struct baton_task {
 	struct btn_waiters joiner;
 
 	/* Valid while the task waits. */
-	struct btn_waiters *in;		/* NULL: the task waits for a time alone */
-	struct baton_task *next, *before;	/* neighbours in that list */
+	struct btn_waiter *at;		/* the task's places in lists */
+	unsigned n_at;			/* 0: the task waits for a time alone */
 	struct btn_heap_node timer;
 	struct baton_task *next_alert, **prev_alert;	/* prev_alert NULL: a cancel does not end the wait */
 	int woken;			/* the result of the last wait */
+	struct btn_waiter *by;		/* the place at which it was ended; NULL: by the clock or a cancel */
 	int cancel_delivered;		/* the owner's: the cancel_pending that a call has returned */
 
 	baton_task_fn *fn;

@@ -12,6 +12,11 @@
  *		 btn_wait_end(t, 0)   (-ETIMEDOUT)   (-ECANCELED)
  *	out of all three, t->woken = why, ready
  *
+ * A task may wait for several objects: then it has a place in the list of each, and
+ * out of all three means out of all of these lists as well. Wrong would be to leave the others
+ * for later, when the task has a slot: another object could then be given to a task whose wait
+ * has ended with something else, and would be lost. selftests/model/any.pml is a model of this.
+ *
  * So each wait ends once, with one reason. What was given to the task with the wake (a mutex,
  * a unit of a semaphore) is the task's own then, however late it gets a slot. What was not
  * given to it, because it had left the list, goes to the next task or stays. t->woken is for
@@ -45,20 +50,45 @@ void btn_wait_ready_locked(struct baton_task *t)
 	btn_core_ready(&t->s->core, t->s->now, &t->core);
 }
 
-void btn_wait_add(struct baton_task *t, struct btn_waiters *in, uint64_t deadline, bool alert)
+static void enter_list(struct baton_task *t, struct btn_waiter *at)
+{
+	struct btn_waiters *in = at->in;
+
+	at->task = t;
+	at->next = NULL;
+	at->before = in->last;
+	if (in->last)
+		in->last->next = at;
+	else
+		in->first = at;
+	in->last = at;
+}
+
+static void leave_list(struct btn_waiter *at)
+{
+	struct btn_waiters *in = at->in;
+
+	if (at->before)
+		at->before->next = at->next;
+	else
+		in->first = at->next;
+	if (at->next)
+		at->next->before = at->before;
+	else
+		in->last = at->before;
+	at->in = NULL;
+}
+
+void btn_wait_add(struct baton_task *t, struct btn_waiter *at, unsigned n, uint64_t deadline, bool alert)
 {
 	struct baton_request *r = t->req;
+	unsigned i;
 
-	t->in = in;
-	if (in) {
-		t->next = NULL;
-		t->before = in->last;
-		if (in->last)
-			in->last->next = t;
-		else
-			in->first = t;
-		in->last = t;
-	}
+	t->at = at;
+	t->n_at = n;
+	for (i = 0; i < n; i++)
+		if (at[i].in)
+			enter_list(t, &at[i]);
 	if (alert) {
 		t->prev_alert = &r->alert;
 		t->next_alert = r->alert;
@@ -84,7 +114,7 @@ static void pass_deadline(struct baton_task *t)
 		btn_core_cancel(&t->s->core, t->s->now, &t->req->core, -ETIME);
 }
 
-int btn_wait_begin(struct baton_task *t, struct btn_waiters *in, uint64_t deadline, bool alert)
+int btn_wait_begin(struct baton_task *t, struct btn_waiter *at, unsigned n, uint64_t deadline, bool alert)
 {
 	const struct baton_request *r = t->req;
 
@@ -98,25 +128,17 @@ int btn_wait_begin(struct baton_task *t, struct btn_waiters *in, uint64_t deadli
 	}
 	if (t->s->now >= deadline)
 		return -ETIMEDOUT;
-	btn_wait_add(t, in, deadline, alert);
+	btn_wait_add(t, at, n, deadline, alert);
 	return 0;
 }
 
-void btn_wait_end(struct baton_task *t, int why)
+static void end_wait(struct baton_task *t, int why, struct btn_waiter *by)
 {
-	struct btn_waiters *in = t->in;
+	unsigned i;
 
-	if (in) {
-		if (t->before)
-			t->before->next = t->next;
-		else
-			in->first = t->next;
-		if (t->next)
-			t->next->before = t->before;
-		else
-			in->last = t->before;
-		t->in = NULL;
-	}
+	for (i = 0; i < t->n_at; i++)
+		if (t->at[i].in)
+			leave_list(&t->at[i]);
 	if (btn_heap_has(&t->timer))
 		btn_heap_del(&t->s->timers, &t->timer);
 	if (t->prev_alert) {
@@ -126,14 +148,25 @@ void btn_wait_end(struct baton_task *t, int why)
 		t->prev_alert = NULL;
 	}
 	t->woken = why;
+	t->by = by;
 	btn_wait_ready_locked(t);
+}
+
+void btn_wait_end(struct baton_task *t, int why)
+{
+	end_wait(t, why, NULL);
+}
+
+void btn_wait_end_at(struct btn_waiter *at, int why)
+{
+	end_wait(at->task, why, at);
 }
 
 bool btn_wait_end_first(struct btn_waiters *in)
 {
 	if (!in->first)
 		return false;
-	btn_wait_end(in->first, 0);
+	btn_wait_end_at(in->first, 0);
 	return true;
 }
 

@@ -12,19 +12,22 @@ void btn_wait_ready_locked(struct baton_task *t);
 void btn_wait_trace(const struct baton_task *t);
 
 /*
- * Puts t into a list until it is woken, or until the deadline, which may be past; with alert,
- * or until a cancel.
+ * Puts t into the n lists that at[].in names (NULL: into none) until it is woken in one of
+ * them, or until the deadline, which may be past; with alert, or until a cancel. The n places
+ * are the wait's until it ends.
  */
-void btn_wait_add(struct baton_task *t, struct btn_waiters *in, uint64_t deadline, bool alert);
+void btn_wait_add(struct baton_task *t, struct btn_waiter *at, unsigned n, uint64_t deadline, bool alert);
 /*
- * The caller's task t is to wait in a list until it is woken or the deadline comes; with
- * alert, or until its request has a cancel pending. Returns 0, and btn_gate_wait() is to
- * follow while the lock is still held; or why t does not wait: -ETIMEDOUT, -ETIME or
+ * The caller's task t is to wait in n lists until it is woken in one of them or the deadline
+ * comes; with alert, or until its request has a cancel pending. Returns 0, and btn_gate_wait()
+ * is to follow while the lock is still held; or why t does not wait: -ETIMEDOUT, -ETIME or
  * -ECANCELED.
  */
-int btn_wait_begin(struct baton_task *t, struct btn_waiters *in, uint64_t deadline, bool alert);
-/* Ends the wait of t: with 0, woken; or -ETIMEDOUT, -ETIME, -ECANCELED. */
+int btn_wait_begin(struct baton_task *t, struct btn_waiter *at, unsigned n, uint64_t deadline, bool alert);
+/* Ends the wait of t, which is in no list from then on: with -ETIMEDOUT, -ETIME, -ECANCELED. */
 void btn_wait_end(struct baton_task *t, int why);
+/* The same, because of what is waited for at this place: with 0, or an error of the object's. */
+void btn_wait_end_at(struct btn_waiter *at, int why);
 bool btn_wait_end_first(struct btn_waiters *in);	/* false: no task waits */
 void btn_wait_expire(struct baton_sched *s, uint64_t now);
 void btn_wait_cancel(struct baton_request *r);		/* r has a cancel pending */
