@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lib/src/sched/chan.c and wait.c: tasks wait in the lists of two channels, A (0) and
+ * lib/src/sched/chan.c, wait.c and wait_any.c: tasks wait in the lists of two channels, A (0) and
  * B (1), and exactly one thing ends each wait. All is under one lock, so each hold of it is one
  * step; between two holds a task that was woken is late as long as it likes.
  *

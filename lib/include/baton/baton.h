@@ -19,6 +19,7 @@
 #include <baton/stats.h>
 #include <baton/sync.h>
 #include <baton/trace.h>
+#include <baton/wait.h>
 #include <baton/why.h>
 
 #endif

@@ -20,6 +20,8 @@
  *
  * selftests/model/any.pml is a model of this.
  */
+#include "chan.h"
+
 #include <baton/sync.h>
 
 #include <errno.h>
@@ -28,14 +30,6 @@
 #include "gate.h"
 #include "self.h"
 #include "wait.h"
-
-struct baton_chan {
-	struct baton_sched *s;
-	struct btn_waiters senders, receivers;
-	unsigned capacity, first, n;
-	bool closed;
-	void *item[];
-};
 
 int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned capacity)
 {
@@ -58,11 +52,7 @@ void baton_chan_destroy(struct baton_chan *c)
 	free(c);
 }
 
-/*
- * With the lock. Puts an item into the channel, or into the hands of the task that waits for one
- * first: 0; -EPIPE: it is closed; -EAGAIN: it is full.
- */
-static int put_item(struct baton_chan *c, void *item)
+int btn_chan_put_locked(struct baton_chan *c, void *item)
 {
 	struct btn_waiter *to = c->receivers.first;
 
@@ -79,11 +69,7 @@ static int put_item(struct baton_chan *c, void *item)
 	return 0;
 }
 
-/*
- * With the lock. Takes the first item; the place goes to the task that waits with an item first:
- * 0; -EPIPE: it is empty and closed; -EAGAIN: it is empty.
- */
-static int take_item(struct baton_chan *c, void **item)
+int btn_chan_take_locked(struct baton_chan *c, void **item)
 {
 	struct btn_waiter *from = c->senders.first;
 
@@ -109,7 +95,7 @@ static int send_item(struct baton_chan *c, void *item, uint64_t deadline, bool a
 	if (!btn_self_is_here(c->s->process))
 		return -EPERM;
 	btn_gate_lock(c->s);
-	err = put_item(c, item);
+	err = btn_chan_put_locked(c, item);
 	if (err == -EAGAIN) {
 		err = t ? btn_wait_begin(t, &me, 1, deadline, alert) : -EPERM;
 		if (!err)
@@ -139,7 +125,7 @@ static int receive_item(struct baton_chan *c, void **item, uint64_t deadline, bo
 	if (!btn_self_is_here(c->s->process))
 		return -EPERM;
 	btn_gate_lock(c->s);
-	err = take_item(c, item);
+	err = btn_chan_take_locked(c, item);
 	if (err == -EAGAIN) {
 		err = t ? btn_wait_begin(t, &me, 1, deadline, alert) : -EPERM;
 		if (!err) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Counting semaphores. All of it is under the scheduler's lock. */
+#include "sem.h"
+
 #include <baton/sync.h>
 
 #include <errno.h>
@@ -8,12 +10,6 @@
 #include "gate.h"
 #include "self.h"
 #include "wait.h"
-
-struct baton_sem {
-	struct baton_sched *s;
-	struct btn_waiters waiters;
-	unsigned count;
-};
 
 int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned count)
 {
@@ -38,18 +34,15 @@ static int take_one(struct baton_sem *sem, uint64_t deadline, bool alert)
 {
 	struct baton_task *t = btn_self_task_of(sem->s);
 	struct btn_waiter me = { .in = &sem->waiters };
-	int err;
+	int err = 0;
 
 	if (!t)
 		return -EPERM;
 	btn_gate_lock(sem->s);
-	if (!sem->count) {
+	if (!btn_sem_take_locked(sem)) {
 		err = btn_wait_begin(t, &me, 1, deadline, alert);
 		if (!err)
 			return btn_gate_wait(t);
-	} else {
-		sem->count--;
-		err = 0;
 	}
 	btn_gate_release(sem->s);
 	return err;

@@ -142,6 +142,7 @@ struct baton_task {
 	struct btn_heap_node timer;
 	struct baton_task *next_alert, **prev_alert;	/* prev_alert NULL: a cancel does not end the wait */
 	int woken;			/* the result of the last wait */
+	unsigned turn;			/* the owner's: calls of baton_wait_any() */
 	struct btn_waiter *by;		/* the place at which it was ended; NULL: by the clock or a cancel */
 	int cancel_delivered;		/* the owner's: the cancel_pending that a call has returned */
 

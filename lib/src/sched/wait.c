@@ -12,7 +12,7 @@
  *		 btn_wait_end(t, 0)   (-ETIMEDOUT)   (-ECANCELED)
  *	out of all three, t->woken = why, ready
  *
- * A task may wait for several objects: then it has a place in the list of each, and
+ * A task may wait for several objects (wait_any.c): then it has a place in the list of each, and
  * out of all three means out of all of these lists as well. Wrong would be to leave the others
  * for later, when the task has a slot: another object could then be given to a task whose wait
  * has ended with something else, and would be lost. selftests/model/any.pml is a model of this.
