@@ -1,0 +1,1120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A fleet: nodes with clocks of their own, a store, and a network that delays, loses, doubles and reorders
+ * what they send. Under every fault that a seed makes (partitions, crashes of nodes and of agents, SIGSTOP, a store without a
+ * leader, watches that are lost and read anew, quotas that change) each node uses what it may, as greedily as it can. A naive
+ * account of what was really used, when, checks the sliding second over all nodes at each use; a quiet end checks that
+ * what can be used is used.
+ *
+ *	sim [SEEDS]		so many seeds of each scenario
+ *	sim -s SCENARIO SEED	one of them again, as a failure prints it
+ *	sim -n NODES TENANTS SECONDS SEED...	a fleet of another size
+ */
+#include "tap.h"
+#include "held.h"
+#include "member.h"
+
+#define MS 1000000ULL
+#define US 1000ULL
+#define USES 256
+#define QUIET (30 * FLEET_SECOND)
+
+struct record {			/* of held, in the store and on its way */
+	unsigned refs;
+	struct fleet_held h;
+};
+
+struct use {
+	uint64_t at, amount;
+};
+
+struct pair {			/* one tenant on one node */
+	struct fleet_part part;
+	struct fleet_demand demand;
+	struct fleet_quota quota;	/* as the agent knows it */
+	struct record *rec;
+	struct record *write;		/* pending */
+	uint64_t write_node, write_quota, resend;
+	/* The scheduler: what it was told. */
+	uint64_t base, rate, until;
+	bool wants, was_short, ticks;
+	uint64_t burst_at;
+	struct use use[USES];
+	unsigned first, uses;
+	uint64_t sum;
+};
+
+struct node {
+	uint64_t ahead;		/* its clock's, at 0 */
+	int64_t drift;		/* ppm */
+	uint64_t stopped, apart;	/* the agent is stopped, the node is cut off until then */
+	bool up;		/* the agent runs */
+	unsigned run;		/* counts runs of the agent: what was sent to another one is lost */
+	bool joined;
+	uint64_t life, node_rev, watch_at, joining;
+	struct fleet_session session;
+	struct fleet_peer *peer;
+	bool deaf;		/* its watch lost something: all is to be read */
+	uint64_t capacity, granted;
+	struct pair **pair;
+};
+
+struct tenant {
+	struct fleet_quota quota;
+	uint64_t lowered_until, was;	/* the greatest rate in force until then */
+	struct record *rec;
+	struct use *use;
+	size_t first, uses, room;
+	uint64_t sum, total;
+	unsigned *watchers, n_watchers;
+};
+
+enum type { TICK, USE, MOVE, FAULT, BEAT, SEND, ANSWER, EVENT, OPERATE, RETURN };
+enum what { HEART, FENCE, JOIN, WRITE, READ, READ_NODES };
+
+struct msg {
+	enum what what;
+	unsigned node, run, tenant, place;
+	uint64_t sent;		/* node's clock */
+	uint64_t node_rev, alive_rev, held_rev, quota_rev, no, seen;
+	uint64_t life;
+	bool ok, fenced;
+	struct record *rec;
+	struct fleet_quota quota;
+	unsigned guards, guard[FLEET_GUARDS];
+	uint64_t guard_rev[FLEET_GUARDS];
+};
+
+struct event {
+	uint64_t at, seq;
+	enum type type;
+	unsigned a, b;
+	struct msg *m;
+};
+
+static struct {
+	unsigned nodes, tenants;
+	uint64_t now, end, seq, rev, quotas_rev, down;
+	struct event *heap;
+	size_t events, room;
+	struct node *node;
+	struct tenant *tenant;
+	struct { uint64_t rev, life, seen; bool fenced; } *place;
+	struct { uint64_t rev, seen; } *alive;
+	unsigned faults;	/* of 100: how bad */
+	bool quotas_change;
+	uint64_t move_every;
+	uint64_t writes, beats, used, fences, worst;
+} S;
+
+static uint64_t rng, seed_now;
+static const char *scenario_now;
+
+static uint64_t rnd(void)
+{
+	uint64_t z = rng += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static uint64_t between(uint64_t a, uint64_t b)
+{
+	return a + rnd() % (b - a + 1);
+}
+
+static bool chance(unsigned of_10000)
+{
+	return rnd() % 10000 < of_10000;
+}
+
+#define MUST(COND, FMT, ...)                                                                 \
+	CHECK_MSG(COND, "%s:%d: %s; at %" PRIu64 " ns; again: sim -s %s %" PRIu64 ": " FMT, \
+		  __FILE__, __LINE__, #COND, S.now, scenario_now, seed_now, ##__VA_ARGS__)
+
+static bool before(const struct event *a, const struct event *b)
+{
+	return a->at != b->at ? a->at < b->at : a->seq < b->seq;
+}
+
+static void at(uint64_t when, enum type type, unsigned a, unsigned b, struct msg *m)
+{
+	struct event e = { when > S.now ? when : S.now, S.seq++, type, a, b, m };
+	size_t i = S.events++;
+
+	if (S.events > S.room)
+		S.heap = realloc(S.heap, (S.room = S.room ? 2 * S.room : 1024) * sizeof(e));
+	for (; i && before(&e, &S.heap[(i - 1) / 2]); i = (i - 1) / 2)
+		S.heap[i] = S.heap[(i - 1) / 2];
+	S.heap[i] = e;
+}
+
+static struct event next_event(void)
+{
+	struct event top = S.heap[0], e = S.heap[--S.events];
+	size_t i = 0, c;
+
+	while ((c = 2 * i + 1) < S.events) {
+		if (c + 1 < S.events && before(&S.heap[c + 1], &S.heap[c]))
+			c++;
+		if (!before(&S.heap[c], &e))
+			break;
+		S.heap[i] = S.heap[c];
+		i = c;
+	}
+	S.heap[i] = e;
+	return top;
+}
+
+static struct record *keep(struct record *r)
+{
+	if (r)
+		r->refs++;
+	return r;
+}
+
+static void drop(struct record **r)
+{
+	if (*r && !--(*r)->refs)
+		free(*r);
+	*r = NULL;
+}
+
+static void end_msg(struct msg *m)
+{
+	drop(&m->rec);
+	free(m);
+}
+
+static uint64_t clock_of(const struct node *n)
+{
+	return n->ahead + S.now + (uint64_t)((int64_t)(S.now / 1000000) * n->drift);
+}
+
+static bool hostile(void)
+{
+	return S.faults && S.now + QUIET < S.end;
+}
+
+/* A way through the network: how long, and whether at all. */
+static bool way(const struct node *n, uint64_t *delay)
+{
+	*delay = between(100 * US, 3 * MS);
+	if (!hostile())
+		return S.now >= n->apart;
+	if (chance(S.faults))
+		*delay += between(0, 5 * FLEET_SECOND);
+	return S.now >= n->apart && !chance(S.faults);
+}
+
+static void send_copy(const struct node *n, const struct msg *m, enum type type)
+{
+	struct msg *c;
+	uint64_t delay;
+
+	if (!way(n, &delay))
+		return;
+	c = malloc(sizeof(*c));
+	*c = *m;
+	keep(c->rec);
+	at(S.now + delay, type, 0, 0, c);
+}
+
+static void send_msg(unsigned i, struct msg *m, enum type type)
+{
+	struct node *n = &S.node[i];
+
+	m->node = i;
+	send_copy(n, m, type);
+	if (hostile() && chance(S.faults))
+		send_copy(n, m, type);
+}
+
+/* The store */
+
+static void tell_watcher(unsigned i, struct msg *m)
+{
+	struct node *n = &S.node[i];
+	struct msg *c;
+
+	if (!n->up)
+		return;
+	if (S.now < n->apart || (hostile() && chance(S.faults / 4))) {
+		n->deaf = true;
+		return;
+	}
+	if (n->watch_at < S.now)
+		n->watch_at = S.now;
+	n->watch_at += between(10 * US, 1 * MS);
+	if (hostile() && chance(S.faults))
+		n->watch_at += between(0, 2 * FLEET_SECOND);
+	c = malloc(sizeof(*c));
+	*c = *m;
+	keep(c->rec);
+	c->node = i;
+	c->run = n->run;
+	at(n->watch_at, EVENT, 0, 0, c);
+}
+
+static void publish_tenant(unsigned t)
+{
+	struct tenant *x = &S.tenant[t];
+	struct msg m = { .what = READ, .tenant = t, .rec = x->rec, .quota = x->quota, .seen = S.quotas_rev };
+	unsigned i;
+
+	for (i = 0; i < x->n_watchers; i++)
+		tell_watcher(x->watchers[i], &m);
+}
+
+static void publish_place(unsigned p)
+{
+	struct msg m = { .what = READ_NODES, .place = p, .node_rev = S.place[p].rev, .life = S.place[p].life, .fenced = S.place[p].fenced };
+	unsigned i;
+
+	for (i = 0; i < S.nodes; i++)
+		tell_watcher(i, &m);
+}
+
+static void watch_tenant(unsigned i, unsigned t)
+{
+	struct tenant *x = &S.tenant[t];
+	unsigned k;
+
+	for (k = 0; k < x->n_watchers; k++)
+		if (x->watchers[k] == i)
+			return;
+	x->watchers = realloc(x->watchers, (x->n_watchers + 1) * sizeof(*x->watchers));
+	x->watchers[x->n_watchers++] = i;
+}
+
+static void set_quota(unsigned t, uint64_t rate, uint64_t base, uint64_t next)
+{
+	struct tenant *x = &S.tenant[t];
+	struct msg m = { .what = READ, .tenant = UINT32_MAX };
+	unsigned i;
+
+	if (rate < x->quota.rate) {
+		x->was = S.now < x->lowered_until && x->was > x->quota.rate ? x->was : x->quota.rate;
+		x->lowered_until = S.now + FLEET_LOWERED;
+	}
+	x->quota = (struct fleet_quota){ ++S.rev, rate, base, next };
+	S.quotas_rev = S.rev;
+	publish_tenant(t);
+	m.seen = S.quotas_rev;
+	for (i = 0; i < S.nodes; i++)
+		tell_watcher(i, &m);
+}
+
+static void serve(struct msg *m)
+{
+	struct tenant *x = &S.tenant[m->tenant];
+	unsigned i;
+
+	if (S.now < S.down) {
+		/* No leader: what came is lost, or waits. */
+		if (chance(5000))
+			end_msg(m);
+		else
+			at(S.down + between(0, 100 * MS), SEND, 0, 0, m);
+		return;
+	}
+	switch (m->what) {
+	case HEART:
+		S.beats++;
+		m->ok = S.place[m->node].rev == m->node_rev;
+		if (m->ok) {
+			S.alive[m->node].rev = ++S.rev;
+			S.alive[m->node].seen = m->seen;
+			if (S.place[m->node].seen < m->seen)
+				S.place[m->node].seen = m->seen;
+		}
+		m->seen = S.quotas_rev;
+		for (i = 0; i < m->guards; i++)
+			m->guard_rev[i] = S.alive[m->guard[i]].rev;
+		break;
+	case FENCE:
+		m->ok = S.place[m->place].rev == m->node_rev && S.alive[m->place].rev == m->alive_rev && !S.place[m->place].fenced;
+		if (m->ok) {
+			S.fences++;
+			S.place[m->place].fenced = true;
+			S.place[m->place].rev = ++S.rev;
+			publish_place(m->place);
+		}
+		break;
+	case JOIN:
+		m->ok = S.place[m->node].rev == m->node_rev && (S.place[m->node].fenced || !S.place[m->node].rev);
+		if (m->ok) {
+			S.place[m->node].life++;
+			S.place[m->node].fenced = false;
+			S.place[m->node].rev = ++S.rev;
+			publish_place(m->node);
+		}
+		m->life = S.place[m->node].life;
+		m->node_rev = S.place[m->node].rev;
+		break;
+	case WRITE:
+		m->ok = (x->rec ? x->rec->h.rev : 0) == m->held_rev && x->quota.rev == m->quota_rev &&
+			S.place[m->node].rev == m->node_rev;
+		if (m->ok) {
+			struct record *r = malloc(sizeof(*r) + m->rec->h.n * sizeof(struct fleet_entry));
+
+			S.writes++;
+			memcpy(r, m->rec, sizeof(*r) + m->rec->h.n * sizeof(struct fleet_entry));
+			r->refs = 1;
+			r->h.rev = ++S.rev;
+			drop(&x->rec);
+			x->rec = r;
+			publish_tenant(m->tenant);
+		}
+		/* The answer has what is there now. */
+		m->held_rev = x->rec ? x->rec->h.rev : 0;
+		/* fall through */
+	case READ:
+		drop(&m->rec);
+		m->rec = keep(x->rec);
+		m->quota = x->quota;
+		break;
+	case READ_NODES:
+		break;
+	}
+	send_msg(m->node, m, ANSWER);
+	end_msg(m);
+}
+
+/* A node's agent */
+
+static struct pair *pair_of(unsigned i, unsigned t)
+{
+	struct node *n = &S.node[i];
+
+	if (!n->pair[t])
+		n->pair[t] = calloc(1, sizeof(struct pair));
+	return n->pair[t];
+}
+
+static bool runs(const struct node *n)
+{
+	return n->up && S.now >= n->stopped;
+}
+
+static void forget_pair(struct pair *p)
+{
+	drop(&p->rec);
+	drop(&p->write);
+	memset(&p->part, 0, sizeof(p->part));
+	memset(&p->demand, 0, sizeof(p->demand));
+	memset(&p->quota, 0, sizeof(p->quota));
+}
+
+static void leave_log(struct pair *p, uint64_t now)
+{
+	while (p->uses && now >= p->use[p->first].at + FLEET_SECOND) {
+		p->sum -= p->use[p->first].amount;
+		p->first = (p->first + 1) % USES;
+		p->uses--;
+	}
+}
+
+static void tell_scheduler(struct node *n, struct pair *p, uint64_t now)
+{
+	uint64_t rate = fleet_part_usable(&p->part, now);
+
+	n->granted = n->granted + rate - p->rate;
+	p->rate = rate;
+	p->until = n->session.deadline;
+	p->base = fleet_base(&p->quota);
+}
+
+static void send_write(unsigned i, unsigned t, struct pair *p)
+{
+	struct msg m = { .what = WRITE, .tenant = t, .run = S.node[i].run, .rec = p->write, .held_rev = p->write->h.rev,
+			 .quota_rev = p->write_quota, .node_rev = p->write_node, .no = p->part.pending_no };
+
+	p->resend = clock_of(&S.node[i]) + FLEET_SECOND;
+	send_msg(i, &m, SEND);
+}
+
+static bool is_void(void *arg, uint32_t place, uint32_t life)
+{
+	return fleet_peer_void(&((struct node *)arg)->peer[place], life);
+}
+
+static void plan_pair(unsigned i, unsigned t)
+{
+	static const struct fleet_held none;
+	struct node *n = &S.node[i];
+	struct pair *p = n->pair[t];
+	uint64_t now = clock_of(n), room, amount[USES], when[USES];
+	struct fleet_wish w = { .is_void = is_void, .arg = n };
+	const struct fleet_held *h;
+	struct record *r;
+	unsigned k;
+
+	if (!n->joined || !p->quota.rev)
+		return;
+	if (p->part.place != i || p->part.life != n->life) {
+		struct fleet_part fresh = { .place = i, .life = (uint32_t)n->life };
+
+		drop(&p->write);
+		fresh.pending_no = p->part.pending_no + 1;
+		p->part = fresh;
+		if (p->rec)
+			fleet_part_see(&p->part, now, &p->rec->h);
+	}
+	if (p->part.pending && p->write) {
+		if (now >= p->resend)
+			send_write(i, t, p);
+		return;
+	}
+	leave_log(p, now);
+	w.pool = fleet_pool(&p->quota, S.nodes);
+	for (k = 0; k < p->uses; k++) {
+		amount[k] = p->use[(p->first + k) % USES].amount;
+		when[k] = p->use[(p->first + k) % USES].at;
+	}
+	fleet_used_steps(amount, when, p->uses, now, w.used);
+	for (k = 0; k < FLEET_STEPS; k++)
+		w.used[k] = w.used[k] > fleet_base(&p->quota) ? w.used[k] - fleet_base(&p->quota) : 0;
+	room = n->capacity / 10 * 7;
+	w.room = room > n->granted ? room - n->granted : 0;
+	w.want = fleet_want(&p->demand, now, p->wants ? w.used[0] : 0, p->wants && p->was_short, w.pool);
+	h = p->rec ? &p->rec->h : &none;
+	r = malloc(sizeof(*r) + (h->n + 1) * sizeof(struct fleet_entry));
+	r->refs = 1;
+	if (!fleet_part_plan(&p->part, now, h, &w, &r->h)) {
+		free(r);
+		return;
+	}
+	tell_scheduler(n, p, now);
+	drop(&p->write);
+	p->write = r;
+	p->write_node = n->node_rev;
+	p->write_quota = p->quota.rev;
+	send_write(i, t, p);
+}
+
+static void read_tenant(unsigned i, unsigned t)
+{
+	struct msg m = { .what = READ, .tenant = t, .run = S.node[i].run };
+
+	watch_tenant(i, t);
+	send_msg(i, &m, SEND);
+}
+
+static void tick(unsigned i, unsigned t)
+{
+	struct node *n = &S.node[i];
+	struct pair *p = n->pair[t];
+
+	if (!n->up) {
+		p->ticks = false;
+		return;
+	}
+	if (runs(n) && n->joined) {
+		if (!p->quota.rev)
+			read_tenant(i, t);
+		plan_pair(i, t);
+		if (p->quota.rev)
+			tell_scheduler(n, p, clock_of(n));
+	}
+	if (!p->wants && !p->part.rate && !p->part.pending && p->part.rev && !p->demand.want) {
+		p->ticks = false;
+		return;
+	}
+	at(S.now + between(20 * MS, 60 * MS), TICK, i, t, NULL);
+}
+
+static void start_ticks(unsigned i, unsigned t)
+{
+	struct pair *p = pair_of(i, t);
+
+	if (!p->ticks) {
+		p->ticks = true;
+		at(S.now, TICK, i, t, NULL);
+	}
+}
+
+static void see_tenant(unsigned i, struct msg *m)
+{
+	struct node *n = &S.node[i];
+	struct pair *p = pair_of(i, m->tenant);
+
+	if (m->quota.rev > p->quota.rev)
+		p->quota = m->quota;
+	if (m->rec && n->joined && p->part.life == n->life && p->part.place == i && p->part.life) {
+		if (fleet_part_see(&p->part, clock_of(n), &m->rec->h)) {
+			drop(&p->rec);
+			p->rec = keep(m->rec);
+		}
+	} else if (m->rec && (!p->rec || m->rec->h.rev > p->rec->h.rev)) {
+		drop(&p->rec);
+		p->rec = keep(m->rec);
+	}
+	tell_scheduler(n, p, clock_of(n));
+	start_ticks(i, m->tenant);
+	plan_pair(i, m->tenant);
+}
+
+static void end_life(struct node *n)
+{
+	n->joined = false;
+	fleet_session_end(&n->session);
+}
+
+static void see_place(unsigned i, struct msg *m)
+{
+	struct node *n = &S.node[i];
+
+	fleet_peer_node(&n->peer[m->place], m->node_rev, (uint32_t)m->life, m->fenced);
+	if (m->place == i && n->joined && fleet_peer_void(&n->peer[i], (uint32_t)n->life))
+		end_life(n);
+}
+
+/* A watch that lost something: all is read, as after a compaction. */
+static void read_all(unsigned i)
+{
+	struct node *n = &S.node[i];
+	uint64_t quotas = S.quotas_rev;
+	unsigned k;
+
+	if (S.now < n->apart || S.now < S.down)
+		return;
+	n->deaf = false;
+	for (k = 0; k < S.nodes; k++) {
+		struct msg m = { .place = k, .node_rev = S.place[k].rev, .life = S.place[k].life, .fenced = S.place[k].fenced };
+
+		if (S.place[k].rev)
+			see_place(i, &m);
+	}
+	for (k = 0; k < S.tenants; k++)
+		if (n->pair[k]) {
+			struct msg m = { .tenant = k, .rec = S.tenant[k].rec, .quota = S.tenant[k].quota };
+
+			watch_tenant(i, k);
+			see_tenant(i, &m);
+		}
+	fleet_session_saw(&n->session, quotas);
+}
+
+static void beat(unsigned i)
+{
+	struct node *n = &S.node[i];
+	struct msg m = { .what = HEART, .run = n->run, .life = n->life, .node_rev = n->node_rev, .sent = clock_of(n),
+			 .seen = n->session.seen };
+	struct msg f = { .what = FENCE, .run = n->run };
+	uint64_t now = clock_of(n);
+	unsigned k;
+
+	at(S.now + FLEET_BEAT, BEAT, i, 0, NULL);
+	if (!runs(n))
+		return;
+	if (n->deaf)
+		read_all(i);
+	m.guards = fleet_guards(n->peer, S.nodes, i, m.guard);
+	if (!n->joined && n->peer[i].node_rev && !n->peer[i].fenced)
+		m.guard[m.guards > FLEET_GUARDS - 1 ? FLEET_GUARDS - 1 : m.guards++] = i;
+	for (k = 0; k < S.nodes; k++)
+		if ((k != i || !n->joined) && fleet_peer_is_over(&n->peer[k], now)) {
+			f.place = k;
+			f.node_rev = n->peer[k].node_rev;
+			f.alive_rev = n->peer[k].alive_rev;
+			send_msg(i, &f, SEND);
+		}
+	if (!n->joined && !n->deaf) {
+		struct msg j = { .what = JOIN, .run = n->run, .node_rev = n->peer[i].node_rev };
+
+		m.node_rev = UINT64_MAX;
+		if (!n->peer[i].node_rev || n->peer[i].fenced)
+			send_msg(i, &j, SEND);
+	}
+	send_msg(i, &m, SEND);
+}
+
+static void answered(struct msg *m)
+{
+	struct node *n = &S.node[m->node];
+	uint64_t now = clock_of(n);
+	struct pair *p;
+	unsigned k;
+
+	if (!n->up || m->run != n->run) {
+		end_msg(m);
+		return;
+	}
+	if (S.now < n->stopped) {
+		at(n->stopped, ANSWER, 0, 0, m);
+		return;
+	}
+	switch (m->what) {
+	case HEART:
+		if (m->ok && n->joined && m->life == n->life)
+			fleet_session_beat(&n->session, m->sent, m->seen);
+		for (k = 0; k < m->guards; k++)
+			fleet_peer_alive(&n->peer[m->guard[k]], now, m->guard_rev[k]);
+		break;
+	case JOIN:
+		if (m->ok && !n->joined && m->node_rev >= n->peer[m->node].node_rev) {
+			n->life = m->life;
+			n->node_rev = m->node_rev;
+			n->joined = true;
+			fleet_session_end(&n->session);
+			fleet_peer_node(&n->peer[m->node], m->node_rev, (uint32_t)m->life, false);
+			for (k = 0; k < S.tenants; k++)
+				if (n->pair[k])
+					start_ticks(m->node, k);
+		}
+		break;
+	case WRITE:
+		p = pair_of(m->node, m->tenant);
+		if (!m->ok)
+			fleet_part_refused(&p->part, m->no, m->held_rev);
+		/* fall through */
+	case READ:
+		see_tenant(m->node, m);
+		break;
+	default:
+		break;
+	}
+	end_msg(m);
+}
+
+static void watch_event(struct msg *m)
+{
+	struct node *n = &S.node[m->node];
+
+	if (!n->up || m->run != n->run || n->deaf) {
+		end_msg(m);
+		return;
+	}
+	if (S.now < n->stopped) {
+		n->watch_at = n->stopped;
+		at(n->stopped, EVENT, 0, 0, m);
+		return;
+	}
+	if (m->what == READ_NODES)
+		see_place(m->node, m);
+	else if (m->tenant == UINT32_MAX)
+		fleet_session_saw(&n->session, m->seen);
+	else
+		see_tenant(m->node, m);
+	end_msg(m);
+}
+
+static void start_agent(unsigned i)
+{
+	struct node *n = &S.node[i];
+	unsigned k;
+
+	n->up = true;
+	n->run++;
+	n->joined = false;
+	n->stopped = 0;
+	n->deaf = true;
+	memset(&n->session, 0, sizeof(n->session));
+	memset(n->peer, 0, S.nodes * sizeof(*n->peer));
+	for (k = 0; k < S.tenants; k++)
+		if (n->pair[k])
+			forget_pair(n->pair[k]);
+}
+
+/* A node's scheduler uses what it may. */
+static void use_cpu(unsigned i, unsigned t)
+{
+	struct node *n = &S.node[i];
+	struct tenant *x = &S.tenant[t];
+	struct pair *p = n->pair[t];
+	uint64_t now = clock_of(n), quota, part = 0, window = FLEET_SECOND - FLEET_SECOND * 2 * FLEET_DRIFT / 1000000, most;
+
+	if (!p->wants)
+		return;
+	at(S.now + between(5 * MS, 25 * MS), USE, i, t, NULL);
+	leave_log(p, now);
+	quota = p->base + (now < p->until ? p->rate : 0);
+	p->was_short = true;
+	if (p->burst_at > S.now)
+		return;
+	if (S.now + QUIET / 2 < S.end && chance(100))
+		p->burst_at = S.now + between(0, 1200 * MS);
+	if (quota > p->sum && p->uses < USES)
+		part = quota - p->sum;
+	if (!part)
+		return;
+	p->use[(p->first + p->uses++) % USES] = (struct use){ now, part };
+	p->sum += part;
+	/* The books. */
+	if (x->uses == x->room) {
+		struct use *a = malloc(2 * (x->room + 64) * sizeof(*a));
+		size_t k;
+
+		for (k = 0; k < x->uses; k++)
+			a[k] = x->use[(x->first + k) % x->room];
+		free(x->use);
+		x->use = a;
+		x->first = 0;
+		x->room = 2 * (x->room + 64);
+	}
+	while (x->uses && S.now >= x->use[x->first].at + window) {
+		x->sum -= x->use[x->first].amount;
+		x->first = (x->first + 1) % x->room;
+		x->uses--;
+	}
+	x->use[(x->first + x->uses++) % x->room] = (struct use){ S.now, part };
+	x->sum += part;
+	x->total += part;
+	S.used += part;
+	most = x->quota.rate;
+	if (S.now < x->lowered_until && x->was > most)
+		most = x->was;
+	MUST(x->sum <= most, "tenant %u used %" PRIu64 " ns in a second, and bought %" PRIu64, t, x->sum, most);
+}
+
+static void want_cpu(unsigned i, unsigned t, bool wants)
+{
+	struct pair *p = pair_of(i, t);
+
+	if (p->wants == wants)
+		return;
+	p->wants = wants;
+	if (wants) {
+		start_ticks(i, t);
+		at(S.now, USE, i, t, NULL);
+	}
+}
+
+/* Load moves: a tenant is wanted on one node, or on some. */
+static void move_load(unsigned t)
+{
+	unsigned i;
+
+	if (S.now + QUIET / 2 >= S.end)
+		return;
+	at(S.now + between(S.move_every / 2, S.move_every * 3 / 2), MOVE, t, 0, NULL);
+	for (i = 0; i < S.nodes; i++)
+		if (S.node[i].pair[t])
+			want_cpu(i, t, false);
+	do
+		want_cpu((unsigned)between(0, S.nodes - 1), t, true);
+	while (chance(3000));
+}
+
+static void make_fault(void)
+{
+	unsigned i = (unsigned)between(0, S.nodes - 1), k;
+	struct node *n = &S.node[i];
+	uint64_t time = chance(7000) ? between(10 * MS, 2 * FLEET_SECOND) : between(2 * FLEET_SECOND, 12 * FLEET_SECOND);
+
+	if (!hostile())
+		return;
+	at(S.now + between(0, 20 * FLEET_SECOND / S.nodes), FAULT, 0, 0, NULL);
+	switch (rnd() % 8) {
+	case 0:
+	case 1:
+		n->apart = S.now + time;
+		n->deaf = true;
+		break;
+	case 2:
+		n->stopped = S.now + time;
+		break;
+	case 3:		/* the agent dies */
+		n->up = false;
+		n->run++;
+		at(S.now + time, RETURN, i, 0, NULL);
+		break;
+	case 4:		/* the node dies: its scheduler too */
+		n->up = false;
+		n->run++;
+		for (k = 0; k < S.tenants; k++)
+			if (n->pair[k])
+				n->pair[k]->until = 0;
+		at(S.now + time, RETURN, i, 0, NULL);
+		break;
+	case 5:
+		if (chance(40000 / S.nodes))
+			S.down = S.now + between(10 * MS, 4 * FLEET_SECOND);
+		break;
+	case 6:
+		n->deaf = true;
+		break;
+	default:	/* half of the fleet is cut off */
+		for (k = chance(40000 / S.nodes) ? 0 : S.nodes; k < S.nodes; k += 2) {
+			S.node[k].apart = S.now + time;
+			S.node[k].deaf = true;
+		}
+	}
+}
+
+/* Somebody sells. */
+static void operate(void)
+{
+	unsigned t = (unsigned)between(0, S.tenants - 1), i;
+	const struct tenant *x = &S.tenant[t];
+	uint64_t rate = chance(3000) ? x->quota.rate : between(FLEET_SECOND / 2, 4 * FLEET_SECOND);
+	struct fleet_quota q;
+
+	if (!hostile() || !S.quotas_change)
+		return;
+	at(S.now + between(0, 2 * FLEET_SECOND), OPERATE, 0, 0, NULL);
+	for (i = 0; i < S.nodes && S.place[i].seen >= x->quota.rev; i++)
+		;
+	q = fleet_quota_set(&x->quota, rate, rate / 20 / S.nodes, S.nodes, x->rec ? fleet_held_sum(&x->rec->h) : 0, i == S.nodes);
+	set_quota(t, q.rate, q.base, q.next);
+}
+
+static void build(unsigned nodes, unsigned tenants, uint64_t time, uint64_t seed)
+{
+	unsigned i;
+
+	rng = seed_now = seed;
+	memset(&S, 0, sizeof(S));
+	S.nodes = nodes;
+	S.tenants = tenants;
+	S.end = time;
+	S.node = calloc(nodes, sizeof(*S.node));
+	S.tenant = calloc(tenants, sizeof(*S.tenant));
+	S.place = calloc(nodes, sizeof(*S.place));
+	S.alive = calloc(nodes, sizeof(*S.alive));
+	S.move_every = 5 * FLEET_SECOND;
+	for (i = 0; i < nodes; i++) {
+		struct node *n = &S.node[i];
+
+		n->ahead = between(1, 1000 * FLEET_SECOND);
+		n->drift = (int64_t)between(0, 2 * FLEET_DRIFT) - (int64_t)FLEET_DRIFT;
+		if (chance(5000))
+			n->drift = chance(5000) ? (int64_t)FLEET_DRIFT : -(int64_t)FLEET_DRIFT;
+		n->peer = calloc(nodes, sizeof(*n->peer));
+		n->pair = calloc(tenants, sizeof(*n->pair));
+		n->capacity = (chance(1000) ? 1 : 64) * FLEET_SECOND;
+		start_agent(i);
+		at(between(0, FLEET_BEAT), BEAT, i, 0, NULL);
+	}
+	for (i = 0; i < tenants; i++) {
+		uint64_t rate = between(FLEET_SECOND / 2, 4 * FLEET_SECOND);
+
+		set_quota(i, rate, rate / 20 / nodes, rate / 20 / nodes);
+		at(between(0, FLEET_SECOND), MOVE, i, 0, NULL);
+	}
+}
+
+static void say_state(unsigned t)
+{
+	const struct tenant *x = &S.tenant[t];
+	unsigned i;
+
+	printf("# tenant %u: rate %" PRIu64 " base %" PRIu64 " next %" PRIu64 " rev %" PRIu64 "\n", t, x->quota.rate, x->quota.base,
+	       x->quota.next, x->quota.rev);
+	for (i = 0; x->rec && i < x->rec->h.n; i++)
+		printf("# rev %" PRIu64 ": place %u life %u rate %" PRIu64 " wants %" PRIu64 "\n", x->rec->h.rev, x->rec->h.entry[i].place,
+		       x->rec->h.entry[i].life, x->rec->h.entry[i].rate, x->rec->h.entry[i].want);
+	for (i = 0; x->rec && i < x->rec->h.cools; i++)
+		printf("# cooling %" PRIu64 ": %" PRIu64 "\n", x->rec->h.cool[i].id, x->rec->h.cool[i].rate);
+	for (i = 0; i < S.nodes; i++) {
+		const struct node *n = &S.node[i];
+		const struct pair *p = n->pair[t];
+
+		printf("# node %u: %s life %" PRIu64 " (store %" PRIu64 "%s) deadline in %" PRId64 " seen %" PRIu64 " of %" PRIu64 "%s\n", i,
+		       n->joined ? "joined" : "out", n->life, S.place[i].life, S.place[i].fenced ? " fenced" : "",
+		       (int64_t)(n->session.deadline - clock_of(n)), n->session.seen, S.quotas_rev, n->deaf ? " deaf" : "");
+		if (p)
+			printf("#   %s, part life %u rev %" PRIu64 " rate %" PRIu64 " %s; told %" PRIu64 " + %" PRIu64 ", demand %" PRIu64 "%s\n",
+			       p->wants ? "wants" : "idle", p->part.life, p->part.rev, p->part.rate, p->part.pending ? "pending" : "",
+			       p->base, p->rate, p->demand.want, p->ticks ? "" : " no ticks");
+	}
+}
+
+static void run(void)
+{
+	uint64_t total = 0, must = 0, *mark = calloc(S.tenants, sizeof(*mark)), from = S.end - QUIET / 4;
+	unsigned i, t, wanted;
+	bool marked = false;
+
+	at(FLEET_SECOND, FAULT, 0, 0, NULL);
+	at(FLEET_SECOND, OPERATE, 0, 0, NULL);
+	while (S.events) {
+		struct event e = next_event();
+
+		if (e.at >= S.end) {
+			if (e.m)
+				end_msg(e.m);
+			continue;
+		}
+		S.now = e.at;
+		if (!marked && S.now >= from) {
+			marked = true;
+			for (t = 0; t < S.tenants; t++)
+				mark[t] = S.tenant[t].total;
+		}
+		switch (e.type) {
+		case TICK:
+			tick(e.a, e.b);
+			break;
+		case USE:
+			use_cpu(e.a, e.b);
+			break;
+		case MOVE:
+			move_load(e.a);
+			break;
+		case FAULT:
+			make_fault();
+			break;
+		case BEAT:
+			beat(e.a);
+			break;
+		case SEND:
+			serve(e.m);
+			break;
+		case ANSWER:
+			answered(e.m);
+			break;
+		case EVENT:
+			watch_event(e.m);
+			break;
+		case OPERATE:
+			operate();
+			break;
+		case RETURN:
+			start_agent(e.a);
+			break;
+		}
+	}
+	/* The quiet end: who wants gets 90% of what there is. */
+	for (t = 0; t < S.tenants; t++) {
+		const struct fleet_quota *q = &S.tenant[t].quota;
+		uint64_t got = S.tenant[t].total - mark[t], pool = fleet_pool(q, S.nodes), may = 0;
+		bool small = false;
+
+		for (wanted = i = 0; i < S.nodes; i++)
+			if (S.node[i].pair[t] && S.node[i].pair[t]->wants) {
+				wanted++;
+				small |= S.node[i].capacity < 8 * FLEET_SECOND;
+			}
+		may = (uint64_t)((double)(pool + wanted * fleet_base(q)) * (double)(S.end - from) / 1e9);
+		if (small || !wanted)
+			continue;
+		total += got;
+		must += may;
+		if (got < may - may / 10)
+			say_state(t);
+		MUST(got >= may - may / 10, "tenant %u got %" PRIu64 " ns of %" PRIu64 " in the quiet end", t, got, may);
+	}
+	if (getenv("SIM_SAYS"))
+		printf("# %u nodes, %u tenants: used %.3f s, %.4f of what could be at the end, writes %.3f and heartbeats %.2f a second for a node, %" PRIu64 " fences\n",
+		       S.nodes, S.tenants, (double)S.used / 1e9, must ? (double)total / (double)must : 0.,
+		       (double)S.writes / ((double)S.end / 1e9) / S.nodes, (double)S.beats / ((double)S.end / 1e9) / S.nodes, S.fences);
+	free(mark);
+	for (i = 0; i < S.nodes; i++) {
+		for (t = 0; t < S.tenants; t++)
+			if (S.node[i].pair[t]) {
+				drop(&S.node[i].pair[t]->rec);
+				drop(&S.node[i].pair[t]->write);
+				free(S.node[i].pair[t]);
+			}
+		free(S.node[i].pair);
+		free(S.node[i].peer);
+	}
+	for (t = 0; t < S.tenants; t++) {
+		drop(&S.tenant[t].rec);
+		free(S.tenant[t].use);
+		free(S.tenant[t].watchers);
+	}
+	free(S.node);
+	free(S.tenant);
+	free(S.place);
+	free(S.alive);
+	free(S.heap);
+}
+
+/* Scenarios */
+
+static void quiet(uint64_t seed)
+{
+	build(4, 6, 60 * FLEET_SECOND, seed);
+	run();
+}
+
+static void faults(uint64_t seed)
+{
+	build(4, 3, 100 * FLEET_SECOND, seed);
+	S.faults = (unsigned)between(10, 600);
+	S.move_every = between(FLEET_SECOND / 2, 10 * FLEET_SECOND);
+	run();
+}
+
+static void quotas(uint64_t seed)
+{
+	build(3, 3, 100 * FLEET_SECOND, seed);
+	S.faults = (unsigned)between(1, 300);
+	S.quotas_change = true;
+	run();
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(uint64_t seed);
+} scenarios[] = { { "quiet", quiet }, { "faults", faults }, { "quotas", quotas } };
+
+static unsigned seeds = 3;
+
+static void some_seeds(unsigned k)
+{
+	uint64_t s;
+
+	scenario_now = scenarios[k].name;
+	for (s = 1; s <= seeds; s++)
+		scenarios[k].fn(s);
+}
+
+TEST(quiet) { some_seeds(0); }
+TEST(faults) { some_seeds(1); }
+TEST(quotas) { some_seeds(2); }
+
+static unsigned big_nodes, big_tenants;
+static uint64_t big_time;
+
+static void big(uint64_t seed)
+{
+	build(big_nodes, big_tenants, big_time * FLEET_SECOND, seed);
+	S.faults = (unsigned)between(1, 200);
+	S.quotas_change = true;
+	run();
+}
+
+int main(int argc, char **argv)
+{
+	volatile unsigned k, i;
+	uint64_t s;
+
+	if (argc == 4 && !strcmp(argv[1], "-s")) {
+		for (k = 0; k < 3; k++)
+			if (!strcmp(argv[2], scenarios[k].name)) {
+				scenario_now = argv[2];
+				if (setjmp(tap_env)) {
+					puts(tap_why);
+					return 1;
+				}
+				scenarios[k].fn(strtoull(argv[3], NULL, 0));
+				return 0;
+			}
+		return 2;
+	}
+	if (argc >= 6 && !strcmp(argv[1], "-n")) {
+		big_nodes = (unsigned)atoi(argv[2]);
+		big_tenants = (unsigned)atoi(argv[3]);
+		big_time = strtoull(argv[4], NULL, 0);
+		scenario_now = "big";
+		if (setjmp(tap_env)) {
+			puts(tap_why);
+			return 1;
+		}
+		for (i = 5; i < (unsigned)argc; i++) {
+			s = strtoull(argv[i], NULL, 0);
+			big(s);
+		}
+		return 0;
+	}
+	if (argc == 2 && atoi(argv[1]) > 0) {
+		seeds = (unsigned)atoi(argv[1]);
+		argc = 1;
+	}
+	return tap_main(argc, argv);
+}
