@@ -7,29 +7,14 @@ import subprocess
 import tempfile
 import time
 
+from services import Client, free_port
+
 PGBIN = "/usr/lib/postgresql/15/bin"
 
 
-class Psql:
-    """One psql that stays, for asking the server how it is."""
-
-    def __init__(self, demo, port, database="postgres"):
-        self.demo = demo
-        self.p = demo.start("psql", "-XqAt", "-F", "\t", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", database,
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def ask(self, sql):
-        self.p.stdin.write(sql + ";\n\\echo =====\n")
-        self.p.stdin.flush()
-        rows = []
-        for line in self.p.stdout:
-            line = line.rstrip("\n")
-            if line == "=====":
-                return rows
-            if line.startswith(("ERROR", "FATAL", "psql:")):
-                self.demo.die(f"the server says: {line}")
-            rows.append(line.split("\t"))
-        self.demo.die("the server is gone; its log is " + os.path.join(self.demo.DIR, "batondb.log"))
+def psql(demo, port, database="postgres"):
+    return Client(demo, ("psql", "-XqAt", "-F", "\t", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", database),
+                  "\\echo =====", ("ERROR", "FATAL", "psql:"), "batondb.log")
 
 
 class Database:
@@ -66,7 +51,7 @@ SELECT count(*) FROM pgbench_accounts a, pgbench_tellers b WHERE a.aid <= @10000
 
     def start(self, cpus):
         demo = self.demo
-        self.port = demo.free_port()
+        self.port = free_port()
         log = open(os.path.join(demo.DIR, "batondb.log"), "w")
         data, as_user = os.path.join(demo.WORK, "data"), []
         if os.getuid() == 0:
@@ -84,7 +69,7 @@ SELECT count(*) FROM pgbench_accounts a, pgbench_tellers b WHERE a.aid <= @10000
                 if server.poll() is not None:
                     demo.die("batondb did not start; its log is " + log.name)
                 time.sleep(0.05)
-        self.sql = Psql(demo, self.port)
+        self.sql = psql(demo, self.port)
         return server
 
     def fill(self):
@@ -99,7 +84,7 @@ SELECT count(*) FROM pgbench_accounts a, pgbench_tellers b WHERE a.aid <= @10000
                                    "-U", "postgres", name], capture_output=True, text=True)
             if load.returncode:
                 self.demo.die("pgbench -i: " + load.stderr)
-        self.in_paying = Psql(self.demo, self.port, "paying")
+        self.in_paying = psql(self.demo, self.port, "paying")
 
     def used(self):
         return float(self.in_paying.ask("SELECT cpu_ms FROM baton_stat_tenants WHERE usename = 'postgres'")[0][0])

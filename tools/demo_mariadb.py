@@ -4,27 +4,12 @@ import os
 import subprocess
 import time
 
+from services import Client
 
-class Client:
-    """One mariadb that stays, for asking the server how it is."""
 
-    def __init__(self, demo, socket, database="mysql"):
-        self.demo = demo
-        self.p = demo.start("mariadb", "--no-defaults", "-S", socket, "-u", "root", "-N", "-n", "-B", database,
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def ask(self, sql):
-        self.p.stdin.write(sql + ";\nSELECT '=====';\n")
-        self.p.stdin.flush()
-        rows = []
-        for line in self.p.stdout:
-            line = line.rstrip("\n")
-            if line == "=====":
-                return rows
-            if line.startswith("ERROR"):
-                self.demo.die(f"the server says: {line}")
-            rows.append(line.split("\t"))
-        self.demo.die("the server is gone; its log is " + os.path.join(self.demo.DIR, "mariadb.log"))
+def mariadb(demo, socket, database="mysql"):
+    return Client(demo, ("mariadb", "--no-defaults", "-S", socket, "-u", "root", "-N", "-n", "-B", database), "SELECT '=====';", ("ERROR",),
+                  "mariadb.log")
 
 
 class Database:
@@ -74,7 +59,7 @@ SELECT COUNT(*) FROM accounts a, tellers b WHERE a.aid <= @100000 AND a.aid % (b
             if self.server.poll() is not None:
                 demo.die("mariadbd did not start; its log is " + log.name)
             time.sleep(0.05)
-        self.sql = Client(demo, self.socket)
+        self.sql = mariadb(demo, self.socket)
         return self.server
 
     def fill(self):
@@ -91,7 +76,7 @@ SELECT COUNT(*) FROM accounts a, tellers b WHERE a.aid <= @100000 AND a.aid % (b
             ask(f"CREATE TABLE {name}.tellers (tid INT PRIMARY KEY)")
             ask(f"INSERT INTO {name}.tellers SELECT seq FROM seq_1_to_10")
         ask("SET GLOBAL baton_reload_now = ON")
-        self.in_paying = Client(self.demo, self.socket, "paying")
+        self.in_paying = mariadb(self.demo, self.socket, "paying")
 
     def kernel_ms(self, tid):
         try:

@@ -10,7 +10,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,8 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.environ.get("TOP") or os.path.abspath(os.path.join(HERE, "../../.."))
 OUT = os.environ.get("O") or os.path.join(TOP, "build")
+sys.path.insert(0, os.path.join(TOP, "tools"))
+from services import free_port
 PLUGINS = os.path.join(OUT, "service/mariadb")
 LOAD = os.path.join(PLUGINS, "mariadb-load")
 BINARY = os.path.join(HERE, "binary")
@@ -46,18 +47,6 @@ def until(condition, what, seconds=120):
         if time.monotonic() > end:
             raise AssertionError(f"in vain waited for: {what}")
         time.sleep(0.01)
-
-
-def free_port():
-    # Not one that an outgoing connection may have.
-    for port in random.sample(range(20000, 30000), 100):
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
-    raise RuntimeError("there is no free port from 20000 to 30000")
 
 
 def same(a, b, what=""):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests of batondb share: a server, psql, pgbench, and the protocol by hand."""
 import os
-import random
 import shutil
 import signal
 import socket
@@ -15,6 +14,8 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.environ.get("TOP") or os.path.abspath(os.path.join(HERE, "../../.."))
 OUT = os.environ.get("O") or os.path.join(TOP, "build")
+sys.path.insert(0, os.path.join(TOP, "tools"))
+from services import free_port
 BATONDB = os.path.join(OUT, "service/batondb/batondb")
 PG = "/usr/lib/postgresql/15/bin"
 servers = []
@@ -27,17 +28,6 @@ class Skip(Exception):
 def need(path, package):
     if not os.path.exists(path):
         raise Skip(f"mend: no {path} (Debian: apt-get install {package})")
-
-
-def free_port():
-    for port in random.sample(range(20000, 30000), 100):
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
-    raise RuntimeError("no free port")
 
 
 class Server:
