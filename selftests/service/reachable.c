@@ -187,7 +187,7 @@ TEST(statements)
 		{ "alter table t add column b int not null default 1", true, true }, { "alter table t rename column a to b", true, true },
 		{ "insert into sqlite_master values (1, 2, 3, 4, 5)", false, false }, { "update sqlite_schema set sql = 'x'", false, false },
 		{ "delete from sqlite_master", true, false }, { "create table sqlite_x (a)", true, false }, { "create table pg_x (a)", true, false },
-		{ "create table baton_x (a)", true, false }, { "create table json_each (a)", true, false }, { "create view pragma_x as select 1", true, false },
+		{ "create table baton_x (a)", true, false }, { "create table json_each (a)", true, true }, { "create view pragma_x as select 1", true, false },
 		{ "create temp table x (a)", true, false }, { "create temp view x as select 1", true, false },
 		{ "create trigger x after insert on t begin select 1; end", true, false },
 		{ "create virtual table x using fts5(a)", true, false }, { "create virtual table x using rtree(a, b, c)", true, false },

@@ -154,7 +154,6 @@ int db_setup(const char *temp_dir)
 {
 	static const sqlite3_mem_methods methods = { mem_alloc, mem_free, mem_realloc, mem_size, m_roundup, m_init, m_shutdown, NULL };
 	sqlite3_vfs *unix_vfs;
-	sqlite3 *db;
 	int rc;
 
 	/* A connection has one thread; statistics of memory would be a global lock. */
@@ -176,14 +175,7 @@ int db_setup(const char *temp_dir)
 	vfs.szOsFile = own_size + (int)sizeof(struct extra);
 	real_open = vfs.xOpen;
 	vfs.xOpen = open_file;
-	rc = sqlite3_vfs_register(&vfs, 0);
-	if (!rc)
-		rc = sqlite3_open(":memory:", &db);
-	if (!rc)
-		rc = guard_setup(db);
-	if (!rc)
-		rc = sqlite3_close(db);
-	return rc;
+	return sqlite3_vfs_register(&vfs, 0);
 }
 
 void db_limits(const struct db_limits *l)

@@ -8,25 +8,9 @@
 #include "funcs.h"
 #include "vtab.h"
 
-#define MAX_MODULES 64
-static char *modules[MAX_MODULES];
-static unsigned n_modules;
-
 static bool begins(const char *s, const char *with)
 {
 	return !sqlite3_strnicmp(s, with, (int)strlen(with));
-}
-
-int guard_setup(sqlite3 *db)
-{
-	sqlite3_stmt *st;
-	int rc = sqlite3_prepare_v2(db, "select name from pragma_module_list", -1, &st, NULL);
-
-	while (!rc && sqlite3_step(st) == SQLITE_ROW && n_modules < MAX_MODULES)
-		modules[n_modules++] = strdup((const char *)sqlite3_column_text(st, 0));
-	if (n_modules == MAX_MODULES)
-		rc = SQLITE_ERROR;
-	return sqlite3_finalize(st) ? SQLITE_ERROR : rc;
 }
 
 static bool is_schema(const char *table)
@@ -37,11 +21,6 @@ static bool is_schema(const char *table)
 /* Made by SQLite or by batondb, not by a user. */
 static bool is_reserved(const char *table)
 {
-	unsigned i;
-
-	for (i = 0; i < n_modules; i++)
-		if (!sqlite3_stricmp(table, modules[i]))
-			return true;
 	return vtab_is(table) || begins(table, "sqlite_") || begins(table, "pragma_") || begins(table, "pg_") || begins(table, "baton_");
 }
 
@@ -184,6 +163,9 @@ int guard_apply(sqlite3 *db, struct guard *g, int max_value)
 	for (i = 0; i < sizeof(limits) / sizeof(*limits); i++)
 		sqlite3_limit(db, limits[i].limit, limits[i].value);
 	sqlite3_limit(db, SQLITE_LIMIT_LENGTH, max_value);
+	/* SQLite's own virtual tables are not there; pragma_... are made as they are named. */
+	if (!rc)
+		rc = sqlite3_drop_modules(db, NULL);
 	return rc ? rc : sqlite3_set_authorizer(db, authorize, g);
 }
 

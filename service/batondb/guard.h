@@ -31,8 +31,6 @@ struct guard {
 	bool more;		/* than there is room for */
 };
 
-/* Once, with any connection: the names of modules, which are no tables of a user's. */
-int guard_setup(sqlite3 *db);
 /* A connection is made safe; g stays with it. */
 int guard_apply(sqlite3 *db, struct guard *g, int max_value);
 void guard_forget(struct guard *g);	/* the columns */
