@@ -27,7 +27,6 @@ static const struct {
 	{ "create user %s", SUPER }, { "create role %s superuser", SUPER }, { "drop user %s", SUPER }, { "drop role if exists %s", SUPER },
 	{ "create database %s", MAKER | SUPER }, { "drop database %s", SUPER }, { "drop database if exists %s", SUPER },
 	{ "alter system set baton.quotas = off", SUPER }, { "alter system reset baton.quotas", SUPER },
-	{ "checkpoint", SUPER }, { "vacuum", SUPER },
 	{ "select 1", ALL },
 };
 
@@ -37,7 +36,7 @@ static const char *const wrong[] = {
 	"alter user a inherit", "alter user a createrole", "alter user a replication", "alter user a bypassrls", "alter user a valid until 'x'",
 	"alter user a rename to b", "alter user a connection limit 5", "alter user a login", "create user a nologin",
 	"create user", "create user a in role b", "create user a b", "drop user", "drop user a, b", "drop user a cascade", "create database",
-	"create database a owner b", "alter system", "alter system set", "alter system superuser", "vacuum full", "vacuum into 'x'", "checkpoint now",
+	"create database a owner b", "alter system", "alter system set", "alter system superuser",
 	"create user 'a'", "alter user all set x = 1",
 };
 

@@ -245,7 +245,7 @@ static bool prepare_in(struct copy *c, tokp table, const struct stmt *st)
 bool copy_run(struct session *s, tokp t, tokp end, const char *text)
 {
 	struct copy c = { .s = s };
-	tokp name = t + 1, cols = NULL, p;
+	tokp name = t, cols = NULL, p;
 	struct stmt *st = NULL;
 	char tag[40];
 	bool ok, in;

@@ -22,50 +22,43 @@ struct stmt *exec_find(struct session *s, const char *name)
 	return st;
 }
 
-static struct portal *find_portal(struct session *s, const char *name)
+static struct stmt *find_portal(struct session *s, const char *name)
 {
-	struct portal *p;
+	struct stmt *st;
 
-	for (p = s->portals; p && strcmp(p->name, name); p = p->next)
+	for (st = s->stmts; st && (!st->portal || strcmp(st->portal, name)); st = st->next)
 		;
-	return p;
+	return st;
 }
 
-static void drop_portal(struct session *s, struct portal *p)
+static void close_portal(struct session *s, struct stmt *st)
 {
-	struct portal **at;
-
-	for (at = &s->portals; *at != p; at = &(*at)->next)
-		;
-	*at = p->next;
-	if (p->stmt)
-		p->stmt->busy = false;
-	if (p->stmt && p->stmt->st) {
-		sqlite3_reset(p->stmt->st);
-		sqlite3_clear_bindings(p->stmt->st);
+	s->n_portals -= st->portal != NULL;
+	if (st->portal && st->st) {
+		sqlite3_reset(st->st);
+		sqlite3_clear_bindings(st->st);
 	}
-	free(p->formats);
-	free(p->cols);
-	free(p->name);
-	free(p);
+	free(st->portal);
+	free(st->formats);
+	free(st->portal_cols);
+	st->portal = NULL;
+	st->formats = NULL;
+	st->portal_cols = NULL;
 }
 
 void exec_close_portals(struct session *s)
 {
-	while (s->portals)
-		drop_portal(s, s->portals);
+	struct stmt *st;
+
+	for (st = s->stmts; st; st = st->next)
+		close_portal(s, st);
 }
 
 static void drop_stmt(struct session *s, struct stmt *st)
 {
-	struct portal *p, *next;
 	struct stmt **at;
 
-	for (p = s->portals; p; p = next) {
-		next = p->next;
-		if (p->stmt == st)
-			drop_portal(s, p);
-	}
+	close_portal(s, st);
 	for (at = &s->stmts; *at != st; at = &(*at)->next)
 		;
 	*at = st->next;
@@ -81,69 +74,50 @@ void exec_forget(struct session *s)
 
 void exec_close(struct session *s, char kind, const char *name)
 {
-	struct portal *p = kind == 'P' ? find_portal(s, name) : NULL;
-	struct stmt *st = kind == 'S' ? exec_find(s, name) : NULL;
+	struct stmt *st = kind == 'P' ? find_portal(s, name) : exec_find(s, name);
 
-	if (p)
-		drop_portal(s, p);
-	if (st)
+	if (st && kind == 'P')
+		close_portal(s, st);
+	else if (st)
 		drop_stmt(s, st);
 }
 
 /* ------------------------------------------------------------------- rows */
 
-static void put_column(struct session *s, const char *name, uint32_t type, uint16_t format)
+static uint32_t *cols_of(const struct stmt *st)
 {
-	proto_puts(&s->out, name);
-	proto_put32(&s->out, 0);
-	proto_put16(&s->out, 0);
-	proto_put32(&s->out, type);
-	proto_put16(&s->out, (uint16_t)type_size(type));
-	proto_put32(&s->out, UINT32_MAX);
-	proto_put16(&s->out, format);
+	return st->portal ? st->portal_cols : st->cols;
 }
 
-static void header(struct session *s, const char *name)
+static uint16_t format_of(const struct stmt *st, unsigned i)
 {
-	size_t at = proto_begin(&s->out, 'T');
-
-	proto_put16(&s->out, 1);
-	put_column(s, name, T_TEXT, 0);
-	proto_end(&s->out, at);
+	return !st->portal || !st->n_formats ? 0 : st->n_formats == 1 ? st->formats[0] : i < st->n_formats ? st->formats[i] : 0;
 }
 
-void exec_row(struct session *s, const char *name, const char *value)
+/* Columns of a portal's rows, or (statement) of a statement, whose portals may have others. */
+static void describe(struct session *s, const struct stmt *st, bool statement)
 {
-	size_t at;
-
-	if (!s->extended)
-		header(s, name);
-	at = proto_begin(&s->out, 'D');
-	proto_put16(&s->out, 1);
-	proto_put32(&s->out, (uint32_t)strlen(value));
-	buf_str(&s->out, value);
-	proto_end(&s->out, at);
-}
-
-static uint16_t format_of(const uint16_t *formats, unsigned n, unsigned i)
-{
-	return !n ? 0 : n == 1 ? formats[0] : i < n ? formats[i] : 0;
-}
-
-static void describe(struct session *s, const struct stmt *st, const uint32_t *cols, const uint16_t *formats, unsigned n)
-{
+	const uint32_t *cols = statement ? st->cols : cols_of(st);
 	size_t at = proto_begin(&s->out, 'T');
 	int i;
 
 	proto_put16(&s->out, (uint16_t)st->n_cols);
-	for (i = 0; i < st->n_cols; i++)
-		put_column(s, st->names[i], cols[i] ? cols[i] : T_TEXT, format_of(formats, n, i));
+	for (i = 0; i < st->n_cols; i++) {
+		proto_puts(&s->out, st->names[i]);
+		proto_put32(&s->out, 0);
+		proto_put16(&s->out, 0);
+		proto_put32(&s->out, cols[i] ? cols[i] : T_TEXT);
+		proto_put16(&s->out, (uint16_t)type_size(cols[i] ? cols[i] : T_TEXT));
+		proto_put32(&s->out, UINT32_MAX);
+		proto_put16(&s->out, statement ? 0 : format_of(st, i));
+	}
 	proto_end(&s->out, at);
 }
 
 /* Where a type is not known, it is that of the first row's value. */
-static void decide(const struct stmt *st, uint32_t *cols, bool row)
+static void decide(const struct stmt *st, bool row)
 {
+	uint32_t *cols = cols_of(st);
 	int i;
 
 	for (i = 0; i < st->n_cols; i++)
@@ -151,7 +125,7 @@ static void decide(const struct stmt *st, uint32_t *cols, bool row)
 			cols[i] = row ? type_of_value(sqlite3_column_type(st->st, i)) : T_TEXT;
 }
 
-static bool send_row(struct session *s, const struct stmt *st, const uint32_t *cols, const uint16_t *formats, unsigned n)
+static bool send_row(struct session *s, const struct stmt *st)
 {
 	size_t at = proto_begin(&s->out, 'D');
 	struct type_error e;
@@ -159,7 +133,7 @@ static bool send_row(struct session *s, const struct stmt *st, const uint32_t *c
 
 	proto_put16(&s->out, (uint16_t)st->n_cols);
 	for (i = 0; i < st->n_cols; i++)
-		if (!type_out(&s->out, cols[i], sqlite3_column_value(st->st, i), format_of(formats, n, i), &e)) {
+		if (!type_out(&s->out, cols_of(st)[i], sqlite3_column_value(st->st, i), format_of(st, i), &e)) {
 			/* The message has begun with its type. */
 			s->out.len = at - 1;
 			return err(s, e.code, "%s (column \"%.60s\")", e.text, st->names[i]);
@@ -195,18 +169,18 @@ static bool failed(struct session *s)
 	       !err(s, "25P02", "current transaction is aborted, commands ignored until end of transaction block");
 }
 
-static bool ready_portal(struct session *s, const struct portal *p)
+static bool make_ready(struct session *s, const struct stmt *st)
 {
-	return (!p->stmt->writes || work_write(s)) && (!is_stale(s, p->stmt) || err(s, "40001", "a table of the statement was altered while it waited"));
+	return (!st->writes || work_write(s)) && (!is_stale(s, st) || err(s, "40001", "a table of the statement was altered while it waited"));
 }
 
-static void complete(struct session *s, const struct stmt *st, uint64_t sent)
+static void complete(struct session *s, const struct stmt *st)
 {
 	char text[64];
 
 	if (st->counts_rows || st->counts_changes)
 		snprintf(text, sizeof(text), "%s %llu", st->tag,
-			 (unsigned long long)(st->counts_rows ? sent : (uint64_t)sqlite3_changes64(s->db)));
+			 (unsigned long long)(st->counts_rows ? st->sent : (uint64_t)sqlite3_changes64(s->db)));
 	proto_complete(&s->out, st->counts_rows || st->counts_changes ? text : st->tag);
 }
 
@@ -243,70 +217,55 @@ static bool finished(struct session *s, const struct stmt *st)
 	return types_exist(s, st);
 }
 
-/* Up to max rows (0: all); sets *done at the last one. have: row stands on one; with_header: it is not described yet. */
-static bool rows(struct session *s, struct stmt *st, uint32_t *cols, const uint16_t *formats, unsigned n_formats, uint32_t max,
-		  bool have, bool with_header, uint64_t *sent, bool *done)
+/* Up to max rows (0: all), of which st->row may be there already; st->done after the last one. with_header: not described yet. */
+static bool send_rows(struct session *s, struct stmt *st, uint32_t max, bool with_header)
 {
-	uint64_t n = 0;
+	uint32_t n = 0;
 	int rc;
 
-	*done = false;
-	for (;;) {
-		if (max && n == max)
-			return true;
-		rc = have ? SQLITE_ROW : exec_step(s, st);
-		have = false;
+	while (!max || n < max) {
+		rc = st->row ? SQLITE_ROW : exec_step(s, st);
+		st->row = false;
 		if (rc == SQLITE_ROW && !st->n_cols)
 			continue;
 		if (rc != SQLITE_ROW && rc != SQLITE_DONE)
 			return err_db(s, rc, NULL);
-		if (rc == SQLITE_DONE && !finished(s, st))
+		st->done = rc == SQLITE_DONE;
+		if (st->done && !finished(s, st))
 			return false;
 		if (with_header && st->n_cols) {
-			decide(st, cols, rc == SQLITE_ROW);
-			describe(s, st, cols, formats, n_formats);
+			decide(st, !st->done);
+			describe(s, st, false);
 			with_header = false;
 		}
-		if (rc == SQLITE_DONE) {
-			*done = true;
+		if (st->done)
 			return true;
-		}
-		if (!send_row(s, st, cols, formats, n_formats))
+		if (!send_row(s, st))
 			return false;
 		n++;
-		++*sent;
+		st->sent++;
 		if (!exec_sent(s))
 			return false;
 	}
+	return true;
 }
 
 /* --------------------------------------------------------- simple queries */
 
-/* Prepared, and with the write lock if it needs that; once more where it has waited for one that altered a table. */
-static struct stmt *make_ready(struct session *s, const char *text, size_t n)
-{
-	struct stmt *st = exec_make(s, "", text, n, NULL, 0);
-
-	if (st && st->writes && !work_write(s)) {
-		exec_drop(st);
-		return NULL;
-	}
-	if (!st || !is_stale(s, st))
-		return st;
-	exec_drop(st);
-	return exec_make(s, "", text, n, NULL, 0);
-}
-
 static bool run_simple(struct session *s, const char *text, size_t n, bool send)
 {
-	struct stmt *st = make_ready(s, text, n);
-	uint64_t sent = 0;
-	bool done, ok;
+	struct stmt *st = exec_make(s, "", text, n, NULL, 0);
+	bool ok = st && (!st->writes || work_write(s));
 
-	ok = st && (!st->n_params || err(s, "42P02", "there is no parameter $1")) &&
-	     rows(s, st, st->cols, NULL, 0, 0, false, send, &sent, &done);
+	/* Once more where it has waited for one that altered a table. */
+	if (ok && is_stale(s, st)) {
+		exec_drop(st);
+		st = exec_make(s, "", text, n, NULL, 0);
+		ok = st != NULL;
+	}
+	ok = ok && (!st->n_params || err(s, "42P02", "there is no parameter $1")) && send_rows(s, st, 0, send);
 	if (ok && send)
-		complete(s, st, sent);
+		complete(s, st);
 	exec_drop(st);
 	return ok;
 }
@@ -340,7 +299,6 @@ bool exec_simple(struct session *s, const char *text)
 		end = lex_statement(t);
 		if (t == end)
 			continue;
-		s->single = t == l.tok && (end->kind == LEX_END || end[1].kind == LEX_END);
 		any = true;
 		s->at = characters(text, t->at);
 		util = (struct stmt){ 0 };
@@ -426,26 +384,23 @@ static bool bind_values(struct session *s, const struct stmt *st, const struct p
 
 bool exec_bind(struct session *s, const struct proto_bind *b)
 {
-	struct stmt *st = exec_find(s, b->stmt);
-	struct portal *p = find_portal(s, b->portal);
+	struct stmt *st = exec_find(s, b->stmt), *other = find_portal(s, b->portal);
 	unsigned i;
 
 	if (!st)
 		return err(s, "26000", "prepared statement \"%s\" does not exist", b->stmt);
 	if (strlen(b->portal) > NAME_MAX)
 		return err(s, "42622", "a name has at most %d bytes", NAME_MAX);
-	if (p && *b->portal)
+	if (other && *b->portal)
 		return err(s, "42P03", "cursor \"%s\" already exists", b->portal);
-	if (p)
-		drop_portal(s, p);
+	if (other)
+		close_portal(s, other);
 	if (!st->lasting && failed(s))
 		return false;
 	/* A portal that is at its end, or has no name, makes room. */
-	for (p = s->portals; p && p->stmt != st; p = p->next)
-		;
-	if (p && (p->done || !*p->name))
-		drop_portal(s, p);
-	if (st->busy)
+	if (st->portal && (st->done || !*st->portal))
+		close_portal(s, st);
+	if (st->portal)
 		return err(s, "0A000", "a prepared statement has one portal at a time: close the one that is open, or prepare it once more");
 	if (is_stale(s, st) && !renew(s, st))
 		return false;
@@ -454,40 +409,54 @@ bool exec_bind(struct session *s, const struct proto_bind *b)
 			   b->stmt, st->n_params);
 	if (b->n_results > 1 && b->n_results != (unsigned)st->n_cols)
 		return err(s, "08P01", "bind message has %u result formats but query has %d columns", b->n_results, st->n_cols);
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return err(s, "53200", "out of memory");
-	p->next = s->portals;
-	s->portals = p;
-	p->name = strdup(b->portal);
-	p->n_formats = b->n_results;
-	p->formats = calloc(b->n_results + 1, sizeof(*p->formats));
-	p->cols = calloc(st->n_cols + 1, sizeof(*p->cols));
-	if (!p->name || !p->formats || !p->cols) {
-		drop_portal(s, p);
+	st->portal = strdup(b->portal);
+	st->formats = calloc(b->n_results + 1, sizeof(*st->formats));
+	st->portal_cols = calloc(st->n_cols + 1, sizeof(*st->portal_cols));
+	s->n_portals += st->portal != NULL;
+	if (!st->portal || !st->formats || !st->portal_cols) {
+		close_portal(s, st);
 		return err(s, "53200", "out of memory");
 	}
-	p->stmt = st;
-	st->busy = true;
+	st->n_formats = b->n_results;
 	for (i = 0; i < b->n_results; i++)
-		p->formats[i] = proto_format(b->results, b->n_results, i);
+		st->formats[i] = proto_format(b->results, b->n_results, i);
 	if (st->cols)
-		memcpy(p->cols, st->cols, st->n_cols * sizeof(*p->cols));
+		memcpy(st->portal_cols, st->cols, st->n_cols * sizeof(*st->cols));
+	st->row = st->done = false;
+	st->sent = 0;
 	if (st->st && !bind_values(s, st, b)) {
-		drop_portal(s, p);
+		close_portal(s, st);
 		return false;
 	}
 	proto_empty(&s->out, '2');
 	return true;
 }
 
+/* A query's first row says what has not been known before. */
+static bool look_at_row(struct session *s, struct stmt *st)
+{
+	int rc, i;
+
+	for (i = 0; i < st->n_cols && st->portal_cols[i]; i++)
+		;
+	if (i == st->n_cols || st->writes || st->row || st->sent || st->done)
+		return true;
+	if (failed(s) || !make_ready(s, st))
+		return false;
+	rc = exec_step(s, st);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return err_db(s, rc, NULL);
+	st->row = rc == SQLITE_ROW;
+	st->done = !st->row;
+	decide(st, st->row);
+	return true;
+}
+
 bool exec_describe(struct session *s, char kind, const char *name)
 {
-	struct portal *p = kind == 'P' ? find_portal(s, name) : NULL;
-	struct stmt *st = kind == 'P' ? (p ? p->stmt : NULL) : exec_find(s, name);
+	struct stmt *st = kind == 'P' ? find_portal(s, name) : exec_find(s, name);
 	unsigned i;
 	size_t at;
-	int rc;
 
 	if (!st)
 		return kind == 'P' ? err(s, "34000", "portal \"%s\" does not exist", name) :
@@ -500,38 +469,36 @@ bool exec_describe(struct session *s, char kind, const char *name)
 			proto_put32(&s->out, stmt_given(st, i) && stmt_given(st, i) != T_UNKNOWN ? stmt_given(st, i) : st->types[i] ? st->types[i] : T_TEXT);
 		proto_end(&s->out, at);
 	}
-	if (!st->st && st->show) {
-		header(s, st->show);
-		return true;
-	}
-	if (!st->st || !st->n_cols) {
+	if (!st->st || !st->n_cols)
 		proto_empty(&s->out, 'n');
-		return true;
-	}
-	/* A query's first row says what has not been known before. */
-	for (i = 0; i < (unsigned)st->n_cols && st->cols[i]; i++)
-		;
-	if (p && i < (unsigned)st->n_cols && !st->writes && !p->row && !p->sent && !p->done) {
-		if (failed(s) || !ready_portal(s, p))
-			return false;
-		rc = exec_step(s, st);
-		if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-			return err_db(s, rc, NULL);
-		p->row = rc == SQLITE_ROW;
-		p->done = !p->row;
-		decide(st, p->cols, p->row);
-	}
-	describe(s, st, p ? p->cols : st->cols, p ? p->formats : NULL, p ? p->n_formats : 0);
+	else if (kind == 'P' && !look_at_row(s, st))
+		return false;
+	else
+		describe(s, st, kind == 'S');
 	return true;
+}
+
+/* The statement may close itself (COMMIT closes portals, DEALLOCATE statements): its text is copied. */
+static bool execute_util(struct session *s, const struct stmt *st)
+{
+	size_t n = strlen(st->source) + 1;
+	char *text = mem_alloc((int)n);
+	struct lex l = { 0 };
+	bool ok;
+
+	if (text)
+		memcpy(text, st->source, n);
+	ok = text && lex(&l, text, n - 1) ? util_run(s, l.tok, lex_statement(l.tok), text) : err(s, "53200", "out of memory");
+	lex_free(&l);
+	mem_free(text);
+	return ok;
 }
 
 bool exec_execute(struct session *s, const char *portal, uint32_t max)
 {
-	struct portal *p = find_portal(s, portal);
-	struct stmt *st = p ? p->stmt : NULL;
-	bool done = true, ok = true;
+	struct stmt *st = find_portal(s, portal);
 
-	if (!p)
+	if (!st)
 		return err(s, "34000", "portal \"%s\" does not exist", portal);
 	if (!st->lasting && failed(s))
 		return false;
@@ -539,37 +506,21 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 		proto_empty(&s->out, 'I');
 		return true;
 	}
-	if (!st->st) {
-		struct lex l;
-		int n = (int)strlen(st->source) + 1;
-		char *text = mem_alloc(n);
-
-		/* The statement may close itself (COMMIT closes portals, DEALLOCATE statements). */
-		s->single = true;
-		if (text)
-			memcpy(text, st->source, (size_t)n);
-		ok = text && lex(&l, text, strlen(text)) ? util_run(s, l.tok, lex_statement(l.tok), text) : err(s, "53200", "out of memory");
-		if (text)
-			lex_free(&l);
-		mem_free(text);
-		return ok;
-	}
-	if (!p->done) {
-		if (!p->row && !p->sent && !ready_portal(s, p))
+	if (!st->st)
+		return execute_util(s, st);
+	if (!st->done) {
+		if (!st->row && !st->sent && !make_ready(s, st))
 			return false;
 		/* A type that was not known when it was described was described as text. */
-		decide(st, p->cols, false);
-		ok = rows(s, st, p->cols, p->formats, p->n_formats, max, p->row, false, &p->sent, &done);
-		p->row = false;
+		decide(st, false);
+		if (!send_rows(s, st, max, false))
+			return false;
 	}
-	if (!ok)
-		return false;
-	if (!done) {
+	if (!st->done) {
 		proto_empty(&s->out, 's');
 		return true;
 	}
-	complete(s, st, p->sent);
-	p->done = true;
+	complete(s, st);
 	sqlite3_reset(st->st);
 	return true;
 }

@@ -205,14 +205,27 @@ static bool pgbench_form(struct buf *b, const char *text)
 	return false;
 }
 
+/* SHOW name: a row with a column of that name. */
+static bool show_form(struct buf *b, const char *text)
+{
+	char name[64] = "transaction_isolation", rest[2];
+
+	if (strcasecmp(text, "show transaction isolation level") && sscanf(text, "%*4c %63[A-Za-z_.] %1[^;]", name, rest) != 1)
+		return false;
+	buf_fmt(b, "select current_setting('%s') as \"%s\"", name, name);
+	return true;
+}
+
 char *form_of(const char *text, size_t n, bool *internal)
 {
 	char *copy, *form = NULL;
 	struct buf b;
+	bool show;
 
 	*internal = false;
 	/* These statements all begin so, and few other statements have to be looked at. */
-	if (n < 16 || (strncmp(text, "SELECT ", 7) && strncmp(text, "select o.n", 10) && !memmem(text, n < 40 ? n : 40, "pgbench_", 8)))
+	show = n > 5 && !strncasecmp(text, "show ", 5);
+	if (!show && (n < 16 || (strncmp(text, "SELECT ", 7) && strncmp(text, "select o.n", 10) && !memmem(text, n < 40 ? n : 40, "pgbench_", 8))))
 		return NULL;
 	copy = strndup(text, n);
 	buf_init(&b, 1 << 20);
@@ -221,7 +234,7 @@ char *form_of(const char *text, size_t n, bool *internal)
 		form = strdup(buf_cstr(&b));
 	} else if (copy) {
 		buf_clear(&b, 1 << 20);
-		if (pgbench_form(&b, copy))
+		if (show ? show_form(&b, copy) : pgbench_form(&b, copy))
 			form = strdup(buf_cstr(&b));
 	}
 	buf_free(&b);

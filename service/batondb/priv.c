@@ -16,8 +16,7 @@ static const struct {
 	{ "alter user", PRIV_ALTER_ROLE, "ALTER ROLE" }, { "alter role", PRIV_ALTER_ROLE, "ALTER ROLE" },
 	{ "drop user", PRIV_DROP_ROLE, "DROP ROLE" }, { "drop role", PRIV_DROP_ROLE, "DROP ROLE" },
 	{ "create database", PRIV_CREATE_DATABASE, "CREATE DATABASE" }, { "drop database", PRIV_DROP_DATABASE, "DROP DATABASE" },
-	{ "alter system", PRIV_ALTER_SYSTEM, "ALTER SYSTEM" }, { "checkpoint", PRIV_CHECKPOINT, "CHECKPOINT" },
-	{ "vacuum", PRIV_VACUUM, "VACUUM" },
+	{ "alter system", PRIV_ALTER_SYSTEM, "ALTER SYSTEM" },
 };
 
 static const struct {
@@ -29,7 +28,7 @@ static const struct {
 	{ "createdb", PRIV_CREATEDB, true }, { "nocreatedb", PRIV_CREATEDB, false },
 };
 
-char *priv_value(tokp t, tokp end)
+static char *join_words(tokp t, tokp end)
 {
 	size_t n = 1;
 	tokp p;
@@ -49,7 +48,8 @@ char *priv_value(tokp t, tokp end)
 	return v;
 }
 
-tokp priv_name(tokp t, char *to, size_t n)
+/* a.b as one name; the token behind it; NULL where it is longer than n. */
+static tokp dotted_name(tokp t, char *to, size_t n)
 {
 	size_t len = strlen(t->s);
 
@@ -62,6 +62,24 @@ tokp priv_name(tokp t, char *to, size_t n)
 		len += (size_t)sprintf(to + len, ".%s", t[1].s);
 	}
 	return t;
+}
+
+bool priv_setting(tokp t, tokp end, bool reset, char *name, size_t n, char **value, tokp *at)
+{
+	*value = NULL;
+	*at = t;
+	t = lex_name(t) ? dotted_name(t, name, n) : NULL;
+	if (!t)
+		return false;
+	*at = t;
+	if (reset)
+		return t == end;
+	if ((!lex_is(t, "=") && !lex_is(t, "to")) || t + 1 >= end)
+		return false;
+	if (lex_is(t + 1, "default"))
+		return t + 2 == end;
+	*value = join_words(t + 1, end);
+	return *value != NULL;
 }
 
 /* [WITH] PASSWORD 'x' SUPERUSER NOLOGIN ... */
@@ -97,26 +115,10 @@ static bool parse_options(struct priv *p, tokp t, tokp end, tokp *at, const char
 	return true;
 }
 
-/* SET name = value, SET name TO DEFAULT, RESET name */
 static bool parse_setting(struct priv *p, tokp t, tokp end, tokp *at)
 {
-	bool reset = lex_is(t, "reset");
-
-	*at = t + 1;
-	if (!lex_name(t + 1))
-		return false;
-	t = priv_name(t + 1, p->setting, sizeof(p->setting));
-	if (!t)
-		return false;
-	*at = t;
 	p->says = PRIV_SETTING;
-	if (reset)
-		return t == end;
-	if ((!lex_is(t, "=") && !lex_is(t, "to")) || t + 1 >= end)
-		return false;
-	if (!lex_is(t + 1, "default"))
-		p->value = priv_value(t + 1, end);
-	return true;
+	return priv_setting(t + 1, end, lex_is(t, "reset"), p->setting, sizeof(p->setting), &p->value, at);
 }
 
 static int find_verb(tokp t)
@@ -146,8 +148,6 @@ bool priv_parse(struct priv *p, tokp t, tokp end, tokp *at, const char **why)
 	p->tag = verbs[i].tag;
 	t += lex_are(t, verbs[i].words);
 	*at = t;
-	if (p->verb == PRIV_CHECKPOINT || p->verb == PRIV_VACUUM)
-		return t == end;
 	if (p->verb == PRIV_ALTER_SYSTEM)
 		return (lex_is(t, "set") || lex_is(t, "reset")) && parse_setting(p, t, end, at);
 	if (p->verb == PRIV_DROP_ROLE || p->verb == PRIV_DROP_DATABASE)

@@ -12,7 +12,7 @@
 enum priv_verb {
 	PRIV_NONE,		/* no statement of these */
 	PRIV_CREATE_ROLE, PRIV_ALTER_ROLE, PRIV_DROP_ROLE, PRIV_CREATE_DATABASE, PRIV_DROP_DATABASE,
-	PRIV_ALTER_SYSTEM, PRIV_CHECKPOINT, PRIV_VACUUM,
+	PRIV_ALTER_SYSTEM,
 };
 
 /* Parts of a role that a statement says something about. */
@@ -44,9 +44,11 @@ struct priv_who {
 /* self: it is about the user's own role. */
 bool priv_may(const struct priv_who *who, bool self, const struct priv *what);
 
-/* Words and strings as one value, as in SET x TO a, b: malloc'd; NULL: no memory. */
-char *priv_value(const struct lex_tok *t, const struct lex_tok *end);
-/* a.b as one name; the token behind it; NULL where it is longer than n. */
-const struct lex_tok *priv_name(const struct lex_tok *t, char *to, size_t n);
+/*
+ * name = value, name TO DEFAULT, or (reset) name alone: false where it is none of these, *at is then the token that is wrong. The value's
+ * words and strings are as one, as in SET x TO a, b: malloc'd, NULL: the default.
+ */
+bool priv_setting(const struct lex_tok *t, const struct lex_tok *end, bool reset, char *name, size_t n, char **value,
+		  const struct lex_tok **at);
 
 #endif

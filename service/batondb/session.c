@@ -329,7 +329,7 @@ static void finish(struct session *s, bool ok)
 	if (s->tx == TX_NONE && s->working) {
 		if (!ok)
 			work_rollback(s);
-		else if (s->implicit || s->locked || s->portals)
+		else if (s->implicit || s->locked || s->n_portals)
 			ok = work_commit(s);
 	}
 	if (s->working && s->query_start)

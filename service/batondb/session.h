@@ -37,26 +37,20 @@ struct stmt {
 	uint32_t *cols;			/* types; 0: as the first row has it */
 	char **names;
 	int n_cols;
-	const char *show;		/* st NULL: it answers with one row of this column */
-	bool busy;			/* a portal has it */
-	struct stmt *next;
-};
-
-struct portal {
-	char *name;
-	struct stmt *stmt;
-	uint32_t *cols;			/* types as they were described, where the first row decides */
+	/* The portal: a statement has one at a time. */
+	char *portal;			/* the name; NULL: it has none */
+	uint32_t *portal_cols;		/* types as they were described, where the first row decides */
 	uint16_t *formats;
 	unsigned n_formats;
-	bool row, done;			/* row: stmt stands on one that was not sent */
+	bool row, done;			/* row: st stands on one that was not sent */
 	uint64_t sent;
-	struct portal *next;
+	struct stmt *next;
 };
 
 /* SET changes them. */
 struct session_settings {
 	char application[64];
-	uint64_t statement_timeout, lock_timeout;	/* ns */
+	uint64_t statement_timeout;	/* ns */
 	int cls;
 	bool reject_40001;
 };
@@ -91,11 +85,9 @@ struct session {
 	bool locked, lock_task;		/* holds the database's write lock; as a task */
 	bool skipping;			/* after an error, to the next Sync */
 	bool extended;			/* the message is not a simple query */
-	bool single;			/* the message has one statement */
 	size_t at;			/* characters of the message before the statement */
 	struct stmt *stmts;
-	unsigned n_stmts;
-	struct portal *portals;
+	unsigned n_stmts, n_portals;
 	sqlite3_stmt *begin, *commit;
 
 	/* Work. */
@@ -211,13 +203,11 @@ int exec_step(struct session *s, const struct stmt *st);
 bool exec_sent(struct session *s);
 /* A statement without rows to be sent or parameters. */
 bool exec_run(struct session *s, const char *text, size_t n);
-/* A row of one text column. */
-void exec_row(struct session *s, const char *name, const char *value);
 
 /* forms.c: what clients send word for word and SQLite cannot take, in its words: malloc'd, or NULL. internal: it reads the schema. */
 char *form_of(const char *text, size_t n, bool *internal);
 
-/* util.c: what is no statement of SQLite's. st: its tag, whether it lasts and shows are filled in; false: it is none. */
+/* util.c: what is no statement of SQLite's. st: its tag and whether it lasts are filled in; false: it is none. */
 bool util_is(struct stmt *st, const struct lex_tok *t);
 bool util_run(struct session *s, const struct lex_tok *t, const struct lex_tok *end, const char *text);
 /* copy.c */

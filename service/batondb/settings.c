@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* SET and SHOW: five settings are a session's; the others have one value, which clients may set them to. */
+/* SET and SHOW: four settings are a session's; the others have one value, which clients may set them to. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "session.h"
 
-enum kind { FIXED, ONLY, APPLICATION, STATEMENT_TIMEOUT, LOCK_TIMEOUT, CLASS, REJECT_CODE, LOW, HIGH, QUOTAS, SUPERUSER, AUTHORIZATION };
+enum kind { FIXED, ONLY, APPLICATION, STATEMENT_TIMEOUT, CLASS, REJECT_CODE, LOW, HIGH, QUOTAS, SUPERUSER, AUTHORIZATION };
 
 static const struct setting {
 	const char *name, *value;
@@ -29,7 +29,6 @@ static const struct setting {
 	{ "default_transaction_read_only", "off", ONLY, true, "|false|0|" },
 	{ "in_hot_standby", "off", FIXED, true, "" },
 	{ "statement_timeout", "0", STATEMENT_TIMEOUT, false, "" },
-	{ "lock_timeout", "0", LOCK_TIMEOUT, false, "" },
 	{ "extra_float_digits", "1", ONLY, false, "|2|3|" },
 	{ "search_path", "public", ONLY, false, "" },
 	{ "client_min_messages", "notice", ONLY, false, "" },
@@ -98,8 +97,6 @@ const char *setting_get(struct session *s, const char *name)
 		return s->set.application;
 	case STATEMENT_TIMEOUT:
 		return duration_text(s->set.statement_timeout, text, sizeof(text));
-	case LOCK_TIMEOUT:
-		return duration_text(s->set.lock_timeout, text, sizeof(text));
 	case CLASS:
 		return class_name(s->set.cls);
 	case REJECT_CODE:
@@ -119,7 +116,7 @@ const char *setting_get(struct session *s, const char *name)
 	}
 }
 
-/* Sets what is a session's, in to; the others are as they are. NULL, or what is wrong. */
+/* Sets what is a session's, in to, value NULL: as it was at first; the others are as they are. NULL, or what is wrong. */
 static const char *set_value(const struct session *s, struct session_settings *to, const struct setting *x, const char *value)
 {
 	static __thread char why[160];
@@ -128,30 +125,29 @@ static const char *set_value(const struct session *s, struct session_settings *t
 
 	switch (x->kind) {
 	case APPLICATION:
-		snprintf(to->application, sizeof(to->application), "%s", value);
+		snprintf(to->application, sizeof(to->application), "%s", value ? value : s->initial.application);
 		return NULL;
 	case STATEMENT_TIMEOUT:
-	case LOCK_TIMEOUT:
-		ns = parse_duration(value);
-		if (ns >= 0) {
-			*(x->kind == LOCK_TIMEOUT ? &to->lock_timeout : &to->statement_timeout) = (uint64_t)ns;
+		ns = value ? parse_duration(value) : (long long)s->initial.statement_timeout;
+		to->statement_timeout = (uint64_t)ns;
+		if (ns >= 0)
 			return NULL;
-		}
 		snprintf(why, sizeof(why), "invalid value for parameter \"%s\": \"%.60s\"", x->name, value);
 		return why;
 	case CLASS:
-		return class_parse(value, s->role->is.super, &to->cls);
+		to->cls = s->initial.cls;
+		return value ? class_parse(value, s->role->is.super, &to->cls) : NULL;
 	case REJECT_CODE:
-		to->reject_40001 = value[0] == '4';
-		return strcmp(value, "53400") && strcmp(value, "40001") ? "baton.reject_code is 53400 or 40001" : NULL;
+		to->reject_40001 = value ? value[0] == '4' : s->initial.reject_40001;
+		return value && strcmp(value, "53400") && strcmp(value, "40001") ? "baton.reject_code is 53400 or 40001" : NULL;
 	case LOW:
 	case HIGH:
 		return "quotas are a user's: ALTER USER name SET ...";
 	case QUOTAS:
 		return "baton.quotas is the system's: ALTER SYSTEM SET ...";
 	case ONLY:
-		snprintf(word, sizeof(word), "|%.50s|", value);
-		if (!strcasecmp(value, x->value) || (!strchr(value, '|') && strcasestr(x->also, word)))
+		snprintf(word, sizeof(word), "|%.50s|", value ? value : "");
+		if (!value || !strcasecmp(value, x->value) || (!strchr(value, '|') && strcasestr(x->also, word)))
 			return NULL;
 		snprintf(why, sizeof(why), "%s is %s here, and nothing else", x->name, x->value);
 		return why;
@@ -164,7 +160,7 @@ static const char *set_value(const struct session *s, struct session_settings *t
 const char *setting_set(struct session *s, const char *name, const char *value)
 {
 	const struct setting *x = find_setting(name);
-	struct session_settings set = s->set, *old = &s->initial;
+	struct session_settings set = s->set;
 	static __thread char text[120];
 	const char *why;
 
@@ -172,11 +168,6 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 		snprintf(text, sizeof(text), "unrecognized configuration parameter \"%.60s\"", name);
 		return text;
 	}
-	if (!value)
-		value = x->kind == APPLICATION ? old->application : x->kind == CLASS ? class_name(old->cls) :
-			x->kind == STATEMENT_TIMEOUT ? duration_text(old->statement_timeout, text, sizeof(text)) :
-			x->kind == LOCK_TIMEOUT ? duration_text(old->lock_timeout, text, sizeof(text)) :
-			x->kind == REJECT_CODE && old->reject_40001 ? "40001" : x->value;
 	why = set_value(s, &set, x, value);
 	if (why)
 		return why;

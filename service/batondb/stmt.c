@@ -44,7 +44,7 @@ static const struct {
 /* Statements of SQLite and PostgreSQL that are not supported, and no mistakes. */
 static const char *const others[] = {
 	"create", "drop", "alter", "pragma", "attach", "detach", "vacuum", "listen", "notify", "unlisten", "do", "call", "merge", "comment",
-	"lock", "cluster", "refresh", "import", "move", "close",
+	"lock", "cluster", "refresh", "import", "move", "close", "checkpoint", "discard", "grant", "revoke", "declare", "fetch", "prepare", "execute",
 };
 
 /* The kind of a statement, by its first words; behind WITH, by the verb behind the parentheses. */

@@ -104,7 +104,7 @@ void work_pause(struct session *s)
 		s->state = STATE_IDLE;
 	if (!s->working || s->away)
 		return;
-	if (s->tx == TX_NONE && !s->implicit && !s->locked && !s->portals) {
+	if (s->tx == TX_NONE && !s->implicit && !s->locked && !s->n_portals) {
 		work_end(s);
 		return;
 	}
@@ -197,16 +197,13 @@ static bool run(struct session *s, sqlite3_stmt **st, const char *sql)
 	return rc == SQLITE_DONE || err_db(s, rc, NULL);
 }
 
-/* The session waits for no longer than it is told, by a cancel, a timeout or its lock's. */
+/* The session waits for no longer than it is told, by a cancel or a timeout. */
 static bool lock(struct session *s)
 {
-	uint64_t deadline, arrival = s->arrived;
+	uint64_t deadline = s->deadline ? s->deadline : BATON_FOREVER, arrival = s->arrived;
 	struct baton_request_times t;
 	int rc;
 
-	deadline = s->set.lock_timeout ? baton_clock_now() + s->set.lock_timeout : BATON_FOREVER;
-	if (s->deadline && s->deadline < deadline)
-		deadline = s->deadline;
 	for (;;) {
 		s->state = STATE_LOCK;
 		s->lock_task = s->task;
@@ -219,8 +216,6 @@ static bool lock(struct session *s)
 			return err(s, "57014", "canceling statement due to statement timeout");
 		if (!rc)
 			return true;
-		if (rc == -ETIMEDOUT)
-			return err(s, "55P03", "canceling statement due to lock timeout");
 		/*
 		 * The request was told so in an earlier statement of the transaction, which has
 		 * gone on behind a savepoint. One that nothing was told waits in its place.
