@@ -66,8 +66,9 @@ static void hist(struct out *o, const char *name, const struct baton_hist *h)
 		uint64_t ns = baton_hist_quantile(h, at[i].q);
 
 		if (ns == UINT64_MAX)	/* longer than it can tell */
-			ns = baton_hist_bound(BATON_HIST_STEPS - 2);
-		fprintf(o->to, ",\"%s\":%" PRIu64, at[i].name, ns);
+			fprintf(o->to, ",\"%s\":null", at[i].name);
+		else
+			fprintf(o->to, ",\"%s\":%" PRIu64, at[i].name, ns);
 	}
 	putc('}', o->to);
 }

@@ -351,6 +351,33 @@ def pages_and_tables():
     same(s.status("detection") != "", True)
 
 
+def long_waits():
+    """A percentile that is longer than a histogram can tell is NULL, in JSON null, and no number"""
+    s = Server(quotas=[("slow", 0, 0.01, "batch"), ("quick", 10, 10, "tolerant")])
+    older, slow, quick = s.session("slow"), s.session("slow"), s.session("quick")
+    h = threading.Thread(target=older.ended, args=(HOG,))
+    h.start()
+    until(lambda: s.state(older, "throttled_ms > 0"), "the quota to be used up")
+    t = threading.Thread(target=lambda: slow("SELECT 1"))
+    t.start()
+    until(lambda: s.state(slow) == "queued", "a queued statement")
+    time.sleep(18)
+    quick("SELECT 1")
+    s.root(f"KILL QUERY {older.id}")
+    s.root("UPDATE mysql.baton_quotas SET high_latency = 50 WHERE user = 'slow'")
+    s.root("SET GLOBAL baton_reload_now = ON")
+    for thread in (h, t):
+        thread.join(60)
+        same(thread.is_alive(), False)
+    rows = s.root("SELECT tenant, wait_p99_ms IS NULL, wait_p99_ms < 17000 FROM information_schema.BATON_TENANTS "
+                  "WHERE tenant IN ('quick', 'slow', 'root') ORDER BY 1")
+    same(rows, [("quick", 0, 1), ("root", 0, 1), ("slow", 1, None)])
+    page = json.loads(subprocess.run([BATON, "stats", "--json", s.page], capture_output=True, text=True, check=True).stdout)
+    waits = {t["name"]: [u["wait"]["p99"] for u in t["tiers"] if u["wait"]["count"]] for t in page["tenants"]}
+    same(waits["slow"], [None])
+    same(None in waits["quick"], False)
+
+
 def quotas_all_or_nothing():
     """Quotas change as a whole or not at all, under load, by those who may; what is wrong is said"""
     s = Server(quotas=[("a", 30, 10, "tolerant"), ("b", 30, 10, "tolerant")])
@@ -533,5 +560,5 @@ def performance_schema():
 
 
 main([refused_says_when, refused_in_every_way, refused_second_of_several, transaction_survives, routines_and_cursors, kill_in_queue,
-      kill_stopped, kill_behind, locks_of_others, change_user, classes, pages_and_tables, quotas_all_or_nothing, roles, administrators,
+      kill_stopped, kill_behind, locks_of_others, change_user, classes, pages_and_tables, long_waits, quotas_all_or_nothing, roles, administrators,
       events, load_data, uninstall_under_load, pool_of_threads, performance_schema])

@@ -84,8 +84,9 @@ unsigned session_tenants(struct tenant_figures **out)
 		f->v[TENANT_DROPPED] = (double)st.dropped;
 		f->v[TENANT_FINISHED] = (double)st.finished;
 		f->v[TENANT_THROTTLED] = (double)st.throttled / 1e6;
-		f->v[TENANT_WAIT_P50] = (double)st.wait_p50 / 1e6;
-		f->v[TENANT_WAIT_P99] = (double)st.wait_p99 / 1e6;
+		/* Longer than the library can tell is NULL. */
+		f->v[TENANT_WAIT_P50] = st.wait_p50 == UINT64_MAX ? NAN : (double)st.wait_p50 / 1e6;
+		f->v[TENANT_WAIT_P99] = st.wait_p99 == UINT64_MAX ? NAN : (double)st.wait_p99 / 1e6;
 		f->v[TENANT_P50] = hist_quantile_ms(&f->role->latency, 0.5);
 		f->v[TENANT_P99] = hist_quantile_ms(&f->role->latency, 0.99);
 		f->v[TENANT_P999] = hist_quantile_ms(&f->role->latency, 0.999);

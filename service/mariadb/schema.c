@@ -82,7 +82,8 @@ struct schema_table {
 	unsigned requested_object;
 };
 
-enum kind { TEXT, NUMBER, REAL, KINDS };
+/* MAYBE: a REAL that may be NULL. */
+enum kind { TEXT, NUMBER, REAL, MAYBE, KINDS };
 
 struct column {
 	const char *name;
@@ -99,11 +100,15 @@ static const struct {
 	[TEXT] = { "type_handler_varchar", "_ZTV15Field_varstring" },
 	[NUMBER] = { "type_handler_ulonglong", "_ZTV14Field_longlong" },
 	[REAL] = { "type_handler_double", "_ZTV12Field_double" },
+	[MAYBE] = { "type_handler_double", "_ZTV12Field_double" },
 };
 static void *handler[KINDS], *vtable[KINDS], *unwanted;
 static int (*store_text)(void *field, const char *text, size_t len, const void *charset);
 static int (*store_number)(void *field, long long n, bool is_unsigned);
 static int (*store_real)(void *field, double d);
+static int (*store_null)(void *field);
+/* Not NULL, and then what the text says. */
+static bool (*store_not_null)(void *field, const char *text, unsigned len, const void *charset);
 static bool (*store_record)(MYSQL_THD thd, void *table);
 static const void **charset;
 
@@ -134,6 +139,8 @@ static int find_symbols(void)
 		{ &store_text, "_ZN15Field_varstring5storeEPKcmPK15charset_info_st" },
 		{ &store_number, "_ZN14Field_longlong5storeExb" },
 		{ &store_real, "_ZN12Field_double5storeEd" },
+		{ &store_null, "_Z17set_field_to_nullP5Field" },
+		{ &store_not_null, "_ZN5Field19load_data_set_valueEPKcjPK15charset_info_st" },
 		{ &store_record, "_Z25schema_table_store_recordP3THDP5TABLE" },
 		{ &charset, "system_charset_info" },
 	};
@@ -181,7 +188,7 @@ static int describe(struct schema_table *t, const struct column *column, unsigne
 	for (i = 0; i < columns; i++)
 		info[i] = (struct field_info){
 			.type_handler = handler[column[i].kind], .length = column[i].length,
-			.unsigned_flag = column[i].kind == NUMBER,
+			.unsigned_flag = column[i].kind == NUMBER, .nullable = column[i].kind == MAYBE,
 			.name = { column[i].name, strlen(column[i].name) },
 		};
 	info[columns] = (struct field_info){ .type_handler = handler[TEXT] };
@@ -280,6 +287,21 @@ static void real(struct filling *f, double d)
 		store_real(field, d);
 }
 
+/* A quantile of durations; NULL where it is longer than a histogram can tell. */
+static void quantile(struct filling *f, const struct baton_hist *h, double q)
+{
+	uint64_t ns = baton_hist_quantile(h, q);
+	void *field = next_field(f);
+	char digits[32];
+
+	if (!field)
+		return;
+	if (ns == UINT64_MAX)
+		store_null(field);
+	else
+		store_not_null(field, digits, (unsigned)snprintf(digits, sizeof(digits), "%.6f", (double)ns / 1e6), *charset);
+}
+
 static int end_row(struct filling *f)
 {
 	f->at = 0;
@@ -305,8 +327,8 @@ static const struct column tenants[] = {
 	{ "DROPPED", NUMBER, 20 },
 	{ "CPU_MS", REAL, 20 },
 	{ "THROTTLED_MS", REAL, 20 },
-	{ "WAIT_P50_MS", REAL, 20 },
-	{ "WAIT_P99_MS", REAL, 20 },
+	{ "WAIT_P50_MS", MAYBE, 20 },	/* NULL: over 17 s */
+	{ "WAIT_P99_MS", MAYBE, 20 },
 };
 #define TENANTS (sizeof(tenants) / sizeof(tenants[0]))
 
@@ -365,8 +387,8 @@ static int fill_tenants(MYSQL_THD thd, void *tables, void *cond)
 			number(&f, dropped);
 			real(&f, MS(cpu));
 			real(&f, MS(throttled));
-			real(&f, MS(baton_hist_quantile(&wait, 0.5)));
-			real(&f, MS(baton_hist_quantile(&wait, 0.99)));
+			quantile(&f, &wait, 0.5);
+			quantile(&f, &wait, 0.99);
 			rc = end_row(&f);
 		}
 	}
@@ -447,7 +469,7 @@ static int fill_statements(MYSQL_THD thd, void *tables, void *cond)
 {
 	struct filling f;
 
-	return begin_filling(&f, thd, tables, statements, STATEMENTS) || conn_each(fill_statement, &f);
+	return begin_filling(&f, thd, tables, statements, STATEMENTS) || conns_each(fill_statement, &f);
 }
 
 int schema_init_statements(void *p)

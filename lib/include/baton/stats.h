@@ -215,7 +215,7 @@ BATON_API uint64_t baton_hist_bound(unsigned step);
 /** baton_hist_count - how many there are */
 BATON_API uint64_t baton_hist_count(const struct baton_hist *h);
 
-/** baton_hist_quantile - the upper end of the step that it lies in; 0: there are none */
+/** baton_hist_quantile - the upper end of the step that it lies in; 0: there are none; UINT64_MAX: it is in the last one, longer than 17 s */
 BATON_API uint64_t baton_hist_quantile(const struct baton_hist *h, double q);
 
 /** baton_hist_add - count a duration in one that is the caller's own */
@@ -226,7 +226,7 @@ enum baton_stats_format { BATON_STATS_JSON, BATON_STATS_PROMETHEUS };
 /**
  * baton_stats_print - all of it as text
  *
- * Any thread. JSON: one object. Prometheus: the text format, for an answer to a
+ * Any thread. JSON: one object; a quantile that is longer than a histogram can tell is null. Prometheus: the text format, for an answer to a
  * scrape. Returns 0, -EINVAL, -ENOMEM, or -EIO: it could not be written.
  */
 BATON_API int baton_stats_print(const struct baton_stats *st, FILE *to, enum baton_stats_format format);
