@@ -26,52 +26,7 @@
  * statement is charged. One that ends nothing waits like any other statement.
  *
  * Waiting is a state that the server knows: KILL, a shutdown and SHOW PROCESSLIST
- * see "Waiting for CPU (baton)". KILL sets the session's mark and broadcasts the
- * condition that its thread says it waits for. That is one for all, and the thread
- * that really waits for it, baton-kill, looks for those that are marked and cancels
- * their requests:
- *
- *	connection			KILL			baton-kill
- *	current_cond = kill_cond				waits, without kill_mutex
- *	state = QUEUED
- *	marked? no			mark
- *	baton_request_enter(&c->req)	broadcast
- *								QUEUED, marked: cancels c->req
- *	-ECANCELED
- *
- * KILL tries to get the mutex of the condition, and where it does not, for baton-kill
- * is looking, it broadcasts again later: none is lost. c->req is written by the
- * library before it waits [CONN-1]; where it is not there yet baton-kill comes
- * again a millisecond later.
- *
- * A statement that runs is killed as ever: it looks for the mark now and then. One
- * that was stopped for want of quota would do so when it has its next turn, for which
- * it may have to wait long, behind older statements of its tenant. So each statement
- * holds a mutex of the library, c->life, from its first turn to its end, and baton-kill,
- * which is told of it in the same way (a thread says "kill_cond" all the time but where it waits
- * for something of the server's), waits for that mutex as a task that goes before all that is
- * sold: the holder runs in its place.
- *
- *	connection			KILL			baton-kill
- *	locks c->life
- *	stopped: has no slot
- *					mark
- *					broadcast
- *								waits for c->life: lends its place
- *	runs, sees the mark, ends
- *	unlocks c->life
- *
- * That lasts for a second at most, for what it does to end (rolling back) is its tenant's to pay.
- *
- * A transaction holds row locks while its user waits for quota, for seconds. So while one
- * who has low-latency CPU, or an administrator, waits for a lock (the server says so,
- * conn_wait_begin()), those who may hold it go on: baton-kill cancels the request of each transaction
- * that is queued, which then enters one of the tier "unlock", before all that is sold and at most a
- * quarter of the machine; to those that run or were stopped it lends its place as above, for a
- * quarter of the time. Which of them holds the lock is not known.
- *
- * c->lock guards what others look at: state, text, tenant, and the handle of the
- * request. It is a connection's own, and nobody waits for anything under it.
+ * see "Waiting for CPU (baton)"; kill.c ends it. c->req is written by the library before it waits [CONN-1].
  */
 #define _GNU_SOURCE
 #include "conn.h"
@@ -94,83 +49,22 @@
 #include <mysqld_error.h>
 
 #include "hooks.h"
+#include "kill.h"
 #include "plugin.h"
 #include "quota.h"
 #include "safepoint.h"
+#include "words.h"
 
-#define BUCKETS 1024
-#define SECOND UINT64_C(1000000000)
-/* How long a killed statement goes before others; baton-kill looks after others each RESCUE_STEP. */
-#define RESCUE (SECOND)
-#define RESCUE_STEP UINT64_C(20000000)
-/* Likewise to those that may hold a lock; and how often they are looked for while somebody waits for one. */
-#define HOLDER_STEP UINT64_C(5000000)
-#define HOLDER_LOOK UINT64_C(5000000)
 /* What the library takes for a deadline, at least. */
 #define DEADLINE_MIN UINT64_C(10000000)
 
-/* Held by a statement from its first turn to its end. */
-struct life {
-	struct baton_mutex *mutex;
-	unsigned long epoch;
-	_Atomic unsigned refs;		/* [CONN-3]: the connection's, and baton-kill's */
-};
-
-struct conn {
-	/* Of the connection's thread alone. */
-	MYSQL_THD thd;
-	unsigned depth;			/* statements within each other */
-	int command;
-	bool client;			/* it has commands; else it is an event's */
-	bool admin;
-	bool entered;
-	bool alive;			/* holds life->mutex */
-	bool unlocks;			/* its statement ends a transaction */
-	bool briefly;			/* ... is to be let in whatever its class */
-	unsigned waits;			/* thd_wait_begin() within each other */
-	unsigned refused;		/* an error's number; 0: it was not */
-	enum conn_state state_before;
-	struct quota_user user;
-	char account[130];
-	size_t account_len;
-	char refusal[512];
-
-	/* Guarded by `lock`; written by the connection's thread, but for the links. */
-	pthread_mutex_t lock;
-	struct life *life;		/* NULL: not yet, or no memory */
-	uint64_t rescued;		/* since when, CLOCK_MONOTONIC ns; 0: not */
-	struct baton_request *req;	/* also written by the library, see [CONN-1] */
-	enum conn_state state;
-	enum baton_class cls;
-	unsigned long id;
-	uint64_t began;
-	bool in_transaction;		/* something ran in it that may hold locks */
-	bool writes;			/* its statement may take some */
-	bool pays;			/* its request is one that others are not to hold up */
-	bool let_in;			/* ... was cancelled to enter another one of the tier "unlock" */
-	char text[LATE_TEXT];
-
-	/* Guarded by `table_lock`. */
-	struct conn *next;
-};
-
 /* Of the thread: the connection that it serves. */
 static __thread struct conn *mine __attribute__((tls_model("initial-exec")));
-
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct conn *table[BUCKETS];
-static unsigned long connections;
 
 /* [CONN-2]: switches and counts, each for itself. */
 static _Atomic bool enforced;
 static _Atomic uint64_t late_after = 10000000;
 static _Atomic uint64_t n_statements, n_rejected, n_timed_out, n_killed, n_unlocked;
-
-/* What KILL broadcasts, for all that wait for a turn. */
-static mysql_mutex_t kill_mutex = { .m_mutex = PTHREAD_MUTEX_INITIALIZER };
-static mysql_cond_t kill_cond = { .m_cond = PTHREAD_COND_INITIALIZER };
-static pthread_t kill_thread;
-static bool kill_ends, kill_runs;	/* guarded by kill_mutex */
 
 static bool is_enforced(void)
 {
@@ -182,73 +76,14 @@ static void count(_Atomic uint64_t *n)
 	atomic_fetch_add_explicit(n, 1, memory_order_relaxed); /* [CONN-2] */
 }
 
-
 void conn_late_after(uint64_t ns)
 {
 	atomic_store_explicit(&late_after, ns, memory_order_relaxed); /* [CONN-2] */
 }
 
-/* ----------------------------------------------------------------- connections */
-
-static struct conn **bucket(MYSQL_THD thd)
+static struct conn *find_conn(MYSQL_THD thd)
 {
-	return &table[((uintptr_t)thd >> 6) * UINT64_C(0x9e3779b97f4a7c15) >> 54];
-}
-
-static struct conn *find(MYSQL_THD thd)
-{
-	struct conn *c;
-
-	if (mine && mine->thd == thd)
-		return mine;
-	pthread_mutex_lock(&table_lock);
-	for (c = *bucket(thd); c && c->thd != thd; c = c->next)
-		;
-	pthread_mutex_unlock(&table_lock);
-	return c;
-}
-
-static struct conn *make(MYSQL_THD thd)
-{
-	struct conn *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return NULL;
-	c->thd = thd;
-	c->id = thd_get_thread_id(thd);
-	c->command = -1;
-	pthread_mutex_init(&c->lock, NULL);
-	pthread_mutex_lock(&table_lock);
-	c->next = *bucket(thd);
-	*bucket(thd) = c;
-	connections++;
-	pthread_mutex_unlock(&table_lock);
-	return c;
-}
-
-static void put_life(struct life *l)
-{
-	/* [CONN-3]: what the other one did with the mutex was done before it is freed. */
-	if (!l || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) > 1) /* [CONN-3] */
-		return;
-	baton_mutex_destroy(l->mutex);
-	free(l);
-}
-
-static void drop(struct conn *c)
-{
-	struct conn **p;
-
-	pthread_mutex_lock(&table_lock);
-	for (p = bucket(c->thd); *p != c; p = &(*p)->next)
-		;
-	*p = c->next;
-	connections--;
-	pthread_mutex_unlock(&table_lock);
-	quota_put(&c->user);
-	put_life(c->life);
-	pthread_mutex_destroy(&c->lock);
-	free(c);
+	return mine && mine->thd == thd ? mine : conns_find(thd);
 }
 
 static void set_state(struct conn *c, enum conn_state s)
@@ -317,8 +152,7 @@ static const char *begin_wait(struct conn *c)
 	struct st_my_thread_var *v = server.thread_var();
 
 	safepoint.var = v;
-	v->current_mutex = &kill_mutex;
-	v->current_cond = &kill_cond;
+	kill_wait_begin(v);
 	return thd_proc_info(c->thd, "Waiting for CPU (baton)");
 }
 
@@ -328,13 +162,7 @@ static void forget_kill(void)
 	struct st_my_thread_var *v = safepoint.var;
 
 	safepoint.var = NULL;
-	if (v->current_cond != &kill_cond)
-		return;
-	/* As the server does it: KILL looks at both with that mutex. */
-	mysql_mutex_lock(&v->mutex);
-	v->current_mutex = NULL;
-	v->current_cond = NULL;
-	mysql_mutex_unlock(&v->mutex);
+	kill_wait_end(v);
 }
 
 static void begin_life(struct conn *c)
@@ -352,7 +180,7 @@ static void begin_life(struct conn *c)
 		pthread_mutex_lock(&c->lock);
 		c->life = fresh;
 		pthread_mutex_unlock(&c->lock);
-		put_life(l);
+		conns_put_life(l);
 	}
 	c->alive = c->life && !baton_mutex_lock(c->life->mutex);
 }
@@ -546,58 +374,14 @@ static void leave(struct conn *c)
 	c->refused = 0;
 }
 
-/* ------------------------------------------------------------------- texts */
-
-/* The next word of SQL, without comments; its length. */
-static size_t next_word(const char **at, const char *end)
-{
-	const char *p = *at, *begin;
-
-	while (p < end) {
-		if (strchr(" \t\r\n", *p)) {
-			p++;
-		} else if (end - p > 2 && p[0] == '/' && p[1] == '*' && p[2] != '!' && p[2] != 'M') {
-			p = memmem(p + 2, (size_t)(end - p - 2), "*/", 2);
-			if (!p)
-				return 0;
-			p += 2;
-		} else {
-			break;
-		}
-	}
-	for (begin = p; p < end && ((*p | 32) >= 'a' && (*p | 32) <= 'z'); p++)
-		;
-	*at = p;
-	return (size_t)(p - begin);
-}
-
-static bool word_is(const char *at, size_t len, const char *word)
-{
-	return len == strlen(word) && !strncasecmp(at - len, word, len);
-}
-
-bool conn_unlocks(const char *text, size_t len)
-{
-	const char *at = text, *end = text + len;
-	size_t n = next_word(&at, end);
-
-	if (!word_is(at, n, "commit") && !word_is(at, n, "rollback"))
-		return false;
-	n = next_word(&at, end);
-	if (word_is(at, n, "work"))
-		n = next_word(&at, end);
-	/* ROLLBACK TO, COMMIT AND CHAIN and RELEASE are not just an end. */
-	return !n && (at == end || *at == ';' || !*at);
-}
-
 /* ------------------------------------------------------------- what the server says */
 
 void conn_connected(MYSQL_THD thd)
 {
-	struct conn *c = find(thd);
+	struct conn *c = find_conn(thd);
 
 	if (!c)
-		c = make(thd);
+		c = conns_make(thd);
 	if (!c)
 		return;
 	c->client = true;
@@ -611,7 +395,7 @@ void conn_connected(MYSQL_THD thd)
 
 void conn_gone(MYSQL_THD thd)
 {
-	struct conn *c = find(thd);
+	struct conn *c = find_conn(thd);
 
 	if (!c)
 		return;
@@ -619,7 +403,7 @@ void conn_gone(MYSQL_THD thd)
 		leave(c);
 		mine = NULL;
 	}
-	drop(c);
+	conns_drop(c);
 }
 
 void conn_idle(void)
@@ -650,12 +434,12 @@ void conn_begin(MYSQL_THD thd)
 	if (mine && mine->thd == thd && mine->depth++)
 		return;
 	if (!mine || mine->thd != thd) {
-		c = find(thd);
+		c = find_conn(thd);
 		if (!c) {
 			/* Threads of the server's own, as of replication, are nobody's. */
 			if (!server.priv_user(thd, &len) || !len)
 				return;
-			c = make(thd);
+			c = conns_make(thd);
 			if (!c)
 				return;
 		}
@@ -703,30 +487,11 @@ void conn_command(int command)
 	}
 }
 
-/* SET SESSION baton_class = 'batch': who may run nothing else is to be able to run that. */
-static bool sets_class(const char *text, size_t len)
-{
-	const char *at = text;
-	size_t n = next_word(&at, text + len);
-
-	return word_is(at, n, "set") && memmem(text, len, "baton_class", strlen("baton_class")) && !memchr(text, '(', len);
-}
-
-/* Reading takes no locks that a writer waits for, but where it says so. */
-static bool takes_locks(const char *text, size_t len)
-{
-	const char *at = text;
-	size_t n = next_word(&at, text + len);
-
-	return !word_is(at, n, "select") || memmem(text, len, "FOR UPDATE", strlen("FOR UPDATE")) ||
-	       memmem(text, len, "for update", strlen("for update"));
-}
-
 static void begin_statement(struct conn *c, const char *text, size_t len, bool unlocks, bool refusable)
 {
 	pthread_mutex_lock(&c->lock);
 	late_cut(c->text, text, len);
-	c->writes = takes_locks(text, len);
+	c->writes = words_take_locks(text, len);
 	pthread_mutex_unlock(&c->lock);
 	c->unlocks = unlocks;
 	if (unlocks && c->in_transaction) {
@@ -734,7 +499,7 @@ static void begin_statement(struct conn *c, const char *text, size_t len, bool u
 		set_state(c, CONN_UNSCHEDULED);
 		return;
 	}
-	c->briefly = sets_class(text, len);
+	c->briefly = words_set_class(text, len);
 	enter(c, refusable && !c->briefly);
 	c->briefly = false;
 }
@@ -742,24 +507,7 @@ static void begin_statement(struct conn *c, const char *text, size_t len, bool u
 void conn_text(const char *text, size_t len)
 {
 	if (mine && mine->depth == 1 && !mine->entered && !mine->refused && mine->command == COM_QUERY)
-		begin_statement(mine, text, len, conn_unlocks(text, len), true);
-}
-
-/*
- * What is executed with an error raised and killed does nothing: the server looks for
- * the one when it has resolved its expressions, for the other when it opens tables. Others
- * (DROP TABLE, CREATE DATABASE) do their work first.
- */
-static bool stops_at_error(const char *text)
-{
-	static const char *const words[] = { "select", "insert", "update", "delete", "replace", "with", "call", "do", "set", "values" };
-	const char *at = text;
-	size_t n = next_word(&at, text + strlen(text)), i;
-
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (word_is(at, n, words[i]))
-			return true;
-	return !n && *at == '(';
+		begin_statement(mine, text, len, words_unlock(text, len), true);
 }
 
 void conn_execute(const char *text, bool unlocks)
@@ -769,7 +517,7 @@ void conn_execute(const char *text, bool unlocks)
 	if (!c || c->depth != 1 || c->entered || c->refused ||
 	    (c->command != COM_STMT_EXECUTE && c->command != COM_STMT_BULK_EXECUTE))
 		return;
-	begin_statement(c, text, strlen(text), unlocks, stops_at_error(text));
+	begin_statement(c, text, strlen(text), unlocks, words_stop_at_error(text));
 	if (c->refused) {
 		my_printf_error(c->refused, "%s", MYF(0), c->refusal);
 		server_kill_self(c->thd);
@@ -803,11 +551,8 @@ void conn_wait_begin(int type)
 	case THD_WAIT_META_DATA_LOCK:
 	case THD_WAIT_GLOBAL_LOCK:
 		set_state(c, CONN_LOCK_WAIT);
-		if (c->pays) {
-			pthread_mutex_lock(&kill_mutex.m_mutex);
-			pthread_cond_broadcast(&kill_cond.m_cond);
-			pthread_mutex_unlock(&kill_mutex.m_mutex);
-		}
+		if (c->pays)
+			kill_wake();
 		break;
 	default:
 		set_state(c, CONN_SLEEPS);
@@ -820,270 +565,25 @@ void conn_wait_end(void)
 		set_state(mine, mine->state_before);
 }
 
-/* Cancels the request of one that waits for a turn. Returns false: it does not have it yet. */
-static bool cancel(struct conn *c, bool only_killed)
-{
-	struct baton_request *r;
-	bool done = true;
-
-	pthread_mutex_lock(&c->lock);
-	if (c->state == CONN_QUEUED && (!only_killed || thd_kill_level(c->thd) != THD_IS_NOT_KILLED)) {
-		r = __atomic_load_n(&c->req, __ATOMIC_ACQUIRE);
-		if (r)
-			baton_request_cancel(r);
-		done = r;
-	}
-	pthread_mutex_unlock(&c->lock);
-	return done;
-}
-
-static bool cancel_all(bool only_killed)
-{
-	bool done = true;
-	struct conn *c;
-	int i;
-
-	pthread_mutex_lock(&table_lock);
-	for (i = 0; i < BUCKETS; i++)
-		for (c = table[i]; c; c = c->next)
-			done &= cancel(c, only_killed);
-	pthread_mutex_unlock(&table_lock);
-	return done;
-}
-
-#define RESCUES 64
-
-/* With the connection's lock: it runs a statement that was killed, not too long ago. */
-static bool is_killed(struct conn *c, uint64_t now)
-{
-	if ((c->state != CONN_RUNS && c->state != CONN_LOCK_WAIT && c->state != CONN_SLEEPS) || !c->life ||
-	    thd_kill_level(c->thd) == THD_IS_NOT_KILLED)
-		return false;
-	if (!c->rescued)
-		c->rescued = now;
-	return now - c->rescued < RESCUE;
-}
-
-/* Those that are to end and may have been stopped: how many. */
-static unsigned find_killed(struct life **out)
-{
-	uint64_t now = baton_clock_now();
-	struct conn *c;
-	unsigned n = 0;
-	int i;
-
-	pthread_mutex_lock(&table_lock);
-	for (i = 0; i < BUCKETS; i++)
-		for (c = table[i]; c && n < RESCUES; c = c->next) {
-			pthread_mutex_lock(&c->lock);
-			if (is_killed(c, now)) {
-				atomic_fetch_add_explicit(&c->life->refs, 1, memory_order_relaxed); /* [CONN-3] */
-				out[n++] = c->life;
-			}
-			pthread_mutex_unlock(&c->lock);
-		}
-	pthread_mutex_unlock(&table_lock);
-	return n;
-}
-
-static bool is_held_up(struct conn *c)
-{
-	bool yes;
-
-	pthread_mutex_lock(&c->lock);
-	yes = c->state == CONN_LOCK_WAIT && c->pays;
-	pthread_mutex_unlock(&c->lock);
-	return yes;
-}
-
-/* Lets a queued transaction in. Returns true: it is to be lent a place instead. */
-static bool let_in(struct conn *c)
-{
-	if (c->state == CONN_QUEUED && c->in_transaction && c->cls != BATON_INTERNAL && !c->let_in) {
-		struct baton_request *r = __atomic_load_n(&c->req, __ATOMIC_ACQUIRE);
-
-		c->let_in = r;
-		if (r)
-			baton_request_cancel(r);
-		count(&n_unlocked);
-	}
-	return c->state == CONN_RUNS && (c->in_transaction || c->writes) && c->life;
-}
-
-/* Those that may hold a lock for which somebody waits who is not to; in *n how many are to be lent a place. */
-static bool find_holders(struct life **out, unsigned *n)
-{
-	bool held_up = false;
-	struct conn *c;
-	int i;
-
-	*n = 0;
-	pthread_mutex_lock(&table_lock);
-	for (i = 0; i < BUCKETS && !held_up; i++)
-		for (c = table[i]; c && !held_up; c = c->next)
-			held_up = is_held_up(c);
-	for (i = 0; i < BUCKETS && held_up; i++)
-		for (c = table[i]; c && *n < RESCUES; c = c->next) {
-			pthread_mutex_lock(&c->lock);
-			if (let_in(c)) {
-				atomic_fetch_add_explicit(&c->life->refs, 1, memory_order_relaxed); /* [CONN-3] */
-				out[(*n)++] = c->life;
-			}
-			pthread_mutex_unlock(&c->lock);
-		}
-	pthread_mutex_unlock(&table_lock);
-	return held_up;
-}
-
-/* Lends each of them its place, for so long or until the statement has ended. Returns 0 or -errno. */
-static int lend_place(struct life *const *life, unsigned n, uint64_t step)
-{
-	struct baton_tenant *self;
-	unsigned i;
-	int err = quota_helper_begin(&self);
-
-	for (i = 0; i < n; i++) {
-		if (!err && !baton_mutex_lock_until(life[i]->mutex, baton_clock_now() + step))
-			baton_mutex_unlock(life[i]->mutex);
-		put_life(life[i]);
-	}
-	if (!err)
-		quota_helper_end(self);
-	return err;
-}
-
-static void *kill_main(void *arg)
-{
-	struct life *life[RESCUES];
-	uint64_t began, took, not_before = 0;
-	struct timespec at;
-	bool done, held_up;
-	unsigned n;
-
-	pthread_setname_np(pthread_self(), "baton-kill");
-	pthread_mutex_lock(&kill_mutex.m_mutex);
-	while (!kill_ends) {
-		done = cancel_all(is_enforced());
-		n = is_enforced() ? find_killed(life) : 0;
-		if (n) {
-			pthread_mutex_unlock(&kill_mutex.m_mutex);
-			done = !lend_place(life, n, RESCUE_STEP);
-			pthread_mutex_lock(&kill_mutex.m_mutex);
-			if (done)
-				continue;
-			n = 0;
-		}
-		began = baton_clock_now();
-		held_up = is_enforced() && (began < not_before || find_holders(life, &n));
-		if (n) {
-			pthread_mutex_unlock(&kill_mutex.m_mutex);
-			lend_place(life, n, HOLDER_STEP);
-			took = baton_clock_now() - began;
-			not_before = began + took + (3 * took > HOLDER_LOOK ? 3 * took : HOLDER_LOOK);
-			pthread_mutex_lock(&kill_mutex.m_mutex);
-			continue;
-		}
-		if (done && !held_up) {
-			pthread_cond_wait(&kill_cond.m_cond, &kill_mutex.m_mutex);
-			continue;
-		}
-		clock_gettime(CLOCK_REALTIME, &at);
-		at.tv_nsec += done ? HOLDER_LOOK : 1000000;
-		at.tv_sec += at.tv_nsec / 1000000000;
-		at.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&kill_cond.m_cond, &kill_mutex.m_mutex, &at);
-	}
-	pthread_mutex_unlock(&kill_mutex.m_mutex);
-	return NULL;
-}
-
-int conn_start(void)
-{
-	int err = 0;
-
-	safepoint_kill(&kill_mutex, &kill_cond);
-	pthread_mutex_lock(&kill_mutex.m_mutex);
-	kill_ends = false;
-	if (!kill_runs)
-		err = -pthread_create(&kill_thread, NULL, kill_main, NULL);
-	kill_runs = !err;
-	pthread_mutex_unlock(&kill_mutex.m_mutex);
-	return err;
-}
-
-void conn_stop(void)
-{
-	pthread_mutex_lock(&kill_mutex.m_mutex);
-	kill_ends = true;
-	pthread_cond_broadcast(&kill_cond.m_cond);
-	pthread_mutex_unlock(&kill_mutex.m_mutex);
-	if (kill_runs)
-		pthread_join(kill_thread, NULL);
-	kill_runs = false;
-}
-
 void conn_enforce(bool on)
 {
 	atomic_store_explicit(&enforced, on, memory_order_relaxed); /* [CONN-2] */
-	/* Those that wait for a turn are told not to, where nothing is enforced any more. */
-	pthread_mutex_lock(&kill_mutex.m_mutex);
-	pthread_cond_broadcast(&kill_cond.m_cond);
-	pthread_mutex_unlock(&kill_mutex.m_mutex);
+	kill_enforce(on);
+}
+
+static bool forget_idle(struct conn *c, void *arg)
+{
+	if (c->state == CONN_IDLE)
+		quota_put(&c->user);
+	return true;
 }
 
 void conn_forget_all(void)
 {
-	struct conn *c;
-	int i;
-
-	pthread_mutex_lock(&table_lock);
-	for (i = 0; i < BUCKETS; i++)
-		for (c = table[i]; c; c = c->next) {
-			pthread_mutex_lock(&c->lock);
-			if (c->state == CONN_IDLE)
-				quota_put(&c->user);
-			pthread_mutex_unlock(&c->lock);
-		}
-	pthread_mutex_unlock(&table_lock);
+	conns_walk(forget_idle, NULL);
 }
 
 /* ----------------------------------------------------------------- for others */
-
-int conn_each(int (*fn)(const struct conn_view *v, void *arg), void *arg)
-{
-	struct conn_view *v = NULL;
-	unsigned long n = 0, room, i;
-	struct conn *c;
-	int rc = 0;
-
-	pthread_mutex_lock(&table_lock);
-	room = connections;
-	v = calloc(room ? room : 1, sizeof(*v));
-	for (i = 0; v && i < BUCKETS; i++)
-		for (c = table[i]; c && n < room; c = c->next) {
-			struct conn_view *o = &v[n++];
-
-			pthread_mutex_lock(&c->lock);
-			o->id = c->id;
-			memcpy(o->user, c->account, sizeof(o->user));
-			memcpy(o->tenant, c->user.name, sizeof(o->tenant));
-			o->cls = c->cls;
-			o->state = c->state;
-			o->in_transaction = c->in_transaction;
-			o->since = c->began;
-			memcpy(o->text, c->text, sizeof(o->text));
-			if (c->req && c->state != CONN_IDLE) {
-				baton_request_times(c->req, &o->times, sizeof(o->times));
-				baton_request_why(c->req, &o->why, sizeof(o->why));
-			}
-			pthread_mutex_unlock(&c->lock);
-		}
-	pthread_mutex_unlock(&table_lock);
-	for (i = 0; v && !rc && i < n; i++)
-		rc = fn(&v[i], arg);
-	free(v);
-	return v ? rc : -ENOMEM;
-}
 
 static int count_one(const struct conn_view *v, void *arg)
 {
@@ -1102,7 +602,7 @@ void conn_stats(struct conn_stats *out)
 		.rejected = atomic_load_explicit(&n_rejected, memory_order_relaxed), /* [CONN-2] */
 		.timed_out = atomic_load_explicit(&n_timed_out, memory_order_relaxed), /* [CONN-2] */
 		.killed = atomic_load_explicit(&n_killed, memory_order_relaxed), /* [CONN-2] */
-		.unlocked = atomic_load_explicit(&n_unlocked, memory_order_relaxed), /* [CONN-2] */
+		.unlocked = atomic_load_explicit(&n_unlocked, memory_order_relaxed) + kill_let_in(), /* [CONN-2] */
 	};
-	conn_each(count_one, out);
+	conns_each(count_one, out);
 }

@@ -58,6 +58,7 @@
 #include <string.h>
 
 #include "safepoint.h"
+#include "words.h"
 
 /* [HOOKS-1]: a switch; who sees it late does once more, or once less, what it did. */
 static _Atomic bool enabled;
@@ -185,7 +186,7 @@ static void set_prepared_stmt_text(PSI_prepared_stmt *stmt, const char *text, ui
 	struct prepared *p = prepared_of(stmt);
 
 	if (p) {
-		p->unlocks = conn_unlocks(text, len);
+		p->unlocks = words_unlock(text, len);
 		late_cut(p->text, text, len);
 		stmt = p->theirs;
 	}

@@ -28,6 +28,7 @@
 #include <mysqld_error.h>
 
 #include "hooks.h"
+#include "kill.h"
 #include "quota.h"
 #include "safepoint.h"
 #include "schema.h"
@@ -292,7 +293,7 @@ static int init(void *p)
 		quota_end();
 		goto refuse;
 	}
-	err = conn_start();
+	err = kill_start();
 	if (err) {
 		snprintf(why, sizeof(why), "no thread: %s", strerror(-err));
 		quota_end();
@@ -316,7 +317,7 @@ static int deinit(void *p)
 	conn_enforce(false);
 	conn_forget_all();
 	quota_end();
-	conn_stop();
+	kill_stop();
 	return 0;
 }
 
