@@ -96,6 +96,25 @@ leaves_nothing_when_interrupted() {
 	expect [ -z "$(ls -d "$BATON_CACHE"/work.* "$BATON_CACHE"/kernel/naive-* 2>/dev/null)" ]
 	expect [ "$(tail -n 1 "$MAKELOG")" = vmlinux ]
 }
+# SIGKILL to the build and all that it started, as at the end of a machine's memory: no trap runs. The next call, which
+# finds its kernel in the cache and is of another kind, takes the folder away; but not that of a build that goes on.
+takes_away_what_a_killed_build_left() {
+	image unpatched >"$w/one"
+	: >"$MAKELOG" && touch "$MAKELOG.wait"
+	setsid "$w/top/tools/vm/kernel" naive "$w/a.patch" 2>"$w/err" &
+	until [ -s "$MAKELOG" ]; do sleep 0.1; done
+	image unpatched >"$w/two"
+	expect [ -d "$BATON_CACHE/work.naive" ]
+	# The build's make is in a process group of its own, but in the session.
+	# shellcheck disable=SC2046
+	kill -KILL $(ps -o pid= -s $!)
+	wait
+	rm "$MAKELOG.wait"
+	expect [ -d "$BATON_CACHE/work.naive" ]
+	image unpatched >"$w/two"
+	expect cmp "$w/one" "$w/two"
+	expect [ -z "$(ls -d "$BATON_CACHE"/work.* 2>/dev/null)" ]
+}
 two_build_it_once() {
 	local pid
 	: >"$MAKELOG" && touch "$MAKELOG.wait"
@@ -122,7 +141,7 @@ bounds_the_cache() {
 }
 
 for t in builds_once builds_a_kind_at_one_path tells_kernels_apart names_an_option_that_does_not_take refuses_a_patch_that_does_not_apply \
-	leaves_nothing_when_interrupted two_build_it_once bounds_the_cache; do
+	leaves_nothing_when_interrupted takes_away_what_a_killed_build_left two_build_it_once bounds_the_cache; do
 	check "$t" "$t"
 done
 finish
