@@ -6,7 +6,7 @@
  *
  * The worker takes its signal whenever it likes, or not for long (signal_blocked). The
  * monitor does one thing each time that it has the lock; the giver gives the slot,
- * and lets go later. Which words are read when: as there. With the lock all is
+ * and lets go later. Any thread stops the worker as the monitor does, and sends the signal a while after it gave up the lock. Which words are read when: as there. With the lock all is
  * sequentially consistent, and so is a thread with its own signal's handler; inside and
  * parked are read by the monitor a moment before it acts.
  *
@@ -25,6 +25,7 @@ bool slot = true, ready;
 bool stalled;			/* the monitor was late; once */
 bool spins;			/* it goes on for that, until it is sent a signal */
 bool ended;
+bit resent;			/* once */
 
 inline acquire() { atomic { !lock -> lock = true } }
 inline release() { lock = false }
@@ -182,7 +183,7 @@ active proctype worker()
 	release()
 }
 
-/* As look_at_slot(), look_at_away() and take_those_that_block(). */
+/* As look_at_slot(), look_at_slotless() and btn_blocked_take(). */
 active proctype monitor()
 {
 end:	do
@@ -223,6 +224,11 @@ end:	do
 		fi;
 		signal_blocked = false;
 		release()
+	/* It has not parked yet: whoever stopped it may be late with the signal. */
+	:: atomic { !lock && slotless && waits && !parked && !sig && resent == 0 -> lock = true };
+		resent = 1;
+		sig = true;
+		release()
 	/* It does not hear, and has no slot. */
 	:: atomic { !lock && slotless && waits && !parked && !inside && !signal_blocked -> lock = true };
 		assert(ready);
@@ -244,6 +250,25 @@ end:	do
 		:: else
 		fi;
 		release()
+	od
+}
+
+/* A thread that made a better task ready: btn_dispatch_stop(), and btn_stop_send(). */
+active proctype stopper()
+{
+end:	do
+#ifdef BROKEN_STOPS_BEFORE_THE_PERMIT
+	:: atomic { !lock && slot && !inside && !ended -> lock = true };
+#else
+	:: atomic { !lock && slot && !waits && !inside && !ended -> lock = true };
+#endif
+		slot = false;
+		slotless = true;
+		make_ready();
+		set_waits();
+		release();
+		/* It gave up the lock, and is late. */
+		sig = true
 	od
 }
 

@@ -29,7 +29,8 @@
  *
  * What happens to a task that never reaches a checkpoint: the monitor lets it run
  * a few tenths of a millisecond past the end of its slice, or past the moment at
- * which somebody more important came. Then, with
+ * which somebody more important came. A task for which that was done, and that has passed no
+ * checkpoint since, is not waited for the next time. Then, with
  *
  *  BATON_PREEMPT_STOP (the default) its thread is sent a signal, and waits in the
  *	signal's handler until it is the task's turn again. So quotas hold for
@@ -59,7 +60,7 @@
  *
  * System calls that a stopped thread is in are restarted (SA_RESTART), but for
  * those that never are, like poll(), which fail with EINTR; the signal is sent
- * only to threads that use CPU. A thread that blocks it is demoted instead. The handler is installed once for the process and passes on
+ * only to threads that use CPU, or that did all through their last slice. A thread that blocks it is demoted instead. The handler is installed once for the process and passes on
  * what is not meant for it to the one that was there before; SIGURG is taken
  * because it is ignored by default and nobody uses it.
  *

@@ -19,6 +19,7 @@
 #include "lazy.h"
 #include "pool.h"
 #include "slot.h"
+#include "stop.h"
 #include "tick.h"
 #include "wait.h"
 
@@ -196,11 +197,58 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	return NULL;
 }
 
+void btn_dispatch_stop(struct baton_sched *s, uint64_t now, unsigned slot, uint64_t settle, struct btn_wakes *wakes)
+{
+	struct btn_core *c = &s->core;
+	struct btn_worker *w = s->on[slot];
+	struct btn_task *next;
+
+	if (!btn_stop_has_room(wakes))
+		return;
+	btn_stop_show(s, now, slot);
+	btn_slot_trust(w);
+	btn_slot_fold(w, slot);
+	btn_core_stop(c, now, slot, btn_slot_account(w, now, settle), BTN_STOP_YIELD);
+	next = btn_core_pick(c, now, slot);
+	if (next == &w->task->core) {
+		btn_slot_renew(s, w, now, slot);
+		return;
+	}
+	btn_slot_lose(s, w, slot);
+	btn_stop_park(wakes, w);
+	if (next)
+		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
+}
+
+/* Tasks that are to make room for better ones. True: one was stopped at once. */
+static bool resched_slots(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes, uint64_t *due)
+{
+	struct btn_core *c = &s->core;
+	bool stopped = false;
+	int slot;
+
+	while ((slot = btn_core_next_resched(c)) >= 0) {
+		if (!c->run[slot].task)
+			continue;
+		if (btn_stop_has_room(wakes) && btn_stop_is_known(s, slot)) {
+			/* No other thread's CPU clock is read here: the rest follows when that is parked. */
+			btn_dispatch_stop(s, now, slot, BTN_NEVER, wakes);
+			stopped = true;
+			continue;
+		}
+		s->resched_at[slot] = s->looked_at[slot] = now;
+		s->look_in[slot] = BTN_LOOK_NS;
+		atomic_fetch_or_explicit(&s->on[slot]->flag, BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
+		*due = now + BTN_LOOK_NS;
+	}
+	return stopped;
+}
+
 void btn_dispatch(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
 {
 	struct btn_core *c = &s->core;
 	bool calm, waited = s->was_wanted;
-	uint64_t due, tick;
+	uint64_t due, tick, look = BTN_NEVER;
 	int slot;
 
 again:
@@ -214,7 +262,7 @@ again:
 		}
 		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
 	}
-	if (btn_lazy_look(s, now) || (s->detecting && btn_blocked_look(s, now)))
+	if (btn_lazy_look(s, now) || (s->detecting && btn_blocked_look(s, now)) || resched_slots(s, now, wakes, &look))
 		goto again;
 	/*
 	 * The monitor looks by itself at all who had their slots when it came last. A task that
@@ -227,15 +275,8 @@ again:
 		due = now + tick;
 	if (s->was_wanted && !waited && s->late && now + BTN_LOOK_NS < due)
 		due = now + BTN_LOOK_NS;
-	while ((slot = btn_core_next_resched(c)) >= 0) {
-		if (!c->run[slot].task)
-			continue;
-		s->resched_at[slot] = s->looked_at[slot] = now;
-		s->look_in[slot] = BTN_LOOK_NS;
-		atomic_fetch_or_explicit(&s->on[slot]->flag, BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
-		if (now + BTN_LOOK_NS < due)
-			due = now + BTN_LOOK_NS;
-	}
+	if (look < due)
+		due = look;
 	if (due < btn_tick_due(s) && btn_tick_due(s) - due > BTN_TICK_NS / 4) {
 		btn_tick_set_due(s, due);
 		wakes->monitor = true;
@@ -317,6 +358,7 @@ static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
 	struct btn_thread_waiter *t;
 	struct baton_request *r;
 
+	btn_stop_send(s, wakes);
 	while ((t = wakes->threads)) {
 		/* From the resume on *t is on the stack of a thread that goes on. */
 		wakes->threads = t->next;

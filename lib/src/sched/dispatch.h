@@ -20,6 +20,12 @@ void btn_dispatch_end_cached(struct baton_sched *s, struct btn_wakes *wakes);
  * is to be woken; NULL: none is. Needs the lock.
  */
 struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsigned slot);
+/*
+ * Stops the slot's task where it is: another one gets the slot, or the task goes on with a new slice if it is
+ * the next one itself. settle: as for btn_slot_account(). Does nothing where wakes have no room for another signal.
+ * Needs the lock.
+ */
+void btn_dispatch_stop(struct baton_sched *s, uint64_t now, unsigned slot, uint64_t settle, struct btn_wakes *wakes);
 /* Threads may be made again, where some could not and the time to try again has come. Needs the lock. */
 void btn_dispatch_retry(struct baton_sched *s, uint64_t now);
 /* The tenant leaves, and its last request has ended. Needs the lock. */

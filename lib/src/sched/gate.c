@@ -81,6 +81,7 @@
 #include "sample.h"
 #include "self.h"
 #include "slot.h"
+#include "stop.h"
 #include "tick.h"
 #include "wait.h"
 
@@ -126,6 +127,8 @@ static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t dead
 		/* A thread that may not leave SCHED_IDLE stays in it until its task ends. */
 		btn_slot_set_demoted(w, sched_setscheduler(0, SCHED_OTHER, &p) != 0);
 	}
+	/* Before `waits`: who may take the slot from then on is not to charge by it. */
+	atomic_store_explicit(&w->parked_cpu, 0, memory_order_relaxed); /* [PREEMPT-5] */
 	atomic_store_explicit(&w->waits, false, memory_order_release); /* [PREEMPT-2] */
 	btn_slot_arm(w, BTN_CELL_ARMED);
 	return 0;
@@ -380,6 +383,7 @@ static void wait_stopped(struct btn_worker *w)
 {
 	uint64_t in = BTN_STALL_NS / 4;
 
+	btn_stop_parks(w);
 	for (;;) {
 		if (atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
 		    park_until(w, NULL, btn_clock_now() + in)) {
@@ -387,16 +391,19 @@ static void wait_stopped(struct btn_worker *w)
 				in = in < STALL_MAX_NS ? 2 * in : STALL_MAX_NS;
 				continue;
 			}
+			btn_stop_goes_on(w);
 			atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
 			atomic_store_explicit(&w->s->stall_escape, true, memory_order_release); /* [PREEMPT-3] */
 			return;
 		}
+		btn_stop_goes_on(w);
 		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
 		atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
 		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
 		if (!atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			return;
 		atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [PREEMPT-1] */
+		btn_stop_parks(w);
 	}
 }
 

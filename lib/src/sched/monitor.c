@@ -17,6 +17,7 @@
 #include "lazy.h"
 #include "pool.h"
 #include "preempt.h"
+#include "stop.h"
 #include "tick.h"
 #include "wait.h"
 
@@ -72,7 +73,7 @@ void *btn_monitor_main(void *arg)
 		s->dead = late = NULL;
 		btn_gate_release(s);
 		BTN_POINT("sched:monitor:unlocked");
-		btn_preempt_signal(s);
+		btn_stop_send(s, &wakes);
 		if (!btn_alarm_set(s) && due)
 			due = due < now + BTN_LOOK_MAX_NS ? due : now + BTN_LOOK_MAX_NS;
 		btn_dispatch_wake(s, &wakes);

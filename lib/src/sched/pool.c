@@ -92,6 +92,7 @@ struct btn_worker *btn_pool_worker_new(struct baton_sched *s, bool attached)
 	w->s = s;
 	w->attached = attached;
 	w->slot = w->cpu = w->leaving = -1;
+	w->went_on = -1;
 	BTN_EXCUSED("memory of workers", err = BTN_FAIL("sched:worker") || baton_parker_create(&w->parker));
 	if (err) {
 		put_memory(w);

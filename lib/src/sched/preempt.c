@@ -2,20 +2,10 @@
 /*
  * Forced preemption: what happens to a task that is to stop and reaches no checkpoint.
  *
- * BATON_PREEMPT_STOP. The monitor takes the slot away. The task is ready again and waits for
- * its turn like any other. Its thread is sent a signal, and parks in the signal's handler
- * until it is given a slot:
- *
- *	monitor (has the lock)			offender
- *	core: it stops, another is picked	spins
- *	w.slot = -1, w.waits = true
- *	unlock
- *	tgkill					handler: waits, so block
- *	resume the other one
- *	...					is given a slot, and resumed:
- *						waits = false, spins on
- *
- * gate.c says how the handler and the calls of the library share the one permit.
+ * BATON_PREEMPT_STOP. The slot is taken away. The task is ready again and waits for its turn like any other. Its
+ * thread is sent a signal, and parks in the signal's handler until it is given a slot: stop.c.
+ * The monitor does so to tasks of which nothing is known yet, after two looks, and to those that are known not to come,
+ * at the end of their slices.
  *
  * A thread that holds a lock which is not this library's (malloc's, a pthread_mutex_t of the
  * service) is parked with it, and the lock's next user sleeps in the kernel, in a slot. The
@@ -53,6 +43,7 @@
 #include "dispatch.h"
 #include "lazy.h"
 #include "slot.h"
+#include "stop.h"
 #include "tick.h"
 #include "wait.h"
 
@@ -73,68 +64,6 @@
 /* /proc is asked again whether a thread sleeps in a futex, later each time, up to this. */
 #define ASK_MAX_NS	1000000000
 #define SLOTLESS_BATCH	16
-
-/* The worker is sent the signal when the lock is given up. False: not this time. */
-static bool want_signal(struct baton_sched *s, const struct btn_worker *w)
-{
-	if (s->n_signals == BTN_SIGNALS)
-		return false;
-	s->signals[s->n_signals++] = w->tid;
-	return true;
-}
-
-static bool send_signal(struct baton_sched *s, struct btn_worker *w)
-{
-	if (!want_signal(s, w))
-		return false;
-	w->stopped_at = 0;
-	btn_slot_set_waits(w);
-	return true;
-}
-
-/* A thread that has come to wait since is sent a signal too many, which does no harm. */
-void btn_preempt_signal(struct baton_sched *s)
-{
-	unsigned i;
-
-	for (i = 0; i < s->n_signals; i++)
-		syscall(SYS_tgkill, getpid(), s->signals[i], s->stop_signal);
-	s->n_signals = 0;
-}
-
-static void show_preemption(struct baton_sched *s, uint64_t now, unsigned slot)
-{
-	struct baton_stats_slot *figures = &s->core.page.slots[slot];
-
-	btn_stat_add(&figures->forced_preemptions, 1);
-	/* Only the task knows since when it reached no checkpoint. */
-	btn_stat_hist(&figures->gap, now - s->core.run[slot].start);
-	btn_stat_max(&figures->gap_worst, now - s->core.run[slot].start);
-}
-
-/* Stops a task that reaches no checkpoint: it goes on if no other is due, or parks. */
-static void stop_task(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes)
-{
-	struct btn_core *c = &s->core;
-	struct btn_worker *w = s->on[slot];
-	struct btn_task *next;
-
-	if (s->n_signals == BTN_SIGNALS)
-		return;
-	show_preemption(s, now, slot);
-	btn_slot_trust(w);
-	btn_slot_fold(w, slot);
-	btn_core_stop(c, now, slot, btn_slot_account(w, now, 0), BTN_STOP_YIELD);
-	next = btn_core_pick(c, now, slot);
-	if (next == &w->task->core) {
-		btn_slot_renew(s, w, now, slot);
-		return;
-	}
-	btn_slot_lose(s, w, slot);
-	send_signal(s, w);
-	if (next)
-		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
-}
 
 /* Bytes read, or -1. */
 static ssize_t read_file(const char *name, char *text, size_t room)
@@ -172,7 +101,7 @@ static void leave_asleep(struct baton_sched *s, uint64_t now, unsigned slot, boo
 {
 	struct btn_worker *w = s->on[slot];
 
-	show_preemption(s, now, slot);
+	btn_stop_show(s, now, slot);
 	btn_slot_take(s, now, slot);
 	w->in_futex = futex;
 	w->ask_in = BTN_TICK_NS;
@@ -248,6 +177,8 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 		return;
 	cpu = btn_slot_cpu(w);
 	if (!s->cpu_at[slot]) {
+		if (atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
+			btn_stop_signal(wakes, w);
 		s->cpu_at[slot] = cpu;
 		return;
 	}
@@ -256,16 +187,17 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 		s->look_in[slot] *= 2;
 	if (atomic_load_explicit(&w->waits, memory_order_acquire)) { /* [PREEMPT-2] */
 		if (cpu - s->cpu_at[slot] >= SIGNAL_BLOCKED_NS) {
-			show_preemption(s, now, slot);
+			btn_stop_show(s, now, slot);
 			btn_slot_take(s, now, slot);
 			w->signal_blocked = true;
 			demote_worker(w);
 		}
 	} else if (cpu - s->cpu_at[slot] >= ran) {
 		if (s->stop_signal) {
-			stop_task(s, now, slot, wakes);
+			btn_slot_set_spins(w, true);
+			btn_dispatch_stop(s, now, slot, 0, wakes);
 		} else if (btn_core_waits(&s->core, now)) {
-			show_preemption(s, now, slot);
+			btn_stop_show(s, now, slot);
 			btn_slot_take(s, now, slot);
 			demote_worker(w);
 		} else {
@@ -311,7 +243,7 @@ static void look_for_alarm(struct baton_sched *s)
 }
 
 /* Looks at slotless workers, which may be running all the same. */
-static void look_at_slotless(struct baton_sched *s, uint64_t now)
+static void look_at_slotless(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
 {
 	struct btn_worker *w, *next, *last = NULL;
 	bool ran = false;
@@ -343,7 +275,9 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 					btn_wait_ready_locked(w->task);
 				w->signal_blocked = false;
 			} else if (!w->stopped_at) {
-				w->stopped_at = w->cputime.mark;
+				/* The thread that stopped it may be late with the signal. */
+				if (btn_stop_signal(wakes, w))
+					w->stopped_at = w->cputime.mark;
 			} else if (!w->signal_blocked && w->cputime.mark - w->stopped_at > SIGNAL_BLOCKED_NS) {
 				btn_core_unready(&s->core, now, &w->task->core);
 				w->signal_blocked = true;
@@ -351,7 +285,7 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now)
 			}
 		} else if (s->stop_signal && cpu >= RAN_NS &&
 			   !atomic_load_explicit(&w->inside, memory_order_relaxed) && /* [PREEMPT-1] */
-			   send_signal(s, w)) {
+			   btn_stop_park(wakes, w)) {
 			/* The worker slept, and woke; or has the signal blocked no more. */
 			w->signal_blocked = false;
 			btn_wait_ready_locked(w->task);
@@ -411,15 +345,15 @@ static void suspect_parked(struct baton_sched *s, uint64_t now)
 }
 
 /* The worker went on because of a stall. */
-static void stop_again(struct baton_sched *s, const struct btn_worker *w)
+static void stop_again(struct baton_sched *s, const struct btn_worker *w, struct btn_wakes *wakes)
 {
 	if (w && w->tid && atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
 	    !atomic_load_explicit(&w->parked, memory_order_relaxed) && /* [PREEMPT-1] */
-	    !want_signal(s, w))
+	    !btn_stop_signal(wakes, w))
 		atomic_store_explicit(&s->stall_escape, true, memory_order_relaxed); /* [PREEMPT-3] */
 }
 
-static void end_stall(struct baton_sched *s, bool stall)
+static void end_stall(struct baton_sched *s, bool stall, struct btn_wakes *wakes)
 {
 	const struct btn_worker *w;
 	unsigned i;
@@ -430,11 +364,11 @@ static void end_stall(struct baton_sched *s, bool stall)
 		return;
 	for (i = 0; i < s->core.slots_in_use; i++)
 		if (s->core.run[i].task)
-			stop_again(s, s->on[i]);
+			stop_again(s, s->on[i], wakes);
 	for (w = s->slotless.first; w; w = w->next_slotless)
-		stop_again(s, w);
+		stop_again(s, w, wakes);
 	for (w = s->parked.first; w; w = w->next_slotless)
-		stop_again(s, w);
+		stop_again(s, w, wakes);
 }
 
 void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
@@ -448,10 +382,10 @@ void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wak
 		if (s->core.run[i].task)
 			look_at_slot(s, now, i, wakes, &stall);
 	if (s->stop_signal)
-		end_stall(s, stall);
+		end_stall(s, stall, wakes);
 	if (s->detect)
 		btn_blocked_woken(s, now);
-	look_at_slotless(s, now);
+	look_at_slotless(s, now, wakes);
 	suspect_parked(s, now);
 }
 

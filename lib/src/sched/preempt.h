@@ -8,7 +8,5 @@
 /* With the lock: the monitor's look at all workers; and the time of the next one. */
 void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
 uint64_t btn_preempt_next(struct baton_sched *s, uint64_t now);
-/* Without the lock, and before others are woken: the signals to those that are to stop. */
-void btn_preempt_signal(struct baton_sched *s);
 
 #endif

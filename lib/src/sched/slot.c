@@ -18,8 +18,11 @@
 uint64_t btn_slot_cpu(const struct btn_worker *w)
 {
 	struct timespec ts;
+	uint64_t parked = w == btn_self ? 0 : atomic_load_explicit(&w->parked_cpu, memory_order_relaxed); /* [PREEMPT-5] */
 	int err;
 
+	if (parked)
+		return parked > w->cputime.mark ? parked : w->cputime.mark;
 	/*
 	 * The thread sleeps, and the kernel wrote down its CPU clock: in memory that any code
 	 * of this process can spoil.
@@ -42,7 +45,7 @@ uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle)
 	uint64_t cpu, back, mark_at = w->cputime.mark_at;
 
 	/* Charges by time are wrong by at most a thousandth of the tenant's second. */
-	if (run && run->acct && run->acct->quota >> 10 < settle)
+	if (settle != BTN_NEVER && run && run->acct && run->acct->quota >> 10 < settle)
 		settle = run->acct->quota >> 10 > SETTLE_MIN_NS ? run->acct->quota >> 10 : SETTLE_MIN_NS;
 	if (btn_cputime_run(&w->cputime, now, settle, &cpu))
 		return cpu;
@@ -172,6 +175,7 @@ unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why)
 	btn_slot_end_lazy(w->s, w);
 	btn_slot_fold(w, slot);
 	cpu = btn_slot_account(w, now, SETTLE_NS);
+	btn_slot_set_spins(w, false);
 	w->slot = -1;
 	show_gap(w, now, slot);
 	btn_slot_trust(w);
@@ -188,6 +192,7 @@ unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
 
 	btn_slot_fold(w, slot);
 	cpu = btn_slot_account(w, s->now, SETTLE_END_NS);
+	btn_slot_set_spins(w, false);
 	w->slot = -1;
 	w->leaving = w->home = slot;
 	btn_slot_trust(w);

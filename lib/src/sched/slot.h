@@ -13,7 +13,8 @@
 uint64_t btn_slot_cpu(const struct btn_worker *w);
 /*
  * ns of CPU to be charged for w, which still has its task and its slot, since the last call:
- * cputime.h. CPU that was charged too much is given back to the account here.
+ * cputime.h. CPU that was charged too much is given back to the account here. The thread's CPU
+ * clock is read where charges by time make `settle` ns; BTN_NEVER: not now.
  */
 uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle);
 /* The run is about to stop: requests that ended in it without the lock (lazy.c) are counted. */
@@ -70,6 +71,12 @@ static inline bool btn_slot_demoted(const struct btn_worker *w)
 static inline void btn_slot_set_demoted(struct btn_worker *w, bool is)
 {
 	atomic_store_explicit(&w->demoted, is, memory_order_relaxed); /* [PREEMPT-4] */
+}
+
+/* [PREEMPT-6] stop.c says what that means. */
+static inline void btn_slot_set_spins(struct btn_worker *w, bool is)
+{
+	atomic_store_explicit(&w->spins, is, memory_order_relaxed); /* [PREEMPT-6] */
 }
 
 /* The caller, w, runs with a slot from here on (ARMED); or is about to park or to wait (NOT). */

@@ -47,6 +47,10 @@ struct btn_worker {
 	/* Written by the owner: it is about to take the permit; calls of the library that it is in. */
 	_Atomic bool parked;
 	_Atomic uint32_t inside;
+	/* The thread's CPU clock when it parked in the signal's handler; 0: it is not there: [PREEMPT-5]. */
+	_Atomic uint64_t parked_cpu;
+	/* The last slice was used without a checkpoint, and ended by force: [PREEMPT-6]. */
+	_Atomic bool spins;
 	/* State of the slot as far as the owner changes it without the lock: lazy.c. */
 	_Atomic uint64_t lazy;
 
@@ -109,6 +113,9 @@ struct btn_worker {
 	struct btn_cell *cell;		/* NULL: this worker's blocking is not seen; written with the lock */
 	uint64_t session;		/* the session to which the cell belongs */
 	bool hinted;			/* between baton_blocking_begin() and _end(), with the slot */
+
+	/* The owner's, in the signal's handler: voluntary context switches of the thread when it went on last; or -1. */
+	long went_on;
 	/* Under the lock. */
 	bool taken;			/* the slot was taken because the worker blocked */
 	uint64_t taken_cpu;		/* CPU that the worker had used by then */
@@ -210,7 +217,7 @@ struct baton_request {
 };
 
 #define BTN_ALARMS	32
-#define BTN_SIGNALS	64
+#define BTN_SIGNALS	16
 
 /* An alarm that is to be set: alarm.c. */
 struct btn_alarm {
@@ -257,9 +264,6 @@ struct baton_sched {
 	/* Alarms that the monitor is about to set. The monitor's. */
 	struct btn_alarm alarms[BTN_ALARMS];
 	unsigned n_alarms;
-	/* Threads that it is about to send the signal. The monitor's, too. */
-	pid_t signals[BTN_SIGNALS];
-	unsigned n_signals;
 	_Atomic pid_t alarm_tid;	/* the watch's thread, when it listens to alarms; 0: not yet */
 	_Atomic bool alarmed;		/* an alarm went off */
 	uint64_t retry_at;		/* threads could not be made, and are tried again then; BTN_NEVER: none failed */
@@ -295,6 +299,8 @@ struct btn_wakes {
 	struct btn_worker *first;
 	struct btn_thread_waiter *threads;	/* threads whose requests ended */
 	bool monitor;
+	unsigned n_signals;
+	pid_t signals[BTN_SIGNALS];		/* threads that are to be sent the signal: stop.c */
 	struct baton_request *dead;
 	struct baton_request *ended;	/* requests to be put into their completion queues */
 };
