@@ -209,6 +209,87 @@ TEST(mutex)
 	end_sched(s);
 }
 
+static _Atomic int order, first_came, last_came, gave_up;
+
+static void waits_as_first(void *arg)
+{
+	CHECK_ANY(baton_mutex_lock(mutex) == 0);
+	first_came = ++order;
+	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
+}
+
+static void waits_in_vain(void *arg)
+{
+	CHECK_ANY(baton_mutex_lock_until(mutex, baton_clock_now() + 5000000) == -ETIMEDOUT);
+	gave_up = ++order;
+}
+
+static void waits_as_last(void *arg)
+{
+	CHECK_ANY(baton_mutex_lock(mutex) == 0);
+	last_came = ++order;
+	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
+}
+
+/* Gives up the only slot until the task that was spawned last has run, and waits. */
+static void let_run(void)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		baton_sleep_until(baton_clock_now() + 1000000);
+}
+
+static void passes_by(void *arg)
+{
+	CHECK_ANY(baton_mutex_lock(mutex) == 0);
+	CHECK_ANY(baton_task_spawn(NULL, waits_as_first, NULL) == 0);
+	let_run();
+	/* The first waiter is woken, and has no slot yet: a task that runs may pass it by, again and again. */
+	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
+	CHECK_ANY(baton_mutex_trylock(mutex) == 0);
+	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
+	CHECK_ANY(baton_mutex_lock(mutex) == 0);
+	/* The waiter has a slot, comes for nothing, and waits again: it is not passed by any more. */
+	let_run();
+	CHECK_ANY(first_came == 0);
+	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
+	CHECK_ANY(baton_mutex_trylock(mutex) == -EBUSY);
+	CHECK_ANY(baton_mutex_lock(mutex) == 0);
+	CHECK_ANY(first_came == 1);
+	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
+}
+
+/* A woken task that gives up does not take along the wake that another waits for. */
+static void is_given_up(void *arg)
+{
+	uint64_t end;
+
+	order = 0;
+	CHECK_ANY(baton_mutex_lock(mutex) == 0);
+	CHECK_ANY(baton_task_spawn(NULL, waits_in_vain, NULL) == 0);
+	CHECK_ANY(baton_task_spawn(NULL, waits_as_last, NULL) == 0);
+	let_run();
+	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
+	CHECK_ANY(baton_mutex_trylock(mutex) == 0);
+	for (end = baton_clock_now() + 10000000; baton_clock_now() < end;)
+		;
+	let_run();
+	CHECK_ANY(gave_up == 1);
+	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
+}
+
+TEST(mutex_passed_by)
+{
+	open_sched(1, 0);
+	CHECK_EQ(baton_mutex_create(&mutex, s), 0);
+	run(passes_by, NULL);
+	run(is_given_up, NULL);
+	CHECK_EQ(last_came, 2);
+	baton_mutex_destroy(mutex);
+	end_sched(s);
+}
+
 static void waits_for_turn(void *arg)
 {
 	long me = (long)arg;

@@ -57,6 +57,8 @@ struct stask {
 struct slock {
 	struct btn_resource res;
 	struct stask *holder, *first;	/* who waits, first come, first served */
+	struct stask *woken;		/* to take it, if another did not meanwhile: the lock was left free */
+	bool strict;			/* the first one was passed by: it is handed over */
 };
 
 struct sreq {
@@ -114,7 +116,7 @@ static struct {
 	struct btn_tier_setup tier[BTN_TIERS_MAX];
 	struct slock lock[4];
 	unsigned locks;
-	uint64_t lent_runs, taken_back;
+	uint64_t lent_runs, taken_back, woken, passed_by;
 	uint64_t steps;
 } S;
 
@@ -584,25 +586,56 @@ static void note_taken_back(void)
 	}
 }
 
-static void release(struct stask *t, struct section *c)
+static struct section *waiting_section(struct stask *t)
 {
-	struct slock *l = &S.lock[c->lock];
-	struct stask *next = l->first;
 	unsigned k;
 
-	MUST(l->holder == t, "lets go of what it does not hold");
-	c->state = AFTER;
-	l->holder = next;
-	if (!next)
+	for (k = 0; t->section[k].state != WAITS; k++)
+		;
+	return &t->section[k];
+}
+
+/* The first waiter gets the lock; or is woken, and the lock is free until it comes: sync.c. */
+static void pass_on(struct slock *l)
+{
+	struct stask *next = l->first;
+
+	l->holder = NULL;
+	if (!next || l->woken)
 		return;
 	l->first = next->next_waiter;
-	for (k = 0; next->section[k].state != WAITS; k++)
-		;
-	next->section[k].state = HAS;
+	if (l->strict || rnd() % 2) {
+		l->holder = next;
+		waiting_section(next)->state = HAS;
+	} else {
+		l->woken = next;
+		waiting_section(next)->state = BEFORE;
+		S.woken++;
+	}
+	l->strict = false;
 	at(&next->wake, BTN_NEVER);
 	btn_core_wait_end(&S.c, S.now, &next->t);
 	btn_core_hold(&S.c, S.now, &l->res, &next->t);
 	btn_core_ready(&S.c, S.now, &next->t);
+}
+
+static void release(struct stask *t, struct section *c)
+{
+	struct slock *l = &S.lock[c->lock];
+
+	MUST(l->holder == t, "lets go of what it does not hold");
+	c->state = AFTER;
+	pass_on(l);
+}
+
+/* The woken task does not take the lock after all. */
+static void woken_for_nothing(struct slock *l)
+{
+	l->woken = NULL;
+	if (l->holder)
+		btn_core_hold(&S.c, S.now, &l->res, &l->holder->t);
+	else
+		pass_on(l);
 }
 
 static void release_all(struct stask *t)
@@ -612,6 +645,8 @@ static void release_all(struct stask *t)
 	for (k = 0; k < t->sections; k++)
 		if (t->section[k].state == HAS)
 			release(t, &t->section[k]);
+		else if (S.lock[t->section[k].lock].woken == t)
+			woken_for_nothing(&S.lock[t->section[k].lock]);
 }
 
 /* Its patience is at an end, and it does without the lock. */
@@ -749,14 +784,23 @@ static void at_section(unsigned i)
 		if (!l->holder) {
 			l->holder = t;
 			c->state = HAS;
+			S.passed_by += l->woken && l->woken != t;
+			if (l->woken == t)
+				l->woken = NULL;
 			continue;
 		}
 		c->state = WAITS;
-		for (w = &l->first; *w; w = &(*w)->next_waiter)
-			;
+		w = &l->first;
+		if (l->woken == t) {
+			woken_for_nothing(l);
+			l->strict = true;
+		} else {
+			while (*w)
+				w = &(*w)->next_waiter;
+		}
+		t->next_waiter = *w;
 		*w = t;
-		t->next_waiter = NULL;
-		btn_core_wait(&S.c, S.now, &t->t, &l->res, &l->holder->t);
+		btn_core_wait(&S.c, S.now, &t->t, &l->res, l->woken ? &l->woken->t : &l->holder->t);
 		s->why = BTN_STOP_BLOCK;
 		stopped(i);
 		return;
@@ -1571,6 +1615,7 @@ static void colluding(void)
 	MUST(S.ten[0].worst_wait <= 2 * MS, "Q8: waited %" PRIu64, S.ten[0].worst_wait);
 	MUST(S.ten[0].t->stats->tier[BTN_LOW].rejected == 0, "Q8: rejected");
 	MUST(S.lent_runs, "nobody lent");
+	MUST(S.woken, "nobody was woken");
 	drain();
 	finish_all();
 }
@@ -1830,6 +1875,60 @@ TEST(prefers_a_slot)
 	btn_core_stop(&c, 2, 2, 1, BTN_STOP_END);
 	CHECK(btn_core_done(&c) == &r);
 	btn_core_tenant_free(&c, t);
+	btn_core_fini(&c);
+}
+
+/*
+ * A lock was left free for a task that was woken, and another took it meanwhile, which by now waits
+ * for one that waits for the lock: those that wait lend to the new holder, but for the one that would
+ * close the chain.
+ */
+TEST(another_holder_waits)
+{
+	enum { HOLDS, WAITS_TOO, WOKEN, ALL };
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	struct btn_resource passed = { 0 }, other = { 0 };
+	struct btn_request r[ALL] = { 0 };
+	struct btn_task t[ALL] = { 0 };
+	struct btn_tenant *tenant;
+	struct btn_core c;
+	unsigned i;
+
+	CHECK_EQ(btn_core_init(&c, ALL, ALL, ALL * BTN_SECOND, tiers, 2, 0), 0);
+	CHECK_EQ(btn_core_tenant(&c, &tenant, 0, BTN_SECOND, 0), 0);
+	c.workers = ALL;
+	for (i = 0; i < ALL; i++) {
+		r[i].tenant = tenant;
+		r[i].class = BTN_BATCH;
+		r[i].deadline = BTN_NEVER;
+		CHECK_EQ(btn_core_submit(&c, 10, &r[i], &t[i]), 0);
+		CHECK(btn_core_pick(&c, 10, i) == &t[i]);
+	}
+	/* The one that was woken has no slot yet, and stands for the holder. */
+	btn_core_stop(&c, 20, WOKEN, 0, BTN_STOP_BLOCK);
+	btn_core_ready(&c, 20, &t[WOKEN]);
+	btn_core_wait(&c, 20, &t[WAITS_TOO], &passed, &t[WOKEN]);
+	btn_core_stop(&c, 20, WAITS_TOO, 0, BTN_STOP_BLOCK);
+	btn_core_wait(&c, 20, &t[HOLDS], &other, &t[WAITS_TOO]);
+	btn_core_stop(&c, 20, HOLDS, 0, BTN_STOP_BLOCK);
+	/* The slot comes, and the lock is held. */
+	CHECK(btn_core_pick(&c, 30, WOKEN) == &t[WOKEN]);
+	btn_core_hold(&c, 30, &passed, &t[HOLDS]);
+	btn_core_wait(&c, 30, &t[WOKEN], &passed, &t[HOLDS]);
+	btn_core_stop(&c, 30, WOKEN, 0, BTN_STOP_BLOCK);
+	CHECK(!btn_core_waits(&c, 30));
+	/* One gives up, and can go on with the places of the two that wait for it. */
+	btn_core_ready(&c, 40, &t[WAITS_TOO]);
+	CHECK(t[HOLDS].stands_in && t[WOKEN].stands_in);
+	CHECK(btn_core_pick(&c, 40, 0) == &t[WAITS_TOO]);
+	CHECK(!t[HOLDS].stands_in && !t[WOKEN].stands_in);
+	btn_core_ready(&c, 50, &t[HOLDS]);
+	CHECK(btn_core_pick(&c, 50, 1) == &t[HOLDS]);
+	btn_core_ready(&c, 60, &t[WOKEN]);
+	CHECK(btn_core_pick(&c, 60, 2) == &t[WOKEN]);
+	for (i = 0; i < ALL; i++)
+		btn_core_stop(&c, 70, i, 0, BTN_STOP_END);
+	btn_core_tenant_free(&c, tenant);
 	btn_core_fini(&c);
 }
 

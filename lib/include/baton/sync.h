@@ -4,8 +4,8 @@
  *
  * All objects belong to one scheduler and are for its tasks, and where it says
  * so for any thread. A task of another scheduler is a thread like any other here: where a
- * task is needed it is refused with -EPERM. Waiters are served first come, first served. A call that
- * waits gives the task's slot to the next one. None is for signal handlers.
+ * task is needed it is refused with -EPERM. Waiters are served first come, first served (of a mutex,
+ * but for tasks that find it free). A call that waits gives the task's slot to the next one. None is for signal handlers.
  * What one thread did before it unlocked, signalled, posted, sent or closed is
  * visible to whoever that let go on. The constructors return 0 or -ENOMEM and
  * set *out; an object may be destroyed once nobody waits for it or holds it.
@@ -40,6 +40,10 @@ struct baton_chan;
  * lends nothing. Where the holder waits for another mutex, that one's holder
  * inherits, too. A waiter that gives up, or is cancelled, lends no more from
  * then on.
+ *
+ * A task that runs may lock a mutex that is free although others wait for it: an unlock wakes the first of
+ * them, which may be passed by until it has a slot. If it then finds the mutex held, the next
+ * unlock hands the mutex to it.
  *
  * baton_mutex_lock returns 0; -EPERM: not from a task of its scheduler; -EDEADLK: the caller
  * holds it. baton_mutex_trylock, likewise, and -EBUSY. baton_mutex_unlock: by

@@ -48,7 +48,7 @@ void btn_core_cancel(struct btn_core *c, uint64_t now, struct btn_request *r, in
  */
 void btn_core_wait(struct btn_core *c, uint64_t now, struct btn_task *t, struct btn_resource *res, struct btn_task *holder);
 void btn_core_wait_end(struct btn_core *c, uint64_t now, struct btn_task *t);
-/* The resource has another holder, which does not wait for it: those that wait lend to that one. */
+/* The resource has another holder, perhaps one that waits itself, but not for it: those that wait lend to that one. */
 void btn_core_hold(struct btn_core *c, uint64_t now, struct btn_resource *res, struct btn_task *holder);
 /*
  * Charges CPU that a request used elsewhere (Q11); or here, without a slot: that is owed like

@@ -25,7 +25,8 @@
  * the others are in its ring. A task for which others wait is always a leader. So an event
  * costs as much as there are flows that wait, not tasks.
  *
- * A chain that would close (a deadlock) is not recorded: the last task of it lends nothing.
+ * A chain that would close (a deadlock) is not recorded: the last task of it lends nothing. Or,
+ * where it is another holder of a resource that would close it, the task of the chain that waits for that.
  *
  * Who pays. A run of a stand-in is the lender's run: reserved in and settled with its account.
  * When the lender stops waiting (the lock was handed to it, its time is up, its request was
@@ -201,6 +202,16 @@ static void unlink_resource(struct btn_resource *res)
 	res->holder = NULL;
 }
 
+/* Others are about to wait for t, and find its own waiters through it: a member of a ring becomes a leader. */
+static void become_leader(struct btn_core *c, uint64_t now, struct btn_task *t)
+{
+	if (!t->waits || t->leads)
+		return;
+	leave_ring(t);
+	add_leader(t->waits, t);
+	offer(c, now, t);
+}
+
 void btn_lend_wait(struct btn_core *c, uint64_t now, struct btn_task *t, struct btn_resource *res, struct btn_task *holder)
 {
 	struct btn_task *end, *leader = NULL;
@@ -209,12 +220,7 @@ void btn_lend_wait(struct btn_core *c, uint64_t now, struct btn_task *t, struct 
 		;
 	if (end == t)
 		return;
-	/* The holder's own waiters are found through it: a member of a ring becomes a leader. */
-	if (holder->waits && !holder->leads) {
-		leave_ring(holder);
-		add_leader(holder->waits, holder);
-		offer(c, now, holder);
-	}
+	become_leader(c, now, holder);
 	if (!res->lenders)
 		link_resource(res, holder);
 	t->waits = res;
@@ -265,11 +271,16 @@ void btn_lend_hold(struct btn_core *c, uint64_t now, struct btn_resource *res, s
 {
 	struct btn_task *t;
 
+	for (t = holder; t->waits && t->waits != res; t = t->waits->holder)
+		;
+	if (t->waits)
+		btn_lend_wait_end(c, now, t);
 	if (!res->lenders || res->holder == holder)
 		return;
 	for (t = res->lenders; t; t = t->next_lender)
 		call_off(c, now, t);
 	unlink_resource(res);
+	become_leader(c, now, holder);
 	link_resource(res, holder);
 	for (t = res->lenders; t; t = t->next_lender)
 		offer(c, now, t);

@@ -79,6 +79,21 @@ static void leave_list(struct btn_waiter *at)
 	at->in = NULL;
 }
 
+void btn_wait_first(struct btn_waiter *at)
+{
+	struct btn_waiters *in = at->in;
+
+	leave_list(at);
+	at->in = in;
+	at->before = NULL;
+	at->next = in->first;
+	if (at->next)
+		at->next->before = at;
+	else
+		in->last = at;
+	in->first = at;
+}
+
 void btn_wait_add(struct baton_task *t, struct btn_waiter *at, unsigned n, uint64_t deadline, bool alert)
 {
 	struct baton_request *r = t->req;

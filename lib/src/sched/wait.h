@@ -24,6 +24,8 @@ void btn_wait_add(struct baton_task *t, struct btn_waiter *at, unsigned n, uint6
  * -ECANCELED.
  */
 int btn_wait_begin(struct baton_task *t, struct btn_waiter *at, unsigned n, uint64_t deadline, bool alert);
+/* Moves a place that is in a list before all others there. */
+void btn_wait_first(struct btn_waiter *at);
 /* Ends the wait of t, which is in no list from then on: with -ETIMEDOUT, -ETIME, -ECANCELED. */
 void btn_wait_end(struct baton_task *t, int why);
 /* The same, because of what is waited for at this place: with 0, or an error of the object's. */
