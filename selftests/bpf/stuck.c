@@ -82,8 +82,8 @@ static void show_worker(const struct baton_sched *s, const struct btn_worker *w)
 			c->owes, c->blocks);
 	if (t)
 		fprintf(stderr, " task %p %s%s", (void *)t, states[t->core.state % 6], t->worker == w ? "" : " of another worker");
-	if (t && t->in)
-		fprintf(stderr, " waits in %p", (void *)t->in);
+	if (t && t->n_at)
+		fprintf(stderr, " waits in %u lists, or did so last", t->n_at);
 	if (w->tid) {
 		show_file("wchan", w->tid);
 		show_file("syscall", w->tid);
