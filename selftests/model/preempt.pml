@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lib/src/sched/gate.c and preempt.c: a worker whose slot is taken where it reaches no call of the
- * library, by a signal in whose handler it parks, or because it sleeps in the kernel;
- * and the one permit that goes with each slot.
+ * lib/src/sched/gate.c, stop.c, slice.c and preempt.c: a worker whose slot is taken where it reaches no call of the
+ * library, by a signal in whose handler it parks, or because it sleeps in the kernel, or that parks by itself
+ * at the end of its slice; and the one permit that goes with each slot.
  *
  * The worker takes its signal whenever it likes, or not for long (signal_blocked). The
  * monitor does one thing each time that it has the lock; the giver gives the slot,
@@ -17,6 +17,7 @@
 #ifndef CALLS
 #define CALLS 3
 #endif
+#define TIMERS 2
 
 bool lock;
 bool waits, given, signal_blocked, slotless, in_park, stall_escape;	/* slotless, in_park: the two lists */
@@ -26,6 +27,10 @@ bool stalled;			/* the monitor was late; once */
 bool spins;			/* it goes on for that, until it is sent a signal */
 bool ended;
 bit resent;			/* once */
+mtype = { RUNS, OVER, WITHDRAWN, TAKING };
+mtype slice = RUNS;
+bool listed;
+byte timers;			/* that went off */
 
 inline acquire() { atomic { !lock -> lock = true } }
 inline release() { lock = false }
@@ -52,6 +57,53 @@ inline park()
 	waits = false
 }
 
+inline withdraw()
+{
+	if
+	:: atomic { slice == OVER -> slice = WITHDRAWN }
+	:: slice == RUNS || slice == WITHDRAWN
+	fi
+}
+
+/* On its own thread, with `inside` set. */
+inline wait_stopped()
+{
+	do
+#ifdef BROKEN_STAYS_OVER
+	:: waits || slice == OVER || slice == TAKING ->
+#else
+	/* A thread with the lock is about to say what is to be. */
+	:: slice == TAKING -> slice != TAKING
+	:: slice != TAKING && (waits || slice == OVER) ->
+#endif
+		parked = true;
+		if
+		:: atomic { permit -> permit = false };
+			parked = false;
+			waits = false;
+#ifndef BROKEN_STAYS_OVER
+			withdraw()
+#endif
+		/* Nobody comes: it goes on, and still waits, or has its slot. It calls nobody by itself. */
+		:: atomic { !stalled && !permit -> stalled = true };
+			parked = false;
+			withdraw();
+			spins = waits;
+			inside = false;
+#ifndef BROKEN_GOES_ON_UNSEEN
+			stall_escape = true;
+#endif
+			break
+		fi
+	:: slice != TAKING && slice != OVER && !waits ->
+		inside = false;
+		if
+		:: waits -> inside = true
+		:: else -> break
+		fi
+	od
+}
+
 /* On its own thread; not in itself. */
 inline handler()
 {
@@ -59,37 +111,30 @@ inline handler()
 	if
 	:: waits && !inside ->
 		inside = true;
-		do
-		:: waits ->
-			parked = true;
-			if
-			:: atomic { permit -> permit = false };
-				parked = false;
-				waits = false
-			/* Nobody comes: it goes on, and still waits. It calls nobody by itself. */
-			:: atomic { !stalled && !permit -> stalled = true };
-				parked = false;
-				inside = false;
-				spins = true;
-#ifndef BROKEN_GOES_ON_UNSEEN
-				stall_escape = true;
-#endif
-				break
-			fi
-		:: else ->
-			inside = false;
-			if
-			:: waits -> inside = true
-			:: else -> break
-			fi
-		od
+		wait_stopped()
 	:: else
 	fi
+}
+inline timer_handler()
+{
+	timers++;
+	spins = false;
+	if
+	:: waits -> inside = true
+	:: else ->
+		inside = true;
+		if
+		:: atomic { slice == WITHDRAWN -> slice = OVER }
+		:: else -> slice = OVER; assert(!listed); listed = true
+		fi
+	fi;
+	wait_stopped()
 }
 inline interrupted()
 {
 	do
 	:: sig -> spins = false; handler()
+	:: timers < TIMERS -> timer_handler()
 	:: !spins -> break
 	od
 }
@@ -177,7 +222,7 @@ active proctype worker()
 	:: else -> break
 	od;
 #endif
-	assert(slot && !ready);
+	assert(slot && !ready && slice != OVER && slice != TAKING);
 	slot = false;
 	ended = true;
 	release()
@@ -269,6 +314,36 @@ end:	do
 		release();
 		/* It gave up the lock, and is late. */
 		sig = true
+	od
+}
+
+/* Any thread with the lock: btn_dispatch_end_slices(). */
+active proctype taker()
+{
+end:	do
+	:: atomic { !lock && listed -> lock = true; listed = false };
+		if
+		:: atomic { slice == OVER -> slice = TAKING };
+#ifdef BROKEN_TAKEN_FIRST
+			slice = RUNS;
+#endif
+			if
+			:: waits -> slice = RUNS
+			:: else ->
+				set_waits();
+				slice = RUNS;
+				if
+				:: slot ->
+					slot = false;
+					in_park = true
+				/* It slept, and lost its slot then. */
+				:: else -> end_away()
+				fi;
+				make_ready()
+			fi
+		:: atomic { slice == WITHDRAWN -> slice = RUNS }
+		fi;
+		release()
 	od
 }
 

@@ -6,7 +6,7 @@ set -u
 . "$TOP/selftests/model/model.sh"
 
 check "preempt" model_holds preempt
-for mistake in SIGNAL_BLOCKED_STAYS TAKES_BEFORE_THE_PERMIT COMES_BACK_ONCE FORGETS_THE_PERMIT GOES_ON_UNSEEN STOPS_BEFORE_THE_PERMIT; do
+for mistake in SIGNAL_BLOCKED_STAYS TAKES_BEFORE_THE_PERMIT COMES_BACK_ONCE FORGETS_THE_PERMIT GOES_ON_UNSEEN STOPS_BEFORE_THE_PERMIT TAKEN_FIRST STAYS_OVER; do
 	check "rejects BROKEN_$mistake" model_fails preempt "-DBROKEN_$mistake"
 done
 finish

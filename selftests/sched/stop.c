@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Tasks that are known not to come by themselves (lib/src/sched/stop.c): which thread stops
+ * Tasks that are known not to come by themselves (lib/src/sched/stop.c, slice.c): which thread stops
  * them, when they are not known any more, and who pays for what they use until the signal comes. The points in the library say who
  * does what, so nothing here depends on how long it takes.
  */
@@ -25,7 +25,8 @@ static struct baton_sched *s;
 static struct baton_tenant *bad, *paying;
 static atomic_bool stop, checks, release;
 static atomic_ulong turns, sent, sent_by_me;
-static atomic_bool hold;
+static atomic_bool hold, hold_monitor, held;
+static atomic_ulong over, over_while_held;
 static pthread_t me;
 static clockid_t spinner_clock;
 
@@ -43,6 +44,19 @@ static int note_sender(const char *point)
 	uint64_t limit = baton_clock_now() + LIMIT;
 	unsigned long before;
 
+	if (!strcmp(point, "sched:slice:pushed")) {
+		over++;
+		over_while_held += held;
+		return 0;
+	}
+	if (!strcmp(point, "sched:monitor:unlocked")) {
+		while (hold_monitor) {
+			held = true;
+			usleep(100);
+		}
+		held = false;
+		return 0;
+	}
 	if (strcmp(point, "sched:stop:send"))
 		return 0;
 	before = ++sent;
@@ -64,7 +78,8 @@ static void open_sched(void)
 
 	me = pthread_self();
 	stop = checks = release = false;
-	turns = sent = sent_by_me = 0;
+	turns = sent = sent_by_me = over = over_while_held = 0;
+	hold = hold_monitor = false;
 	atomic_store(&btn_inject_hook, note_sender);
 	CHECK_EQ(baton_sched_create(&s, &so), 0);
 	CHECK_EQ(baton_tenant_add(s, &bad, &to), 0);
@@ -200,6 +215,49 @@ TEST(late_signal)
 	release = true;
 	CHECK_EQ(baton_request_wait(r), 0);
 	baton_request_put(r);
+	close_sched();
+}
+
+/* The monitor does not come, and the spinner parks at the end of its slice. */
+TEST(slice_ends_without_the_monitor)
+{
+	uint64_t limit, until;
+
+	open_sched();
+	submit_spinner();
+	make_known();
+	/* Where the monitor was about to let the spinner go on, the spinner waits for it: then once more. */
+	for (limit = baton_clock_now() + LIMIT; !over_while_held && baton_clock_now() < limit;) {
+		hold_monitor = true;
+		for (until = baton_clock_now() + 50 * MS; !over_while_held && baton_clock_now() < until;)
+			usleep(100);
+		hold_monitor = false;
+		get_answer();
+	}
+	CHECK_CMP(over_while_held, >, 0);
+	close_sched();
+}
+
+static int no_timers(const char *point)
+{
+	return !strcmp(point, "sched:slice:timer") ? 1 : note_sender(point);
+}
+
+/* The kernel has no timer to give: the monitor ends the slices. */
+TEST(no_timer)
+{
+	unsigned long before;
+	int i;
+
+	open_sched();
+	atomic_store(&btn_inject_hook, no_timers);
+	submit_spinner();
+	make_known();
+	before = turns;
+	for (i = 0; i < 20; i++)
+		get_answer();
+	CHECK_EQ(over, 0);
+	CHECK_CMP(turns, >, before);
 	close_sched();
 }
 

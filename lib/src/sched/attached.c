@@ -25,6 +25,7 @@
 #include "pool.h"
 #include "request.h"
 #include "self.h"
+#include "slice.h"
 #include "slot.h"
 #include "worker.h"
 
@@ -137,6 +138,7 @@ static struct btn_worker *attached_worker(struct baton_sched *s)
 	if (w) {
 		if (w->s != s) {
 			btn_alarm_free(w);
+			btn_slice_free(w);
 			w->s = s;
 		}
 		btn_alarm_attach(s, w);

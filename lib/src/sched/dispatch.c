@@ -18,6 +18,7 @@
 #include "completion.h"
 #include "lazy.h"
 #include "pool.h"
+#include "slice.h"
 #include "slot.h"
 #include "stop.h"
 #include "tick.h"
@@ -210,7 +211,8 @@ void btn_dispatch_stop(struct baton_sched *s, uint64_t now, unsigned slot, uint6
 	btn_slot_fold(w, slot);
 	btn_core_stop(c, now, slot, btn_slot_account(w, now, settle), BTN_STOP_YIELD);
 	next = btn_core_pick(c, now, slot);
-	if (next == &w->task->core) {
+	/* A worker that can have a timer gets it in the handler. */
+	if (next == &w->task->core && (w->slice_timer < 0 || !btn_slot_spins(w))) {
 		btn_slot_renew(s, w, now, slot);
 		return;
 	}
@@ -218,6 +220,50 @@ void btn_dispatch_stop(struct baton_sched *s, uint64_t now, unsigned slot, uint6
 	btn_stop_park(wakes, w);
 	if (next)
 		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
+}
+
+/* The worker's slice is over, and the worker waits, and has parked. */
+static void end_slice(struct baton_sched *s, uint64_t now, struct btn_worker *w, struct btn_wakes *wakes)
+{
+	struct btn_core *c = &s->core;
+	unsigned slot = w->slot;
+	struct btn_task *next;
+
+	if (w->slot < 0) {
+		/* The slot was taken as the thread slept, and it woke since. */
+		btn_slot_end_slotless(w, now);
+		btn_wait_ready_locked(w->task);
+		return;
+	}
+	btn_lazy_off(s, w);
+	btn_stop_show(s, now, slot);
+	btn_slot_trust(w);
+	btn_slot_fold(w, slot);
+	btn_core_stop(c, now, slot, btn_slot_account(w, now, 0), BTN_STOP_YIELD);
+	btn_slot_lose_parked(s, w, slot);
+	next = btn_core_pick(c, now, slot);
+	if (next)
+		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
+}
+
+bool btn_dispatch_end_slices(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
+{
+	struct btn_worker *w = btn_slice_all(s), *next;
+	bool any = w, parks;
+
+	for (; w; w = next) {
+		next = w->next_over;
+		if (!btn_slice_take(w))
+			continue;
+		/* A worker that was stopped just before may have its next slot by now: there is, or will be, a permit. */
+		parks = !atomic_load_explicit(&w->waits, memory_order_acquire); /* [PREEMPT-2] */
+		if (parks)
+			btn_slot_set_waits(w);
+		btn_slice_taken(w);
+		if (parks)
+			end_slice(s, now, w, wakes);
+	}
+	return any;
 }
 
 /* Tasks that are to make room for better ones. True: one was stopped at once. */
@@ -262,7 +308,8 @@ again:
 		}
 		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
 	}
-	if (btn_lazy_look(s, now) || (s->detecting && btn_blocked_look(s, now)) || resched_slots(s, now, wakes, &look))
+	if (btn_lazy_look(s, now) || (s->detecting && btn_blocked_look(s, now)) ||
+	    btn_dispatch_end_slices(s, now, wakes) || resched_slots(s, now, wakes, &look))
 		goto again;
 	/*
 	 * The monitor looks by itself at all who had their slots when it came last. A task that

@@ -26,6 +26,11 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
  * Needs the lock.
  */
 void btn_dispatch_stop(struct baton_sched *s, uint64_t now, unsigned slot, uint64_t settle, struct btn_wakes *wakes);
+/*
+ * Takes the slots of workers whose slices ended by their timers. True: there were some. Needs the lock; btn_dispatch() does
+ * this, too.
+ */
+bool btn_dispatch_end_slices(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
 /* Threads may be made again, where some could not and the time to try again has come. Needs the lock. */
 void btn_dispatch_retry(struct baton_sched *s, uint64_t now);
 /* The tenant leaves, and its last request has ended. Needs the lock. */

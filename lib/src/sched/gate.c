@@ -80,6 +80,7 @@
 #include "pool.h"
 #include "sample.h"
 #include "self.h"
+#include "slice.h"
 #include "slot.h"
 #include "stop.h"
 #include "tick.h"
@@ -378,24 +379,28 @@ static bool is_stalled(struct baton_sched *s)
 	return atomic_load_explicit(&s->stall, memory_order_relaxed) || (now > due && now - due > BTN_STALL_NS); /* [PREEMPT-3] */
 }
 
-/* Waits as btn_gate_exit() does, for a worker that was stopped anywhere. */
-static void wait_stopped(struct btn_worker *w)
+/* Waits as btn_gate_exit() does, for a worker that was stopped anywhere. over: its slice has ended, by its timer. */
+static void wait_stopped(struct btn_worker *w, bool over)
 {
 	uint64_t in = BTN_STALL_NS / 4;
 
 	btn_stop_parks(w);
+	if (over)
+		btn_slice_over(w);
 	for (;;) {
-		if (atomic_load_explicit(&w->waits, memory_order_relaxed) && /* [PREEMPT-2] */
+		if ((btn_slice_is_over(w) || atomic_load_explicit(&w->waits, memory_order_relaxed)) && /* [PREEMPT-2] */
 		    park_until(w, NULL, btn_clock_now() + in)) {
 			if (!is_stalled(w->s)) {
 				in = in < STALL_MAX_NS ? 2 * in : STALL_MAX_NS;
 				continue;
 			}
+			btn_slice_withdraw(w);
 			btn_stop_goes_on(w);
 			atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
 			atomic_store_explicit(&w->s->stall_escape, true, memory_order_release); /* [PREEMPT-3] */
 			return;
 		}
+		btn_slice_withdraw(w);
 		btn_stop_goes_on(w);
 		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
 		atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
@@ -412,11 +417,15 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	struct btn_worker *w = btn_self;
 	int saved = errno;
 
-	if (w && atomic_load_explicit(&w->waits, memory_order_relaxed)) { /* [PREEMPT-2] */
-		if (!atomic_load_explicit(&w->inside, memory_order_relaxed)) { /* [PREEMPT-1] */
+	if (w && (atomic_load_explicit(&w->waits, memory_order_relaxed) || btn_slice_is_signal(info))) { /* [PREEMPT-2] */
+		bool over = !atomic_load_explicit(&w->waits, memory_order_relaxed); /* [PREEMPT-2] */
+
+		if (!atomic_load_explicit(&w->inside, memory_order_relaxed) && (!over || btn_slice_ends(w))) { /* [PREEMPT-1] */
 			atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [PREEMPT-1] */
-			wait_stopped(w);
+			wait_stopped(w, over);
 		}
+	} else if (btn_slice_is_signal(info)) {
+		/* The timer was set in an earlier request of this thread. */
 	} else if (before[sig].sa_flags & SA_SIGINFO) {
 		before[sig].sa_sigaction(sig, info, context);
 	} else if (before[sig].sa_handler != SIG_DFL && before[sig].sa_handler != SIG_IGN) {

@@ -9,6 +9,7 @@
 #include "../inject.h"
 #include "../prealloc.h"
 #include "alarm.h"
+#include "slice.h"
 #include "self.h"
 
 /* Workers at a time. */
@@ -112,6 +113,7 @@ void btn_pool_quit(struct btn_worker *w)
 void btn_pool_worker_free(struct btn_worker *w)
 {
 	btn_alarm_free(w);
+	btn_slice_free(w);
 	btn_pool_quit(w);
 	baton_parker_destroy(w->parker);
 	put_memory(w);

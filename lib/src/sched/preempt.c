@@ -163,7 +163,13 @@ static void look_at_slot(struct baton_sched *s, uint64_t now, unsigned slot, str
 		s->look_in[slot] = BTN_LOOK_NS;
 		atomic_fetch_or_explicit(&w->flag, BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
 	}
-	if (!s->resched_at[slot] || now < next_look(s, slot))
+	if (!s->resched_at[slot])
+		return;
+	if (btn_stop_is_known(s, slot)) {
+		btn_dispatch_stop(s, now, slot, 0, wakes);
+		return;
+	}
+	if (now < next_look(s, slot))
 		return;
 	s->looked_at[slot] = now;
 	/* The worker is on its way, or has not taken its slot yet. */
@@ -376,6 +382,8 @@ void btn_preempt_look(struct baton_sched *s, uint64_t now, struct btn_wakes *wak
 	bool stall = false;
 	unsigned i;
 
+	/* A worker that parked at the end of its slice is not late. */
+	btn_dispatch_end_slices(s, now, wakes);
 	if (btn_alarm_heard(s))
 		look_for_alarm(s);
 	for (i = 0; i < s->core.slots_in_use; i++)

@@ -217,6 +217,7 @@ void btn_slot_taken_cached(struct btn_worker *w, bool left, uint64_t since)
 	}
 	btn_slot_fold(w, slot);
 	cpu = btn_slot_account(w, s->now, SETTLE_NS);
+	btn_slot_set_spins(w, false);
 	w->slot = -1;
 	show_gap(w, since, slot);
 	btn_slot_trust(w);
@@ -241,6 +242,14 @@ void btn_slot_lose(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 	s->on[slot] = NULL;
 	btn_slot_link(&s->slotless, w);
 	s->slotless_in = 0;
+}
+
+void btn_slot_lose_parked(struct baton_sched *s, struct btn_worker *w, unsigned slot)
+{
+	w->slot = -1;
+	w->in_futex = false;
+	s->on[slot] = NULL;
+	btn_slot_link(&s->parked, w);
 }
 
 void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot)

@@ -49,6 +49,8 @@ bool btn_slot_take_cell(struct btn_worker *w);
 void btn_slot_take(struct baton_sched *s, uint64_t now, unsigned slot);
 /* The last step of taking: the worker's run has stopped. */
 void btn_slot_lose(struct baton_sched *s, struct btn_worker *w, unsigned slot);
+/* The same, for a worker that has parked in the signal's handler. */
+void btn_slot_lose_parked(struct baton_sched *s, struct btn_worker *w, unsigned slot);
 /* The worker is not slotless any more: what it used meanwhile is charged. */
 void btn_slot_end_slotless(struct btn_worker *w, uint64_t now);
 
@@ -77,6 +79,11 @@ static inline void btn_slot_set_demoted(struct btn_worker *w, bool is)
 static inline void btn_slot_set_spins(struct btn_worker *w, bool is)
 {
 	atomic_store_explicit(&w->spins, is, memory_order_relaxed); /* [PREEMPT-6] */
+}
+
+static inline bool btn_slot_spins(const struct btn_worker *w)
+{
+	return atomic_load_explicit(&w->spins, memory_order_relaxed); /* [PREEMPT-6] */
 }
 
 /* The caller, w, runs with a slot from here on (ARMED); or is about to park or to wait (NOT). */

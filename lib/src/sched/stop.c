@@ -52,6 +52,7 @@
 #include "../core/core.h"
 #include "../inject.h"
 #include "lazy.h"
+#include "slice.h"
 #include "slot.h"
 
 bool btn_stop_signal(struct btn_wakes *wakes, const struct btn_worker *w)
@@ -104,6 +105,7 @@ void btn_stop_goes_on(struct btn_worker *w)
 {
 	atomic_store_explicit(&w->parked_cpu, 0, memory_order_relaxed); /* [PREEMPT-5] */
 	w->went_on = times_slept();
+	btn_slice_arm(w);
 }
 
 bool btn_stop_spins(const struct baton_sched *s, unsigned slot)

@@ -51,6 +51,8 @@ struct btn_worker {
 	_Atomic uint64_t parked_cpu;
 	/* The last slice was used without a checkpoint, and ended by force: [PREEMPT-6]. */
 	_Atomic bool spins;
+	/* The slice ended by its timer: slice.c. Written by the owner, and with the lock. */
+	_Atomic uint32_t slice;
 	/* State of the slot as far as the owner changes it without the lock: lazy.c. */
 	_Atomic uint64_t lazy;
 
@@ -116,6 +118,10 @@ struct btn_worker {
 
 	/* The owner's, in the signal's handler: voluntary context switches of the thread when it went on last; or -1. */
 	long went_on;
+	/* The owner's, in the signal's handler: slice.c. */
+	struct btn_worker *next_over;
+	uint64_t slice_looked;		/* `looked`, as the slice began */
+	int slice_timer_id, slice_timer;	/* slice_timer: 0: none yet; 1; -1: the kernel refused one */
 	/* Under the lock. */
 	bool taken;			/* the slot was taken because the worker blocked */
 	uint64_t taken_cpu;		/* CPU that the worker had used by then */
@@ -269,6 +275,7 @@ struct baton_sched {
 	uint64_t retry_at;		/* threads could not be made, and are tried again then; BTN_NEVER: none failed */
 	_Atomic uint64_t monitor_due;	/* written with the lock */
 	_Atomic bool stall, stall_escape;	/* gate.c */
+	struct btn_worker *_Atomic over;	/* workers whose slices ended by their timers: slice.c */
 	_Atomic bool wanted;		/* a task waits, and no slot is idle: lazy.c */
 	uint64_t now;			/* time when the lock was taken */
 	unsigned process;		/* maker of the scheduler: self.h */
