@@ -25,6 +25,9 @@
 /* Wake-ups in a second that a look now and then may cost; of a thread that polls there are a hundred or more. */
 #define FEW 20
 #define MANY 40
+/* Tenants whose tasks run in turns, and slices for which the monitor's wake-ups are counted. */
+#define SLICERS 4
+#define SLICES 1500
 
 static struct baton_sched *s;
 static struct baton_tenant *tenant;
@@ -296,6 +299,57 @@ TEST(woken_no_alarm)
 	run_with("sched:alarm");
 }
 #endif
+
+static void passes_checkpoints(void *arg)
+{
+	while (!atomic_load(&stop_spinning))
+		baton_checkpoint();
+}
+
+static uint64_t slices_begun(void)
+{
+	struct baton_stats_slot slot;
+	struct baton_stats *st;
+
+	CHECK_EQ(baton_stats_of(&st, s), 0);
+	CHECK_EQ(baton_stats_slot(st, 0, &slot, sizeof(slot)), 0);
+	baton_stats_close(st);
+	return slot.switches;
+}
+
+/* Tasks that come by themselves at the ends of their slices: the monitor is not there at each of them. */
+TEST(slices_that_end_in_time)
+{
+	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 200000 };
+	struct timespec time = { .tv_nsec = 10 * MS };
+	struct baton_request *r[SLICERS];
+	uint64_t slices;
+	long before;
+	int i;
+
+	open_sched(1, BATON_PREEMPT_STOP);
+	atomic_store(&stop_spinning, false);
+	for (i = 0; i < SLICERS; i++) {
+		CHECK_EQ(baton_tenant_add(s, &tenant, &to), 0);
+		submit_task(passes_checkpoints, &r[i]);
+	}
+	while (slices_begun() < 2 * SLICERS)
+		nanosleep(&time, NULL);
+	slices = slices_begun();
+	before = monitor_sleeps();
+	while (slices_begun() < slices + SLICES)
+		nanosleep(&time, NULL);
+	slices = slices_begun() - slices;
+	CHECK_CMP(4 * (uint64_t)(monitor_sleeps() - before), <, 3 * slices);
+	atomic_store(&stop_spinning, true);
+	for (i = 0; i < SLICERS; i++) {
+		CHECK_EQ(baton_request_wait(r[i]), 0);
+		baton_request_put(r[i]);
+	}
+	end_sched(s);
+	close(pipes[0]);
+	close(pipes[1]);
+}
 
 int main(int argc, char **argv)
 {

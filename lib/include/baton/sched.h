@@ -68,6 +68,9 @@
  * its slot, too, and is not sent anything; when it is seen to run again it is
  * treated as above.
  *
+ * While all tasks that run came by themselves the last time, the monitor looks for
+ * late ones each 2 ms: so much later is the first one seen that does not come any more.
+ *
  * A slot is the right to run on some CPU; which one is the kernel's choice. With
  * `bind` it is always the same, and a thread is moved there before it runs in that
  * slot. Without, the kernel may put a task that is let go on behind one that runs

@@ -21,10 +21,34 @@
 #include "tick.h"
 #include "wait.h"
 
+/*
+ * All tasks that have slots came by themselves the last time: the monitor need not be there at
+ * the end of each slice, which comes thousands of times a second.
+ */
+static bool all_come(const struct baton_sched *s)
+{
+	unsigned i;
+
+	if (s->late || s->slotless.first)
+		return false;
+	for (i = 0; i < s->core.slots_in_use; i++)
+		if (s->core.run[i].task && !s->on[i]->comes)
+			return false;
+	return true;
+}
+
+/* The next time at which the monitor is to look at those that have slots. */
+static uint64_t next_look(struct baton_sched *s, uint64_t now)
+{
+	uint64_t look = btn_preempt_next(s, now);
+
+	return look < now + BTN_TICK_QUIET_NS && all_come(s) ? now + BTN_TICK_QUIET_NS : look;
+}
+
 /* The next time at which the monitor has something to do. */
 static uint64_t next_due(struct baton_sched *s, uint64_t now)
 {
-	uint64_t due = btn_tick_next(s, now), end = btn_preempt_next(s, now);
+	uint64_t due = btn_tick_next(s, now), end = next_look(s, now);
 
 	s->given = false;
 	return end < due ? end : due;

@@ -158,6 +158,7 @@ void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, u
 {
 	int cancel = s->core.run[slot].task->req->cancel_pending;
 
+	w->comes = false;
 	w->mixed |= s->core.run[slot].lender != NULL;
 	atomic_store_explicit(&w->until, now + s->core.run[slot].slice, memory_order_relaxed); /* [SCHED-1] */
 	s->resched_at[slot] = s->cpu_at[slot] = 0;
@@ -172,6 +173,7 @@ unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why)
 	uint64_t now = w->s->now, cpu;
 	unsigned slot = w->slot;
 
+	w->comes = why == BTN_STOP_YIELD;
 	btn_slot_end_lazy(w->s, w);
 	btn_slot_fold(w, slot);
 	cpu = btn_slot_account(w, now, SETTLE_NS);
@@ -197,6 +199,7 @@ unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
 	w->leaving = w->home = slot;
 	btn_slot_trust(w);
 	w->task = NULL;
+	w->comes = false;
 	t->ended = true;
 	show_gap(w, ended, slot);
 	btn_wait_end_first(&t->joiner);
@@ -238,7 +241,7 @@ bool btn_slot_take_cell(struct btn_worker *w)
 void btn_slot_lose(struct baton_sched *s, struct btn_worker *w, unsigned slot)
 {
 	w->slot = -1;
-	w->in_futex = false;
+	w->comes = w->in_futex = false;
 	s->on[slot] = NULL;
 	btn_slot_link(&s->slotless, w);
 	s->slotless_in = 0;

@@ -85,6 +85,7 @@ struct btn_worker {
 	pid_t tid;
 	bool born;			/* the thread exists */
 	bool given;			/* the worker waits, and its permit was given */
+	bool comes;			/* the task came by itself when its last slice ended, or need_resched was set */
 	bool signal_blocked;		/* the worker is to wait, and runs on: its task is blocked */
 	struct btn_resource suspect;	/* a lock, not of this library, that this worker may hold and a task waits for */
 	bool in_futex;			/* the thread sleeps in a futex */
