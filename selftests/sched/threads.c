@@ -178,6 +178,104 @@ TEST(requests_of_a_tenant)
 	close_all();
 }
 
+#define WORKERS 4
+
+static struct baton_task *unjoined;
+static _Atomic int begun, deadlocks;
+
+static void wait_until_begun(int n)
+{
+	atomic_fetch_add(&begun, 1);
+	/* Without a slot, which the others need to begin. */
+	while (begun < n)
+		baton_sleep_until(baton_clock_now() + MS / 10);
+}
+
+static void waits_for_request(void *arg)
+{
+	struct baton_request *r;
+	int err;
+
+	wait_until_begun(WORKERS);
+	CHECK_ANY(ask(b, BATON_BATCH, nothing, &r) == 0);
+	err = baton_request_wait(r);
+	CHECK_ANY(err == 0 || err == -EDEADLK);
+	if (err)
+		atomic_fetch_add(&deadlocks, 1);
+	baton_request_put(r);
+}
+
+static void waits_for_task(void *arg)
+{
+	struct baton_task *t;
+	int err;
+
+	wait_until_begun(WORKERS);
+	CHECK_ANY(baton_task_spawn(&t, nothing, NULL) == 0);
+	err = arg ? baton_task_join_until(t, BATON_FOREVER) : baton_task_join(t);
+	CHECK_ANY(err == 0 || err == -EDEADLK);
+	if (!err)
+		return;
+	atomic_fetch_add(&deadlocks, 1);
+	unjoined = t;
+}
+
+static void joins_the_rest(void *arg)
+{
+	if (unjoined)
+		CHECK_ANY(baton_task_join(unjoined) == 0);
+	unjoined = NULL;
+}
+
+static void begins_and_sleeps(void *arg)
+{
+	wait_until_begun(WORKERS);
+	sleeps(arg);
+}
+
+/* As many wait for others as there are workers, but for one that a thread of the caller's lets go on. */
+static void nested_waits(baton_task_fn *fn, void *arg, bool outside)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .arg = arg };
+	struct baton_request *r[WORKERS], *rest;
+	int i;
+
+	open_all(WORKERS, BATON_WORKERS_NONE, 0, 0);
+	begun = deadlocks = 0;
+	for (i = 0; i < WORKERS; i++) {
+		o.fn = outside && !i ? begins_and_sleeps : fn;
+		CHECK_EQ(baton_submit(b, &o, &r[i]), 0);
+	}
+	if (outside) {
+		while (!count)
+			sched_yield();
+		CHECK_EQ(baton_request_wait_until(r[1], baton_clock_now() + 20 * MS, &i), -ETIMEDOUT);
+		wake_all(1);
+	}
+	for (i = 0; i < WORKERS; i++) {
+		CHECK_EQ(baton_request_wait(r[i]), 0);
+		baton_request_put(r[i]);
+	}
+	CHECK_EQ(deadlocks, !outside);
+	CHECK_EQ(ask(b, BATON_BATCH, joins_the_rest, &rest), 0);
+	CHECK_EQ(baton_request_wait(rest), 0);
+	baton_request_put(rest);
+	close_all();
+}
+
+TEST(nested_requests)
+{
+	nested_waits(waits_for_request, NULL, false);
+	nested_waits(waits_for_request, NULL, true);
+}
+
+TEST(nested_tasks)
+{
+	nested_waits(waits_for_task, NULL, false);
+	nested_waits(waits_for_task, &count, false);
+	nested_waits(waits_for_task, NULL, true);
+}
+
 /* A caller's header may be older, or newer as long as it sets nothing that is new. */
 TEST(options_of_another_size)
 {

@@ -380,7 +380,8 @@ BATON_API void baton_request_leave(void);
  * started by its deadline, or it was told that the deadline passed; -ECANCELED:
  * likewise, by baton_request_cancel(); -EDQUOT: critical, and its tenant's
  * quota was used up before it could start; -ENOMEM: not from a task, and no
- * memory to wait with.
+ * memory to wait with; -EDEADLK, from a task: it has not ended, and the wait would have kept the
+ * last worker (baton_task_join()).
  */
 BATON_API int baton_request_wait(struct baton_request *r);
 
@@ -392,7 +393,8 @@ BATON_API int baton_request_wait(struct baton_request *r);
  * Any thread; a task gives its slot away meanwhile.
  *
  * Returns 0: it has ended; -ETIMEDOUT: not by then; -ECANCELED or -ETIME: not yet,
- * and the caller is a task whose own request was told that; -ENOMEM.
+ * and the caller is a task whose own request was told that; -ENOMEM; -EDEADLK as above, where neither
+ * @deadline nor the request's own would end the wait.
  */
 BATON_API int baton_request_wait_until(struct baton_request *r, uint64_t deadline, int *result);
 
@@ -455,7 +457,14 @@ BATON_API int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void 
 /**
  * baton_task_join - wait until the task has ended, and free it
  *
- * From a task of the same scheduler. Returns 0; -EPERM: from elsewhere, and nothing happened.
+ * From a task of the same scheduler. Returns 0; -EPERM: from elsewhere, and nothing happened;
+ * -EDEADLK: it has not ended, and is still to be joined.
+ *
+ * A task keeps its worker while it waits. Where all workers (workers_max) are kept by tasks that wait
+ * for others, by this call, baton_request_wait() or baton_mutex_lock(), and a task can have no worker for
+ * that reason, none of them would ever go on: the newest wait for a task or a request gets -EDEADLK, and
+ * its task's end makes a worker free. What a thread that is no task may end (a semaphore, a channel, a condition) is no
+ * such wait, nor is one with a deadline: while a task waits so, the others wait on.
  */
 BATON_API int baton_task_join(struct baton_task *t);
 
@@ -465,7 +474,7 @@ BATON_API int baton_task_join(struct baton_task *t);
  *
  * Returns 0: it has ended and is freed; else it is still to be joined: -ETIMEDOUT: it had
  * not ended by then; -ECANCELED or -ETIME: not yet, and the caller's request was told
- * that; -EPERM: not from a task of the same scheduler.
+ * that; -EPERM: not from a task of the same scheduler; -EDEADLK: as above, without a deadline.
  */
 BATON_API int baton_task_join_until(struct baton_task *t, uint64_t deadline);
 

@@ -213,6 +213,7 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 		btn_gate_request_free(r);
 		return err;
 	}
+	s->attached++;
 	if (out)
 		*out = r;
 	btn_slot_set_waits(w);

@@ -56,6 +56,7 @@ static void request_done(struct baton_request *r, struct btn_wakes *wakes)
 		wakes->threads = w;
 	}
 	if (r->attached && !r->core.started) {
+		s->attached--;
 		r->attached->refused = r->result;
 		btn_wakes_add(wakes, r->attached);
 	}
@@ -302,7 +303,7 @@ again:
 		end_requests(s, wakes);
 		slot = btn_core_idle(c);
 		if (slot < 0 || !btn_core_pick(c, now, slot)) {
-			if (c->done)
+			if (c->done || (slot >= 0 && btn_wait_end_standstill(s)))
 				continue;
 			break;
 		}

@@ -173,10 +173,12 @@ static int wait_for(struct baton_request *r, uint64_t deadline, bool alert, int 
 		btn_gate_release(s);
 	} else if (task) {
 		err = btn_wait_begin(btn_self->task, &me, 1, deadline, alert);
-		if (err)
+		if (err) {
 			btn_gate_release(s);
-		else
+		} else {
+			btn_wait_for_tasks(btn_self->task, true);
 			err = btn_gate_wait(btn_self->task);
+		}
 	} else {
 		err = wait_in_thread(r, deadline, parker);
 	}

@@ -201,6 +201,7 @@ unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
 	w->task = NULL;
 	w->comes = false;
 	t->ended = true;
+	s->attached -= w->attached;
 	show_gap(w, ended, slot);
 	btn_wait_end_first(&t->joiner);
 	btn_core_stop(&s->core, s->now, slot, cpu, BTN_STOP_END);

@@ -188,6 +188,7 @@ static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
 			m->strict = true;
 			btn_wait_first(&me);
 		}
+		btn_wait_for_tasks(t, false);
 		err = btn_gate_wait(t);
 		if (err || holder_of(atomic_load_explicit(&m->word, memory_order_relaxed)) == t) /* [SYNC-1] */
 			return err;

@@ -65,6 +65,7 @@ static int join_task(struct baton_task *t, uint64_t deadline, bool alert)
 		me.in = &t->joiner;
 		err = btn_wait_begin(btn_self->task, &me, 1, deadline, alert);
 		if (!err) {
+			btn_wait_for_tasks(btn_self->task, true);
 			err = btn_gate_wait(btn_self->task);
 			btn_gate_lock(s);
 		}

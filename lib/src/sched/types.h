@@ -155,6 +155,8 @@ struct baton_task {
 	unsigned n_at;			/* 0: the task waits for a time alone */
 	struct btn_heap_node timer;
 	struct baton_task *next_alert, **prev_alert;	/* prev_alert NULL: a cancel does not end the wait */
+	bool nested;			/* only other tasks can end the wait: counted in sched.n_nested */
+	struct baton_task *next_nested, **prev_nested;	/* in sched.nested; prev_nested NULL: the wait cannot fail */
 	int woken;			/* the result of the last wait */
 	unsigned turn;			/* the owner's: calls of baton_wait_any() */
 	struct btn_waiter *by;		/* the place at which it was ended; NULL: by the clock or a cancel */
@@ -247,6 +249,9 @@ struct baton_sched {
 	struct btn_slotless slotless, parked;
 	unsigned n_idle, keep, born, max, requests;
 	unsigned lazy_slots;		/* workers whose `lazy` is not NONE */
+	unsigned attached;		/* attached threads' tasks that have not ended */
+	unsigned n_nested;		/* tasks that wait, and that only other tasks can let go on: wait.c */
+	struct baton_task *nested;	/* the newest of those that wait for tasks' ends, and may be told -EDEADLK */
 	bool was_wanted;		/* `wanted` was set since the monitor came last */
 	bool given;			/* a slot was given to a task since then */
 	bool late;			/* a task was late when the monitor came last */

@@ -22,6 +22,20 @@
  * given to it, because it had left the list, goes to the next task or stays. t->woken is for
  * the task alone, which reads it when it has a slot: the permit that came with the slot orders
  * the read.
+ *
+ * Standstills. A task keeps its worker while it waits. So where all workers that there may be
+ * are kept by tasks which wait for others, and those others can have none, nobody ever goes on:
+ *
+ *	A, with the last worker		B
+ *	spawns B, joins B: waits	ready, needs a worker: none is free, and only A could free one
+ *
+ * Waits that other tasks of the scheduler alone can end, and no clock, are counted (n_nested): for a
+ * task's end, a request's, a baton_mutex. (What any thread may send, post or signal is not among
+ * them.) A standstill is where as many wait so as there are workers with a task, attached threads
+ * too, and a task is starved: then no slot is in use, nothing is ready that has a worker, and nothing will be. Such a
+ * state begins when one more wait begins, or when a task finds no worker, and both are followed by
+ * btn_dispatch() with the lock still held, which asks here when it finds no task for an idle slot. The
+ * newest of those that wait for an end is told -EDEADLK: in general the one that took the last worker.
  */
 #include "wait.h"
 
@@ -147,10 +161,66 @@ int btn_wait_begin(struct baton_task *t, struct btn_waiter *at, unsigned n, uint
 	return 0;
 }
 
+void btn_wait_for_tasks(struct baton_task *t, bool fails)
+{
+	struct baton_sched *s = t->s;
+
+	if (btn_heap_has(&t->timer))
+		return;
+	t->nested = true;
+	s->n_nested++;
+	/* The error is to make a worker free, and an attached thread is none. */
+	if (!fails || t->core.attached)
+		return;
+	t->prev_nested = &s->nested;
+	t->next_nested = s->nested;
+	if (t->next_nested)
+		t->next_nested->prev_nested = &t->next_nested;
+	s->nested = t;
+}
+
+static void end_nested(struct baton_task *t)
+{
+	t->nested = false;
+	t->s->n_nested--;
+	if (!t->prev_nested)
+		return;
+	*t->prev_nested = t->next_nested;
+	if (t->next_nested)
+		t->next_nested->prev_nested = t->prev_nested;
+	t->prev_nested = NULL;
+}
+
+/* A task's turn came, and it could have no worker. */
+static bool is_starved(const struct baton_sched *s)
+{
+	const struct baton_tenant *t;
+
+	if (s->core.starved.top)
+		return true;
+	for (t = s->tenants; t; t = t->next)
+		if (t->core->starved.top)
+			return true;
+	return false;
+}
+
+bool btn_wait_end_standstill(struct baton_sched *s)
+{
+	if (btn_likely(!s->nested) || s->n_nested != s->born - s->n_idle + s->attached)
+		return false;
+	/* Threads that could not be made may be made later. */
+	if (s->retry_at != BTN_NEVER || !is_starved(s))
+		return false;
+	btn_wait_end(s->nested, -EDEADLK);
+	return true;
+}
+
 static void end_wait(struct baton_task *t, int why, struct btn_waiter *by)
 {
 	unsigned i;
 
+	if (t->nested)
+		end_nested(t);
 	for (i = 0; i < t->n_at; i++)
 		if (t->at[i].in)
 			leave_list(&t->at[i]);

@@ -24,9 +24,19 @@ void btn_wait_add(struct baton_task *t, struct btn_waiter *at, unsigned n, uint6
  * -ECANCELED.
  */
 int btn_wait_begin(struct baton_task *t, struct btn_waiter *at, unsigned n, uint64_t deadline, bool alert);
+/*
+ * After btn_wait_begin(): t waits for what other tasks of its scheduler alone can do; nothing, where
+ * the wait has a deadline. fails: t waits for the end of a task or request, and may be told that there is a standstill.
+ */
+void btn_wait_for_tasks(struct baton_task *t, bool fails);
+/*
+ * Ends a wait with -EDEADLK where there is a standstill: all workers' tasks wait so, and others can
+ * have no worker. False: there is none, or no wait that may fail.
+ */
+bool btn_wait_end_standstill(struct baton_sched *s);
 /* Moves a place that is in a list before all others there. */
 void btn_wait_first(struct btn_waiter *at);
-/* Ends the wait of t, which is in no list from then on: with -ETIMEDOUT, -ETIME, -ECANCELED. */
+/* Ends the wait of t, which is in no list from then on: with -ETIMEDOUT, -ETIME, -ECANCELED, -EDEADLK. */
 void btn_wait_end(struct baton_task *t, int why);
 /* The same, because of what is waited for at this place: with 0, or an error of the object's. */
 void btn_wait_end_at(struct btn_waiter *at, int why);
