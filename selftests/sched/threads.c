@@ -8,6 +8,7 @@
 
 #include <baton/sched.h>
 #include <baton/sync.h>
+#include <baton/wait.h>
 #include <baton/why.h>
 
 #include "sched_end.h"
@@ -220,6 +221,21 @@ static void waits_for_task(void *arg)
 	unjoined = t;
 }
 
+static void waits_for_any(void *arg)
+{
+	struct baton_case c[2] = { { .kind = BATON_CASE_NONE }, { .kind = BATON_CASE_TASK } };
+	int err;
+
+	wait_until_begun(WORKERS);
+	CHECK_ANY(baton_task_spawn(&c[1].task, nothing, NULL) == 0);
+	err = baton_wait_any(c, 2, BATON_FOREVER, 0);
+	CHECK_ANY(err == 1 || err == -EDEADLK);
+	if (err == 1)
+		return;
+	atomic_fetch_add(&deadlocks, 1);
+	unjoined = c[1].task;
+}
+
 static void joins_the_rest(void *arg)
 {
 	if (unjoined)
@@ -274,6 +290,12 @@ TEST(nested_tasks)
 	nested_waits(waits_for_task, NULL, false);
 	nested_waits(waits_for_task, &count, false);
 	nested_waits(waits_for_task, NULL, true);
+}
+
+TEST(nested_any)
+{
+	nested_waits(waits_for_any, NULL, false);
+	nested_waits(waits_for_any, NULL, true);
 }
 
 /* A caller's header may be older, or newer as long as it sets nothing that is new. */

@@ -62,7 +62,8 @@ struct baton_case {
  * whatever the deadline and the request.
  *
  * Returns the index of the case that happened; -ETIMEDOUT: the deadline; -ECANCELED, -ETIME: the
- * request (baton_checkpoint()); -EINVAL: @n, a flag or a kind that does not exist, or a case without
+ * request (baton_checkpoint()); -EDEADLK: all cases are tasks and requests, and there is no worker left for
+ * what is waited for, as baton_task_join() says; -EINVAL: @n, a flag or a kind that does not exist, or a case without
  * its object; -EPERM: the caller is no task, or an object is of another scheduler.
  */
 BATON_API int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned flags);

@@ -153,6 +153,20 @@ static void free_task(struct baton_task *ended)
 	free(ended);
 }
 
+/* True: only the ends of tasks and requests end the wait. */
+static bool is_for_tasks(const struct baton_case *c, unsigned n)
+{
+	bool any = false;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (c[i].kind != BATON_CASE_NONE && c[i].kind != BATON_CASE_TASK && c[i].kind != BATON_CASE_REQUEST)
+			return false;
+		any |= c[i].kind != BATON_CASE_NONE;
+	}
+	return any;
+}
+
 int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned flags)
 {
 	struct btn_waiter at[BATON_CASES_MAX];
@@ -175,6 +189,8 @@ int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned
 		}
 		err = btn_wait_begin(t, at, n, deadline, true);
 		if (!err) {
+			if (is_for_tasks(c, n))
+				btn_wait_for_tasks(t, true);
 			err = btn_gate_wait(t);
 			BTN_POINT("any:woken");
 			if (!t->by)
