@@ -213,7 +213,7 @@ void btn_dispatch_stop(struct baton_sched *s, uint64_t now, unsigned slot, uint6
 	btn_core_stop(c, now, slot, btn_slot_account(w, now, settle), BTN_STOP_YIELD);
 	next = btn_core_pick(c, now, slot);
 	/* A worker that can have a timer gets it in the handler. */
-	if (next == &w->task->core && (w->slice_timer < 0 || !btn_slot_spins(w))) {
+	if (next == &w->task->core && !(btn_slot_spins(w) && btn_slice_can(w))) {
 		btn_slot_renew(s, w, now, slot);
 		return;
 	}

@@ -40,6 +40,8 @@
  * slot was given to it: where a CPU is not to be had at once, a slice of 40 us would be over before it
  * began, time after time. `until` moves on by that, as in lazy.c.
  *
+ * [SLICE-2] The owner's word `slice_timer` says whether there is a timer; others take it as a hint, and it orders nothing.
+ *
  * A timer may go off in a later slice than it was set for, or in none. The handler looks at the clock, and
  * ignores it if the worker came by itself since, or passed a checkpoint in this slice: that one, or the monitor, sees to
  * the slice's end.
@@ -57,6 +59,9 @@
 
 #include "../inject.h"
 
+/* The library's clock may be behind the kernel's by so much. */
+#define EARLY_NS	5000
+
 enum { RUNS, OVER, WITHDRAWN, TAKING };
 
 /* The address of this marks the signals of these timers. */
@@ -64,17 +69,19 @@ static char mark;
 
 static bool make_timer(struct btn_worker *w)
 {
+	int has = atomic_load_explicit(&w->slice_timer, memory_order_relaxed); /* [SLICE-2] */
 	struct sigevent e;
 
-	if (w->slice_timer)
-		return w->slice_timer > 0;
+	if (has)
+		return has > 0;
 	memset(&e, 0, sizeof(e));
 	e.sigev_notify = SIGEV_THREAD_ID;
 	e.sigev_signo = w->s->stop_signal;
 	e.sigev_value.sival_ptr = &mark;
 	e._sigev_un._tid = w->tid;
-	w->slice_timer = BTN_FAIL("sched:slice:timer") || syscall(SYS_timer_create, CLOCK_MONOTONIC, &e, &w->slice_timer_id) ? -1 : 1;
-	return w->slice_timer > 0;
+	has = BTN_FAIL("sched:slice:timer") || syscall(SYS_timer_create, CLOCK_MONOTONIC, &e, &w->slice_timer_id) ? -1 : 1;
+	atomic_store_explicit(&w->slice_timer, has, memory_order_relaxed); /* [SLICE-2] */
+	return has > 0;
 }
 
 void btn_slice_arm(struct btn_worker *w)
@@ -97,9 +104,9 @@ void btn_slice_free(struct btn_worker *w)
 {
 	int saved = errno;
 
-	if (w->slice_timer > 0)
+	if (atomic_load_explicit(&w->slice_timer, memory_order_relaxed) > 0) /* [SLICE-2] */
 		syscall(SYS_timer_delete, w->slice_timer_id);
-	w->slice_timer = 0;
+	atomic_store_explicit(&w->slice_timer, 0, memory_order_relaxed); /* [SLICE-2] */
 	errno = saved;
 }
 
@@ -116,7 +123,7 @@ bool btn_slice_ends(const struct btn_worker *w)
 	if (lazy > BTN_LAZY_RUNS || w->hinted || !atomic_load_explicit(&w->spins, memory_order_relaxed)) /* [PREEMPT-6] */
 		return false;
 	return BTN_OWN_GET(w->looked) == w->slice_looked && BTN_OWN_GET(w->quiet) == BTN_OWN_GET(w->reload) &&
-	       btn_clock_now() >= atomic_load_explicit(&w->until, memory_order_relaxed); /* [SCHED-1] */
+	       btn_clock_now() + EARLY_NS >= atomic_load_explicit(&w->until, memory_order_relaxed); /* [SCHED-1] */
 }
 
 void btn_slice_over(struct btn_worker *w)

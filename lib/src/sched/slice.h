@@ -29,6 +29,12 @@ struct btn_worker *btn_slice_all(struct baton_sched *s);
 bool btn_slice_take(struct btn_worker *w);
 void btn_slice_taken(struct btn_worker *w);
 
+/* True: a slice of w, which spins, can end so. A hint for a thread with the lock. */
+static inline bool btn_slice_can(const struct btn_worker *w)
+{
+	return atomic_load_explicit(&w->slice_timer, memory_order_relaxed) >= 0; /* [SLICE-2] */
+}
+
 /* Deletes the worker's timer. */
 void btn_slice_free(struct btn_worker *w);
 

@@ -122,7 +122,8 @@ struct btn_worker {
 	/* The owner's, in the signal's handler: slice.c. */
 	struct btn_worker *next_over;
 	uint64_t slice_looked;		/* `looked`, as the slice began */
-	int slice_timer_id, slice_timer;	/* slice_timer: 0: none yet; 1; -1: the kernel refused one */
+	int slice_timer_id;
+	_Atomic int slice_timer;	/* 0: there is none yet; 1: one; -1: the kernel refused it: [SLICE-2] */
 	/* Under the lock. */
 	bool taken;			/* the slot was taken because the worker blocked */
 	uint64_t taken_cpu;		/* CPU that the worker had used by then */
