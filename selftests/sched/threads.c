@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Threads are a resource, too: those that sleep do not take the last ones, nor does one tenant all. */
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -296,6 +297,31 @@ TEST(nested_any)
 {
 	nested_waits(waits_for_any, NULL, false);
 	nested_waits(waits_for_any, NULL, true);
+}
+
+/* Memory of requests is kept for the next ones, but not of as many as there ever were. */
+TEST(memory_after_a_burst)
+{
+	static struct baton_request *r[10240];
+	const int n = sizeof(r) / sizeof(r[0]);
+	size_t before, most_used, kept;
+	int i;
+
+	open_all(8, 0, 0, 0);
+	before = mallinfo2().uordblks;
+	for (i = 0; i < n; i++)
+		CHECK_EQ(ask(b, BATON_BATCH, nothing, &r[i]), 0);
+	for (i = 0; i < n; i++)
+		CHECK_EQ(baton_request_wait(r[i]), 0);
+	most_used = mallinfo2().uordblks - before;
+	for (i = 0; i < n; i++)
+		baton_request_put(r[i]);
+	kept = mallinfo2().uordblks - before;
+	close_all();
+	/* A sanitizer's allocator says nothing. */
+	if (most_used < (size_t)n * 100)
+		SKIP("mallinfo2() says nothing of this allocator");
+	CHECK_CMP(2 * kept, <, most_used);
 }
 
 /* A caller's header may be older, or newer as long as it sets nothing that is new. */

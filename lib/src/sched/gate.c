@@ -71,6 +71,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include "../core/core.h"
 #include "../inject.h"
@@ -288,11 +289,16 @@ void btn_gate_settle(struct baton_sched *s)
 
 void btn_gate_request_free(struct baton_request *r)
 {
+	bool given;
+
 	if (btn_pool_request_keep(r))
 		return;
 	btn_gate_enter(btn_self);
-	btn_pool_request_give(r);
+	given = btn_pool_request_give_back(r);
 	btn_gate_exit(btn_self);
+	/* Outside the library: malloc's lock may be a stopped task's. */
+	if (!given)
+		free(r);
 }
 
 /* ---------------------------------------------------------- a slot is handed on */

@@ -14,7 +14,10 @@
 
 /* Workers at a time. */
 #define WORKERS		63
-/* Requests that are kept for the next ones. If there are more, each one that is made frees another. */
+/*
+ * Requests that are kept for the next ones. If there are more, each one that is made frees another, and
+ * one whose handle is put is freed itself.
+ */
 #define SPARES_MAX	4096
 
 /*
@@ -172,6 +175,22 @@ void btn_pool_request_give(struct baton_request *r)
 	s->spare = r;
 	s->spares++;
 	btn_lock_release(&s->spare_lock);
+}
+
+bool btn_pool_request_give_back(struct baton_request *r)
+{
+	struct baton_sched *s = r->s;
+	bool given;
+
+	btn_lock_acquire(&s->spare_lock);
+	given = s->spares < SPARES_MAX;
+	if (given) {
+		r->next = s->spare;
+		s->spare = r;
+		s->spares++;
+	}
+	btn_lock_release(&s->spare_lock);
+	return given;
 }
 
 void btn_pool_free_requests(struct baton_sched *s)
