@@ -22,7 +22,7 @@ struct baton_request *btn_pool_request_kept(void);
 bool btn_pool_request_keep(struct baton_request *r);
 struct baton_request *btn_pool_request_take(struct baton_sched *s, struct baton_request **more);
 void btn_pool_request_give(struct baton_request *r);
-/* Likewise; false: enough are kept, and the caller frees r. */
+/* Gives memory back like btn_pool_request_give(); false: enough is kept, and the caller frees r. */
 bool btn_pool_request_give_back(struct baton_request *r);
 /* The scheduler is about to be freed. */
 void btn_pool_free_requests(struct baton_sched *s);
