@@ -325,6 +325,17 @@ void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, ui
 	r->cpu += cpu;
 }
 
+static void end_task(struct btn_core *c, struct btn_task *t)
+{
+	struct btn_request *r = t->req;
+
+	t->state = BTN_TASK_ENDED;
+	if (!--r->tasks) {
+		btn_stat_add(&btn_request_use(r)->finished, 1);
+		finish_request(c, r, r->cancel_pending);
+	}
+}
+
 void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why)
 {
 	struct btn_run *run = &c->run[slot];
@@ -360,15 +371,11 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 		btn_span_begin(&r->blocked, now);
 		break;
 	case BTN_STOP_END:
-		t->state = BTN_TASK_ENDED;
 		if (!t->attached) {
 			r->tenant->workers--;
 			btn_flow_feed(c, now, r->tenant);
 		}
-		if (!--r->tasks) {
-			btn_stat_add(&btn_request_use(r)->finished, 1);
-			finish_request(c, r, r->cancel_pending);
-		}
+		end_task(c, t);
 		break;
 	}
 }
@@ -378,11 +385,11 @@ static struct btn_tier *choose_tier(struct btn_core *c, uint64_t now)
 {
 	struct btn_tier *best = NULL, *t;
 	uint64_t best_key = 0, key;
-	unsigned i;
+	unsigned left;
 
-	for (i = 0; i < c->tiers; i++) {
-		t = &c->tier[i];
-		if (!t->flows.top || (t->accounted && !btn_account_can_pay(&t->acct, now)))
+	for (left = c->ready; left; left &= left - 1) {
+		t = &c->tier[__builtin_ctz(left)];
+		if (t->accounted && !btn_account_can_pay(&t->acct, now))
 			continue;
 		if (btn_tier_reserve_left(t, now))
 			return t;
@@ -446,6 +453,45 @@ static uint64_t part_of(uint64_t quota, uint64_t longest, bool turns)
 	if (part < least)
 		part = least;
 	return part < longest ? part : longest;
+}
+
+/* The task leaves its flow, and its request has started from now on. */
+static void leave_flow(struct btn_core *c, uint64_t now, struct btn_task *t)
+{
+	struct btn_request *r = t->req;
+
+	btn_flow_end_wait(now, t);
+	leave_ready(c, now, t);
+	if (r->started)
+		return;
+	r->started = true;
+	r->first = NULL;
+	if (btn_heap_has(&r->timer))
+		btn_heap_del(&c->deadlines, &r->timer);
+	if (r->deadline != BTN_NEVER)
+		btn_heap_add(&c->deadlines, &r->timer);
+}
+
+/* The slot's run is set up but for its task. */
+static void begin_task(struct btn_core *c, uint64_t now, unsigned slot, struct btn_task *t)
+{
+	struct baton_stats_slot *figures = &c->page.slots[slot];
+	struct btn_run *run = &c->run[slot];
+	struct btn_request *r = t->req;
+
+	if (!t->ran)
+		btn_stat_hist(&btn_tenant_use(r->tenant, run->tier->index)->wait, now - t->ready_at);
+	t->ran = true;
+	t->state = BTN_TASK_RUNNING;
+	run->task = t;
+	run->start = now;
+	run->need_resched = false;
+	btn_stat_set(&figures->since, now);
+	btn_stat_set(&figures->tier, run->tier->index);
+	btn_stat_set(&figures->tenant, btn_stat_get(&r->tenant->stats->id));
+	btn_stat_add(&figures->switches, 1);
+	btn_trace(&c->page, slot, now, BATON_TRACE_RUN, 0, run->tier->index, r->tenant->stats, r->info.number, t);
+	BTN_PROBE4(run, slot, t, btn_stat_get(&r->tenant->stats->id), r->info.number);
 }
 
 struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
@@ -516,8 +562,8 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 		btn_account_reserve(&tier->acct, now, left);
 	run->reserved = run->slice = left;
 	run->settled = 0;
+	run->followed = 0;
 	run->lender = first == t ? NULL : first;
-	run->start = now;
 	run->acct = acct;
 	run->tier = tier;
 	run->accounted = tier->accounted;
@@ -532,40 +578,61 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	f->turn = ++c->seq;
 	btn_flow_served(c, now, f);
 
-	btn_flow_end_wait(now, t);
-	leave_ready(c, now, t);
+	leave_flow(c, now, t);
 	if (first != t)
 		first->lent_slot = slot + 1;
-	if (!r->started) {
-		r->started = true;
-		r->first = NULL;
-		if (btn_heap_has(&r->timer))
-			btn_heap_del(&c->deadlines, &r->timer);
-		if (r->deadline != BTN_NEVER)
-			btn_heap_add(&c->deadlines, &r->timer);
+	if (!t->ran && !t->attached) {
+		c->workers--;
+		r->tenant->workers++;
 	}
-	if (!t->ran) {
-		if (!t->attached) {
-			c->workers--;
-			r->tenant->workers++;
-		}
-		btn_stat_hist(&btn_tenant_use(r->tenant, tier->index)->wait, now - t->ready_at);
-	}
-	t->ran = true;
-	t->state = BTN_TASK_RUNNING;
-	run->task = t;
-	run->need_resched = false;
 	btn_stat_add(&figures->idle, now);
-	btn_stat_set(&figures->since, now);
-	btn_stat_set(&figures->tier, tier->index);
-	btn_stat_set(&figures->tenant, btn_stat_get(&r->tenant->stats->id));
-	btn_stat_add(&figures->switches, 1);
-	btn_trace(&c->page, slot, now, BATON_TRACE_RUN, 0, tier->index, r->tenant->stats, r->info.number, t);
-	BTN_PROBE4(run, slot, t, btn_stat_get(&r->tenant->stats->id), r->info.number);
+	begin_task(c, now, slot, t);
 	for (i = c->n_idle; c->idle[i - 1] != slot; i--)
 		;
 	c->idle[i - 1] = c->idle[--c->n_idle];
 	return t;
+}
+
+bool btn_core_can_follow(const struct btn_core *c, uint64_t now, unsigned slot)
+{
+	const struct btn_run *run = &c->run[slot];
+	const struct btn_flow *f = run->flow;
+	const struct btn_task *t;
+
+	/* No other flow of any tier waits, so there is no order that a pick would have to find out. */
+	if (run->need_resched || run->lender || run->accounted || run->tier != f->tier || run->acct != f->acct ||
+	    c->ready != 1u << f->tier->index || f->tier->flows.top != &f->node || f->node.left || slot >= c->slots || is_paced(c))
+		return false;
+	/* Half of the slice is left, as one that is picked would have a whole one. */
+	if (now >= run->start + run->slice / 2 || run->slice < run->reserved / 2)
+		return false;
+	/* Nobody waits for a worker. */
+	if (c->starved.top || f->tenant->starved.top || c->workers < c->workers_reserved || run->task->attached)
+		return false;
+	t = btn_flow_first(f);
+	return !t->ran && !t->attached && !t->waits && (t->req->started || t->req->deadline == BTN_NEVER);
+}
+
+struct btn_task *btn_core_follow(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu)
+{
+	struct btn_run *run = &c->run[slot];
+	struct btn_task *t = run->task, *next = btn_flow_first(run->flow);
+	uint64_t passed = now - run->start;
+
+	btn_trace(&c->page, slot, now, BATON_TRACE_STOP, BTN_STOP_END, run->tier->index, t->req->tenant->stats,
+		  t->req->info.number, t);
+	BTN_PROBE4(stop, slot, t, cpu, BTN_STOP_END);
+	t->req->cpu += cpu;
+	btn_stat_hist(&btn_tenant_use(run->flow->tenant, run->tier->index)->run, cpu);
+	run->followed += cpu;
+	run->slice -= passed;
+	run->key += run->acct && run->tier->policy == &btn_policy_quota ? btn_account_earn(run->acct, passed) : 0;
+	run->flow->turn = ++c->seq;
+	btn_flow_served(c, now, run->flow);
+	leave_flow(c, now, next);
+	end_task(c, t);
+	begin_task(c, now, slot, next);
+	return next;
 }
 
 void btn_core_worker(struct btn_core *c, uint64_t now)
@@ -620,7 +687,7 @@ void btn_core_tick(struct btn_core *c, uint64_t now)
 uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 {
 	uint64_t next = BTN_NEVER, when;
-	unsigned i;
+	unsigned left;
 
 	if (c->deadlines.top)
 		next = c->deadlines.top->key;
@@ -628,12 +695,12 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 		next = c->releases.top->key;
 	if (c->waiting && c->waiting->waits_since + BTN_OVERDUE_NS < next)
 		next = c->waiting->waits_since + BTN_OVERDUE_NS;
-	for (i = 0; i < c->tiers; i++) {
-		if (!c->tier[i].flows.top)
-			continue;
-		if (c->tier[i].accounted && !btn_account_can_pay(&c->tier[i].acct, now))
-			when = btn_account_when(&c->tier[i].acct, now);
-		else if (waits_to_earn(c, &c->tier[i], now))
+	for (left = c->ready; left; left &= left - 1) {
+		struct btn_tier *t = &c->tier[__builtin_ctz(left)];
+
+		if (t->accounted && !btn_account_can_pay(&t->acct, now))
+			when = btn_account_when(&t->acct, now);
+		else if (waits_to_earn(c, t, now))
 			when = c->earned - EARN_SLACK;
 		else
 			continue;

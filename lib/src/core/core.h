@@ -65,6 +65,18 @@ void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, in
 
 /* The task in this slot used so much CPU since it was picked, and stops. */
 void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why);
+/*
+ * The task in this slot used so much CPU and ended, and the first task of the same flow has the
+ * rest of the run: what is reserved for it, and the worker. So the run is one of several tasks of
+ * one account, which is all that the proof in ledger.h asks for; it is settled when the last of them stops.
+ * Only where btn_core_can_follow().
+ */
+struct btn_task *btn_core_follow(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu);
+/*
+ * True: if the task in this slot ended now, btn_core_pick() would most likely give the slot to the first
+ * task of the same flow, which has not run yet, and no other task would get a worker by the end.
+ */
+bool btn_core_can_follow(const struct btn_core *c, uint64_t now, unsigned slot);
 /* The next task for an idle slot, running from now on; NULL: none may run. */
 struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot);
 /* Adds a worker for a task that has not run yet; btn_core_pick() takes one for each. */

@@ -25,6 +25,7 @@ void btn_flow_enter(struct btn_core *c, struct btn_flow *f)
 	/* Flows of one tenant go in the order in which their first tasks arrived. */
 	f->node.seq = btn_flow_first(f)->info->arrival;
 	btn_heap_add(&f->tier->flows, &f->node);
+	c->ready |= 1u << f->tier->index;
 }
 
 static void set_timer(struct btn_core *c, struct btn_flow *f, uint64_t when)
@@ -87,6 +88,8 @@ void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		f->tenant->throttled--;
 	} else if (btn_heap_has(&f->node)) {
 		btn_heap_del(&f->tier->flows, &f->node);
+		if (!f->tier->flows.top)
+			c->ready &= ~(1u << f->tier->index);
 		end_waiting(c, f);
 	}
 }

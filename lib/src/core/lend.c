@@ -101,25 +101,26 @@ void btn_lend_settle(struct btn_core *c, uint64_t now, struct btn_run *run, uint
 	struct btn_tenant *payer = run->flow->tenant;
 	struct btn_tier *tier = run->tier;
 	struct baton_stats_use *use = btn_tenant_use(payer, tier->index);
+	uint64_t all = run->followed + cpu;
 
 	/* A run whose lender is gone may have an account without any quota, or none. */
 	if (run->acct && run->acct->log) {
-		btn_account_settle(run->acct, now, run->reserved, cpu, run->vstart);
+		btn_account_settle(run->acct, now, run->reserved, all, run->vstart);
 		if (!run->reserved)
-			btn_account_owe(run->acct, now, cpu);
+			btn_account_owe(run->acct, now, all);
 	}
 	if (tier->accounted || run->accounted)
-		btn_account_settle(&tier->acct, now, run->accounted ? run->reserved : 0, cpu, 0);
+		btn_account_settle(&tier->acct, now, run->accounted ? run->reserved : 0, all, 0);
 	if (tier->tag < run->tier_vstart)
 		tier->tag = run->tier_vstart;
-	tier->tag += (cpu << 10) / tier->share;
-	btn_lend_show_used(payer, tier->index, cpu);
+	tier->tag += (all << 10) / tier->share;
+	btn_lend_show_used(payer, tier->index, all);
 	if (cpu > run->slice)
 		btn_stat_max(&use->overrun, cpu - run->slice);
 	btn_stat_hist(&use->run, cpu);
 	btn_tenant_show(payer, tier->index, now);
 	/* The tenant's timers took the whole slice for used. */
-	if (cpu < run->reserved)
+	if (all < run->reserved)
 		btn_tenant_unthrottle(c, now, payer);
 }
 

@@ -100,7 +100,8 @@ struct btn_run {
 	struct btn_tier *tier;
 	struct btn_account *acct;
 	uint64_t reserved;	/* ns of acct's quota that this slice reserved */
-	uint64_t slice;		/* ns that the task may run */
+	uint64_t slice;		/* ns that the task may run, from start on */
+	uint64_t followed;	/* ns of the run that others used, before this task followed them */
 	uint64_t start, key, vstart, tier_vstart;
 	uint64_t settled;	/* ns of the run that a lender has paid */
 	bool need_resched;
@@ -121,6 +122,7 @@ struct btn_core {
 	uint64_t seq, requests;
 	uint64_t rank_vtime[BTN_TIERS_MAX];
 	struct btn_tier tier[BTN_TIERS_MAX];
+	unsigned ready;			/* a bit for each tier in which flows stand */
 	unsigned workers;		/* workers that tasks yet to start may take */
 	unsigned workers_reserved;	/* workers, among those, that only tasks of the best rank may take */
 	struct btn_heap deadlines, releases, starved;

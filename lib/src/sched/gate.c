@@ -278,6 +278,17 @@ void btn_gate_release(struct baton_sched *s)
 	leave_library(runs);
 }
 
+BTN_BEGINS_OR_ENDS
+void btn_gate_go_on(struct baton_sched *s)
+{
+	struct btn_wakes wakes = { 0 };
+
+	btn_dispatch_done(s, &wakes);
+	btn_lock_release(&s->lock);
+	btn_dispatch_wake(s, &wakes);
+	leave_library(true);
+}
+
 void btn_gate_settle(struct baton_sched *s)
 {
 	struct btn_wakes wakes = { 0 };

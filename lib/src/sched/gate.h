@@ -18,6 +18,9 @@ void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes);
 /* Gives the lock up, where nothing happened that a task waits for. */
 BTN_ENDS(btn_inside, btn_locked)
 void btn_gate_release(struct baton_sched *s);
+/* Gives the lock up, where requests may have ended, and else nothing happened. The caller has a slot. */
+BTN_ENDS(btn_inside, btn_locked)
+void btn_gate_go_on(struct baton_sched *s);
 /* Gives the lock up alone: btn_gate_exit() is to follow. */
 BTN_ENDS(btn_locked) BTN_BEGINS_OR_ENDS
 static inline void btn_gate_drop(struct baton_sched *s)

@@ -161,10 +161,13 @@ bool btn_lazy_is_on(const struct btn_worker *w)
 bool btn_lazy_look(struct baton_sched *s, uint64_t now)
 {
 	struct btn_core *c = &s->core;
-	bool wanted = !c->n_idle && btn_core_waits(c, now);
 	uint64_t word;
+	bool wanted;
 	unsigned i;
 
+	if (s->was_wanted && !s->lazy_slots)
+		return false;
+	wanted = !c->n_idle && btn_core_waits(c, now);
 	s->was_wanted |= wanted;
 	/*
 	 * Without lazy slots `wanted` stays as it was: it is set right before an owner of one

@@ -41,8 +41,8 @@ uint64_t btn_slot_cpu(const struct btn_worker *w)
 uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle)
 {
 	struct btn_core *c = &w->s->core;
-	const struct btn_run *run = w->slot < 0 ? NULL : &c->run[w->slot];
-	uint64_t cpu, back, mark_at = w->cputime.mark_at;
+	struct btn_run *run = w->slot < 0 ? NULL : &c->run[w->slot];
+	uint64_t cpu, back, mark_at = w->cputime.mark_at, unsettled;
 
 	/* Charges by time are wrong by at most a thousandth of the tenant's second. */
 	if (settle != BTN_NEVER && run && run->acct && run->acct->quota >> 10 < settle)
@@ -50,6 +50,11 @@ uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle)
 	if (btn_cputime_run(&w->cputime, now, settle, &cpu))
 		return cpu;
 	cpu = btn_cputime_settle(&w->cputime, now, btn_slot_cpu(w), &back);
+	/* CPU of the run that is not settled yet need not be given back. */
+	unsettled = run && back ? (back < run->followed ? back : run->followed) : 0;
+	if (unsettled)
+		run->followed -= unsettled;
+	back -= unsettled;
 	/*
 	 * Tasks of several tenants ran, or others paid for runs (mixed): how much is whose is not
 	 * known, and the log keeps it as used.
@@ -207,6 +212,34 @@ unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
 	btn_core_stop(&s->core, s->now, slot, cpu, BTN_STOP_END);
 	s->on[slot] = NULL;
 	return slot;
+}
+
+bool btn_slot_follow(struct btn_worker *w)
+{
+	struct baton_sched *s = w->s;
+	struct baton_task *t = w->task, *next;
+	unsigned slot = w->slot;
+	uint64_t cpu;
+
+	/* Dispatch is for tasks that become ready, and for the monitor, which has to come again while a task runs. */
+	if (w->attached || t->joiner.first || (t->req->waiters.first && t->req->core.tasks == 1) || !s->given ||
+	    btn_slot_demoted(w) || !btn_core_can_follow(&s->core, s->now, slot))
+		return false;
+	cpu = btn_slot_account(w, s->now, SETTLE_END_NS);
+	show_gap(w, s->now, slot);
+	btn_slot_trust(w);
+	t->ended = true;
+	next = btn_task_of(btn_core_follow(&s->core, s->now, slot, cpu));
+	next->worker = w;
+	w->task = next;
+	BTN_OWN_SET(w->looked, s->now);
+	BTN_OWN_SET(w->quiet, 1);
+	BTN_OWN_SET(w->reload, 1);
+	BTN_OWN_SET(w->gap, 0);
+	BTN_OWN_SET(w->cancel_pending, next->core.req->cancel_pending);
+	s->resched_at[slot] = s->cpu_at[slot] = 0;
+	atomic_store_explicit(&w->flag, next->core.req->cancel_pending ? BTN_FLAG_CANCEL : 0, memory_order_relaxed); /* [SCHED-1] */
+	return true;
 }
 
 void btn_slot_taken_cached(struct btn_worker *w, bool left, uint64_t since)

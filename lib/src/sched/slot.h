@@ -39,6 +39,11 @@ unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why);
 /* The task of w ended at this time. Returns the slot, which is idle. */
 unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended);
 /*
+ * The task of w, the caller, ended, and w goes on with the next one of its flow in the same run
+ * (core.h). False: nothing was done, and btn_slot_end_task() is to follow.
+ */
+bool btn_slot_follow(struct btn_worker *w);
+/*
  * The slot of w was taken, which was cached since: the task ended (left) or blocked at that
  * time.
  */

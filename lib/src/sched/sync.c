@@ -121,7 +121,7 @@ int baton_mutex_trylock(struct baton_mutex *m)
 	return holder_of(word) == t ? -EDEADLK : -EBUSY;
 }
 
-/* Likewise, and looks again for a moment where the holder may run in another slot. */
+/* Locks m for t likewise, and looks again for a moment where the holder may run in another slot. */
 static bool take_soon(struct baton_mutex *m, struct baton_task *t, uintptr_t without)
 {
 	int i, n = m->s->core.slots > 1 ? SPINS : 0;

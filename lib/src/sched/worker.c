@@ -36,6 +36,12 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 		btn_gate_come_back(w);
 		btn_gate_lock(s);
 	}
+	if (!leaves && btn_slot_follow(w)) {
+		btn_gate_go_on(s);
+		if (heap)
+			free(t);
+		return true;
+	}
 	now = s->now;
 	btn_slot_end_lazy(s, w);
 	slot = btn_slot_end_task(w, now);
