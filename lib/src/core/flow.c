@@ -61,6 +61,11 @@ static void begin_waiting(struct btn_core *c, uint64_t now, struct btn_flow *f)
 
 void btn_flow_served(struct btn_core *c, uint64_t now, struct btn_flow *f)
 {
+	/* The only one is the last one already. */
+	if (c->waiting == f && !f->next_waiting) {
+		f->waits_since = now;
+		return;
+	}
 	end_waiting(c, f);
 	begin_waiting(c, now, f);
 }

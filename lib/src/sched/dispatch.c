@@ -435,7 +435,7 @@ static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
 	return false;
 }
 
-void btn_dispatch_wake(struct baton_sched *s, struct btn_wakes *wakes)
+void btn_dispatch_wake_all(struct baton_sched *s, struct btn_wakes *wakes)
 {
 	while (!wake_once(s, wakes))
 		;

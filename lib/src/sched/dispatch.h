@@ -10,7 +10,13 @@
  * btn_dispatch_wake() with the same wakes.
  */
 void btn_dispatch(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
-void btn_dispatch_wake(struct baton_sched *s, struct btn_wakes *wakes);
+void btn_dispatch_wake_all(struct baton_sched *s, struct btn_wakes *wakes);
+static inline void btn_dispatch_wake(struct baton_sched *s, struct btn_wakes *wakes)
+{
+	/* Most often nobody is to be woken. */
+	if (wakes->first || wakes->threads || wakes->dead || wakes->ended || wakes->monitor)
+		btn_dispatch_wake_all(s, wakes);
+}
 /* Completes the requests that ended, before their tenants are looked at. Needs the lock. */
 void btn_dispatch_done(struct baton_sched *s, struct btn_wakes *wakes);
 /* Takes all cached slots, and completes the requests that were left so. Needs the lock. */

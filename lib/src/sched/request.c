@@ -27,6 +27,7 @@
 
 static struct baton_request *request_get(struct baton_sched *s)
 {
+	size_t size = sizeof(struct baton_request);
 	struct baton_request *r, *more;
 
 	if (BTN_FAIL("sched:request"))
@@ -45,7 +46,12 @@ static struct baton_request *request_get(struct baton_sched *s)
 	if (!r)
 		return calloc(1, sizeof(*r));
 found:
-	memset(r, 0, sizeof(*r));
+	/*
+	 * A call of libc's memset() costs a quarter of the `rep stos` that the compiler puts in its place
+	 * where it knows the size.
+	 */
+	__asm__("" : "+r"(size));
+	memset(r, 0, size);
 	return r;
 }
 

@@ -151,8 +151,10 @@ static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
 	struct baton_stats_slot *figures = &w->s->core.page.slots[slot];
 	int passed = BTN_OWN_GET(w->reload) - BTN_OWN_GET(w->quiet);
 	uint64_t looked = BTN_OWN_GET(w->looked), worst = BTN_OWN_GET(w->gap);
-	uint64_t gap = now > looked ? (now - looked) / (passed > 0 ? passed : 1) : 0;
+	uint64_t gap = now > looked ? now - looked : 0;
 
+	if (passed > 1)
+		gap /= passed;
 	if (gap < worst)
 		gap = worst;
 	btn_stat_hist(&figures->gap, gap);

@@ -99,17 +99,15 @@ void *btn_worker_main(void *arg)
 	btn_blocked_join(w);
 	btn_slot_arm(w, BTN_CELL_ARMED);
 	btn_gate_exit(w);
-	for (;;) {
-		struct baton_task *t = w->task;
-
-		pthread_cleanup_push(thread_ends, w);
-		t->fn(t->arg);
-		pthread_cleanup_pop(0);
-		if (btn_unlikely(btn_self != w))
-			return NULL;
-		if (!btn_worker_task_end(w, false) || !w->task)
-			break;
-	}
+	/* Only a task's code can end the thread, and then w->task is that task. */
+	pthread_cleanup_push(thread_ends, w);
+	do
+		w->task->fn(w->task->arg);
+	while (btn_likely(btn_self == w) && btn_worker_task_end(w, false) && w->task);
+	pthread_cleanup_pop(0);
+	/* In a child of fork() that a task made. */
+	if (btn_unlikely(btn_self != w))
+		return NULL;
 	btn_blocked_part(w);
 	return NULL;
 }
