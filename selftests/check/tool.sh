@@ -73,7 +73,8 @@ result_lines() {
 import json, sys
 want = """null_syscall sched_yield_normal sched_yield_fifo pipe_pingpong wakewait_pinned
     wakewait_pinned_nopreempt wakewait_unpinned swap_pinned swap_unpinned swap_unpinned_vs_wakewait
-    swap_nice_vs_wakewait swap_cgroup_vs_wakewait handover_direct lib_swap lib_wakewait fiber""".split()
+    swap_nice_vs_wakewait swap_cgroup_vs_wakewait swap_simple_pinned swap_simple_unpinned handover_direct lib_swap
+    lib_wakewait fiber""".split()
 lines = [json.loads(l) for l in open(sys.argv[1])]
 by = {l["case"]: l for l in lines}
 assert len(by) == len(lines), "a case twice"

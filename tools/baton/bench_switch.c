@@ -45,6 +45,7 @@ struct kase {
 	bool unpinned;
 	bool nopreempt;		/* the kernel's wake-up preemption is off */
 	bool handover;		/* value: % of hand-overs that were direct */
+	bool simple;		/* only where FUTEX_SWAP is a wake-up and a wait, no more */
 	const char *backend;	/* for LIB */
 };
 
@@ -67,6 +68,9 @@ static const struct kase cases[] = {
 	  .baseline = "wakewait_unpinned" },
 	{ .name = "swap_nice_vs_wakewait", .how = SWAP, .who = NICE, .baseline = "wakewait_nice" },
 	{ .name = "swap_cgroup_vs_wakewait", .how = SWAP, .who = CGROUP, .baseline = "wakewait_cgroup" },
+	{ .name = "swap_simple_pinned", .how = SWAP, .simple = true, .baseline = "sched_yield_normal" },
+	{ .name = "swap_simple_unpinned", .how = SWAP, .simple = true, .unpinned = true,
+	  .baseline = "sched_yield_normal" },
 	{ .name = "handover_direct", .how = SWAP, .unpinned = true, .handover = true },
 	{ .name = "lib_swap", .how = LIB, .backend = "swap", .baseline = "swap_pinned" },
 	{ .name = "lib_wakewait", .how = LIB, .backend = "wakewait", .baseline = "wakewait_pinned" },
@@ -403,12 +407,26 @@ static bool measure(const struct kase *k, unsigned long n)
 	return !out->why_not[0];
 }
 
-static bool kernel_has_swap(void)
+enum swap { NO_SWAP, SIMPLE_SWAP, REAL_SWAP };
+
+/* What selftests/futex/naive.patch makes of FUTEX_SWAP does not look at the second word. */
+static enum swap swap_of_kernel(void)
 {
 	_Atomic uint32_t word = 1, other = 1;
 
-	return futex(&word, BTN_FUTEX_SWAP, 0, &word) == -EINVAL &&
-	       futex(&word, BTN_FUTEX_SWAP, 0, &other) == -EAGAIN;
+	if (futex(&word, BTN_FUTEX_SWAP, 0, &other) != -EAGAIN)
+		return NO_SWAP;
+	return futex(&word, BTN_FUTEX_SWAP, 0, &word) == -EINVAL ? REAL_SWAP : SIMPLE_SWAP;
+}
+
+/* Why @k cannot be measured on a kernel with this @swap; NULL: it can. */
+static const char *lacks(const struct kase *k, enum swap swap)
+{
+	if (k->simple)
+		return swap == SIMPLE_SWAP ? NULL : "for the kernel of selftests/futex/naive.patch";
+	if (k->how == SWAP || (k->backend && !strcmp(k->backend, "swap")))
+		return swap == REAL_SWAP ? NULL : "this kernel has no FUTEX_SWAP";
+	return NULL;
 }
 
 static const struct kase *by_name(const char *name)
@@ -436,13 +454,15 @@ static void want(struct measured *m, const struct kase *k)
 int bench_switch(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
-	bool icount, swap = kernel_has_swap();
+	enum swap swap = swap_of_kernel();
 	static struct measured m[CASES];
 	struct bench_result r;
 	const struct kase *k;
 	unsigned long n;
+	const char *why;
 	struct bench b;
 	int rounds, i;
+	bool icount;
 
 	i = bench_options(&b, "switch",
 			  "What it costs to hand the CPU to another thread, one way. Ratios are medians\n"
@@ -471,8 +491,9 @@ int bench_switch(int argc, char **argv)
 
 			if (!c->wanted || c->why_not[0])
 				continue;
-			if (!swap && (k->how == SWAP || (k->backend && !strcmp(k->backend, "swap")))) {
-				strcpy(c->why_not, "this kernel has no FUTEX_SWAP");
+			why = lacks(k, swap);
+			if (why) {
+				snprintf(c->why_not, sizeof(c->why_not), "%s", why);
 				continue;
 			}
 			n = icount || b.quick ? 2000 : 10000;
