@@ -7,7 +7,9 @@
 # folder of that base, whose name is the first two numbers of its version.
 #
 # The cover letter's subject and text are those of the file `cover` there (first
-# line, empty line, text) or else of TREE's branch description. Nothing is replaced
+# line, empty line, text) or else of TREE's branch description. A file `cover.N` there is
+# the letter for the patches from the Nth on, which are a series of their own, and the
+# letters before it are for those before: 0000-cover-letter-N.patch. Nothing is replaced
 # unless everything is in order: TREE has no uncommitted change, each patch is
 # clean by TREE's own scripts/checkpatch.pl --strict, and the patches applied
 # to `base` give exactly HEAD.
@@ -64,6 +66,35 @@ git ${cover[@]+"${cover[@]}"} format-patch --quiet --output-directory "$work" --
 	--cover-letter --cover-from-description=subject --no-signature --zero-commit \
 	--no-renames base..HEAD
 (cd "$work" && printf '%s\n' 0*.patch | grep -v '^0000-') >"$work/series"
+
+# letter FIRST LAST TEXT FILE [ARG]...: the cover letter of these patches alone.
+letter() {
+	local first=$1 last=$2 text=$3 file=$4
+	shift 4
+	GIT_COMMITTER_NAME=$(git log -1 --format=%an) GIT_COMMITTER_EMAIL=$(git log -1 --format=%ae) \
+	GIT_COMMITTER_DATE=$(git log -1 --format=%aD) \
+	git format-patch --quiet --output-directory "$work/part" --cover-letter --no-signature \
+		--zero-commit --no-renames "$@" "HEAD~$((n - first + 1))..HEAD~$((n - last))"
+	awk -v text="$text" '
+		BEGIN { getline subject < text }
+		sub(/\*\*\* SUBJECT HERE \*\*\*/, "") { print $0 subject; next }
+		/^\*\*\* BLURB HERE \*\*\*$/ {
+			getline line < text
+			while ((getline line < text) > 0)
+				print line
+			next
+		}
+		{ print }' "$work/part/0000-cover-letter.patch" >"$work/$file"
+	rm -rf "$work/part"
+}
+mapfile -t firsts < <(cd "$here" && for f in cover.[1-9]*; do [ ! -f "$f" ] || echo "${f#cover.}"; done | sort -n)
+if [ ${#firsts[@]} -gt 0 ]; then
+	letter 1 $((firsts[0] - 1)) "$here/cover" 0000-cover-letter.patch --base=base
+	for ((i = 0; i < ${#firsts[@]}; i++)); do
+		letter "${firsts[i]}" $((${firsts[i + 1]:-$((n + 1))} - 1)) "$here/cover.${firsts[i]}" \
+			"0000-cover-letter-${firsts[i]}.patch"
+	done
+fi
 
 # --- check --------------------------------------------------------------------
 

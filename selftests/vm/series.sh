@@ -45,6 +45,21 @@ writes_the_series() {
 	expect grep -qx 'Subject: \[PATCH 0/2\] The subject' "$kp/6.12/0000-cover-letter.patch"
 	expect grep -qx 'The text of the letter.' "$kp/6.12/0000-cover-letter.patch"
 }
+# A second series in the same tree has a letter of its own, about its patches alone.
+two_letters() {
+	printf 'The second\n\nIts text & no more.\n' >"$kp/6.12/cover.2"
+	expect_rc 0 "$kp/update.sh" "$src"
+	expect grep -qx 'Subject: \[PATCH 0/1\] The subject' "$kp/6.12/0000-cover-letter.patch"
+	expect grep -qx 'The text of the letter.' "$kp/6.12/0000-cover-letter.patch"
+	expect grep -qx '  futex: spell 20' "$kp/6.12/0000-cover-letter.patch"
+	expect grep -qx 'Subject: \[PATCH 0/1\] The second' "$kp/6.12/0000-cover-letter-2.patch"
+	expect grep -qx 'Its text & no more.' "$kp/6.12/0000-cover-letter-2.patch"
+	expect grep -qx '  futex: louder' "$kp/6.12/0000-cover-letter-2.patch"
+	expect [ "$(cat "$kp/6.12/series")" = "$(printf '%s\n' 0001-futex-spell-20.patch 0002-futex-louder.patch)" ]
+	rm "$kp/6.12/cover.2"
+	expect_rc 0 "$kp/update.sh" "$src"
+	expect [ ! -e "$kp/6.12/0000-cover-letter-2.patch" ]
+}
 writes_the_same_twice() {
 	sum "$kp" >"$w/before"
 	# The same commit made again, by someone else, later: its hash differs.
@@ -154,7 +169,7 @@ takes_the_branch_description() {
 	expect grep -qx 'Subject: \[PATCH 0/2\] Other subject' "$kp/6.12/0000-cover-letter.patch"
 }
 
-for t in writes_the_series writes_the_same_twice round_trip knows_an_applied_tree all_or_nothing \
+for t in writes_the_series two_letters writes_the_same_twice round_trip knows_an_applied_tree all_or_nothing \
 	follows_moved_lines leaves_hard_links_alone wants_a_kernel_tree wants_a_base has_bases_side_by_side wants_every_patch \
 	refuses_a_dirty_tree refuses_bad_style takes_the_branch_description; do
 	check "$t" "$t"
