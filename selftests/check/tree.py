@@ -178,7 +178,7 @@ def spdx(root):
             continue
         if name.endswith((".md", ".patch", ".png", ".svg", ".json", ".jsonl")):
             continue
-        if name.startswith("kernel-patch/") and os.path.basename(name) in ("BASE", "series", "cover"):
+        if name.startswith("kernel-patch/") and re.fullmatch(r"BASE|series|cover(\.\d+)?", os.path.basename(name)):
             continue
         if name.startswith("kernel-patch/") and "cover-letter" in name:
             continue
