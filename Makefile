@@ -9,6 +9,7 @@
 #   make fuzz       batondb against libFuzzer, for FUZZ_SECONDS=600
 #   make bench      every benchmark; JSON lines in build/bench/
 #   make vm         a shell in the patched kernel
+#   make vm-arm64   the tests of futexes and parking on arm64, with the series (long)
 #   make kernel     build (or find in the cache) the kernels the VM runs
 #   make mariadb    the plugin for MariaDB, its client and tests
 #   make install    library, headers, man pages, tool (DESTDIR=, PREFIX=)
@@ -30,7 +31,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 SUBDIRS := lib bpf tools service $(filter-out selftests/mariadb,$(patsubst %/Makefile,%,$(wildcard selftests/*/Makefile)))
 
-.PHONY: all check test demo fuzz bench vm kernel install uninstall install-service uninstall-service mariadb install-mariadb uninstall-mariadb clean distclean deps $(SUBDIRS) help
+.PHONY: all check test demo fuzz bench vm vm-arm64 kernel install uninstall install-service uninstall-service mariadb install-mariadb uninstall-mariadb clean distclean deps $(SUBDIRS) help
 .DELETE_ON_ERROR:
 # One directory at a time, each as parallel as -j says: they share the objects
 # of the library's variants.
@@ -94,6 +95,9 @@ bench-%: all
 vm:
 	@tools/build/deps vm
 	@tools/vm/shell
+
+vm-arm64:
+	@tools/vm/arm64
 
 kernel:
 	@tools/build/deps vm
