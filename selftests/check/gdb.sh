@@ -32,15 +32,17 @@ sourced() {
 	gdb_run "$here/gdb_park" -ex "source $TOP/tools/gdb/baton-gdb.py"
 	says_all
 }
-found_beside_the_library() {
-	local dest=$tap_dir/opt
-	expect make -C "$TOP" O="$O" PREFIX="$dest" GDBDIR="$dest/auto-load" install
+found_where_it_is_installed() {
+	local dest=$1
+	shift
+	expect make -C "$TOP" O="$O" PREFIX="$dest" "$@" install
 	cc -g -I"$dest/include" -I"$TOP/lib/src" "$TOP/selftests/check/gdb_park.c" -o "$tap_dir/prog" \
 		-L"$dest/lib" -Wl,-rpath,"$dest/lib" -lbaton -pthread || exit 1
 	gdb_run "$tap_dir/prog" -iex "set auto-load scripts-directory $dest/auto-load" \
-		-iex "set auto-load safe-path $dest/auto-load"
+		-iex "set auto-load safe-path $dest"
 	says_all
 }
 check sourced sourced
-check found_beside_the_library found_beside_the_library
+check "found beside the library" found_where_it_is_installed "$tap_dir/a"
+check "found in gdb's directory" found_where_it_is_installed "$tap_dir/b" GDBDIR="$tap_dir/b/auto-load"
 finish
