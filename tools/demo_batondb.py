@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """demo's database: batondb, driven by pgbench."""
+import glob
 import os
 import shutil
 import socket
@@ -9,7 +10,8 @@ import time
 
 from services import Client, free_port
 
-PGBIN = "/usr/lib/postgresql/15/bin"
+# Debian's PostgreSQL, whichever version the release has.
+PGBIN = max(glob.glob("/usr/lib/postgresql/*/bin"), default="/usr/lib/postgresql/none/bin")
 
 
 def psql(demo, port, database="postgres"):

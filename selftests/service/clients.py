@@ -25,7 +25,7 @@ from harness import HERE, PG, Raw, Server, Skip, code, free_port, has, main, nee
 # ---------------------------------------------------------------- what works
 
 def pgbench_as_it_is():
-    need(PG + "/pgbench", "postgresql-15")
+    need(PG + "/pgbench", "postgresql")
     s = Server("synchronous_commit=off")
     s.pgbench("-i", "-q", "-s", "1")
     total = 0
@@ -61,7 +61,7 @@ class PostgreSQL:
     """What batondb is compared with."""
 
     def __enter__(self):
-        need(PG + "/postgres", "postgresql-15")
+        need(PG + "/postgres", "postgresql")
         self.data = tempfile.mkdtemp(prefix="postgres-")
         self.port = free_port()
         shutil.chown(self.data, "postgres", "postgres")
@@ -878,7 +878,7 @@ def its_directory_is_its_own():
 # --------------------------------------------------------------- durability
 
 def killed_any_time():
-    need(PG + "/pgbench", "postgresql-15")
+    need(PG + "/pgbench", "postgresql")
     s = Server()
     s.pgbench("-i", "-q", "-s", "1")
     s.psql("create table sent (k int primary key)")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests of batondb share: a server, psql, pgbench, and the protocol by hand."""
+import glob
 import os
 import shutil
 import signal
@@ -17,7 +18,8 @@ OUT = os.environ.get("O") or os.path.join(TOP, "build")
 sys.path.insert(0, os.path.join(TOP, "tools"))
 from services import free_port
 BATONDB = os.path.join(OUT, "service/batondb/batondb")
-PG = "/usr/lib/postgresql/15/bin"
+# Debian's PostgreSQL, whichever version the release has.
+PG = max(glob.glob("/usr/lib/postgresql/*/bin"), default="/usr/lib/postgresql/none/bin")
 servers = []
 
 
