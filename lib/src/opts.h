@@ -28,4 +28,19 @@ static inline int btn_opts_take(void *to, size_t size, const void *from)
 	return 0;
 }
 
+/*
+ * The caller's struct as this library's: itself where the sizes are equal, which costs a comparison, else a copy in *room. NULL:
+ * *err says why, as btn_opts_take() does.
+ */
+static inline const void *btn_opts_view(void *room, size_t size, const void *from, int *err)
+{
+	size_t sz;
+
+	memcpy(&sz, from, sizeof(sz));
+	if (sz == size)
+		return from;
+	*err = btn_opts_take(room, size, from);
+	return *err ? NULL : room;
+}
+
 #endif

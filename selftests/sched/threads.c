@@ -352,6 +352,37 @@ TEST(options_of_another_size)
 	CHECK_EQ(baton_sched_create(&s, &so.o), -EINVAL);
 }
 
+/* A request's, too: each end of the struct that a header may have had, and one that this library does not know. */
+TEST(request_options_of_another_size)
+{
+	struct { struct baton_request_opts o; unsigned long more; } ro = { .o = { .cls = BATON_BATCH, .fn = nothing } };
+	struct baton_request *r;
+
+	open_all(4, 0, 0, 0);
+	ro.o.sz = sizeof(ro);
+	CHECK_EQ(baton_submit(a, &ro.o, &r), 0);
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+	ro.more = 1;
+	CHECK_EQ(baton_submit(a, &ro.o, &r), -E2BIG);
+	CHECK_EQ(baton_request_enter(a, &ro.o, NULL), -E2BIG);
+	ro.o.fn = NULL;
+	ro.more = 0;
+	/* The second one may be the first one's thread and slot again. */
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(baton_request_enter(a, &ro.o, NULL), 0);
+		baton_request_leave();
+	}
+	/* A header that ended before the function and its argument: what comes after it is not read. */
+	ro.o.sz = offsetof(struct baton_request_opts, fn);
+	ro.o.fn = nothing;
+	CHECK_EQ(baton_request_enter(a, &ro.o, NULL), 0);
+	baton_request_leave();
+	ro.o.sz = offsetof(struct baton_request_opts, cls);
+	CHECK_EQ(baton_request_enter(a, &ro.o, NULL), -EINVAL);
+	close_all();
+}
+
 int main(int argc, char **argv)
 {
 	return tap_main(argc, argv);

@@ -329,8 +329,9 @@ struct baton_request_opts {
  * Returns 0: opts->fn will run, unless the request ends before it has started;
  * -EDQUOT: critical, and the low-latency quota of this second is used up; or
  * the tenant has no quota that this class could ever use; -EAGAIN: as many requests of the
- * tenant are in flight as may be (requests_max); -ETIME: the deadline is past; -EINVAL: opts->sz, a class or tier that there is not, no fn, or a
- * deadline less than 10 ms after the arrival; -ENOMEM.
+ * tenant are in flight as may be (requests_max); -ETIME: the deadline is past; -EINVAL: opts->sz is no header's, a class or tier
+ * that there is not, no fn, or a deadline less than 10 ms after the arrival; -E2BIG: opts->sz is a newer header's, with an option
+ * set that this library does not know; -ENOMEM.
  */
 BATON_API int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts,
 			   struct baton_request **out);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../core/core.h"
+#include "../opts.h"
 #include "alarm.h"
 #include "blocked.h"
 #include "dispatch.h"
@@ -89,8 +90,7 @@ static bool enter_again(struct btn_worker *w, const struct baton_tenant *t, cons
 	uint64_t now;
 	bool same;
 
-	same = w->s == s && w->lazy_tenant == t->serial && w->lazy_class == opts->cls && !opts->deadline &&
-	       opts->sz == sizeof(*opts);
+	same = w->s == s && w->lazy_tenant == t->serial && w->lazy_class == opts->cls && !opts->deadline;
 	if (!same) {
 		end_left(w);
 		return false;
@@ -167,6 +167,7 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 {
 	struct baton_sched *s = t->s;
 	struct btn_wakes wakes = { 0 };
+	struct baton_request_opts room;
 	struct baton_request *r;
 	struct btn_worker *w;
 	bool runs;
@@ -178,6 +179,9 @@ int baton_request_enter(struct baton_tenant *t, const struct baton_request_opts 
 		return -EPERM;
 	if (btn_self)
 		return -EBUSY;
+	opts = btn_opts_view(&room, sizeof(room), opts, &err);
+	if (!opts)
+		return err;
 	if (opts->fn)
 		return -EINVAL;
 	if (btn_self_attached && btn_self_attached->left && enter_again(btn_self_attached, t, opts, out))

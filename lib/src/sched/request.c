@@ -19,6 +19,7 @@
 
 #include "../core/core.h"
 #include "../inject.h"
+#include "../opts.h"
 #include "dispatch.h"
 #include "gate.h"
 #include "pool.h"
@@ -61,7 +62,7 @@ int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 	struct baton_sched *s = t->s;
 	struct baton_request *r;
 
-	if (opts->sz != sizeof(*opts) || (unsigned)opts->cls > BATON_INTERNAL ||
+	if ((unsigned)opts->cls > BATON_INTERNAL ||
 	    (opts->cls == BATON_INTERNAL && (opts->tier < 2 || opts->tier >= s->core.tiers)))
 		return -EINVAL;
 	r = request_get(s);
@@ -105,6 +106,7 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 {
 	struct baton_sched *s = t->s;
 	struct btn_wakes wakes = { 0 };
+	struct baton_request_opts room;
 	struct baton_request *r;
 	int err;
 
@@ -112,6 +114,9 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 		*out = NULL;
 	if (!btn_self_is_here(s->process))
 		return -EPERM;
+	opts = btn_opts_view(&room, sizeof(room), opts, &err);
+	if (!opts)
+		return err;
 	if (!opts->fn)
 		return -EINVAL;
 	err = btn_request_new(&r, t, opts, out != NULL);
