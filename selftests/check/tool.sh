@@ -120,8 +120,9 @@ unknown_benchmark() {
 # Each package that make may ask for, on a machine that has none of them, together.
 packages() {
 	command -v apt-get >/dev/null || return 0
+	# shellcheck disable=SC2046
 	apt-get -s -o Dir::State::status=/dev/null --no-install-recommends install \
-		$(sed -n 's/^[a-z]*://p' "$TOP/tools/build/deps.list") >"$tap_dir/run" 2>&1
+		$("$TOP/tools/build/deps" --names $(sed -n 's/^\([a-z]*\):.*/\1/p' "$TOP/tools/build/deps.list")) >"$tap_dir/run" 2>&1
 	expect [ "$(grep -c 'Conflicts:\|unmet dependencies' "$tap_dir/run")" -eq 0 ]
 }
 

@@ -13,7 +13,7 @@ mkdir -p "$out/corpus" "$out/found"
 
 echo 'int LLVMFuzzerTestOneInput(const char *p, long n) { return 0; }' >"$tap_dir/p.c"
 "$clang" -fsanitize=fuzzer,address -o "$tap_dir/p" "$tap_dir/p.c" 2>/dev/null ||
-	skip_all "mend: $clang has no libFuzzer (Debian: apt-get install clang libclang-rt-14-dev)"
+	skip_all "mend: $clang has no libFuzzer (Debian: apt-get install clang libclang-rt-dev)"
 
 build() {
 	make -s -C "$TOP/service/batondb" -j"$(nproc)" O="$out" STAGE= PKG_CONFIG_PATH="$O/stage/lib/pkgconfig" TOP="$TOP" CC="$clang" HARDENING= \
