@@ -12,6 +12,7 @@
 #   make vm-arm64   the tests of futexes and parking on arm64, with the series (long)
 #   make kernel     build (or find in the cache) the kernels the VM runs
 #   make mariadb    the plugin for MariaDB, its client and tests
+#   make deb        Debian packages, in build/deb/; make check-deb: and tries them in a chroot (root)
 #   make install    library, headers, man pages, tool (DESTDIR=, PREFIX=)
 #
 #   O=DIR  build there (default: build)    V=1  show the commands    -jN  default: the CPUs
@@ -31,7 +32,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 SUBDIRS := lib bpf tools service $(filter-out selftests/mariadb,$(patsubst %/Makefile,%,$(wildcard selftests/*/Makefile)))
 
-.PHONY: all check test demo fuzz bench vm vm-arm64 kernel install uninstall install-service uninstall-service mariadb install-mariadb uninstall-mariadb clean distclean deps $(SUBDIRS) help
+.PHONY: all check test demo deb check-deb fuzz bench vm vm-arm64 kernel install uninstall install-service uninstall-service mariadb install-mariadb uninstall-mariadb clean distclean deps $(SUBDIRS) help
 .DELETE_ON_ERROR:
 # One directory at a time, each as parallel as -j says: they share the objects
 # of the library's variants.
@@ -103,6 +104,14 @@ kernel:
 	@tools/build/deps vm
 	@tools/vm/kernel plain
 	@tools/vm/kernel debug
+
+deb:
+	@tools/build/deps build deb
+	@tools/build/deb
+
+# RELEASE=bookworm or trixie: not this machine's.
+check-deb:
+	@tools/build/check-deb $(RELEASE)
 
 install uninstall: lib tools
 	@$(MAKE) -C lib $@
