@@ -126,7 +126,36 @@ packages() {
 	expect [ "$(grep -c 'Conflicts:\|unmet dependencies' "$tap_dir/run")" -eq 0 ]
 }
 
+# What bash offers is what each --help says.
+offers() {
+	local want=$1
+	shift
+	(
+		PATH=${baton%/*}:$PATH
+		. "$TOP/tools/baton/completion.bash"
+		COMP_WORDS=(baton "$@") COMP_CWORD=$# COMPREPLY=()
+		_baton
+		[ "${COMPREPLY[*]}" = "$want" ] || { echo "baton $*: offered '${COMPREPLY[*]}', not '$want'"; exit 1; }
+	) || exit 1
+}
+completion() {
+	offers "bench config load stacks stats status top trace unload version" ""
+	offers "stacks stats status" st
+	offers "check show" config ""
+	offers "--help --version --json --prometheus" stats --
+	offers "--output" trace --seconds 5 --o
+	offers "--rounds" bench switch --r
+	offers "" nothing --
+}
+version_alone() {
+	expect_rc 0 "$baton" version --help
+	expect_says '^usage: baton version'
+	expect_rc 2 "$baton" version now
+	expect_says 'no argument, not "now"'
+}
 check wrong_words wrong_words
+check completion completion
+check version_alone version_alone
 check help help
 check common_options common_options
 check version version

@@ -9,10 +9,18 @@
 
 #include <baton/base.h>
 
+#include "options.h"
+
 static int verb_version(int argc, char **argv)
 {
+	static const struct option rows[] = { OPTIONS_COMMON };
+	struct options o = { .verb = "version", .usage = "usage: baton version\n\nThe version, and how threads switch on this machine.\n" };
 	const char *backend;
 
+	if (options_next(&o, argc, argv, "", rows) == OPTIONS_EXIT)
+		return o.status;
+	if (optind < argc)
+		return options_wrong(&o, "no argument, not \"%s\"", argv[optind]);
 	printf("baton %s\n", baton_version());
 	if (baton_backend(&backend))
 		return 1;
