@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Channels hand an item to the task that waits for it; and baton_wait_any(): exactly one case happens,
- * nothing is lost, and each case that can always happen has its turn. ANY_SEED=N replays `storm`.
+ * Channels hand an item to the task that waits for it; and baton_wait_any(): exactly one case
+ * happens, nothing is lost, and each case that can always happen has its turn. ANY_SEED=N replays
+ * `storm`.
  */
 #include <sched.h>
 #include <stdatomic.h>

@@ -58,13 +58,14 @@ struct baton_case {
  *
  * For a task of the scheduler to which all objects belong. A call that waits gives the task's
  * slot to the next one. It gives up at the deadline, and when the caller's request is told
- * something, as those calls of <baton/sync.h> that end in _until; what can be had without waiting is had
- * whatever the deadline and the request.
+ * something, as those calls of <baton/sync.h> that end in _until; what can be had without waiting
+ * is had whatever the deadline and the request.
  *
  * Returns the index of the case that happened; -ETIMEDOUT: the deadline; -ECANCELED, -ETIME: the
- * request (baton_checkpoint()); -EDEADLK: all cases are tasks and requests, and there is no worker left for
- * what is waited for, as baton_task_join() says; -EINVAL: @n, a flag or a kind that does not exist, or a case without
- * its object; -EPERM: the caller is no task, or an object is of another scheduler.
+ * request (baton_checkpoint()); -EDEADLK: all cases are tasks and requests, and no worker is left
+ * for what is waited for, as baton_task_join() says; -EINVAL: @n, a flag or a kind that does not
+ * exist, or a case without its object; -EPERM: the caller is no task, or an object is of another
+ * scheduler.
  */
 BATON_API int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned flags);
 

@@ -14,6 +14,7 @@
 #include "../core/setup.h"
 #include "../cpus.h"
 #include "../hazard.h"
+#include "../io/poller.h"
 #include "../opts.h"
 #include "gate.h"
 #include "monitor.h"
@@ -215,6 +216,7 @@ int baton_sched_destroy(struct baton_sched *s)
 	baton_parker_resume(s->monitor_parker);
 	pthread_join(s->monitor, NULL);
 	btn_watch_end(s);
+	btn_poller_end(s);
 	/* Idle workers find no task, and end. */
 	for (next = w; next; next = next->next)
 		baton_parker_resume(next->parker);

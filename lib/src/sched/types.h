@@ -300,7 +300,8 @@ struct baton_sched {
 	pthread_t notifier;
 	uint64_t taken, unauthorised;
 	char how[96];
-	BTN_ALIGNED _Atomic unsigned handles;	/* [REQUEST-2] */
+	struct btn_poller *_Atomic poller;	/* [POLLER-1]; NULL: no stream yet */
+	BTN_ALIGNED _Atomic unsigned handles;	/* handles of requests, and streams: [REQUEST-2] */
 	struct btn_lock spare_lock;
 	struct baton_request *spare;
 	unsigned spares;

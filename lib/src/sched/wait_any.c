@@ -3,10 +3,11 @@
  * Waiting for the first of several things.
  *
  * All objects are of one scheduler, whose lock is held while they are looked at. So either a case
- * can happen, and does, and the others were not touched; or none can, and the task enters the list
- * of each before the lock is given up. From then on whoever has what one case waits for gives it to
- * the task and takes the task out of all lists in one step, under the same lock, and the clock and a
- * cancel do the latter (wait.c). What one object gave is the task's, and another one has given it nothing:
+ * can happen, and does, and the others were not touched; or none can, and the task enters the
+ * list of each before the lock is given up. From then on whoever has what one case waits for
+ * gives it to the task and takes the task out of all lists in one step, under the same lock, and
+ * the clock and a cancel do the latter (wait.c). What one object gave is the task's, and another
+ * one has given it nothing:
  *
  *	the task			A				B
  *	lock: A and B have nothing;
@@ -17,14 +18,14 @@
  *									B keeps what it has
  *	has A's, when it has a slot
  *
- * This needs objects that give (chan.c). selftests/model/any.pml is a model of it.
+ * The argument needs objects that give (chan.c). selftests/model/any.pml is a model of it.
  *
- * Turns. The search for a case that can happen begins at a place that moves with each of the task's
- * calls: the i-th begins at case floor(n * frac(i * 0.618...)). Multiples of the golden section
- * are spread so that each of n equal parts of [0, 1) has one of any 2 n that follow each other
- * (for n up to 64; selftests/sched/any tries some), and so are those of every second call. Where the
- * task calls this in two places in turn, a place that moved by one with each call would be even
- * in one of them and odd in the other, and of two cases the same would always be first.
+ * Turns. The search for a case that can happen begins at a place that moves with each of the
+ * task's calls: the i-th begins at case floor(n * frac(i * 0.618...)). Multiples of the golden
+ * section are spread so that each of n equal parts of [0, 1) has one of any 2 n that follow each
+ * other (for n up to 64; selftests/sched/any tries some), and so are those of every second call.
+ * Where the task calls this in two places in turn, a place that moved by one with each call would
+ * be even in one of them and odd in the other, and of two cases the same would always be first.
  */
 #include <baton/wait.h>
 

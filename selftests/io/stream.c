@@ -1,0 +1,564 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Streams of real sockets and pipes: what is read and written, ends of files, deadlines, cancels,
+ * and close by another thread while tasks wait.
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <baton/io.h>
+#include <baton/sched.h>
+#include <baton/sync.h>
+
+#include "inject.h"
+#include "sched_end.h"
+#include "tap.h"
+
+#define MS 1000000ULL
+
+static struct baton_sched *s;
+static struct baton_tenant *tenant;
+static _Atomic bool go;
+
+#ifdef BTN_INJECT
+static _Thread_local uint64_t chance;
+
+static int delays(const char *point)
+{
+	static const struct timespec pause = { 0, 200000 };
+
+	if ((strncmp(point, "stream:", 7) && strncmp(point, "poller:", 7)) || !strcmp(point, "stream:open"))
+		return 0;
+	chance = (chance ^ (uintptr_t)&chance) * 6364136223846793005ULL + 1442695040888963407ULL;
+	if (chance >> 61 == 0)
+		nanosleep(&pause, NULL);
+	else if (chance >> 62 == 1)
+		sched_yield();
+	return 0;
+}
+#endif
+
+static void open_all(unsigned slots)
+{
+	struct baton_sched_opts o = { .sz = sizeof(o), .slots = slots };
+	struct baton_tenant_opts t = { .sz = sizeof(t), .high_ppm = 1000000 };
+
+#ifdef BTN_INJECT
+	atomic_store(&btn_inject_hook, delays);
+#endif
+	CHECK_EQ(baton_sched_create(&s, &o), 0);
+	CHECK_EQ(baton_tenant_add(s, &tenant, &t), 0);
+	atomic_store(&go, false);
+}
+
+static struct baton_request *ask(baton_task_fn *fn, void *arg)
+{
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = fn, .arg = arg };
+	struct baton_request *r;
+
+	CHECK_EQ(baton_submit(tenant, &o, &r), 0);
+	return r;
+}
+
+static void end_request(struct baton_request *r, int want)
+{
+	CHECK_EQ(baton_request_wait(r), want);
+	baton_request_put(r);
+}
+
+static void run(baton_task_fn *fn, void *arg)
+{
+	end_request(ask(fn, arg), 0);
+}
+
+static void open_pair(struct baton_stream *st[2])
+{
+	int fd[2];
+
+	CHECK_ANY(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == 0);
+	CHECK_ANY(baton_stream_open(&st[0], s, fd[0]) == 0);
+	CHECK_ANY(baton_stream_open(&st[1], s, fd[1]) == 0);
+}
+
+static void wait_ms(uint64_t ms)
+{
+	baton_sleep_until(baton_clock_now() + ms * MS);
+}
+
+/* ---------------------------------------------------------- bytes */
+
+#define ROUNDS 300
+
+static void echoes(void *st)
+{
+	char buf[64];
+	size_t got, put;
+
+	for (;;) {
+		CHECK_ANY(baton_stream_read(st, buf, sizeof(buf), &got, BATON_FOREVER) == 0);
+		if (!got)
+			break;
+		CHECK_ANY(baton_stream_write(st, buf, got, &put, BATON_FOREVER) == 0);
+		CHECK_ANY(put == got);
+	}
+	baton_stream_close(st);
+}
+
+static void asks(struct baton_stream *st)
+{
+	char out[32], in[32];
+	size_t n;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		memset(out, i, sizeof(out));
+		CHECK_ANY(baton_stream_write(st, out, sizeof(out), &n, BATON_FOREVER) == 0);
+		CHECK_ANY(n == sizeof(out));
+		CHECK_ANY(baton_stream_read_full(st, in, sizeof(in), &n, BATON_FOREVER) == 0);
+		CHECK_ANY(n == sizeof(in) && !memcmp(in, out, n));
+	}
+	CHECK_ANY(baton_stream_shutdown(st, SHUT_WR) == 0);
+	CHECK_ANY(baton_stream_read(st, in, sizeof(in), &n, BATON_FOREVER) == 0);
+	CHECK_ANY(n == 0);
+	baton_stream_close(st);
+}
+
+static void over_a_pair(void *arg)
+{
+	struct baton_stream *st[2];
+	struct baton_task *t;
+
+	open_pair(st);
+	CHECK_ANY(baton_task_spawn(&t, echoes, st[1]) == 0);
+	asks(st[0]);
+	CHECK_ANY(baton_task_join(t) == 0);
+}
+
+static void serves(void *l)
+{
+	struct baton_stream *st;
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		CHECK_ANY(baton_stream_accept(l, &st, BATON_FOREVER) == 0);
+		CHECK_ANY(baton_task_spawn(NULL, echoes, st) == 0);
+	}
+	CHECK_ANY(baton_stream_accept(l, &st, baton_clock_now() + 2 * MS) == -ETIMEDOUT);
+	CHECK_ANY(!st);
+	baton_stream_close(l);
+}
+
+static struct sockaddr_in loopback(struct baton_stream *l)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+
+	if (l)
+		CHECK_ANY(getsockname(baton_stream_fd(l), (struct sockaddr *)&sa, &len) == 0);
+	return sa;
+}
+
+static struct sockaddr_in where;
+
+static void connects(void *arg)
+{
+	struct baton_stream *st;
+
+	CHECK_ANY(baton_stream_connect(&st, s, (struct sockaddr *)&where, sizeof(where), BATON_FOREVER) == 0);
+	asks(st);
+}
+
+static void over_tcp(void *arg)
+{
+	struct baton_task *server, *client[8];
+	struct baton_stream *l, *st;
+	int i;
+
+	where = loopback(NULL);
+	CHECK_ANY(baton_stream_listen(&l, s, (struct sockaddr *)&where, sizeof(where), 16) == 0);
+	where = loopback(l);
+	/* Its address is taken. */
+	CHECK_ANY(baton_stream_listen(&st, s, (struct sockaddr *)&where, sizeof(where), 16) == -EADDRINUSE);
+	CHECK_ANY(!st);
+	CHECK_ANY(baton_task_spawn(&server, serves, l) == 0);
+	for (i = 0; i < 8; i++)
+		CHECK_ANY(baton_task_spawn(&client[i], connects, NULL) == 0);
+	for (i = 0; i < 8; i++)
+		CHECK_ANY(baton_task_join(client[i]) == 0);
+	CHECK_ANY(baton_task_join(server) == 0);
+	/* Nobody listens any more. */
+	CHECK_ANY(baton_stream_connect(&st, s, (struct sockaddr *)&where, sizeof(where), BATON_FOREVER) == -ECONNREFUSED);
+	CHECK_ANY(!st);
+}
+
+TEST(echo)
+{
+	open_all(1);
+	run(over_a_pair, NULL);
+	run(over_tcp, NULL);
+	end_sched(s);
+	open_all(2);
+	run(over_a_pair, NULL);
+	run(over_tcp, NULL);
+	end_sched(s);
+}
+
+#define LARGE	(1 << 20)
+
+static char large[LARGE];
+
+static void reads_slowly(void *st)
+{
+	static char buf[LARGE];
+	size_t got;
+
+	wait_ms(5);
+	CHECK_ANY(baton_stream_read_full(st, buf, sizeof(buf), &got, BATON_FOREVER) == 0);
+	CHECK_ANY(got == LARGE && !memcmp(buf, large, LARGE));
+	/* The other half is closed: what was said before can be read, and this direction goes on. */
+	CHECK_ANY(baton_stream_read(st, buf, 1, &got, BATON_FOREVER) == 0);
+	CHECK_ANY(!got);
+	CHECK_ANY(baton_stream_write(st, large, LARGE, &got, BATON_FOREVER) == 0);
+	baton_stream_close(st);
+}
+
+static void half_closed(void *arg)
+{
+	struct baton_stream *st[2];
+	struct baton_task *t;
+	char buf[1000];
+	size_t n, sum = 0;
+
+	for (n = 0; n < LARGE; n++)
+		large[n] = n * 7 + n / 256;
+	open_pair(st);
+	CHECK_ANY(baton_task_spawn(&t, reads_slowly, st[1]) == 0);
+	CHECK_ANY(baton_stream_write(st[0], large, LARGE, &n, BATON_FOREVER) == 0);
+	CHECK_ANY(n == LARGE);
+	CHECK_ANY(baton_stream_shutdown(st[0], SHUT_WR) == 0);
+	do {
+		CHECK_ANY(baton_stream_read(st[0], buf, sizeof(buf), &n, BATON_FOREVER) == 0);
+		sum += n;
+	} while (n);
+	CHECK_ANY(sum == LARGE);
+	CHECK_ANY(baton_task_join(t) == 0);
+	baton_stream_close(st[0]);
+}
+
+TEST(more_than_fits)
+{
+	open_all(2);
+	run(half_closed, NULL);
+	end_sched(s);
+}
+
+/* ---------------------------------------------------------- waits that end otherwise */
+
+static void gives_up(void *arg)
+{
+	struct baton_stream *st[2];
+	char buf[8];
+	size_t n;
+
+	open_pair(st);
+	CHECK_ANY(baton_stream_read(st[0], buf, 8, &n, 0) == -ETIMEDOUT);
+	CHECK_ANY(baton_stream_read(st[0], buf, 8, &n, baton_clock_now() + MS) == -ETIMEDOUT);
+	CHECK_ANY(baton_stream_write(st[1], "abc", 3, &n, 0) == 0);
+	/* A part was read, and can be used. */
+	CHECK_ANY(baton_stream_read_full(st[0], buf, 8, &n, baton_clock_now() + MS) == -ETIMEDOUT);
+	CHECK_ANY(n == 3 && !memcmp(buf, "abc", 3));
+	CHECK_ANY(baton_stream_write(st[1], "def", 3, &n, 0) == 0);
+	CHECK_ANY(baton_stream_read(st[0], buf, 8, &n, 0) == 0);
+	CHECK_ANY(n == 3);
+	CHECK_ANY(baton_stream_write(st[1], large, LARGE, &n, baton_clock_now() + MS) == -ETIMEDOUT);
+	CHECK_ANY(n > 0 && n < LARGE);
+	/* The end of a file is the same to both. */
+	baton_stream_close(st[1]);
+	CHECK_ANY(baton_stream_read_full(st[0], large, LARGE, &n, BATON_FOREVER) == 0);
+	CHECK_ANY(n > 0 && n < LARGE);
+	CHECK_ANY(baton_stream_read(st[0], buf, 8, &n, BATON_FOREVER) == 0);
+	CHECK_ANY(n == 0);
+	CHECK_ANY(baton_stream_write(st[0], buf, 8, &n, BATON_FOREVER) == -EPIPE);
+	baton_stream_close(st[0]);
+}
+
+TEST(deadlines)
+{
+	open_all(1);
+	run(gives_up, NULL);
+	end_sched(s);
+}
+
+#ifdef BTN_INJECT
+/* The poller has an event, and is late with it. */
+static int poller_is_late(const char *point)
+{
+	static const struct timespec pause = { 0, 60 * MS };
+
+	if (!strcmp(point, "poller:batch"))
+		nanosleep(&pause, NULL);
+	return 0;
+}
+
+static void sends_before(void *st)
+{
+	size_t n;
+
+	wait_ms(1);
+	CHECK_ANY(baton_stream_write(st, "a", 1, &n, 0) == 0);
+	atomic_store(&go, true);
+}
+
+static void gets_it_late(void *arg)
+{
+	struct baton_stream *st[2];
+	struct baton_task *t;
+	uint64_t deadline;
+	size_t n;
+	char c;
+
+	open_pair(st);
+	CHECK_ANY(baton_task_spawn(&t, sends_before, st[1]) == 0);
+	/* The deadline comes before the poller does; on a machine so slow that it came before the data, again. */
+	do {
+		deadline = baton_clock_now() + 20 * MS;
+		n = 1;
+	} while (baton_stream_read(st[0], &c, 1, &n, deadline) == -ETIMEDOUT && !atomic_load(&go));
+	CHECK_ANY(n == 1);
+	CHECK_ANY(baton_task_join(t) == 0);
+	baton_stream_close(st[0]);
+	baton_stream_close(st[1]);
+}
+
+/* Data that came before the deadline is had, also where the poller has not said so. */
+TEST(data_before_deadline)
+{
+	open_all(2);
+	atomic_store(&btn_inject_hook, poller_is_late);
+	run(gets_it_late, NULL);
+	end_sched(s);
+}
+#endif
+
+static void is_cancelled(void *st)
+{
+	char buf[8];
+	size_t n;
+
+	atomic_store(&go, true);
+	CHECK_ANY(baton_stream_read(st, buf, 8, &n, BATON_FOREVER) == -ECANCELED);
+	CHECK_ANY(baton_stream_read(st, buf, 8, &n, BATON_FOREVER) == -ECANCELED);
+	CHECK_ANY(baton_stream_write(st, buf, 8, &n, BATON_FOREVER) == 0);
+}
+
+TEST(cancelled)
+{
+	struct baton_stream *st[2];
+	struct baton_request *r;
+	size_t n;
+	char c;
+
+	open_all(1);
+	open_pair(st);
+	r = ask(is_cancelled, st[0]);
+	while (!atomic_load(&go))
+		sched_yield();
+	baton_request_cancel(r);
+	end_request(r, -ECANCELED);
+	/* A thread that is no task may do what needs no waiting. */
+	CHECK_EQ(baton_stream_read(st[1], &c, 1, &n, BATON_FOREVER), 0);
+	CHECK_EQ(n, 1);
+	CHECK_EQ(baton_stream_read(st[0], &c, 1, &n, BATON_FOREVER), -EPERM);
+	CHECK_EQ(baton_sched_destroy(s), -EBUSY);
+	baton_stream_close(st[0]);
+	baton_stream_close(st[1]);
+	end_sched(s);
+}
+
+static struct baton_stream *shared;
+static _Atomic int readers;
+
+static void is_shut_down(void *writes)
+{
+	size_t n;
+	char c;
+
+	atomic_fetch_add(&readers, 1);
+	if (writes)
+		CHECK_ANY(baton_stream_write(shared, large, LARGE, &n, BATON_FOREVER) == -ESHUTDOWN);
+	else
+		CHECK_ANY(baton_stream_read(shared, &c, 1, &n, BATON_FOREVER) == -ESHUTDOWN);
+}
+
+static void closes_under_them(void *peer)
+{
+	struct baton_stream *st[2];
+	struct baton_task *t[2];
+	size_t n;
+	char c;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		atomic_store(&readers, 0);
+		open_pair(st);
+		shared = st[0];
+		CHECK_ANY(baton_task_spawn(&t[0], is_shut_down, NULL) == 0);
+		CHECK_ANY(baton_task_spawn(&t[1], is_shut_down, &c) == 0);
+		while (atomic_load(&readers) < 2)
+			wait_ms(0);
+		wait_ms(i % 2);
+		if (i % 2)
+			CHECK_ANY(baton_stream_read(st[0], &c, 1, &n, BATON_FOREVER) == -EBUSY);
+		baton_stream_close(st[0]);
+		CHECK_ANY(baton_task_join(t[0]) == 0);
+		CHECK_ANY(baton_task_join(t[1]) == 0);
+		baton_stream_close(st[1]);
+	}
+}
+
+TEST(closed_meanwhile)
+{
+	open_all(1);
+	run(closes_under_them, NULL);
+	end_sched(s);
+	open_all(2);
+	run(closes_under_them, NULL);
+	end_sched(s);
+}
+
+static void opens_and_closes(void *arg)
+{
+	struct baton_stream *r, *w;
+	int i, fd[2];
+
+	/* More than are freed at once, of which no event comes. */
+	for (i = 0; i < 300; i++) {
+		CHECK_ANY(pipe2(fd, O_CLOEXEC) == 0);
+		CHECK_ANY(baton_stream_open(&r, s, fd[0]) == 0);
+		CHECK_ANY(baton_stream_open(&w, s, fd[1]) == 0);
+		baton_stream_close(r);
+		baton_stream_close(w);
+	}
+}
+
+TEST(many)
+{
+	open_all(2);
+	run(opens_and_closes, NULL);
+	end_sched(s);
+}
+
+/* ---------------------------------------------------------- what else is there */
+
+static void breaks_a_pipe(void *arg)
+{
+	struct baton_stream *r, *w;
+	size_t n;
+	int fd[2];
+
+	CHECK_ANY(pipe2(fd, O_CLOEXEC) == 0);
+	CHECK_ANY(baton_stream_open(&r, s, fd[0]) == 0);
+	CHECK_ANY(baton_stream_open(&w, s, fd[1]) == 0);
+	CHECK_ANY(baton_stream_write(w, "abc", 3, &n, BATON_FOREVER) == 0);
+	CHECK_ANY(baton_stream_shutdown(w, SHUT_WR) == -ENOTSOCK);
+	baton_stream_close(r);
+	CHECK_ANY(baton_stream_write(w, "abc", 3, &n, BATON_FOREVER) == -EPIPE);
+	CHECK_ANY(n == 0);
+	baton_stream_close(w);
+}
+
+TEST(broken_pipe)
+{
+	open_all(1);
+	run(breaks_a_pipe, NULL);
+	end_sched(s);
+}
+
+TEST(not_a_stream)
+{
+	struct baton_stream *st = (struct baton_stream *)&go, *again;
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), pair[2];
+
+	open_all(1);
+	CHECK_EQ(baton_stream_open(&st, s, fd), -EPERM);
+	CHECK(!st);
+	CHECK_EQ(close(fd), 0);
+	CHECK_EQ(baton_stream_open(&st, s, fd), -EBADF);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	CHECK_EQ(baton_stream_open(&st, s, pair[0]), 0);
+	CHECK_EQ(baton_stream_open(&again, s, pair[0]), -EEXIST);
+	CHECK(!again);
+	baton_stream_close(st);
+	baton_stream_close(NULL);
+	close(pair[1]);
+	end_sched(s);
+}
+
+static void reads_one(void *st)
+{
+	size_t n;
+	char c;
+
+	CHECK_ANY(baton_stream_read(st, &c, 1, &n, BATON_FOREVER) == 0);
+	CHECK_ANY(n == 1);
+}
+
+/*
+ * A child keeps the socket. The parent closes it and opens another of that number, and the old
+ * one's peer writes: that is nothing to the new one, nor to the poller.
+ */
+TEST(child_keeps_it)
+{
+	struct baton_stream *st[2], *other[2];
+	struct timespec pause = { 0, 5 * MS };
+	struct baton_request *r;
+	int wait[2], status;
+	size_t n;
+	pid_t child;
+	char c;
+
+#ifdef BTN_TSAN
+	SKIP("fork() with threads is not for ThreadSanitizer");
+#endif
+	open_all(1);
+	open_pair(st);
+	CHECK_EQ(pipe2(wait, O_CLOEXEC), 0);
+	child = fork();
+	if (!child) {
+		close(wait[1]);
+		n = read(wait[0], &c, 1);
+		/* All it can do is close its own. */
+		n = baton_stream_write(st[0], &c, 1, &n, BATON_FOREVER) == -EPERM &&
+		    baton_stream_shutdown(st[0], SHUT_WR) == -EPERM;
+		baton_stream_close(st[0]);
+		_exit(n ? 0 : 1);
+	}
+	baton_stream_close(st[0]);
+	open_pair(other);
+	r = ask(reads_one, other[0]);
+	nanosleep(&pause, NULL);
+	CHECK_EQ(baton_stream_write(st[1], "a", 1, &n, BATON_FOREVER), 0);
+	nanosleep(&pause, NULL);
+	CHECK_EQ(baton_stream_write(other[1], "b", 1, &n, BATON_FOREVER), 0);
+	end_request(r, 0);
+	close(wait[1]);
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK_EQ(status, 0);
+	close(wait[0]);
+	baton_stream_close(st[1]);
+	baton_stream_close(other[0]);
+	baton_stream_close(other[1]);
+	end_sched(s);
+}
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv);
+}
