@@ -1755,6 +1755,24 @@ static void run_for(uint64_t time)
 	S.now = time;
 }
 
+/*
+ * What a tier used in the last second, to the ns. (The totals have each run as a whole, where it ended:
+ * more than a limit, by what the first runs of a second used before that began.)
+ */
+static uint64_t used_by_tier(unsigned tier)
+{
+	uint64_t from = S.now - BTN_SECOND, used = ref_ended(&S.tier_ref[tier], from);
+	const struct btn_run *run;
+	unsigned i;
+
+	for (i = 0; i < S.c.slots_in_use; i++) {
+		run = &S.c.run[i];
+		if (run->task && run->tier->index == tier)
+			used += S.now - (run->start > from ? run->start : from);
+	}
+	return used;
+}
+
 /* Everybody wants more than there is: other slots and other tiers are in force at once. */
 static void reloaded(void)
 {
@@ -1807,8 +1825,9 @@ static void reloaded(void)
 	MUST(S.tier_ref[2].total <= S.tier[2].limit + slots * (S.c.slice_max + 50 * US), "Q13: limit %" PRIu64 ", got %" PRIu64,
 	     S.tier[2].limit, S.tier_ref[2].total);
 	run_for(BTN_SECOND);
-	MUST(S.tier_ref[2].total >= S.tier[2].limit * 95 / 100 && S.tier_ref[2].total <= S.tier[2].limit + slots * 50 * US,
-	     "Q13: limit %" PRIu64 ", got %" PRIu64, S.tier[2].limit, S.tier_ref[2].total);
+	got = used_by_tier(2);
+	MUST(got >= S.tier[2].limit * 95 / 100 && got <= S.tier[2].limit + slots * 50 * US,
+	     "Q13: limit %" PRIu64 ", got %" PRIu64, S.tier[2].limit, got);
 	/* And none any more. */
 	S.tier[2].limit = 0;
 	reload(slots, slots * BTN_SECOND, slots * BTN_SECOND / 2);
