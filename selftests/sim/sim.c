@@ -13,6 +13,7 @@
  */
 #include "tap.h"
 #include "core/core.h"
+#include "core/flow.h"
 #include "core/setup.h"
 
 #include <errno.h>
@@ -1955,6 +1956,69 @@ TEST(another_holder_waits)
 	for (i = 0; i < ALL; i++)
 		btn_core_stop(&c, 70, i, 0, BTN_STOP_END);
 	btn_core_tenant_free(&c, tenant);
+	btn_core_fini(&c);
+}
+
+/* Tasks of one flow in one run: reserved once, and settled once, with all that they used. */
+TEST(follow_in_one_run)
+{
+	struct btn_tier_setup tiers[2] = { Q(quota), Q(quota) };
+	struct btn_request r[5] = { 0 };
+	struct btn_task t[5] = { 0 };
+	struct btn_tenant *one, *other;
+	struct btn_account *a;
+	struct btn_core c;
+	uint64_t now = 10, slice;
+	unsigned i;
+
+	CHECK_EQ(btn_core_init(&c, 1, 1, BTN_SECOND, tiers, 2, 0), 0);
+	CHECK_EQ(btn_core_tenant(&c, &one, 0, BTN_SECOND / 2, 0), 0);
+	CHECK_EQ(btn_core_tenant(&c, &other, 0, BTN_SECOND / 2, 0), 0);
+	a = &one->acct[BTN_HIGH];
+	c.workers = 1;
+	for (i = 0; i < 5; i++) {
+		r[i].tenant = i < 4 ? one : other;
+		r[i].class = BTN_BATCH;
+		r[i].deadline = BTN_NEVER;
+		if (i < 4)
+			CHECK_EQ(btn_core_submit(&c, now, &r[i], &t[i]), 0);
+	}
+	CHECK(btn_core_pick(&c, now, 0) == &t[0]);
+	slice = a->reserved;
+	for (i = 1; i < 3; i++) {
+		now += 1000;
+		CHECK(btn_core_can_follow(&c, now, 0));
+		CHECK(btn_core_follow(&c, now, 0, 1000) == &t[i]);
+		CHECK(btn_core_done(&c) == &r[i - 1]);
+		CHECK_EQ(r[i - 1].cpu, 1000);
+		CHECK_EQ(a->reserved, slice);
+		CHECK_EQ(a->used, 0);
+		CHECK_EQ(c.workers, 0);
+		CHECK_EQ(c.run[0].start + c.run[0].slice, 10 + slice);
+	}
+	/* A task that is to stop, one that waits for a worker, a slice that is half over, another flow. */
+	btn_flow_resched(&c, 0);
+	CHECK(!btn_core_can_follow(&c, now, 0));
+	c.run[0].need_resched = false;
+	c.workers_reserved = 1;
+	CHECK(!btn_core_can_follow(&c, now, 0));
+	c.workers_reserved = 0;
+	CHECK(btn_core_can_follow(&c, now, 0));
+	CHECK(!btn_core_can_follow(&c, now + slice / 2, 0));
+	CHECK_EQ(btn_core_submit(&c, now, &r[4], &t[4]), 0);
+	CHECK(!btn_core_can_follow(&c, now, 0));
+	btn_core_stop(&c, now + 500, 0, 500, BTN_STOP_END);
+	CHECK_EQ(r[2].cpu, 500);
+	CHECK_EQ(a->reserved, 0);
+	CHECK_EQ(a->used, 2500);
+	CHECK_EQ(one->stats->tier[BTN_HIGH].cpu, 2500);
+	CHECK_EQ(one->stats->tier[BTN_HIGH].finished, 3);
+	btn_core_cancel(&c, now, &r[3], -ECANCELED);
+	btn_core_cancel(&c, now, &r[4], -ECANCELED);
+	while (btn_core_done(&c))
+		;
+	btn_core_tenant_free(&c, one);
+	btn_core_tenant_free(&c, other);
 	btn_core_fini(&c);
 }
 
