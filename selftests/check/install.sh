@@ -73,7 +73,7 @@ cmake_finds_it() {
 	cat >"$tap_dir/outsider/CMakeLists.txt" <<'C'
 cmake_minimum_required(VERSION 3.13)
 project(outsider C)
-find_package(baton 0.1 REQUIRED)
+find_package(baton 0.2 REQUIRED)
 find_package(baton 99.0 QUIET)
 if(baton_FOUND)
 	message(FATAL_ERROR "version 99 was found")

@@ -17,7 +17,7 @@
 #include "db.h"
 #include "mem.h"
 
-#define BATONDB_VERSION "0.1"
+#define BATONDB_VERSION BATON_VERSION
 #define MS 1000000ULL
 
 struct conf {

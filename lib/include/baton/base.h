@@ -20,9 +20,9 @@
 #include <stdint.h>
 
 #define BATON_VERSION_MAJOR 0
-#define BATON_VERSION_MINOR 1
+#define BATON_VERSION_MINOR 2
 #define BATON_VERSION_PATCH 0
-#define BATON_VERSION "0.1.0"
+#define BATON_VERSION "0.2.0"
 
 #ifdef __cplusplus
 #define BATON_BEGIN_DECLS extern "C" {
