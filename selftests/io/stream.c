@@ -16,6 +16,7 @@
 #include <baton/io.h>
 #include <baton/sched.h>
 #include <baton/sync.h>
+#include <baton/wait.h>
 
 #include "inject.h"
 #include "sched_end.h"
@@ -401,9 +402,9 @@ static void closes_under_them(void *peer)
 {
 	struct baton_stream *st[2];
 	struct baton_task *t[2];
+	int i, err;
 	size_t n;
 	char c;
-	int i;
 
 	for (i = 0; i < 50; i++) {
 		atomic_store(&readers, 0);
@@ -414,8 +415,11 @@ static void closes_under_them(void *peer)
 		while (atomic_load(&readers) < 2)
 			wait_ms(0);
 		wait_ms(i % 2);
-		if (i % 2)
-			CHECK_ANY(baton_stream_read(st[0], &c, 1, &n, BATON_FOREVER) == -EBUSY);
+		if (i % 2) {
+			while ((err = baton_stream_read(st[0], &c, 1, &n, 0)) == -ETIMEDOUT)
+				wait_ms(0);
+			CHECK_ANY(err == -EBUSY);
+		}
 		baton_stream_close(st[0]);
 		CHECK_ANY(baton_task_join(t[0]) == 0);
 		CHECK_ANY(baton_task_join(t[1]) == 0);
@@ -555,6 +559,179 @@ TEST(child_keeps_it)
 	baton_stream_close(st[1]);
 	baton_stream_close(other[0]);
 	baton_stream_close(other[1]);
+	end_sched(s);
+}
+
+/* ---------------------------------------------------------- cases of a wait for several things */
+
+static struct baton_case readable(struct baton_stream *st)
+{
+	return (struct baton_case){ .kind = BATON_CASE_READABLE, .stream = st };
+}
+
+static void writes_soon(void *st)
+{
+	size_t n;
+
+	wait_ms(1);
+	CHECK_ANY(baton_stream_write(st, "a", 1, &n, BATON_FOREVER) == 0);
+}
+
+static void closes_soon(void *st)
+{
+	wait_ms(1);
+	baton_stream_close(st);
+}
+
+static void reads_for_long(void *st)
+{
+	size_t n;
+	char c;
+
+	CHECK_ANY(baton_stream_read(st, &c, 1, &n, BATON_FOREVER) == 0);
+}
+
+static void one_of_several(void *arg)
+{
+	struct baton_stream *a[2], *b[2];
+	struct baton_case c[3];
+	struct baton_chan *chan;
+	struct baton_task *t;
+	char buf[100];
+	size_t n;
+	int i;
+
+	open_pair(a);
+	open_pair(b);
+	CHECK_ANY(baton_chan_create(&chan, s, 1) == 0);
+	c[0] = readable(a[0]);
+	c[1] = (struct baton_case){ .kind = BATON_CASE_RECV, .chan = chan };
+	c[2] = readable(b[0]);
+	CHECK_ANY(baton_wait_any(c, 3, 0, 0) == -ETIMEDOUT);
+	CHECK_ANY(baton_wait_any(c, 3, baton_clock_now() + MS, 0) == -ETIMEDOUT);
+	/* What is there stays there, and is seen again, however often there was an event. */
+	for (i = 0; i < 3; i++) {
+		CHECK_ANY(baton_task_spawn(&t, writes_soon, b[1]) == 0);
+		CHECK_ANY(baton_wait_any(c, 3, BATON_FOREVER, 0) == 2 && !c[2].result);
+		CHECK_ANY(baton_wait_any(c, 3, BATON_FOREVER, 0) == 2);
+		CHECK_ANY(baton_task_join(t) == 0);
+		CHECK_ANY(baton_stream_read(b[0], buf, 8, &n, 0) == 0);
+		CHECK_ANY(n == 1);
+		CHECK_ANY(baton_wait_any(c, 3, baton_clock_now() + MS / 10, 0) == -ETIMEDOUT);
+	}
+	/* A channel beside it. */
+	CHECK_ANY(baton_chan_send(chan, &n) == 0);
+	CHECK_ANY(baton_wait_any(c, 3, BATON_FOREVER, 0) == 1 && c[1].item == &n);
+	/* Full, and then not. */
+	CHECK_ANY(baton_stream_write(a[0], large, LARGE, &n, 0) == -ETIMEDOUT);
+	c[0] = (struct baton_case){ .kind = BATON_CASE_WRITABLE, .stream = a[0] };
+	CHECK_ANY(baton_wait_any(c, 3, 0, 0) == -ETIMEDOUT);
+	CHECK_ANY(baton_stream_read_full(a[1], large, n, &n, 0) == 0);
+	CHECK_ANY(baton_wait_any(c, 3, BATON_FOREVER, 0) == 0 && !c[0].result);
+	/* Another task waits already. */
+	c[0] = readable(a[0]);
+	CHECK_ANY(baton_task_spawn(&t, reads_for_long, a[0]) == 0);
+	do {
+		wait_ms(1);
+		i = baton_wait_any(c, 3, 0, 0);
+	} while (i == -ETIMEDOUT);
+	CHECK_ANY(i == -EBUSY);
+	CHECK_ANY(baton_stream_write(a[1], "a", 1, &n, 0) == 0);
+	CHECK_ANY(baton_task_join(t) == 0);
+	/* Closed while it waits; and the end of a file. */
+	CHECK_ANY(baton_task_spawn(&t, closes_soon, a[0]) == 0);
+	CHECK_ANY(baton_wait_any(c, 3, BATON_FOREVER, 0) == 0 && c[0].result == -ESHUTDOWN);
+	CHECK_ANY(baton_task_join(t) == 0);
+	c[0].kind = BATON_CASE_NONE;
+	CHECK_ANY(baton_task_spawn(&t, closes_soon, b[1]) == 0);
+	CHECK_ANY(baton_wait_any(c, 3, BATON_FOREVER, 0) == 2 && !c[2].result);
+	CHECK_ANY(baton_task_join(t) == 0);
+	CHECK_ANY(baton_stream_read(b[0], buf, 8, &n, 0) == 0 && !n);
+	baton_stream_close(a[1]);
+	baton_stream_close(b[0]);
+	baton_chan_destroy(chan);
+}
+
+TEST(cases)
+{
+	open_all(1);
+	run(one_of_several, NULL);
+	end_sched(s);
+	open_all(2);
+	run(one_of_several, NULL);
+	end_sched(s);
+}
+
+#ifdef BTN_TSAN
+#define SENDS 100
+#else
+#define SENDS 300
+#endif
+
+static struct baton_stream *lines[4][2];
+static struct baton_chan *items;
+
+static void sends_bytes(void *number)
+{
+	uintptr_t k = (uintptr_t)number;
+	size_t n;
+	int i;
+
+	for (i = 0; i < SENDS; i++) {
+		if (k == 4)
+			CHECK_ANY(baton_chan_send(items, &items) == 0);
+		else
+			CHECK_ANY(baton_stream_write(lines[k][1], "a", 1, &n, BATON_FOREVER) == 0);
+		if ((i * 7 + k) % 5 == 0)
+			wait_ms(0);
+	}
+}
+
+/* Nothing is lost between events, reads of a part, and the channel: else this waits for ever. */
+static void gets_all(void *arg)
+{
+	unsigned got[5] = { 0 }, sum = 0, k;
+	struct baton_task *t[5];
+	struct baton_case c[5];
+	char buf[3];
+	size_t n;
+	int i;
+
+	CHECK_ANY(baton_chan_create(&items, s, 2) == 0);
+	for (k = 0; k < 4; k++) {
+		open_pair(lines[k]);
+		c[k] = readable(lines[k][0]);
+	}
+	c[4] = (struct baton_case){ .kind = BATON_CASE_RECV, .chan = items };
+	for (k = 0; k < 5; k++)
+		CHECK_ANY(baton_task_spawn(&t[k], sends_bytes, (void *)(uintptr_t)k) == 0);
+	while (sum < 5 * SENDS) {
+		i = baton_wait_any(c, 5, BATON_FOREVER, 0);
+		CHECK_ANY(i >= 0 && i < 5);
+		n = 1;
+		if (i < 4)
+			CHECK_ANY(baton_stream_read(lines[i][0], buf, sizeof(buf), &n, 0) == 0);
+		got[i] += n;
+		sum += n;
+	}
+	for (k = 0; k < 5; k++) {
+		CHECK_ANY(got[k] == SENDS);
+		CHECK_ANY(baton_task_join(t[k]) == 0);
+	}
+	for (k = 0; k < 4; k++) {
+		baton_stream_close(lines[k][0]);
+		baton_stream_close(lines[k][1]);
+	}
+	baton_chan_destroy(items);
+}
+
+TEST(several_lines)
+{
+	open_all(1);
+	run(gets_all, NULL);
+	end_sched(s);
+	open_all(2);
+	run(gets_all, NULL);
 	end_sched(s);
 }
 

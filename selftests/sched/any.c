@@ -210,7 +210,7 @@ static void at_once(void *arg)
 	/* What is wrong. */
 	CHECK_ANY(baton_wait_any(c, 4, 0, 2) == -EINVAL);
 	CHECK_ANY(baton_wait_any(c, BATON_CASES_MAX + 1, 0, 0) == -EINVAL);
-	c[1].kind = BATON_CASE_REQUEST + 1;
+	c[1].kind = BATON_CASE_WRITABLE + 1;
 	CHECK_ANY(baton_wait_any(c, 4, 0, 0) == -EINVAL);
 	c[1] = (struct baton_case){ .kind = BATON_CASE_TASK };
 	CHECK_ANY(baton_wait_any(c, 4, 0, 0) == -EINVAL);

@@ -5,6 +5,7 @@
 #ifndef BATON_WAIT_H
 #define BATON_WAIT_H
 
+#include <baton/io.h>
 #include <baton/sync.h>
 
 BATON_BEGIN_DECLS
@@ -16,13 +17,16 @@ enum baton_case_kind {
 	BATON_CASE_SEM,		/* a unit is taken from sem: baton_sem_wait() */
 	BATON_CASE_TASK,	/* task ended and is joined, so it is gone: baton_task_join() */
 	BATON_CASE_REQUEST,	/* request ended; its handle stays the caller's: baton_request_wait() */
+	BATON_CASE_READABLE,	/* stream has bytes, the end of the file, a connection to accept or an error */
+	BATON_CASE_WRITABLE,	/* stream can be written, or has an error */
 };
 
 struct baton_case {
 	enum baton_case_kind kind;
 	/*
 	 * Valid if the case happened: 0; -EPIPE: the channel is closed, and nothing was sent or
-	 * received; a request's result, as baton_request_wait() returns it.
+	 * received; -ESHUTDOWN: the stream was closed; a request's result, as baton_request_wait()
+	 * returns it.
 	 */
 	int result;
 	union {
@@ -30,6 +34,7 @@ struct baton_case {
 		struct baton_sem *sem;
 		struct baton_task *task;
 		struct baton_request *request;
+		struct baton_stream *stream;
 	};
 	void *item;		/* to be sent; or set to what was received, if result is 0 */
 };
@@ -48,7 +53,8 @@ struct baton_case {
  *
  * Exactly one case happens where the call returns a case, and none where it returns an
  * error: a channel whose case did not happen lost no item and got none, a semaphore lost no
- * unit, a task can still be joined. The same object may be in several cases.
+ * unit, a task can still be joined. From a stream nothing is read or accepted: that is the
+ * caller's, after the return. The same object may be in several cases.
  *
  * Where several cases can happen at once, each has its turn: a case that can always happen does
  * so at least once in 2 n calls of the task with that n, in the long run in one of n, also
@@ -65,7 +71,7 @@ struct baton_case {
  * request (baton_checkpoint()); -EDEADLK: all cases are tasks and requests, and no worker is left
  * for what is waited for, as baton_task_join() says; -EINVAL: @n, a flag or a kind that does not
  * exist, or a case without its object; -EPERM: the caller is no task, or an object is of another
- * scheduler.
+ * scheduler; -EBUSY: another task waits for that half of a stream.
  */
 BATON_API int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned flags);
 

@@ -20,6 +20,11 @@
  *
  * The argument needs objects that give (chan.c). selftests/model/any.pml is a model of it.
  *
+ * A stream gives nothing: that it is ready is seen by poll(2), without the lock, and an event
+ * says that poll(2) may say something else than before. So events that no task waited for are
+ * looked at with the lock before the wait, as poller.c says, and an event that ends a wait makes
+ * the call begin again; it has taken nothing from any object by then.
+ *
  * Turns. The search for a case that can happen begins at a place that moves with each of the
  * task's calls: the i-th begins at case floor(n * frac(i * 0.618...)). Multiples of the golden
  * section are spread so that each of n equal parts of [0, 1) has one of any 2 n that follow each
@@ -30,9 +35,11 @@
 #include <baton/wait.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "../inject.h"
+#include "../io/stream.h"
 #include "chan.h"
 #include "gate.h"
 #include "self.h"
@@ -55,6 +62,9 @@ static const struct baton_sched *sched_of(const struct baton_case *c)
 		return c->task ? c->task->s : NULL;
 	case BATON_CASE_REQUEST:
 		return c->request ? c->request->s : NULL;
+	case BATON_CASE_READABLE:
+	case BATON_CASE_WRITABLE:
+		return c->stream ? c->stream->s : NULL;
 	default:
 		return NULL;
 	}
@@ -77,6 +87,23 @@ static int check_cases(const struct baton_task *t, const struct baton_case *c, u
 			return s ? -EPERM : -EINVAL;
 	}
 	return 0;
+}
+
+static bool is_stream(const struct baton_case *c)
+{
+	return c->kind == BATON_CASE_READABLE || c->kind == BATON_CASE_WRITABLE;
+}
+
+static struct btn_half *half_of(const struct baton_case *c)
+{
+	return c->kind == BATON_CASE_READABLE ? &c->stream->source.in : &c->stream->source.out;
+}
+
+/* With the lock. p: what poll(2) said. True: the case has happened. */
+static bool try_stream(struct baton_case *c, const struct pollfd *p)
+{
+	c->result = c->stream->closed ? -ESHUTDOWN : 0;
+	return c->stream->closed || p->revents;
 }
 
 /* With the lock. True: the case has happened. */
@@ -116,21 +143,22 @@ static struct btn_waiters *list_of(const struct baton_case *c)
 		return &c->task->joiner;
 	case BATON_CASE_REQUEST:
 		return &c->request->waiters;
+	case BATON_CASE_READABLE:
+	case BATON_CASE_WRITABLE:
+		return &half_of(c)->waiters;
 	default:
 		return NULL;
 	}
 }
 
-/* With the lock. The case that has happened; n: none can. */
-static unsigned try_all(struct baton_task *t, struct baton_case *c, unsigned n, unsigned flags)
+/* With the lock. The case that has happened; n: none can. The search begins at `first`. */
+static unsigned try_all(struct baton_case *c, unsigned n, const struct pollfd *p, unsigned first)
 {
-	unsigned first = 0, i, k;
+	unsigned i, k;
 
-	if (!(flags & BATON_IN_ORDER))
-		first = (uint64_t)(t->turn++ * GOLDEN) * n >> 32;
 	for (i = 0; i < n; i++) {
 		k = first + i < n ? first + i : first + i - n;
-		if (try_case(&c[k]))
+		if (is_stream(&c[k]) ? try_stream(&c[k], &p[k]) : try_case(&c[k]))
 			return k;
 	}
 	return n;
@@ -168,22 +196,80 @@ static bool is_for_tasks(const struct baton_case *c, unsigned n)
 	return any;
 }
 
-int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned flags)
+/* ---------------------------------------------------------- streams among the cases */
+
+/* The call has the streams for itself until it ends. Events of writing are asked for. 0 or -errno. */
+static int enter_streams(struct baton_case *c, unsigned n, struct pollfd *p, unsigned *streams)
 {
-	struct btn_waiter at[BATON_CASES_MAX];
-	struct baton_task *t = btn_self_task();
-	struct btn_wakes wakes = { 0 };
-	int err = check_cases(t, c, n, flags);
+	unsigned i;
+	int err = 0;
+
+	*streams = 0;
+	for (i = 0; i < n && !err; i++) {
+		p[i] = (struct pollfd){ .fd = -1 };
+		if (!is_stream(&c[i]))
+			continue;
+		btn_stream_enter(c[i].stream);
+		++*streams;
+		p[i].fd = c[i].stream->fd;
+		p[i].events = c[i].kind == BATON_CASE_READABLE ? POLLIN : POLLOUT;
+		if (c[i].kind == BATON_CASE_WRITABLE)
+			err = btn_stream_watch_out(c[i].stream);
+		/* A stream that is being closed is a case that happens. */
+		if (err == -ESHUTDOWN)
+			err = 0;
+	}
+	return err;
+}
+
+/* The first of them were entered. */
+static void leave_streams(struct baton_case *c, unsigned streams)
+{
+	for (; streams; c++)
+		if (is_stream(c)) {
+			btn_stream_leave(c->stream);
+			streams--;
+		}
+}
+
+/*
+ * With the lock. 0: the task may wait for all streams; -EAGAIN: an event came since they were
+ * looked at; -EBUSY: another task waits.
+ */
+static int look_for_events(struct baton_case *c, unsigned n)
+{
+	struct btn_half *half;
+	int err = 0;
 	unsigned i;
 
-	if (err)
-		return err;
-	for (i = 0; i < n; i++)
-		if (c[i].kind == BATON_CASE_REQUEST && c[i].request->first.core.attached)
-			btn_gate_settle(t->s);
+	for (i = 0; i < n; i++) {
+		if (!is_stream(&c[i]))
+			continue;
+		half = half_of(&c[i]);
+		if (half->waiters.first)
+			return -EBUSY;
+		if (half->ready)
+			err = -EAGAIN;
+		half->ready = false;
+	}
+	return err;
+}
+
+/* ---------------------------------------------------------- the call */
+
+/* The case that has happened, or why the call gives up; or -EAGAIN: a stream has an event. */
+static int look_and_wait(struct baton_task *t, struct baton_case *c, unsigned n, const struct pollfd *p, unsigned first,
+			 uint64_t deadline)
+{
+	struct btn_waiter at[BATON_CASES_MAX];
+	struct btn_wakes wakes = { 0 };
+	unsigned i;
+	int err;
+
 	btn_gate_lock(t->s);
-	i = try_all(t, c, n, flags);
-	if (i == n) {
+	i = try_all(c, n, p, first);
+	err = i < n ? 0 : look_for_events(c, n);
+	if (i == n && !err) {
 		for (i = 0; i < n; i++) {
 			at[i].in = list_of(&c[i]);
 			at[i].item = c[i].item;
@@ -197,6 +283,8 @@ int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned
 			if (!t->by)
 				return err;
 			i = t->by - at;
+			if (is_stream(&c[i]) && !t->woken)
+				return -EAGAIN;
 			take_case(t, &c[i], &at[i]);
 			if (c[i].kind == BATON_CASE_TASK)
 				free_task(c[i].task);
@@ -207,4 +295,37 @@ int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned
 	if (!err && c[i].kind == BATON_CASE_TASK)
 		free(c[i].task);
 	return err ? err : (int)i;
+}
+
+int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned flags)
+{
+	struct baton_task *t = btn_self_task();
+	struct pollfd p[BATON_CASES_MAX];
+	unsigned i, streams, first = 0;
+	bool late = false;
+	int err = check_cases(t, c, n, flags);
+
+	if (err)
+		return err;
+	for (i = 0; i < n; i++)
+		if (c[i].kind == BATON_CASE_REQUEST && c[i].request->first.core.attached)
+			btn_gate_settle(t->s);
+	if (!(flags & BATON_IN_ORDER))
+		first = (uint64_t)(t->turn++ * GOLDEN) * n >> 32;
+	err = enter_streams(c, n, p, &streams);
+	while (!err) {
+		if (streams)
+			poll(p, n, 0);
+		BTN_POINT("any:polled");
+		err = look_and_wait(t, c, n, p, first, deadline);
+		/* An event that came before the deadline is had, also where the poller has not said so. */
+		if (err == -EAGAIN || (err == -ETIMEDOUT && streams && !late)) {
+			late |= err == -ETIMEDOUT;
+			err = 0;
+			continue;
+		}
+		break;
+	}
+	leave_streams(c, streams);
+	return err;
 }
