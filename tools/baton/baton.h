@@ -28,6 +28,7 @@ int verb_trace(int argc, char **argv);
 
 int bench_quota(int argc, char **argv);
 int bench_switch(int argc, char **argv);
+int bench_io(int argc, char **argv);
 int bench_queue(int argc, char **argv);
 int bench_tasks(int argc, char **argv);
 int bench_detect(int argc, char **argv);

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * baton bench io - what a request costs a server on loopback, and what waiting for several things
+ * costs.
+ *
+ * The server is a process of its own on one CPU, and echoes 64 bytes; the client, on another CPU
+ * if there is one, keeps one request under way on each connection. The value is the server's CPU
+ * for each request, in the kernel and outside, once all connections are there. The servers take
+ * turns in each round, and ratios are of the same round.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <baton/baton.h>
+
+#include "baton.h"
+#include "bench.h"
+
+#define BYTES	64
+#define ROUNDS_MAX	101
+
+enum server { EPOLL, THREADS, TASKS, SERVERS };
+
+static const char *const server_names[SERVERS] = { "epoll", "threads", "read" };
+static const int sizes[] = { 1, 64, 1000 };
+
+#define SIZES	(sizeof(sizes) / sizeof(sizes[0]))
+
+/* Shared by the client and the server. */
+static struct shared {
+	struct sockaddr_in where;
+	char why_not[200];
+} *shared;
+
+static void cannot(const char *what, int err)
+{
+	snprintf(shared->why_not, sizeof(shared->why_not), "%s: %s", what, strerror(err));
+	_exit(1);
+}
+
+/* ---------------------------------------------------------- servers */
+
+static void make_nodelay(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void serve_epoll(int listener)
+{
+	struct epoll_event events[64], event = { .events = EPOLLIN, .data.fd = listener };
+	int set = epoll_create1(0), n, i, fd;
+	char buf[BYTES];
+	ssize_t got;
+
+	if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, listener, &event))
+		cannot("epoll", errno);
+	for (;;) {
+		n = epoll_wait(set, events, 64, -1);
+		for (i = 0; i < n; i++) {
+			fd = events[i].data.fd;
+			if (fd == listener) {
+				fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+				event.data.fd = fd;
+				if (fd < 0 || epoll_ctl(set, EPOLL_CTL_ADD, fd, &event))
+					cannot("accept", errno);
+				make_nodelay(fd);
+				continue;
+			}
+			got = read(fd, buf, sizeof(buf));
+			if (got > 0 && write(fd, buf, (size_t)got) == got)
+				continue;
+			close(fd);
+		}
+	}
+}
+
+static void *serve_thread(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+	char buf[BYTES];
+	ssize_t got;
+
+	while ((got = read(fd, buf, sizeof(buf))) > 0 && write(fd, buf, (size_t)got) == got)
+		;
+	close(fd);
+	return NULL;
+}
+
+static void serve_threads(int listener)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+	int fd, err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 256 << 10);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		make_nodelay(fd);
+		err = pthread_create(&t, &attr, serve_thread, (void *)(intptr_t)fd);
+		if (err)
+			cannot("a thread", err);
+	}
+}
+
+static struct baton_sched *s;
+
+static void serve_task(void *st)
+{
+	char buf[BYTES];
+	size_t n;
+
+	while (!baton_stream_read(st, buf, sizeof(buf), &n, BATON_FOREVER) && n &&
+	       !baton_stream_write(st, buf, n, &n, BATON_FOREVER))
+		;
+	baton_stream_close(st);
+}
+
+static void accept_streams(void *l)
+{
+	struct baton_stream *st;
+	int err;
+
+	while (!(err = baton_stream_accept(l, &st, BATON_FOREVER))) {
+		make_nodelay(baton_stream_fd(st));
+		err = baton_task_spawn(NULL, serve_task, st);
+		if (err)
+			break;
+	}
+	cannot("baton_stream_accept", -err);
+}
+
+static void serve_tasks(int listener)
+{
+	struct baton_sched_opts o = { .sz = sizeof(o), .slots = 1, .workers_max = 4096 };
+	struct baton_tenant_opts t = { .sz = sizeof(t), .low_ppm = 100000, .high_ppm = 900000 };
+	struct baton_request_opts r = { .sz = sizeof(r), .cls = BATON_TOLERANT, .fn = accept_streams };
+	struct baton_tenant *tenant;
+	struct baton_stream *l;
+	int err = baton_sched_create(&s, &o);
+
+	if (!err)
+		err = baton_tenant_add(s, &tenant, &t);
+	if (!err)
+		err = baton_stream_open(&l, s, listener);
+	r.arg = l;
+	if (!err)
+		err = baton_submit(tenant, &r, NULL);
+	if (err)
+		cannot("the scheduler", -err);
+	for (;;)
+		pause();
+}
+
+static void use_cpu(bool last)
+{
+	cpu_set_t set, one;
+	int i, cpu = -1;
+
+	sched_getaffinity(0, sizeof(set), &set);
+	for (i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &set) && (last || cpu < 0))
+			cpu = i;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+static void start_server(enum server which)
+{
+	struct rlimit files;
+	socklen_t len = sizeof(shared->where);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	use_cpu(true);
+	memset(&shared->where, 0, sizeof(shared->where));
+	shared->where.sin_family = AF_INET;
+	shared->where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&shared->where, len) || listen(fd, 4096) ||
+	    getsockname(fd, (struct sockaddr *)&shared->where, &len))
+		cannot("a listening socket", errno);
+	raise(SIGSTOP);		/* the client may begin */
+	if (which == EPOLL)
+		serve_epoll(fd);
+	else if (which == THREADS)
+		serve_threads(fd);
+	else
+		serve_tasks(fd);
+}
+
+/* ---------------------------------------------------------- the client */
+
+static double cpu_of(clockid_t clock)
+{
+	struct timespec t;
+
+	return clock_gettime(clock, &t) ? 0 : (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* Has `requests` answered on n connections, each of which has one under way. 0 or an errno. */
+static int exchange(int set, const int *fd, int n, long requests)
+{
+	static const char out[BYTES] = "request";
+	struct epoll_event events[64];
+	char in[BYTES];
+	long sent = 0, answered = 0;
+	int i, k;
+
+	for (i = 0; i < n && sent < requests; i++, sent++)
+		if (write(fd[i], out, BYTES) != BYTES)
+			return errno;
+	while (answered < requests) {
+		k = epoll_wait(set, events, 64, 20000);
+		if (k <= 0)
+			return k ? errno : ETIMEDOUT;
+		for (i = 0; i < k; i++) {
+			if (read(events[i].data.fd, in, BYTES) != BYTES)
+				return EIO;
+			answered++;
+			if (sent++ < requests && write(events[i].data.fd, out, BYTES) != BYTES)
+				return errno;
+		}
+	}
+	return 0;
+}
+
+/* ns of the server's CPU for each request; an error is said in shared->why_not. */
+static double use_server(pid_t server, int n, long requests)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int set = epoll_create1(EPOLL_CLOEXEC), *fd = calloc((size_t)n, sizeof(*fd)), i, err = 0;
+	clockid_t clock;
+	double before = 0;
+
+	for (i = 0; i < n && !err; i++) {
+		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
+		event.data.fd = fd[i];
+		if (fd[i] < 0 || connect(fd[i], (struct sockaddr *)&shared->where, sizeof(shared->where)) ||
+		    epoll_ctl(set, EPOLL_CTL_ADD, fd[i], &event))
+			err = errno;
+		else
+			make_nodelay(fd[i]);
+	}
+	/* Each connection once, so that all are accepted. */
+	if (!err)
+		err = exchange(set, fd, n, n);
+	if (!err)
+		err = clock_getcpuclockid(server, &clock);
+	if (!err) {
+		before = cpu_of(clock);
+		err = exchange(set, fd, n, requests);
+		before = cpu_of(clock) - before;
+	}
+	if (err && !shared->why_not[0])
+		snprintf(shared->why_not, sizeof(shared->why_not), "%d connections: %s", n, strerror(err));
+	for (; i > 0; i--)
+		close(fd[i - 1]);
+	close(set);
+	free(fd);
+	return before / (double)requests;
+}
+
+static double measure_server(enum server which, int n, long requests)
+{
+	int status;
+	double v;
+	pid_t pid;
+
+	fflush(NULL);
+	memset(shared, 0, sizeof(*shared));
+	pid = fork();
+	if (!pid) {
+		start_server(which);
+		_exit(1);
+	}
+	waitpid(pid, &status, WUNTRACED);
+	if (!WIFSTOPPED(status))
+		return 0;
+	kill(pid, SIGCONT);
+	v = use_server(pid, n, requests);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	return v;
+}
+
+/* ---------------------------------------------------------- waiting for several things */
+
+#define ITEMS	4000
+
+static double ns_recv, ns_any;
+
+static void fill(struct baton_chan **c, int n)
+{
+	int i;
+
+	for (i = 0; i < ITEMS; i++)
+		baton_chan_send(c[i % n], c);
+}
+
+static void take_items(void *arg)
+{
+	struct baton_chan *one, *four[4];
+	struct baton_case c[4];
+	uint64_t began;
+	void *item;
+	int i;
+
+	(void)arg;
+	if (baton_chan_create(&one, s, ITEMS))
+		return;
+	fill(&one, 1);
+	began = baton_clock_now();
+	for (i = 0; i < ITEMS; i++)
+		baton_chan_recv(one, &item);
+	ns_recv = (double)(baton_clock_now() - began) / ITEMS;
+	baton_chan_destroy(one);
+	for (i = 0; i < 4; i++) {
+		if (baton_chan_create(&four[i], s, ITEMS / 4))
+			return;
+		c[i] = (struct baton_case){ .kind = BATON_CASE_RECV, .chan = four[i] };
+	}
+	fill(four, 4);
+	began = baton_clock_now();
+	for (i = 0; i < ITEMS; i++)
+		baton_wait_any(c, 4, BATON_FOREVER, 0);
+	ns_any = (double)(baton_clock_now() - began) / ITEMS;
+	for (i = 0; i < 4; i++)
+		baton_chan_destroy(four[i]);
+}
+
+static bool measure_any(void)
+{
+	struct baton_tenant_opts t = { .sz = sizeof(t), .high_ppm = 1000000 };
+	struct baton_request_opts r = { .sz = sizeof(r), .cls = BATON_BATCH, .fn = take_items };
+	struct baton_sched_opts o = { .sz = sizeof(o), .slots = 1 };
+	struct baton_request *request;
+	struct baton_tenant *tenant;
+
+	if (baton_sched_create(&s, &o) || baton_tenant_add(s, &tenant, &t) || baton_submit(tenant, &r, &request))
+		return false;
+	baton_request_wait(request);
+	baton_request_put(request);
+	while (baton_sched_destroy(s) == -EBUSY)
+		usleep(200);
+	return true;
+}
+
+/* ---------------------------------------------------------- all of it */
+
+static double value[SIZES][SERVERS][ROUNDS_MAX], ratio[ROUNDS_MAX];
+static char why_not[SIZES][SERVERS][200];
+
+static void put_row(const struct bench *b, const char *unit, size_t k, enum server which, int to, int rounds)
+{
+	struct bench_result r = { .unit = unit, .n = (unsigned long)rounds };
+	double copy[ROUNDS_MAX];
+	char name[32], base[32];
+	int i;
+
+	snprintf(name, sizeof(name), "%s_%d", server_names[which], sizes[k]);
+	r.name = name;
+	if (why_not[k][which][0] || (to >= 0 && why_not[k][to][0])) {
+		r.skipped = why_not[k][which][0] ? why_not[k][which] : "its baseline could not run";
+		bench_put(b, &r);
+		return;
+	}
+	memcpy(copy, value[k][which], sizeof(copy));
+	r.value = bench_median(copy, (size_t)rounds);
+	if (to >= 0) {
+		snprintf(base, sizeof(base), "%s_%d", server_names[to], sizes[k]);
+		r.baseline = base;
+		for (i = 0; i < rounds; i++)
+			ratio[i] = value[k][which][i] / value[k][to][i];
+		bench_spread(&r, ratio, (size_t)rounds);
+	}
+	bench_put(b, &r);
+}
+
+static void bench_servers(const struct bench *b, bool icount, int rounds)
+{
+	long requests = icount ? 500 : b->quick ? 2000 : 20000;
+	const char *unit = icount ? "insn" : "ns";
+	char name[32];
+	size_t k;
+	int i, which;
+
+	use_cpu(false);
+	for (k = 0; k < SIZES; k++) {
+		snprintf(name, sizeof(name), "read_%d", sizes[k]);
+		if (!bench_wants(b, name))
+			continue;
+		for (i = 0; i < rounds; i++)
+			for (which = 0; which < SERVERS; which++) {
+				if (why_not[k][which][0])
+					continue;
+				value[k][which][i] = measure_server(which, sizes[k], requests);
+				strcpy(why_not[k][which], shared->why_not);
+			}
+		put_row(b, unit, k, EPOLL, -1, rounds);
+		put_row(b, unit, k, THREADS, EPOLL, rounds);
+		put_row(b, unit, k, TASKS, EPOLL, rounds);
+		put_row(b, unit, k, TASKS, THREADS, rounds);
+	}
+}
+
+int bench_io(int argc, char **argv)
+{
+	struct bench_result one = { .name = "chan_recv" }, four = { .name = "wait_any_4", .baseline = "chan_recv" };
+	double recv[ROUNDS_MAX], any[ROUNDS_MAX];
+	cpu_set_t all;
+	struct bench b;
+	bool icount;
+	int i, rounds;
+
+	i = bench_options(&b, "io",
+			  "What a request costs a server on loopback that has a task (read), a thread or an\n"
+			  "event (epoll) for each connection: its CPU, in ratios of rounds in which the servers took\n"
+			  "turns. And what a wait for the first of four channels costs.",
+			  argc, argv);
+	if (i)
+		return i - 1;
+	icount = !strcmp(b.where, "vm-icount");
+	rounds = b.rounds ? b.rounds : icount ? 1 : b.quick ? 3 : 7;
+	if (rounds > ROUNDS_MAX)
+		rounds = ROUNDS_MAX;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED || sched_getaffinity(0, sizeof(all), &all)) {
+		perror("baton bench io");
+		return 1;
+	}
+	bench_begin(&b);
+	/* Before the other one: its servers are forked from a process without threads. */
+	bench_servers(&b, icount, rounds);
+	sched_setaffinity(0, sizeof(all), &all);
+	if (bench_wants(&b, four.name)) {
+		for (i = 0; i < rounds && measure_any(); i++) {
+			recv[i] = ns_recv;
+			any[i] = ns_any;
+			ratio[i] = ns_any / ns_recv;
+		}
+		one.unit = four.unit = icount ? "insn" : "ns";
+		one.n = four.n = (unsigned long)i;
+		one.skipped = four.skipped = i < rounds ? "the scheduler could not be made" : NULL;
+		if (i == rounds) {
+			bench_spread(&four, ratio, (size_t)rounds);
+			one.value = bench_median(recv, (size_t)rounds);
+			four.value = bench_median(any, (size_t)rounds);
+		}
+		bench_put(&b, &one);
+		bench_put(&b, &four);
+	}
+	return bench_end(&b);
+}
