@@ -29,18 +29,22 @@ static void echoes(void *arg)
 	baton_stream_close(st);
 }
 
-/* Accepts until its listening stream is closed. */
+/* Accepts until the listening socket is shut down. The stream is this task's, and closed here. */
 static void serves(void *arg)
 {
 	struct baton_stream *l = (struct baton_stream *)arg, *st;
 	int err;
 
-	while ((err = baton_stream_accept(l, &st, BATON_FOREVER)) != -ESHUTDOWN) {
-		if (err)	/* descriptors have run out, as a rule */
+	for (;;) {
+		err = baton_stream_accept(l, &st, BATON_FOREVER);
+		if (err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM)
 			baton_sleep_until(baton_clock_now() + 10000000);
+		else if (err)
+			break;
 		else if (baton_task_spawn(NULL, echoes, st))
 			baton_stream_close(st);
 	}
+	baton_stream_close(l);
 }
 
 static void asks(void *arg)
@@ -77,7 +81,7 @@ static void everything(void *arg)
 	where.sin_family = AF_INET;
 	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	client = (struct baton_task **)calloc(connections, sizeof(*client));
-	if (!client || baton_stream_listen(&l, s, (struct sockaddr *)&where, len, 128))
+	if (!client || baton_stream_listen(&l, s, (struct sockaddr *)&where, len, 4096))
 		exit(1);
 	getsockname(baton_stream_fd(l), (struct sockaddr *)&where, &len);
 	if (baton_task_spawn(&server, serves, l))
@@ -87,7 +91,7 @@ static void everything(void *arg)
 			exit(1);
 	for (i = 0; i < connections; i++)
 		baton_task_join(client[i]);
-	baton_stream_close(l);
+	baton_stream_shutdown(l, SHUT_RDWR);
 	baton_task_join(server);
 	free(client);
 	/* Standard output, where it is a pipe, is a stream as well. */

@@ -153,6 +153,10 @@ static void serves(void *l)
 	}
 	CHECK_ANY(baton_stream_accept(l, &st, baton_clock_now() + 2 * MS) == -ETIMEDOUT);
 	CHECK_ANY(!st);
+	/* Another task shuts the socket down, and tells this one so. */
+	atomic_store(&go, true);
+	CHECK_ANY(baton_stream_accept(l, &st, BATON_FOREVER) == -EINVAL);
+	CHECK_ANY(baton_stream_accept(l, &st, BATON_FOREVER) == -EINVAL);
 	baton_stream_close(l);
 }
 
@@ -193,6 +197,9 @@ static void over_tcp(void *arg)
 		CHECK_ANY(baton_task_spawn(&client[i], connects, NULL) == 0);
 	for (i = 0; i < 8; i++)
 		CHECK_ANY(baton_task_join(client[i]) == 0);
+	while (!atomic_load(&go))
+		wait_ms(1);
+	CHECK_ANY(baton_stream_shutdown(l, SHUT_RDWR) == 0);
 	CHECK_ANY(baton_task_join(server) == 0);
 	/* Nobody listens any more. */
 	CHECK_ANY(baton_stream_connect(&st, s, (struct sockaddr *)&where, sizeof(where), BATON_FOREVER) == -ECONNREFUSED);

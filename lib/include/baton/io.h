@@ -108,7 +108,9 @@ BATON_API int baton_stream_write(struct baton_stream *st, const void *buf, size_
  * baton_stream_shutdown - shutdown(2)
  * @how: SHUT_RD, SHUT_WR or SHUT_RDWR
  *
- * Any thread. Returns 0 or the error of shutdown(2).
+ * Any thread. A task that waits is woken, also one in baton_stream_accept(), which then returns
+ * -EINVAL: so one task tells another, which may begin its next call at any time, that it is to
+ * end and close the stream. Returns 0 or the error of shutdown(2).
  */
 BATON_API int baton_stream_shutdown(struct baton_stream *st, int how);
 
@@ -117,7 +119,8 @@ BATON_API int baton_stream_shutdown(struct baton_stream *st, int how);
  *
  * Any thread, also while tasks are in calls of this stream: those that wait return -ESHUTDOWN.
  * After the return no call may begin; the descriptor is closed when the last call that is under
- * way has ended, so its number is not another file's before. NULL is nothing.
+ * way has ended, so its number is not another file's before. A task that may begin another call
+ * is told to end first, by baton_stream_shutdown() for instance. NULL is nothing.
  */
 BATON_API void baton_stream_close(struct baton_stream *st);
 

@@ -26,12 +26,12 @@
  * batches:
  *
  *	closes					poller
- *						(f) lock: takes the list; frees it
- *	(d) EPOLL_CTL_DEL			(g) epoll_wait: a batch
- *	(e) lock: into the list			(h) uses the batch; again (f)
+ *	(d) EPOLL_CTL_DEL			(f) epoll_wait: a batch
+ *	(e) lock: into the list			(g) lock: uses the batch, then takes the list
+ *						(h) frees what was in it; again (f)
  *
- * A source that (f) frees was out of the set (d) before (f), so the next batch (g) does not name
- * it, and the one before was used. selftests/model/stream.pml is a model of both.
+ * A source that (g) takes was out of the set (d) before (g), so the next batch (f) does not name it,
+ * and this one was used. selftests/model/stream.pml is a model of both.
  *
  * [POLLER-1] the thread that made the poller releases it, and those that find it acquire it. Of two
  * threads that make one at once, one finds the other's and ends its own.
@@ -72,25 +72,21 @@ static void half_event(struct btn_half *half)
 		half->ready = true;
 }
 
-static void free_unused(struct btn_poller *p)
+static void free_sources(struct btn_source *source)
 {
-	struct btn_source *source, *next;
+	struct btn_source *next;
 
-	btn_gate_lock(p->s);
-	source = p->unused;
-	p->unused = NULL;
-	p->n_unused = 0;
-	btn_gate_release(p->s);
 	for (; source; source = next) {
 		next = source->next;
 		free(source);
 	}
 }
 
+/* Makes the tasks of a batch ready; and frees what no batch names any more. */
 static void use_batch(struct btn_poller *p, const struct epoll_event *events, int n)
 {
+	struct btn_source *source, *unused;
 	struct btn_wakes wakes = { 0 };
-	struct btn_source *source;
 	int i;
 
 	btn_gate_lock(p->s);
@@ -103,7 +99,11 @@ static void use_batch(struct btn_poller *p, const struct epoll_event *events, in
 		if (events[i].events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 			half_event(&source->out);
 	}
+	unused = p->unused;
+	p->unused = NULL;
+	p->n_unused = 0;
 	btn_gate_unlock(p->s, &wakes);
+	free_sources(unused);
 }
 
 static void *poller_main(void *arg)
@@ -117,8 +117,7 @@ static void *poller_main(void *arg)
 	/* The poller runs for a few microseconds, and is late if it has to wait for a task's time slice. */
 	baton_thread_prefer_latency();
 	for (;;) {
-		free_unused(p);
-		BTN_POINT("poller:freed");
+		BTN_POINT("poller:waits");
 		n = epoll_wait(p->epoll, events, BATCH, -1);
 		BTN_POINT("poller:batch");
 		for (i = 0; i < n; i++)
@@ -153,7 +152,7 @@ static void end_poller(struct btn_poller *p)
 	atomic_store_explicit(&p->stop, true, memory_order_release); /* [POLLER-2] */
 	kick_poller(p);
 	pthread_join(p->thread, NULL);
-	free_unused(p);
+	free_sources(p->unused);
 	close_poller(p);
 }
 
