@@ -323,7 +323,7 @@ static void take_items(void *arg)
 {
 	struct baton_chan *one, *four[4];
 	struct baton_case c[4];
-	uint64_t began, middle;
+	double began, middle;
 	int i, k, wrong = 0;
 	void *item;
 
@@ -339,15 +339,15 @@ static void take_items(void *arg)
 	for (k = 0; k <= TURNS; k++) {
 		fill(&one, 1);
 		fill(four, 4);
-		began = baton_clock_now();
+		began = cpu_of(CLOCK_THREAD_CPUTIME_ID);
 		for (i = 0; i < ITEMS; i++)
 			wrong |= baton_chan_recv(one, &item);
-		middle = baton_clock_now();
+		middle = cpu_of(CLOCK_THREAD_CPUTIME_ID);
 		for (i = 0; i < ITEMS; i++)
 			wrong |= baton_wait_any(c, 4, 0, 0) < 0;
 		if (k) {
-			ns_recv += (double)(middle - began) / ITEMS / TURNS;
-			ns_any += (double)(baton_clock_now() - middle) / ITEMS / TURNS;
+			ns_recv += (middle - began) / ITEMS / TURNS;
+			ns_any += (cpu_of(CLOCK_THREAD_CPUTIME_ID) - middle) / ITEMS / TURNS;
 		}
 	}
 	if (wrong)
