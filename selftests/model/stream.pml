@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * lib/src/io/poller.c: events of a descriptor that is watched edge-triggered, a task that waits for
- * them, and the end of the source that they name.
+ * them while another reads a part without waiting, and the end of the source that they name.
  *
  * The peer writes BYTES times; the kernel keeps one event until the poller takes it. The task reads until it
  * has all, or until the stream is closed. CLOSES: another thread closes it, at any time. Each
@@ -17,10 +17,13 @@
 byte data, got;
 bool event;			/* the kernel has one, for the poller's next batch */
 bool watched = true;		/* the descriptor is in the poller's set */
-bool ready, waits, closed;	/* under the lock */
+bool waits, closed;		/* under the lock */
+byte events;			/* written under the lock */
+bool flag;			/* BROKEN_FLAG: instead of the number */
 bool unused, freed;		/* the source is in the list; its memory is gone */
-byte refs = 2;			/* the handle, and the task's call */
-bool task_done, stop;
+byte refs = 3;			/* the handle, and the tasks' calls */
+byte tasks_done;
+bool stop;
 
 inline put()
 {
@@ -51,32 +54,79 @@ proctype peer()
 	od
 }
 
+/*
+ * A reader after its try, which found nothing. what: 0: it tries again; 1: it waits; 2: it leaves, as
+ * the stream is closed or another waits.
+ */
+inline look(seen, may_wait, what)
+{
+	atomic {
+		what = 1;
+		if
+		:: closed -> what = 2
+#ifdef BROKEN_FLAG
+		:: !closed && flag -> flag = false; what = 0
+		:: !closed && !flag && (waits || !may_wait) -> what = 2
+		:: !closed && !flag && !waits && may_wait -> waits = true
+#else
+#ifdef BROKEN_NO_LOOK
+		:: !closed && !waits && may_wait -> waits = true
+#else
+		:: !closed && events != seen -> what = 0
+		:: !closed && events == seen && !waits && may_wait -> waits = true
+#endif
+		:: !closed && events == seen && (waits || !may_wait) -> what = 2
+#endif
+		fi
+	}
+}
+
+/* A task that reads all there is. */
 proctype task()
 {
+	byte seen, what;
+
 	do
-	:: atomic { data > 0 -> data--; got++ }
+	:: got == BYTES -> break
+	:: else ->
+		seen = events;
 		if
-		:: got == BYTES -> break
-		:: else
-		fi
-	:: data == 0 ->
-		/* EAGAIN; and from here on things may happen before the lock. */
-		atomic {
+		:: atomic { data > 0 -> data--; got++ }
+		:: atomic { data == 0 };
+			/* EAGAIN; and from here on things may happen before the lock. */
+			look(seen, true, what);
 			if
-			:: closed -> goto out
-			:: !closed && ready ->
-				ready = false;
-#ifdef BROKEN_CLEAR_AND_WAIT
-				waits = true
-#endif
-			:: !closed && !ready -> waits = true
+			:: what == 1 -> atomic { !waits || got == BYTES }
+			:: what == 2 -> break
+			:: else
 			fi
-		};
-		atomic { !waits }
+		fi
 	od;
-out:
 	put();
-	task_done = true
+	tasks_done++
+}
+
+/* Another one that reads a part, if it is there, at any time. */
+proctype other()
+{
+	byte seen, what;
+
+	do
+	:: true ->
+		seen = events;
+		if
+		:: atomic { data > 0 -> data--; got++ };
+			break
+		:: atomic { data == 0 };
+			look(seen, false, what);
+			if
+			:: what == 2 -> break
+			:: else
+			fi
+		fi
+	od;
+	put();
+	tasks_done++
 }
 
 proctype poller()
@@ -91,12 +141,12 @@ proctype poller()
 	:: atomic { event -> event = false; batch = true; assert(!freed) };
 		atomic {
 			assert(!freed);
+#ifndef BROKEN_FORGET
+			events++;
+#endif
 			if
 			:: waits -> waits = false
-			:: else ->
-#ifndef BROKEN_FORGET
-				ready = true
-#endif
+			:: else -> flag = true
 			fi;
 			batch = false
 		}
@@ -109,10 +159,10 @@ proctype closer()
 #ifdef CLOSES
 	if
 	:: true
-	:: task_done
+	:: tasks_done == 2
 	fi;
 #else
-	task_done;
+	tasks_done == 2;
 #endif
 #ifndef BROKEN_DELETE_LATE
 	atomic { watched = false; event = false };
@@ -122,7 +172,7 @@ proctype closer()
 	freed = true;
 #endif
 	put();
-	task_done;
+	tasks_done == 2;
 #ifdef BROKEN_DELETE_LATE
 	atomic { watched = false; event = false };
 #endif
@@ -133,6 +183,7 @@ init {
 	atomic {
 		run peer();
 		run task();
+		run other();
 		run poller();
 		run closer();
 	}

@@ -6,20 +6,20 @@
  * kernel keeps them.
  *
  * Descriptors are watched edge-triggered, so an event comes once for what happened since the last
- * one, and may come late, when a task has already seen what it is about. The event is remembered
- * where no task waits (half.ready), and a task looks for it, with the lock, between its failed
- * call and its wait:
+ * one, and may come late, when a task has already seen what it is about. Events are counted, and a
+ * task compares, with the lock, between its failed call and its wait:
  *
  *	task					poller
- *	(a) read: EAGAIN
+ *	(a) n = events; read: EAGAIN
  *						data comes: an event
- *	(b) lock: ready? then ready = false,	(c) lock: a task waits? then it is
- *	    and (a) again; else it waits	    woken; else ready = true
+ *	(b) lock: events == n? then it waits;	(c) lock: events += 1; a task that
+ *	    else (a) again			    waits is woken
  *
- * If (c) comes before (b), (b) finds ready; else (c) finds the task. Wrong would be to forget an
- * event for which no task waits: with (c) between (a) and (b) the task sleeps, and there is data
- * and no further event. Wrong would be to clear ready and wait: the same. An event that is about
- * what (a) had seen costs one more (a).
+ * If (c) comes before (b), (b) finds another number; else (c) finds the task. Wrong would be to forget
+ * an event for which no task waits: with (c) between (a) and (b) the task sleeps, and there is
+ * data and no further event. Wrong would be a flag that (b) clears: of two tasks that are between
+ * (a) and (b) one clears what the other has to see. An event that is about what (a) had seen costs
+ * one more (a).
  *
  * A source is named by events: epoll_wait(2) has put them into the poller's array, and the source
  * may be closed before the poller comes to them. So the poller frees sources itself, between two
@@ -35,6 +35,8 @@
  *
  * [POLLER-1] the thread that made the poller releases it, and those that find it acquire it. Of two
  * threads that make one at once, one finds the other's and ends its own.
+ * [POLLER-3] a task that reads a number of events has acquired what came before the last of them, so
+ * its try is later than the data that the event is about. The number changes with the lock.
  * [POLLER-2] `stop` is set before the eventfd is written, and looked at after it was read.
  */
 #include "poller.h"
@@ -68,8 +70,8 @@ struct btn_poller {
 
 static void half_event(struct btn_half *half)
 {
-	if (!btn_wait_end_first(&half->waiters))
-		half->ready = true;
+	atomic_fetch_add_explicit(&half->events, 1, memory_order_release); /* [POLLER-3] */
+	btn_wait_end_first(&half->waiters);
 }
 
 static void free_sources(struct btn_source *source)

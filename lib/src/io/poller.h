@@ -8,7 +8,7 @@
 /* A direction of a descriptor: its state is under the scheduler's lock. */
 struct btn_half {
 	struct btn_waiters waiters;	/* at most one */
-	bool ready;			/* an event came since a task last looked, and none waited */
+	_Atomic unsigned events;	/* how many came: [POLLER-3] */
 };
 
 /* A descriptor that is watched. The first member of what malloc() gave. */
@@ -16,6 +16,12 @@ struct btn_source {
 	struct btn_half in, out;
 	struct btn_source *next;	/* in the list of those to be freed */
 };
+
+/* The events until now, for a task that is about to try. Without the lock. */
+static inline unsigned btn_half_events(const struct btn_half *half)
+{
+	return atomic_load_explicit(&half->events, memory_order_acquire); /* [POLLER-3] */
+}
 
 /* Any thread, without the lock. The scheduler's poller, which is made if there is none: 0 or -errno. */
 int btn_poller_need(struct baton_sched *s);

@@ -149,8 +149,11 @@ int btn_stream_watch_out(struct baton_stream *st)
 	return 0;
 }
 
-/* Waits until the half may be ready: 0, and the caller tries again; or an error. */
-static int wait_for_event(struct baton_stream *st, struct btn_half *half, uint64_t deadline)
+/*
+ * Waits until the half may be ready, after `seen` events: 0, and the caller tries again; or an
+ * error.
+ */
+static int wait_for_event(struct baton_stream *st, struct btn_half *half, unsigned seen, uint64_t deadline)
 {
 	struct btn_waiter me = { .in = &half->waiters };
 	struct baton_task *t = btn_self_task_of(st->s);
@@ -167,11 +170,10 @@ static int wait_for_event(struct baton_stream *st, struct btn_half *half, uint64
 	btn_gate_lock(st->s);
 	if (st->closed) {
 		err = -ESHUTDOWN;
+	} else if (btn_half_events(half) != seen) {
+		err = 0;
 	} else if (half->waiters.first) {
 		err = -EBUSY;
-	} else if (half->ready) {
-		half->ready = false;
-		err = 0;
 	} else {
 		err = btn_wait_begin(t, &me, 1, deadline, true);
 		if (!err)
@@ -239,6 +241,7 @@ static ssize_t try_write(struct baton_stream *st, const void *buf, size_t n)
 static int read_bytes(struct baton_stream *st, char *buf, size_t n, size_t least, size_t *got, uint64_t deadline)
 {
 	bool late = false;
+	unsigned seen;
 	ssize_t done;
 	int err = 0;
 
@@ -247,6 +250,7 @@ static int read_bytes(struct baton_stream *st, char *buf, size_t n, size_t least
 		return -EPERM;
 	btn_stream_enter(st);
 	while (*got < least) {
+		seen = btn_half_events(&st->source.in);
 		done = try_read(st, buf + *got, n - *got);
 		if (done >= 0) {
 			*got += done;
@@ -257,7 +261,7 @@ static int read_bytes(struct baton_stream *st, char *buf, size_t n, size_t least
 		err = done;
 		if (err != -EAGAIN)
 			break;
-		err = late ? -ETIMEDOUT : wait_for_event(st, &st->source.in, deadline);
+		err = late ? -ETIMEDOUT : wait_for_event(st, &st->source.in, seen, deadline);
 		late = !late && err == -ETIMEDOUT;
 		if (err && !late)
 			break;
@@ -279,6 +283,7 @@ int baton_stream_read_full(struct baton_stream *st, void *buf, size_t n, size_t 
 
 int baton_stream_write(struct baton_stream *st, const void *buf, size_t n, size_t *put, uint64_t deadline)
 {
+	unsigned seen;
 	ssize_t done;
 	int err = 0;
 
@@ -287,11 +292,12 @@ int baton_stream_write(struct baton_stream *st, const void *buf, size_t n, size_
 		return -EPERM;
 	btn_stream_enter(st);
 	while (!err && *put < n) {
+		seen = btn_half_events(&st->source.out);
 		done = try_write(st, (const char *)buf + *put, n - *put);
 		if (done >= 0)
 			*put += done;
 		else
-			err = done == -EAGAIN ? wait_for_event(st, &st->source.out, deadline) : (int)done;
+			err = done == -EAGAIN ? wait_for_event(st, &st->source.out, seen, deadline) : (int)done;
 	}
 	btn_stream_leave(st);
 	return err;
@@ -324,9 +330,11 @@ int baton_stream_listen(struct baton_stream **out, struct baton_sched *s, const 
 /* A connection, or -errno. */
 static int accept_one(struct baton_stream *l, uint64_t deadline)
 {
+	unsigned seen;
 	int fd, err;
 
 	for (;;) {
+		seen = btn_half_events(&l->source.in);
 		fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
 			return fd;
@@ -334,7 +342,7 @@ static int accept_one(struct baton_stream *l, uint64_t deadline)
 			continue;
 		if (errno != EAGAIN)
 			return -errno;
-		err = wait_for_event(l, &l->source.in, deadline);
+		err = wait_for_event(l, &l->source.in, seen, deadline);
 		if (err)
 			return err;
 	}
@@ -362,9 +370,14 @@ static int wait_connected(struct baton_stream *st, uint64_t deadline)
 	struct pollfd p = { .fd = st->fd, .events = POLLOUT };
 	socklen_t len = sizeof(int);
 	int err = 0, result = 0;
+	unsigned seen;
 
-	while (!err && poll(&p, 1, 0) <= 0)
-		err = wait_for_event(st, &st->source.out, deadline);
+	for (;;) {
+		seen = btn_half_events(&st->source.out);
+		if (err || poll(&p, 1, 0) > 0)
+			break;
+		err = wait_for_event(st, &st->source.out, seen, deadline);
+	}
 	if (!err && getsockopt(st->fd, SOL_SOCKET, SO_ERROR, &result, &len))
 		err = -errno;
 	return err ? err : -result;

@@ -236,30 +236,39 @@ static void leave_streams(struct baton_case *c, unsigned streams)
  * With the lock. 0: the task may wait for all streams; -EAGAIN: an event came since they were
  * looked at; -EBUSY: another task waits.
  */
-static int look_for_events(struct baton_case *c, unsigned n)
+static int look_for_events(struct baton_case *c, unsigned n, const unsigned *seen)
 {
-	struct btn_half *half;
-	int err = 0;
+	const struct btn_half *half;
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
 		if (!is_stream(&c[i]))
 			continue;
 		half = half_of(&c[i]);
+		if (btn_half_events(half) != seen[i])
+			return -EAGAIN;
 		if (half->waiters.first)
 			return -EBUSY;
-		if (half->ready)
-			err = -EAGAIN;
-		half->ready = false;
 	}
-	return err;
+	return 0;
+}
+
+/* Without the lock. What is ready, after how many events. */
+static void poll_streams(struct baton_case *c, unsigned n, struct pollfd *p, unsigned *seen)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (is_stream(&c[i]))
+			seen[i] = btn_half_events(half_of(&c[i]));
+	poll(p, n, 0);
 }
 
 /* ---------------------------------------------------------- the call */
 
 /* The case that has happened, or why the call gives up; or -EAGAIN: a stream has an event. */
-static int look_and_wait(struct baton_task *t, struct baton_case *c, unsigned n, const struct pollfd *p, unsigned first,
-			 uint64_t deadline)
+static int look_and_wait(struct baton_task *t, struct baton_case *c, unsigned n, const struct pollfd *p,
+			 const unsigned *seen, unsigned first, uint64_t deadline)
 {
 	struct btn_waiter at[BATON_CASES_MAX];
 	struct btn_wakes wakes = { 0 };
@@ -268,7 +277,7 @@ static int look_and_wait(struct baton_task *t, struct baton_case *c, unsigned n,
 
 	btn_gate_lock(t->s);
 	i = try_all(c, n, p, first);
-	err = i < n ? 0 : look_for_events(c, n);
+	err = i < n ? 0 : look_for_events(c, n, seen);
 	if (i == n && !err) {
 		for (i = 0; i < n; i++) {
 			at[i].in = list_of(&c[i]);
@@ -301,7 +310,7 @@ int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned
 {
 	struct baton_task *t = btn_self_task();
 	struct pollfd p[BATON_CASES_MAX];
-	unsigned i, streams, first = 0;
+	unsigned seen[BATON_CASES_MAX], i, streams, first = 0;
 	bool late = false;
 	int err = check_cases(t, c, n, flags);
 
@@ -315,9 +324,9 @@ int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned
 	err = enter_streams(c, n, p, &streams);
 	while (!err) {
 		if (streams)
-			poll(p, n, 0);
+			poll_streams(c, n, p, seen);
 		BTN_POINT("any:polled");
-		err = look_and_wait(t, c, n, p, first, deadline);
+		err = look_and_wait(t, c, n, p, seen, first, deadline);
 		/* An event that came before the deadline is had, also where the poller has not said so. */
 		if (err == -EAGAIN || (err == -ETIMEDOUT && streams && !late)) {
 			late |= err == -ETIMEDOUT;
