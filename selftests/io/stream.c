@@ -512,6 +512,42 @@ TEST(not_a_stream)
 	end_sched(s);
 }
 
+#ifdef BTN_INJECT
+static int no_memory(const char *point)
+{
+	return !strcmp(point, "stream:open");
+}
+
+/* A descriptor of which no stream can be made stays the caller's, and nothing is left of a socket made for it. */
+TEST(no_memory_for_it)
+{
+	struct sockaddr_in sa = loopback(NULL);
+	struct baton_stream *st;
+	int pair[2], before, after;
+
+	open_all(1);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	/* The poller is made here, and has descriptors of its own. */
+	CHECK_EQ(baton_stream_open(&st, s, dup(pair[0])), 0);
+	baton_stream_close(st);
+	atomic_store(&btn_inject_hook, no_memory);
+	before = dup(pair[0]);
+	close(before);
+	CHECK_EQ(baton_stream_open(&st, s, pair[0]), -ENOMEM);
+	CHECK(!st);
+	CHECK_EQ(baton_stream_listen(&st, s, (struct sockaddr *)&sa, sizeof(sa), 1), -ENOMEM);
+	CHECK(!st);
+	after = dup(pair[0]);
+	CHECK_EQ(after, before);
+	close(after);
+	atomic_store(&btn_inject_hook, delays);
+	CHECK_EQ(baton_stream_open(&st, s, pair[0]), 0);
+	baton_stream_close(st);
+	close(pair[1]);
+	end_sched(s);
+}
+#endif
+
 static void reads_one(void *st)
 {
 	size_t n;
