@@ -36,7 +36,7 @@
 enum server { EPOLL, THREADS, TASKS, SERVERS };
 
 static const char *const server_names[SERVERS] = { "epoll", "threads", "read" };
-static const int sizes[] = { 1, 64, 1000 };
+static const int sizes[] = { 1, 8, 64, 1000 };
 
 #define SIZES	(sizeof(sizes) / sizeof(sizes[0]))
 
@@ -379,14 +379,20 @@ static bool measure_any(void)
 static double value[SIZES][SERVERS][ROUNDS_MAX], ratio[ROUNDS_MAX];
 static char why_not[SIZES][SERVERS][200];
 
-static void put_row(const struct bench *b, const char *unit, size_t k, enum server which, int to, int rounds)
+/* read_64; or read_insn_64, where instructions are counted. */
+static void name_row(char *to, size_t sz, bool icount, size_t k, enum server which)
 {
-	struct bench_result r = { .unit = unit, .n = (unsigned long)rounds };
+	snprintf(to, sz, "%s_%s%d", server_names[which], icount ? "insn_" : "", sizes[k]);
+}
+
+static void put_row(const struct bench *b, bool icount, size_t k, enum server which, int to, int rounds)
+{
+	struct bench_result r = { .unit = icount ? "insn" : "ns", .n = (unsigned long)rounds };
 	double copy[ROUNDS_MAX];
 	char name[32], base[32];
 	int i;
 
-	snprintf(name, sizeof(name), "%s_%d", server_names[which], sizes[k]);
+	name_row(name, sizeof(name), icount, k, which);
 	r.name = name;
 	if (why_not[k][which][0] || (to >= 0 && why_not[k][to][0])) {
 		r.skipped = why_not[k][which][0] ? why_not[k][which] : "its baseline could not run";
@@ -396,7 +402,7 @@ static void put_row(const struct bench *b, const char *unit, size_t k, enum serv
 	memcpy(copy, value[k][which], sizeof(copy));
 	r.value = bench_median(copy, (size_t)rounds);
 	if (to >= 0) {
-		snprintf(base, sizeof(base), "%s_%d", server_names[to], sizes[k]);
+		name_row(base, sizeof(base), icount, k, (enum server)to);
 		r.baseline = base;
 		for (i = 0; i < rounds; i++)
 			ratio[i] = value[k][which][i] / value[k][to][i];
@@ -408,14 +414,13 @@ static void put_row(const struct bench *b, const char *unit, size_t k, enum serv
 static void bench_servers(const struct bench *b, bool icount, int rounds)
 {
 	long requests = icount ? 500 : b->quick ? 2000 : 20000;
-	const char *unit = icount ? "insn" : "ns";
 	char name[32];
 	size_t k;
 	int i, which;
 
 	use_cpu(false);
 	for (k = 0; k < SIZES; k++) {
-		snprintf(name, sizeof(name), "read_%d", sizes[k]);
+		name_row(name, sizeof(name), icount, k, TASKS);
 		if (!bench_wants(b, name))
 			continue;
 		for (i = 0; i < rounds; i++)
@@ -425,10 +430,10 @@ static void bench_servers(const struct bench *b, bool icount, int rounds)
 				value[k][which][i] = measure_server(which, sizes[k], requests);
 				strcpy(why_not[k][which], shared->why_not);
 			}
-		put_row(b, unit, k, EPOLL, -1, rounds);
-		put_row(b, unit, k, THREADS, EPOLL, rounds);
-		put_row(b, unit, k, TASKS, EPOLL, rounds);
-		put_row(b, unit, k, TASKS, THREADS, rounds);
+		put_row(b, icount, k, EPOLL, -1, rounds);
+		put_row(b, icount, k, THREADS, EPOLL, rounds);
+		put_row(b, icount, k, TASKS, EPOLL, rounds);
+		put_row(b, icount, k, TASKS, THREADS, rounds);
 	}
 }
 
