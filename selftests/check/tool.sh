@@ -33,7 +33,7 @@ help() {
 }
 # -h, --help, --version, an option that there is not, one without its value: the same for each verb.
 common_options() {
-	for verb in "config check" "config show" load stacks stats status top trace unload "bench switch" "bench quota"; do
+	for verb in "config check" "config show" fleet load stacks stats status top trace unload "bench switch" "bench quota"; do
 		for word in -h --help; do
 			expect_rc 0 "$baton" $verb $word
 			expect_says "^usage: baton $verb"
@@ -48,7 +48,7 @@ common_options() {
 		expect_rc 2 "$baton" $verb -9
 		expect_says "^baton $verb: no option -9$"
 	done
-	for verb in "load --allow" "unload --timeout" "status --pins" "stacks --seconds" "top --delay" "trace --output" "bench switch --rounds"; do
+	for verb in "fleet --etcd" "load --allow" "unload --timeout" "status --pins" "stacks --seconds" "top --delay" "trace --output" "bench switch --rounds"; do
 		expect_rc 2 "$baton" $verb
 		expect_says "^baton ${verb% *}: ${verb##* } wants a value$"
 	done

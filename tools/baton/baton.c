@@ -31,6 +31,7 @@ static int verb_version(int argc, char **argv)
 static const struct verb verbs[] = {
 	{ "bench", verb_bench, "measure: baton bench switch" },
 	{ "config", verb_config, "check a configuration: baton config check FILE" },
+	{ "fleet", verb_fleet, "one quota over many nodes, leased from etcd" },
 	{ "load", verb_load, "load and serve the programs that see who blocks" },
 	{ "stacks", verb_stacks, "where a service's workers block unannounced" },
 	{ "stats", verb_stats, "what a service does, as JSON or for Prometheus" },

@@ -18,6 +18,7 @@ int verb_dispatch(const char *prefix, const struct verb *verbs, int argc, char *
 
 int verb_bench(int argc, char **argv);
 int verb_config(int argc, char **argv);
+int verb_fleet(int argc, char **argv);
 int verb_load(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_unload(int argc, char **argv);
