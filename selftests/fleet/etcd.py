@@ -5,7 +5,7 @@ Three agents, a real etcd, and a scheduler's stand-in on each node: it uses all 
 may, and writes down when. Load moves, etcd is killed and comes back, agents are stopped and killed, quotas change; a checker reads
 what all nodes used together in each sliding second.
 
-    etcd.py [--json]     --json: what was measured, a line each
+    etcd.py [--lines FILE]	what was measured, a line of JSON each, as benchmarks write them
 """
 import base64
 import collections
@@ -252,10 +252,12 @@ def measure(fleet):
             time.sleep(max(0, 5 - t))
     took = (now() - began) / 1e9
     # The most that one node gets is the pool and its own base.
-    says["fleet_utilisation"] = f.used("red/low", began, now()) / (2 * SECOND * took) * 100
-    says["fleet_move"] = 1000 * sorted(moves)[len(moves) // 2] if None not in moves else -1
-    says["fleet_etcd"] = (f.writes() - writes) / took / NODES
-    check("load that moves is followed", None not in moves, f"{moves} s, {says['fleet_utilisation']:.1f}% of what was bought")
+    used = f.used("red/low", began, now()) / (2 * SECOND * took) * 100
+    says["fleet_utilisation"] = used, 1
+    if None not in moves:
+        says["fleet_move"] = 1000 * sorted(moves)[len(moves) // 2], len(moves)
+    says["fleet_etcd"] = (f.writes() - writes) / took / NODES, 1
+    check("load that moves is followed", None not in moves, f"{moves} s, {used:.1f}% of what was bought")
 
     # etcd dies, for longer than leases last.
     f.etcd.kill()
@@ -303,8 +305,9 @@ def measure(fleet):
 
     worst, _ = worst_second(f, "red/low")
     blue, _ = worst_second(f, "blue/low")
-    says["fleet_oversell_worst"] = max(0, worst / (2 * SECOND) - 1, blue / SECOND - 1) * 100
-    check("no second oversells", says["fleet_oversell_worst"] == 0,
+    over = max(0, worst / (2 * SECOND) - 1, blue / SECOND - 1) * 100
+    says["fleet_oversell_worst"] = over, 1
+    check("no second oversells", over == 0,
           f"the worst seconds: {worst / (2 * SECOND):.4f} and {blue / SECOND:.4f} of what was bought")
 
     # A quota changes under load.
@@ -344,8 +347,12 @@ def main():
         if not os.environ.get("KEEP"):
             shutil.rmtree(folder)
     units = {"fleet_utilisation": "%", "fleet_move": "ms", "fleet_etcd": "1/s", "fleet_oversell_worst": "%"}
-    for k, v in says.items():
-        print(("" if "--json" in sys.argv else "# ") + json.dumps({"name": k, "value": round(v, 3), "unit": units[k]}))
+    lines = [json.dumps({"bench": "fleet", "case": k, "where": "host", "value": round(v, 3), "unit": units[k], "n": n})
+             for k, (v, n) in says.items()]
+    print("\n".join("# " + line for line in lines))
+    if "--lines" in sys.argv:
+        with open(sys.argv[sys.argv.index("--lines") + 1], "w") as out:
+            out.write("\n".join(lines) + "\n")
     print(f"1..{len(results)}")
     return 0 if all(results) else 1
 

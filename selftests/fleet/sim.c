@@ -891,7 +891,9 @@ static void build(unsigned nodes, unsigned tenants, uint64_t time, uint64_t seed
 	for (i = 0; i < tenants; i++) {
 		uint64_t rate = between(FLEET_SECOND / 2, 4 * FLEET_SECOND);
 
-		set_quota(i, rate, rate / 20 / nodes, rate / 20 / nodes);
+		/* Each agent reads it when it starts. */
+		S.tenant[i].quota = (struct fleet_quota){ ++S.rev, rate, rate / 20 / nodes, rate / 20 / nodes };
+		S.quotas_rev = S.rev;
 		at(between(0, FLEET_SECOND), MOVE, i, 0, NULL);
 	}
 }
