@@ -120,6 +120,10 @@ static int read_fleet(struct fleet *f, const struct agent_options *o)
 		fprintf(stderr, "baton fleet: --etcd wants URLs with commas between them, --user NAME:PASSWORD\n");
 		return 2;
 	}
+	if (!etcd_has_user(f->e)) {
+		fprintf(stderr, "baton fleet: as the user: %s\n", etcd_error(f->e));
+		return 1;
+	}
 	snprintf(end, sizeof(end), "%s\x7f", o->prefix);
 	answer = etcd_ask(f->e, "kv/range", etcd_range(o->prefix, end));
 	if (!answer) {
@@ -160,9 +164,11 @@ static int send_txn(struct fleet *f, json_t *compare, json_t *ops)
 	json_t *answer = etcd_ask(f->e, "kv/txn", etcd_txn(compare, ops, NULL));
 	int rc = 0;
 
-	if (!answer)
-		rc = fprintf(stderr, "baton fleet: %s; it is not known whether this was done\n", etcd_error(f->e)) < 0 ? 1 : 1;
-	else if (!json_is_true(json_object_get(answer, "succeeded")))
+	if (!answer) {
+		fprintf(stderr, "baton fleet: %s; it is not known whether this was done\n", etcd_error(f->e));
+		rc = 1;
+	}
+	if (answer && !json_is_true(json_object_get(answer, "succeeded")))
 		rc = -1;
 	json_decref(answer);
 	return rc;
@@ -196,7 +202,7 @@ static int fleet_init(const struct options *o, struct args *x, int argc, char **
 	}
 	end_fleet(f);
 	free(f);
-	return rc ? 1 : 0;
+	return rc < 0 ? 1 : rc;
 }
 
 /* The sum of low-latency rates, this one being `rate`, is within what the fleet can promise. */
@@ -278,8 +284,10 @@ static int fleet_set(const struct options *o, struct args *x, int argc, char **a
 	for (i = 0; i < 10 && rc < 0; i++) {
 		f = calloc(1, sizeof(*f));
 		rc = read_fleet(f, &x->a);
-		if (!rc && !f->has_setup)
-			rc = fprintf(stderr, "baton fleet: there is no fleet under %s; `baton fleet init` makes one\n", x->a.prefix) < 0 ? 1 : 1;
+		if (!rc && !f->has_setup) {
+			fprintf(stderr, "baton fleet: there is no fleet under %s; `baton fleet init` makes one\n", x->a.prefix);
+			rc = 1;
+		}
 		if (!rc)
 			rc = set_once(f, &x->a, argv[0], want);
 		end_fleet(f);
@@ -287,7 +295,7 @@ static int fleet_set(const struct options *o, struct args *x, int argc, char **a
 	}
 	if (rc < 0)
 		fprintf(stderr, "baton fleet: others write the same quota all the time\n");
-	return rc ? 1 : 0;
+	return rc < 0 ? 1 : rc;
 }
 
 static int fleet_show(const struct options *o, struct args *x, int argc, char **argv)

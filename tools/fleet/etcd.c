@@ -11,8 +11,8 @@
 
 #define ENDPOINTS	8
 #define ANSWER_MAX	(256u << 20)	/* more than that is no answer */
-#define TIMEOUT_MS	2000L
-#define CONNECT_MS	1000L
+#define TIMEOUT_MS	2000L	/* a heartbeat's answer is worth nothing once the lease ends */
+#define PATIENT_MS	30000L	/* people wait longer, and a password is slow to check by design */
 
 struct call {
 	struct etcd *e;
@@ -165,7 +165,7 @@ static size_t take_data(char *data, size_t size, size_t n, void *arg)
 	return n;
 }
 
-static int start_call(struct etcd *e, const char *path, json_t *body, etcd_done *done, void *arg, bool watch)
+static int start_call(struct etcd *e, const char *path, json_t *body, etcd_done *done, void *arg, bool watch, long timeout)
 {
 	struct call *c = calloc(1, sizeof(*c));
 	char text[2000];
@@ -191,9 +191,8 @@ static int start_call(struct etcd *e, const char *path, json_t *body, etcd_done 
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, take_data);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(c->curl, CURLOPT_PRIVATE, c);
-	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-	if (!watch)
-		curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
+	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, timeout > TIMEOUT_MS ? timeout : TIMEOUT_MS);
+	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, timeout);
 	if (e->cacert)
 		curl_easy_setopt(c->curl, CURLOPT_CAINFO, e->cacert);
 	if (e->cert)
@@ -225,10 +224,23 @@ static void got_token(void *arg, const json_t *answer)
 	}
 }
 
+struct asked {
+	json_t *answer;
+	bool over;
+};
+
+static void got_answer(void *arg, const json_t *answer)
+{
+	struct asked *a = arg;
+
+	a->answer = answer ? json_incref((json_t *)answer) : NULL;
+	a->over = true;
+}
+
 static int log_in(struct etcd *e)
 {
 	return start_call(e, "auth/authenticate", json_pack("{s:s,s:s}", "name", e->name, "password", e->password), got_token, e,
-			  false);
+			  false, PATIENT_MS);
 }
 
 static void finish_call(struct call *c, CURLcode rc)
@@ -247,10 +259,10 @@ static void finish_call(struct call *c, CURLcode rc)
 		if (status != 200) {
 			said = j ? json_string_value(json_object_get(j, "error")) : NULL;
 			snprintf(e->error, sizeof(e->error), "%s: %s (HTTP %ld)", e->url[e->at], said ? said : "no answer", status);
-			/* 14: no leader, or it is too slow. 16: the token is old. */
+			/* 14: no leader, or it is too slow. 16: the token is old; without one another error says so. */
 			if (j && json_integer_value(json_object_get(j, "code")) == 14)
 				e->at = (e->at + 1) % e->n;
-			if (e->name && c->done != got_token && j && json_integer_value(json_object_get(j, "code")) == 16)
+			if (e->name && c->done != got_token && c->done != got_answer && (!e->token || (j && json_integer_value(json_object_get(j, "code")) == 16)))
 				log_in(e);
 			json_decref(j);
 			j = NULL;
@@ -316,6 +328,11 @@ void etcd_close(struct etcd *e)
 	free(e);
 }
 
+bool etcd_has_user(const struct etcd *e)
+{
+	return !e->name || e->token;
+}
+
 const char *etcd_error(const struct etcd *e)
 {
 	return *e->error ? e->error : "no answer";
@@ -323,27 +340,14 @@ const char *etcd_error(const struct etcd *e)
 
 int etcd_send(struct etcd *e, const char *path, json_t *body, etcd_done *done, void *arg)
 {
-	return start_call(e, path, body, done, arg, false);
-}
-
-struct asked {
-	json_t *answer;
-	bool over;
-};
-
-static void got_answer(void *arg, const json_t *answer)
-{
-	struct asked *a = arg;
-
-	a->answer = answer ? json_incref((json_t *)answer) : NULL;
-	a->over = true;
+	return start_call(e, path, body, done, arg, false, TIMEOUT_MS);
 }
 
 json_t *etcd_ask(struct etcd *e, const char *path, json_t *body)
 {
 	struct asked a = { 0 };
 
-	if (start_call(e, path, body, got_answer, &a, false))
+	if (start_call(e, path, body, got_answer, &a, false, PATIENT_MS))
 		return NULL;
 	while (!a.over)
 		etcd_poll(e, NULL, 0, 1000);
@@ -359,7 +363,7 @@ int etcd_watch(struct etcd *e, const char *from, const char *to, uint64_t rev, e
 	etcd_watch_end(e);
 	snprintf(start, sizeof(start), "%llu", (unsigned long long)rev);
 	return start_call(e, "watch", json_pack("{s:{s:o,s:o,s:s}}", "create_request", "key", encode_text(from), "range_end",
-						encode_text(to), "start_revision", start), message, arg, true);
+						encode_text(to), "start_revision", start), message, arg, true, 0);
 }
 
 void etcd_watch_end(struct etcd *e)

@@ -24,6 +24,8 @@ typedef void etcd_done(void *arg, const json_t *answer);
 
 int etcd_open(struct etcd **out, const struct etcd_options *o);
 void etcd_close(struct etcd *e);
+/* Whether etcd knows this user; false too where it did not answer. An agent's requests ask again. */
+bool etcd_has_user(const struct etcd *e);
 /* What went wrong last, for people. */
 const char *etcd_error(const struct etcd *e);
 
