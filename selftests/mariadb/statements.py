@@ -292,6 +292,44 @@ def locks_of_others():
     same(hogs.is_alive(), False)
 
 
+def unlocking_is_owed():
+    """What a transaction uses while it goes on for a paying user's sake is charged to its tenant's next statement"""
+    s = Server("--loose-baton-slots=2", "--innodb-lock-wait-timeout=1000", quotas=[("pay", 20, 0, "tolerant"), ("h", 0, 100, "batch")])
+    with_table(s)
+    hog, h, pay = s.session("h"), s.session("h"), s.session("pay")
+
+    def cpu(tier):
+        page = json.loads(subprocess.run([BATON, "stats", "--json", s.page], capture_output=True, text=True, check=True).stdout)
+        return next(u["cpu"] for t in page["tenants"] if t["name"] == "h" for u in t["tiers"] if u["tier"] == tier)
+
+    def begin(session, sql):
+        t = threading.Thread(target=session.ended, args=(sql,))
+        t.start()
+        return t
+    hogs = begin(hog, HOG)
+    until(lambda: s.state(hog, "cpu_ms > 1"), "the hog")
+    h("BEGIN")
+    h("UPDATE t SET n = 1 WHERE id = 1")
+    s.quotas(("pay", 20, 0, "tolerant"), ("h", 0, 0.0001, "batch"))
+    unlocked = begin(h, "UPDATE t SET n = 2 + BENCHMARK(200000, MD5('x')) WHERE id = 2")
+    until(lambda: s.state(h) == "queued" and s.state(h, "time_ms > 100"), "it to wait for quota")
+    paying = begin(pay, "UPDATE t SET n = n + 10 WHERE id = 1")
+    unlocked.join(200)
+    h("COMMIT")
+    s.root(f"KILL QUERY {hog.id}")
+    for t in (unlocked, paying, hogs):
+        t.join(200)
+        same(t.is_alive(), False)
+    same(s.root("SELECT n FROM test.t WHERE id IN (1, 2) ORDER BY id"), [(11,), (2,)])
+    # "unlock" is the fifth.
+    owed, before = cpu("tier4"), cpu("high")
+    same(owed > 20e6, True, f"{owed} ns of unlock")
+    s.quotas(("pay", 20, 0, "tolerant"), ("h", 0, 100, "batch"))
+    h("SELECT 1")
+    # (What its end took is charged to nobody.)
+    until(lambda: cpu("high") >= before + 0.9 * owed, "it to be charged")
+
+
 def change_user():
     """COM_CHANGE_USER and COM_RESET_CONNECTION: whose request a statement is, and its class, follow"""
     s = Server(quotas=[("bat", 0, 10, "batch"), ("tol", 5, 50, "tolerant")])
@@ -560,5 +598,5 @@ def performance_schema():
 
 
 main([refused_says_when, refused_in_every_way, refused_second_of_several, transaction_survives, routines_and_cursors, kill_in_queue,
-      kill_stopped, kill_behind, locks_of_others, change_user, classes, pages_and_tables, long_waits, quotas_all_or_nothing, roles, administrators,
-      events, load_data, uninstall_under_load, pool_of_threads, performance_schema])
+      kill_stopped, kill_behind, locks_of_others, unlocking_is_owed, change_user, classes, pages_and_tables, long_waits, quotas_all_or_nothing,
+      roles, administrators, events, load_data, uninstall_under_load, pool_of_threads, performance_schema])

@@ -25,6 +25,9 @@
  * locks go that others may wait for, and cost little, which the thread's next
  * statement is charged. One that ends nothing waits like any other statement.
  *
+ * A statement that was let in for others' sake (kill.c) has a request of the tier "unlock",
+ * which nobody buys: what it used is its tenant's debt, and its tenant's next statement is charged with it.
+ *
  * Waiting is a state that the server knows: KILL, a shutdown and SHOW PROCESSLIST
  * see "Waiting for CPU (baton)"; kill.c ends it. c->req is written by the library before it waits [CONN-1].
  */
@@ -48,6 +51,7 @@
 #include <mysql_com.h>
 #include <mysqld_error.h>
 
+#include "debt.h"
 #include "hooks.h"
 #include "kill.h"
 #include "plugin.h"
@@ -288,6 +292,15 @@ static void refuse(struct conn *c, const struct baton_request_opts *o, int err)
 	note_late(c, &why);
 }
 
+/* CPU that its tenant used before, for others' sake, and did not pay for. */
+static void charge_debt(struct conn *c)
+{
+	uint64_t ns = debt_take(c->user.name);
+
+	if (ns)
+		baton_request_charge(c->req, ns);
+}
+
 /* The calling thread's command is a request, from now on. */
 static void enter(struct conn *c, bool refusable)
 {
@@ -314,6 +327,9 @@ static void enter(struct conn *c, bool refusable)
 			o.cls = BATON_INTERNAL;
 			o.tier = QUOTA_TIER_UNLOCK;
 			err = take_turn(c, &o);
+			c->owes = !err;
+		} else if (!err && o.cls != BATON_INTERNAL) {
+			charge_debt(c);
 		}
 		if (!err)
 			return;
@@ -346,9 +362,15 @@ static void enter(struct conn *c, bool refusable)
 
 static void leave(struct conn *c)
 {
+	struct baton_request_times t;
 	struct baton_why why;
 
 	if (c->entered) {
+		if (c->owes) {
+			baton_request_times(c->req, &t, sizeof(t));
+			debt_add(c->user.name, t.cpu);
+		}
+		c->owes = false;
 		safepoint_off();
 		if (c->alive)
 			baton_mutex_unlock(c->life->mutex);

@@ -41,6 +41,7 @@ struct conn {
 	bool alive;			/* holds life->mutex */
 	bool unlocks;			/* its statement ends a transaction */
 	bool briefly;			/* ... is to be let in whatever its class */
+	bool owes;			/* its request is one of the tier "unlock" */
 	unsigned waits;			/* thd_wait_begin() within each other */
 	unsigned refused;		/* an error's number; 0: it was not */
 	enum conn_state state_before;

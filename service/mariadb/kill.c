@@ -48,7 +48,7 @@
 #define _GNU_SOURCE
 #include "kill.h"
 
-#include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include <baton/base.h>
@@ -57,6 +57,7 @@
 #include <my_global.h>
 
 #include "conns.h"
+#include "debt.h"
 #include "safepoint.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -144,10 +145,17 @@ static bool cancel_one(struct conn *c, void *arg)
 /* Those that are to be lent a place. */
 struct rescues {
 	struct life *life[RESCUES];
+	char tenant[RESCUES][QUOTA_NAME];
 	unsigned n;
 	uint64_t now;
 	bool held_up;
 };
+
+static void add_rescue(struct rescues *r, struct conn *c)
+{
+	memcpy(r->tenant[r->n], c->user.name, QUOTA_NAME);
+	r->life[r->n++] = conns_get_life(c);
+}
 
 /* A statement that was killed, not too long ago, and may have been stopped. */
 static bool add_killed(struct conn *c, void *arg)
@@ -159,7 +167,7 @@ static bool add_killed(struct conn *c, void *arg)
 		if (!c->rescued)
 			c->rescued = r->now;
 		if (r->now - c->rescued < RESCUE)
-			r->life[r->n++] = conns_get_life(c);
+			add_rescue(r, c);
 	}
 	return r->n < RESCUES;
 }
@@ -186,20 +194,36 @@ static bool add_holder(struct conn *c, void *arg)
 		atomic_fetch_add_explicit(&n_let_in, 1, memory_order_relaxed); /* [CONN-2] */
 	}
 	if (c->state == CONN_RUNS && (c->in_transaction || c->writes) && c->life)
-		r->life[r->n++] = conns_get_life(c);
+		add_rescue(r, c);
 	return r->n < RESCUES;
 }
 
-/* Lends each of them its place, for so long or until the statement has ended. Returns 0 or -errno. */
+/* CPU that was used in this tenant's place, its own included. */
+static uint64_t used_by(struct baton_tenant *t)
+{
+	struct baton_tenant_stats st;
+
+	baton_tenant_stats(t, &st, sizeof(st));
+	return st.cpu[QUOTA_TIER_UNLOCK];
+}
+
+/*
+ * Lends each of them its place, for so long or until the statement has ended. What is used in the place is charged to
+ * nobody who has bought anything, and so it is a debt of the statement's tenant. Returns 0 or -errno.
+ */
 static int lend_place(const struct rescues *r, uint64_t step)
 {
 	struct baton_tenant *self;
+	uint64_t before;
 	unsigned i;
 	int err = quota_helper_begin(&self);
 
 	for (i = 0; i < r->n; i++) {
+		before = err ? 0 : used_by(self);
 		if (!err && !baton_mutex_lock_until(r->life[i]->mutex, baton_clock_now() + step))
 			baton_mutex_unlock(r->life[i]->mutex);
+		if (!err)
+			debt_add(r->tenant[i], used_by(self) - before);
 		conns_put_life(r->life[i]);
 	}
 	if (!err)

@@ -40,6 +40,8 @@
 #include <mysql/plugin.h>
 #include <mysqld_error.h>
 
+#include "debt.h"
+
 #define PPM 1000000u
 
 struct row {
@@ -329,8 +331,10 @@ void quota_end(void)
 		else if (pthread_cond_timedwait(&less, &lock, &until))
 			break;
 	}
-	if (!sched)
+	if (!sched) {
 		free_book(&book);
+		debt_forget();
+	}
 	pthread_mutex_unlock(&lock);
 }
 
