@@ -203,11 +203,11 @@ static bool is_peer(const struct session *s, const char *role)
 	struct passwd pw, *found = NULL;
 	char text[2048];
 
-	if (s->uid == (uid_t)-1)
+	if (s->peer.uid == (uid_t)-1)
 		return false;
-	if (!s->uid || s->uid == geteuid())
+	if (!s->peer.uid || s->peer.uid == geteuid())
 		return true;
-	return !getpwuid_r(s->uid, &pw, text, sizeof(text), &found) && found && !strcmp(pw.pw_name, role);
+	return !getpwuid_r(s->peer.uid, &pw, text, sizeof(text), &found) && found && !strcmp(pw.pw_name, role);
 }
 
 bool auth(struct session *s)
@@ -225,7 +225,7 @@ bool auth(struct session *s)
 		verifier = strdup(r->is.verifier);
 	pthread_mutex_unlock(&server.lock);
 	if (!strcmp(how, "trust") ||
-	    (there && !verifier && ((!strcmp(how, "local") && s->local) || (strcmp(how, "scram") && is_peer(s, name))))) {
+	    (there && !verifier && ((!strcmp(how, "local") && s->peer.local) || (strcmp(how, "scram") && is_peer(s, name))))) {
 		ok = there;
 	} else {
 		known = read_verifier(verifier, name, &x);

@@ -11,19 +11,6 @@
 
 #include "server.h"
 
-static __thread char why_text[300];
-
-__attribute__((format(printf, 1, 2)))
-static const char *why_fmt(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why_text, sizeof(why_text), fmt, ap);
-	va_end(ap);
-	return why_text;
-}
-
 struct database *database_find(const char *name)
 {
 	struct database *d;
@@ -68,14 +55,14 @@ const char *database_create(const char *name, const char **code)
 		return "a database's name is of letters, digits, _ and -, at most 59";
 	*code = "42P04";
 	if (database_find(name))
-		return why_fmt("database \"%s\" already exists", name);
+		return why_text("database \"%s\" already exists", name);
 	*code = "58030";
 	if (role_fault && role_fault())
-		return why_fmt("cannot create %s", name);
+		return why_text("cannot create %s", name);
 	snprintf(path, sizeof(path), "%s/base/%s.db", server.conf.data_dir, name);
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) ||
 	    sqlite3_exec(db, "pragma journal_mode = wal", NULL, NULL, NULL))
-		why = why_fmt("cannot create %s: %s", path, sqlite3_errmsg(db));
+		why = why_text("cannot create %s: %s", path, sqlite3_errmsg(db));
 	sqlite3_close(db);
 	if (!why)
 		why = add_database(name);
@@ -101,10 +88,10 @@ const char *database_drop(const char *name, const char **code)
 	pthread_mutex_unlock(&server.lock);
 	*code = d ? "55006" : "3D000";
 	if (!d || d->sessions)
-		return why_fmt(d ? "database \"%s\" is being accessed by other users" : "database \"%s\" does not exist", name);
+		return why_text(d ? "database \"%s\" is being accessed by other users" : "database \"%s\" does not exist", name);
 	if ((role_fault && role_fault()) || unlink(d->path)) {
 		*code = "58030";
-		why = why_fmt("cannot remove %s: %s", d->path, strerror(errno));
+		why = why_text("cannot remove %s: %s", d->path, strerror(errno));
 		pthread_mutex_lock(&server.lock);
 		d->next = server.databases;
 		server.databases = d;
@@ -133,7 +120,7 @@ static const char *each_database(const char *dir, const char *(*fn)(const char *
 	snprintf(path, sizeof(path), "%s/base", dir);
 	d = opendir(path);
 	if (!d)
-		return why_fmt("cannot open %s: %s", path, strerror(errno));
+		return why_text("cannot open %s: %s", path, strerror(errno));
 	while (!why && (e = readdir(d))) {
 		n = strlen(e->d_name);
 		if (n < 4 || strcmp(e->d_name + n - 3, ".db"))
@@ -170,7 +157,7 @@ static const char *copy_file(const char *name)
 	path = sqlite3_mprintf("%s/%s.db", backup_from, name);
 	sql = sqlite3_mprintf("pragma busy_timeout = 60000; vacuum into %Q", sqlite3_mprintf("%s/%s.db", backup_into, name));
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) || sqlite3_exec(db, sql, NULL, NULL, NULL))
-		why = why_fmt("%s: %s", path, sqlite3_errmsg(db));
+		why = why_text("%s: %s", path, sqlite3_errmsg(db));
 	sqlite3_close(db);
 	return why;
 }
@@ -187,7 +174,7 @@ const char *backup_to(const char *data_dir, const char *to)
 	backup_from = data_dir;
 	backup_into = to;
 	if (mkdir(to, 0700) || mkdir(sqlite3_mprintf("%s/base", to), 0700))
-		return why_fmt("%s: %s", to, strerror(errno));
+		return why_text("%s: %s", to, strerror(errno));
 	why = copy_file("control");
 	return why ? why : each_database(data_dir, copy_database);
 }

@@ -195,30 +195,21 @@ static void reload(void)
 /* The directory is ours alone: its mode, its owner, and a lock that ends with the process. */
 static const char *own_directory(void)
 {
-	static char why[300];
 	const char *dir = server.conf.data_dir;
 	char path[600];
 	struct stat st;
 	int fd;
 
-	if (mkdir(dir, 0700) && errno != EEXIST) {
-		snprintf(why, sizeof(why), "cannot make %.200s: %s", dir, strerror(errno));
-		return why;
-	}
-	if (stat(dir, &st) || st.st_uid != geteuid()) {
-		snprintf(why, sizeof(why), "%.200s belongs to another user than the one that batondb runs as", dir);
-		return why;
-	}
-	if (st.st_mode & 077 && chmod(dir, 0700)) {
-		snprintf(why, sizeof(why), "%.200s is open to other users", dir);
-		return why;
-	}
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return why_text("cannot make %.200s: %s", dir, strerror(errno));
+	if (stat(dir, &st) || st.st_uid != geteuid())
+		return why_text("%.200s belongs to another user than the one that batondb runs as", dir);
+	if (st.st_mode & 077 && chmod(dir, 0700))
+		return why_text("%.200s is open to other users", dir);
 	snprintf(path, sizeof(path), "%s/lock", dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) {
-		snprintf(why, sizeof(why), errno == EWOULDBLOCK ? "another batondb uses %.200s" : "cannot lock %.200s", dir);
-		return why;
-	}
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
+		return why_text(errno == EWOULDBLOCK ? "another batondb uses %.200s" : "cannot lock %.200s", dir);
 	snprintf(path, sizeof(path), "%s/temp", dir);
 	mkdir(path, 0700);
 	return NULL;

@@ -35,19 +35,6 @@ static void f_database(sqlite3_context *c, int n, sqlite3_value **v)
 	sqlite3_result_text(c, session_of(c)->database->name, -1, SQLITE_TRANSIENT);
 }
 
-static void f_user(sqlite3_context *c, int n, sqlite3_value **v)
-{
-	sqlite3_result_text(c, session_of(c)->role->name, -1, SQLITE_TRANSIENT);
-}
-
-static void f_version(sqlite3_context *c, int n, sqlite3_value **v)
-{
-	char text[100];
-
-	snprintf(text, sizeof(text), "batondb, SQLite %s behind PostgreSQL's protocol", sqlite3_libversion());
-	sqlite3_result_text(c, text, -1, SQLITE_TRANSIENT);
-}
-
 static void f_setting(sqlite3_context *c, int n, sqlite3_value **v)
 {
 	const char *name = (const char *)sqlite3_value_text(v[0]), *value = name ? setting_get(session_of(c), name) : NULL;
@@ -237,14 +224,12 @@ static const struct func {
 	{ "baton_budget_ms", T_FLOAT8, "", 0, f_budget, DIRECT },
 	{ "baton_charge_ms", T_FLOAT8, "f", 1, f_charge, DIRECT },
 	{ "baton_deadline_ms", T_FLOAT8, "", 0, f_deadline, DIRECT },
-	{ "baton_user", T_TEXT, "", 0, f_user, DIRECT },
 	{ "current_database", T_TEXT, "", 0, f_database, DIRECT },
 	{ "current_setting", T_TEXT, "t", 1, f_setting, DIRECT },
 	{ "pg_backend_pid", T_INT8, "", 0, f_pid, DIRECT },
 	{ "pg_cancel_backend", T_INT8, "i", 1, f_cancel, DIRECT },
 	{ "pg_sleep", T_TEXT, "f", 1, f_sleep, DIRECT },
 	{ "pg_terminate_backend", T_INT8, "i", 1, f_terminate, DIRECT },
-	{ "version", T_TEXT, "", 0, f_version, DIRECT },
 
 	{ "glob", T_INT8, "tt", 2, f_glob, SAFE },
 	{ "instr", T_INT8, "tt", 2, f_instr, SAFE },

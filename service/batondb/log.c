@@ -24,3 +24,14 @@ void log_line(const char *fmt, ...)
 	if (write(2, line, (size_t)n + 1) < 0)
 		return;
 }
+
+const char *why_text(const char *fmt, ...)
+{
+	static __thread char text[300];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return text;
+}

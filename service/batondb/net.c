@@ -61,7 +61,7 @@ bool net_flush(struct session *s)
 	int rc;
 
 	if (s->out.failed) {
-		log_line("%s: no memory for an answer", s->peer);
+		log_line("%s: no memory for an answer", s->peer.text);
 		s->dead = true;
 	}
 	while (at < s->out.len && !s->dead) {

@@ -97,7 +97,7 @@ bool fatal(struct session *s, const char *code, const char *fmt, ...)
 	char text[500];
 
 	FORMAT(text);
-	log_line("%s, user %s: %s (%s)", s->peer, s->role ? s->role->name : "-", text, code);
+	log_line("%s, user %s: %s (%s)", s->peer.text, s->role ? s->role->name : "-", text, code);
 	proto_error(&s->out, &(struct proto_error){ .severity = "FATAL", .code = code, .message = text });
 	net_flush(s);
 	s->dead = true;

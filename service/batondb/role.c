@@ -15,20 +15,9 @@
 #include "server.h"
 #include "types.h"
 
-static __thread char why_text[300];
 bool (*role_fault)(void);
 
-__attribute__((format(printf, 3, 4)))
-static const char *fails(const char **code, const char *c, const char *fmt, ...)
-{
-	va_list ap;
-
-	*code = c;
-	va_start(ap, fmt);
-	vsnprintf(why_text, sizeof(why_text), fmt, ap);
-	va_end(ap);
-	return why_text;
-}
+#define fails(CODE, STATE, ...) (*(CODE) = (STATE), why_text(__VA_ARGS__))
 
 /* A statement for the roles' database, with %Q as sqlite3_mprintf() has it. */
 static int control(const char *fmt, ...)

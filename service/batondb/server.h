@@ -37,6 +37,8 @@ void conf_reload(struct conf *c, const struct conf *from);
 
 /* A line on stderr. */
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A sentence about what is wrong; good until the thread's next call. */
+const char *why_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define HIST_STEPS 128
 /* Latencies: four steps an octave, from 1 us. */

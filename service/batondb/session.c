@@ -199,7 +199,6 @@ static const char *too_many(const struct session *s)
 	unsigned same = 0, most = (unsigned)server.conf.max_connections, reserved = (unsigned)server.conf.reserved;
 	const struct role *r = s->role;
 	const struct session *o;
-	static __thread char why[160];
 
 	if (server.n_sessions - server.n_startup > most || (!r->is.super && server.n_sessions - server.n_startup + reserved > most))
 		return "sorry, too many clients already";
@@ -208,12 +207,9 @@ static const char *too_many(const struct session *s)
 	if (server.conf.per_user && r->sessions >= (unsigned)server.conf.per_user)
 		return "too many connections of one user (max_connections_per_user)";
 	for (o = server.sessions; o && server.conf.per_address; o = o->next)
-		same += o != s && o->database && !strcmp(o->address, s->address);
-	if (server.conf.per_address && same >= (unsigned)server.conf.per_address) {
-		snprintf(why, sizeof(why), "too many connections from %.48s (max_connections_per_address)", s->address);
-		return why;
-	}
-	return NULL;
+		same += o != s && o->database && !strcmp(o->peer.address, s->peer.address);
+	return server.conf.per_address && same >= (unsigned)server.conf.per_address ?
+	       why_text("too many connections from %.48s (max_connections_per_address)", s->peer.address) : NULL;
 }
 
 static bool open_database(struct session *s)
@@ -273,7 +269,7 @@ static bool begin(struct session *s)
 	database = proto_param(&st, "database");
 	if (!user || !*user)
 		return fatal(s, "28000", "no PostgreSQL user name specified in startup packet");
-	if (server.conf.tls_required && !s->encrypted && s->uid == (uid_t)-1)
+	if (server.conf.tls_required && !s->encrypted && s->peer.uid == (uid_t)-1)
 		return fatal(s, "28000", "connections without TLS are refused (tls_required)");
 	if (server.stopping)
 		return fatal(s, "57P03", "the database system is shutting down");
@@ -541,10 +537,7 @@ void session_start(int fd, const struct peer *peer)
 	}
 	s->fd = fd;
 	s->began = baton_clock_now();
-	snprintf(s->peer, sizeof(s->peer), "%s", peer->text);
-	snprintf(s->address, sizeof(s->address), "%s", peer->address);
-	s->local = peer->local;
-	s->uid = peer->uid;
+	s->peer = *peer;
 	pthread_mutex_init(&s->lock, NULL);
 	buf_init(&s->in, server.conf.max_message + 65536);
 	buf_init(&s->out, server.conf.max_value * 2 + 4 * OUT_HIGH);

@@ -55,6 +55,12 @@ struct session_settings {
 	bool reject_40001;
 };
 
+struct peer {
+	char text[64], address[48];
+	bool local, unix_socket;	/* local: the client is on this machine */
+	uid_t uid;			/* the user of a client on a unix socket, or -1 */
+};
+
 struct session {
 	struct session *next, **prev;
 	pthread_t thread;
@@ -62,9 +68,8 @@ struct session {
 	pthread_mutex_t lock;		/* request, query, db while others look */
 	int fd;
 	SSL *ssl;
-	char peer[64], address[48];
-	bool local, encrypted;		/* the client is on this machine; nobody else can read it */
-	uid_t uid;			/* the user of a client on a unix socket, or -1 */
+	struct peer peer;
+	bool encrypted;			/* nobody else can read it */
 	uint32_t pid, key;
 	uint64_t began, arrived;	/* ns */
 
@@ -106,11 +111,6 @@ struct session {
 };
 
 /* session.c */
-struct peer {
-	char text[64], address[48];
-	bool local, unix_socket;
-	uid_t uid;
-};
 void session_start(int fd, const struct peer *peer);
 void session_stop_all(bool now);	/* with the lock */
 /* Ends connections that take too long to log in; when the next one will have, ns, or 0. */

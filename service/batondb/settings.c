@@ -119,7 +119,6 @@ const char *setting_get(struct session *s, const char *name)
 /* Sets what is a session's, in to, value NULL: as it was at first; the others are as they are. NULL, or what is wrong. */
 static const char *set_value(const struct session *s, struct session_settings *to, const struct setting *x, const char *value)
 {
-	static __thread char why[160];
 	char word[60];
 	long long ns;
 
@@ -132,8 +131,7 @@ static const char *set_value(const struct session *s, struct session_settings *t
 		to->statement_timeout = (uint64_t)ns;
 		if (ns >= 0)
 			return NULL;
-		snprintf(why, sizeof(why), "invalid value for parameter \"%s\": \"%.60s\"", x->name, value);
-		return why;
+		return why_text("invalid value for parameter \"%s\": \"%.60s\"", x->name, value);
 	case CLASS:
 		to->cls = s->initial.cls;
 		return value ? class_parse(value, s->role->is.super, &to->cls) : NULL;
@@ -149,11 +147,9 @@ static const char *set_value(const struct session *s, struct session_settings *t
 		snprintf(word, sizeof(word), "|%.50s|", value ? value : "");
 		if (!value || !strcasecmp(value, x->value) || (!strchr(value, '|') && strcasestr(x->also, word)))
 			return NULL;
-		snprintf(why, sizeof(why), "%s is %s here, and nothing else", x->name, x->value);
-		return why;
+		return why_text("%s is %s here, and nothing else", x->name, x->value);
 	default:
-		snprintf(why, sizeof(why), "parameter \"%s\" cannot be changed", x->name);
-		return why;
+		return why_text("parameter \"%s\" cannot be changed", x->name);
 	}
 }
 
@@ -161,13 +157,10 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 {
 	const struct setting *x = find_setting(name);
 	struct session_settings set = s->set;
-	static __thread char text[120];
 	const char *why;
 
-	if (!x) {
-		snprintf(text, sizeof(text), "unrecognized configuration parameter \"%.60s\"", name);
-		return text;
-	}
+	if (!x)
+		return why_text("unrecognized configuration parameter \"%.60s\"", name);
 	why = set_value(s, &set, x, value);
 	if (why)
 		return why;

@@ -11,7 +11,7 @@
 
 #include "proto.h"
 
-static const struct {
+static const struct type {
 	uint32_t oid;
 	int size;
 	const char *name;
@@ -50,38 +50,33 @@ uint32_t type_of_decl(const char *decl)
 	return T_REFUSED;
 }
 
+/* NULL: there is none of this number. */
+static const struct type *find_type(uint32_t oid)
+{
+	const struct type *t;
+
+	for (t = types; t < types + N_TYPES && t->oid != oid; t++)
+		;
+	return t < types + N_TYPES ? t : NULL;
+}
+
 const char *type_name(uint32_t oid)
 {
-	size_t i;
-
-	for (i = 0; i < N_TYPES; i++)
-		if (types[i].oid == oid)
-			return types[i].name;
-	return "text";
+	return find_type(oid) ? find_type(oid)->name : "text";
 }
 
 int type_size(uint32_t oid)
 {
-	size_t i;
-
-	for (i = 0; i < N_TYPES; i++)
-		if (types[i].oid == oid)
-			return types[i].size;
-	return -1;
+	return find_type(oid) ? find_type(oid)->size : -1;
 }
 
 uint32_t type_of_client(uint32_t oid)
 {
-	size_t i;
-
 	if (oid == T_UNKNOWN)
 		return 0;
 	if (oid == T_VARCHAR || oid == T_BPCHAR)
 		return T_TEXT;
-	for (i = 0; i < N_TYPES; i++)
-		if (types[i].oid == oid)
-			return oid;
-	return T_REFUSED;
+	return find_type(oid) ? oid : T_REFUSED;
 }
 
 uint32_t type_of_value(int kind)

@@ -27,7 +27,7 @@ static void activity(struct buf *rows, const struct session *who)
 			s->tx == TX_FAILED ? "idle in transaction (aborted)" : s->tx ? "idle in transaction" : "idle";
 		pthread_mutex_lock(&s->lock);
 		vtab_row(rows, "tittttttdtdddi", s->database->name, (int64_t)s->pid, s->role->name,
-			 mine ? s->set.application : NULL, mine ? s->peer : NULL, state,
+			 mine ? s->set.application : NULL, mine ? s->peer.text : NULL, state,
 			 s->state == STATE_LOCK ? "Lock" : s->state == STATE_QUEUED ? "baton" : NULL,
 			 mine ? s->query : "<insufficient privilege>", s->query_start ? (double)(now - s->query_start) / 1e9 : NAN,
 			 class_name(s->set.cls), self ? (double)t.waited / 1e6 : NAN, self ? (double)t.throttled / 1e6 : NAN,
