@@ -192,7 +192,7 @@ static bool copy_out(struct copy *c, struct stmt *st)
 	}
 	if (rc != SQLITE_DONE)
 		return err_db(s, rc, NULL);
-	proto_empty(&s->out, 'c');
+	proto_send(&s->out, 'c', "");
 	return true;
 }
 
@@ -281,6 +281,6 @@ bool copy_run(struct session *s, tokp t, tokp end, const char *text)
 	if (!ok)
 		return false;
 	snprintf(tag, sizeof(tag), "COPY %llu", (unsigned long long)c.rows);
-	proto_complete(&s->out, tag);
+	proto_send(&s->out, 'C', "s", tag);
 	return true;
 }

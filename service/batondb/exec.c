@@ -181,7 +181,7 @@ static void complete(struct session *s, const struct stmt *st)
 	if (st->counts_rows || st->counts_changes)
 		snprintf(text, sizeof(text), "%s %llu", st->tag,
 			 (unsigned long long)(st->counts_rows ? st->sent : (uint64_t)sqlite3_changes64(s->db)));
-	proto_complete(&s->out, st->counts_rows || st->counts_changes ? text : st->tag);
+	proto_send(&s->out, 'C', "s", st->counts_rows || st->counts_changes ? text : st->tag);
 }
 
 /* A table has columns of types that there are. */
@@ -310,7 +310,7 @@ bool exec_simple(struct session *s, const char *text)
 	s->at = 0;
 	lex_free(&l);
 	if (!any)
-		proto_empty(&s->out, 'I');
+		proto_send(&s->out, 'I', "");
 	return ok;
 }
 
@@ -334,7 +334,7 @@ bool exec_parse(struct session *s, const struct proto_parse *p)
 	st->next = s->stmts;
 	s->stmts = st;
 	s->n_stmts++;
-	proto_empty(&s->out, '1');
+	proto_send(&s->out, '1', "");
 	return true;
 }
 
@@ -428,7 +428,7 @@ bool exec_bind(struct session *s, const struct proto_bind *b)
 		close_portal(s, st);
 		return false;
 	}
-	proto_empty(&s->out, '2');
+	proto_send(&s->out, '2', "");
 	return true;
 }
 
@@ -470,7 +470,7 @@ bool exec_describe(struct session *s, char kind, const char *name)
 		proto_end(&s->out, at);
 	}
 	if (!st->st || !st->n_cols)
-		proto_empty(&s->out, 'n');
+		proto_send(&s->out, 'n', "");
 	else if (kind == 'P' && !look_at_row(s, st))
 		return false;
 	else
@@ -503,7 +503,7 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 	if (!st->lasting && failed(s))
 		return false;
 	if (st->empty) {
-		proto_empty(&s->out, 'I');
+		proto_send(&s->out, 'I', "");
 		return true;
 	}
 	if (!st->st)
@@ -517,7 +517,7 @@ bool exec_execute(struct session *s, const char *portal, uint32_t max)
 			return false;
 	}
 	if (!st->done) {
-		proto_empty(&s->out, 's');
+		proto_send(&s->out, 's', "");
 		return true;
 	}
 	complete(s, st);

@@ -285,33 +285,20 @@ void proto_puts(struct buf *b, const char *s)
 	buf_add(b, s, strlen(s) + 1);
 }
 
-void proto_empty(struct buf *b, char type)
+void proto_send(struct buf *b, char type, const char *fields, ...)
 {
-	proto_end(b, proto_begin(b, type));
-}
+	size_t at = proto_begin(b, type);
+	va_list ap;
 
-void proto_ready(struct buf *b, char status)
-{
-	size_t at = proto_begin(b, 'Z');
-
-	buf_ch(b, status);
-	proto_end(b, at);
-}
-
-void proto_status(struct buf *b, const char *name, const char *value)
-{
-	size_t at = proto_begin(b, 'S');
-
-	proto_puts(b, name);
-	proto_puts(b, value);
-	proto_end(b, at);
-}
-
-void proto_complete(struct buf *b, const char *tag)
-{
-	size_t at = proto_begin(b, 'C');
-
-	proto_puts(b, tag);
+	va_start(ap, fields);
+	for (; *fields; fields++)
+		if (*fields == 's')
+			proto_puts(b, va_arg(ap, const char *));
+		else if (*fields == '4')
+			proto_put32(b, va_arg(ap, uint32_t));
+		else
+			buf_ch(b, (char)va_arg(ap, int));
+	va_end(ap);
 	proto_end(b, at);
 }
 

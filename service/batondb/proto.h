@@ -90,10 +90,8 @@ void proto_put16(struct buf *b, uint16_t v);
 void proto_put32(struct buf *b, uint32_t v);
 void proto_put64(struct buf *b, uint64_t v);
 void proto_puts(struct buf *b, const char *s);		/* the NUL, too */
-void proto_empty(struct buf *b, char type);		/* a message without a body */
-void proto_ready(struct buf *b, char status);
-void proto_status(struct buf *b, const char *name, const char *value);
-void proto_complete(struct buf *b, const char *tag);
+/* A whole one, of fields by their letters: s a text and its NUL, 4 a uint32_t, 1 a byte. */
+void proto_send(struct buf *b, char type, const char *fields, ...);
 
 struct proto_error {
 	const char *severity;	/* "ERROR", "FATAL", "NOTICE" ... */

@@ -258,7 +258,7 @@ static bool begin(struct session *s)
 {
 	struct proto_startup st;
 	const char *user, *database;
-	size_t at, len = 0;
+	size_t len = 0;
 	char *copy;
 	bool ok;
 
@@ -293,18 +293,11 @@ static bool begin(struct session *s)
 	if (!ok)
 		return false;
 	/* A newer minor version is answered with ours. */
-	if (st.code != PROTO_V3) {
-		at = proto_begin(&s->out, 'v');
-		proto_put32(&s->out, PROTO_V3);
-		proto_put32(&s->out, 0);
-		proto_end(&s->out, at);
-	}
+	if (st.code != PROTO_V3)
+		proto_send(&s->out, 'v', "44", PROTO_V3, 0);
 	settings_report(s);
-	at = proto_begin(&s->out, 'K');
-	proto_put32(&s->out, s->pid);
-	proto_put32(&s->out, s->key);
-	proto_end(&s->out, at);
-	proto_ready(&s->out, 'I');
+	proto_send(&s->out, 'K', "44", s->pid, s->key);
+	proto_send(&s->out, 'Z', "1", 'I');
 	s->state = STATE_IDLE;
 	net_timeout(s, server.conf.idle_timeout);
 	return true;
@@ -331,7 +324,7 @@ static void finish(struct session *s, bool ok)
 	if (s->working && s->query_start)
 		hist_add(&s->role->latency, baton_clock_now() - s->arrived);
 	s->skipping = false;
-	proto_ready(&s->out, s->tx == TX_NONE ? 'I' : s->tx == TX_OPEN ? 'T' : 'E');
+	proto_send(&s->out, 'Z', "1", s->tx == TX_NONE ? 'I' : s->tx == TX_OPEN ? 'T' : 'E');
 	/*
 	 * A critical user is answered before anybody gets its slot. Others give it away first:
 	 * the client that an answer wakes often gets this CPU, and the slot would stand
@@ -385,7 +378,7 @@ static bool extended(struct session *s, const struct proto_msg *m)
 		if (!proto_target(m, &kind, &name))
 			return malformed(s, m);
 		exec_close(s, kind, name);
-		proto_empty(&s->out, '3');
+		proto_send(&s->out, '3', "");
 		return true;
 	}
 }

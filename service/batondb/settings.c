@@ -171,7 +171,7 @@ const char *setting_set(struct session *s, const char *name, const char *value)
 	if (x->kind == STATEMENT_TIMEOUT)
 		s->deadline = set.statement_timeout ? s->arrived + set.statement_timeout : 0;
 	if (x->report && s->state != STATE_STARTUP)
-		proto_status(&s->out, x->name, setting_get(s, x->name));
+		proto_send(&s->out, 'S', "ss", x->name, setting_get(s, x->name));
 	return NULL;
 }
 
@@ -186,5 +186,5 @@ void settings_report(struct session *s)
 
 	for (i = 0; i < N; i++)
 		if (list[i].report)
-			proto_status(&s->out, list[i].name, setting_get(s, list[i].name));
+			proto_send(&s->out, 'S', "ss", list[i].name, setting_get(s, list[i].name));
 }

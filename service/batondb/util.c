@@ -18,7 +18,7 @@ struct util {
 
 static bool complete(struct session *s, const char *tag)
 {
-	proto_complete(&s->out, tag);
+	proto_send(&s->out, 'C', "s", tag);
 	return true;
 }
 
