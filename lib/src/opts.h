@@ -29,14 +29,15 @@ static inline int btn_opts_take(void *to, size_t size, const void *from)
 }
 
 /*
- * The caller's struct as this library's: itself where the sizes are equal, which costs a comparison, else a copy in *room. NULL:
- * *err says why, as btn_opts_take() does.
+ * The caller's struct as this library's: itself where the sizes are equal, which costs a
+ * comparison, else a copy in *room. NULL: *err says why, as btn_opts_take() does; else *err is 0.
  */
 static inline const void *btn_opts_view(void *room, size_t size, const void *from, int *err)
 {
 	size_t sz;
 
 	memcpy(&sz, from, sizeof(sz));
+	*err = 0;
 	if (sz == size)
 		return from;
 	*err = btn_opts_take(room, size, from);
