@@ -86,16 +86,20 @@ static bool make_timer(struct btn_worker *w)
 
 void btn_slice_arm(struct btn_worker *w)
 {
-	uint64_t now, begin = BTN_OWN_GET(w->looked), until = atomic_load_explicit(&w->until, memory_order_relaxed); /* [SCHED-1] */
+	uint64_t now, looked = BTN_OWN_GET(w->looked), begin = looked, until = atomic_load_explicit(&w->until, memory_order_relaxed); /* [SCHED-1] */
 	struct itimerspec when = { 0 };
 
+	/* A worker that goes on for a stall has its old slice: `until` was moved on already. */
+	if (looked == w->slice_looked)
+		begin = w->slice_began;
 	if (!atomic_load_explicit(&w->spins, memory_order_relaxed) || until <= begin || !make_timer(w)) /* [PREEMPT-6] */
 		return;
 	now = btn_clock_now();
 	if (now > begin)
 		until += now - begin;
 	atomic_store_explicit(&w->until, until, memory_order_relaxed); /* [SCHED-1] */
-	w->slice_looked = begin;
+	w->slice_looked = looked;
+	w->slice_began = now > begin ? now : begin;
 	when.it_value = btn_clock_timespec(until);
 	syscall(SYS_timer_settime, w->slice_timer_id, TIMER_ABSTIME, &when, NULL);
 }

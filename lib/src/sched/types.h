@@ -121,7 +121,7 @@ struct btn_worker {
 	long went_on;
 	/* The owner's, in the signal's handler: slice.c. */
 	struct btn_worker *next_over;
-	uint64_t slice_looked;		/* `looked`, as the slice began */
+	uint64_t slice_looked, slice_began;	/* `looked`, as the slice began; when its timer was set last */
 	int slice_timer_id;
 	_Atomic int slice_timer;	/* 0: there is none yet; 1: one; -1: the kernel refused it: [SLICE-2] */
 	/* Under the lock. */
