@@ -27,7 +27,8 @@
 #define MANY 40
 /* Tenants whose tasks run in turns, and slices for which the monitor's wake-ups are counted. */
 #define SLICERS 4
-#define SLICES 1500
+#define SLICES 300
+#define TURNS 20
 
 static struct baton_sched *s;
 static struct baton_tenant *tenant;
@@ -325,7 +326,7 @@ TEST(slices_that_end_in_time)
 	struct baton_request *r[SLICERS];
 	uint64_t slices;
 	long before;
-	int i;
+	int i, turn, few;
 
 	open_sched(1, BATON_PREEMPT_STOP);
 	atomic_store(&stop_spinning, false);
@@ -335,12 +336,19 @@ TEST(slices_that_end_in_time)
 	}
 	while (slices_begun() < 2 * SLICERS)
 		nanosleep(&time, NULL);
-	slices = slices_begun();
-	before = monitor_sleeps();
-	while (slices_begun() < slices + SLICES)
-		nanosleep(&time, NULL);
-	slices = slices_begun() - slices;
-	CHECK_CMP(4 * (uint64_t)(monitor_sleeps() - before), <, 3 * slices);
+	/*
+	 * While the kernel does not run the tasks they are late, and looked at; and while it does not run the
+	 * monitor that does not wake up. So the best of some times counts.
+	 */
+	for (turn = few = 0; turn < TURNS && !few; turn++) {
+		slices = slices_begun();
+		before = monitor_sleeps();
+		while (slices_begun() < slices + SLICES)
+			nanosleep(&time, NULL);
+		slices = slices_begun() - slices;
+		few += 4 * (uint64_t)(monitor_sleeps() - before) < slices;
+	}
+	CHECK_CMP(few, >, 0);
 	atomic_store(&stop_spinning, true);
 	for (i = 0; i < SLICERS; i++) {
 		CHECK_EQ(baton_request_wait(r[i]), 0);
