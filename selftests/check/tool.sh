@@ -139,7 +139,7 @@ offers() {
 	) || exit 1
 }
 completion() {
-	offers "bench config load stacks stats status top trace unload version" ""
+	offers "bench config fleet load stacks stats status top trace unload version" ""
 	offers "stacks stats status" st
 	offers "check show" config ""
 	offers "--help --version --json --prometheus" stats --
