@@ -278,7 +278,8 @@ uint64_t fleet_want(struct fleet_demand *d, uint64_t now, uint64_t used, bool is
 {
 	uint64_t want = is_short ? pool : least(used + used / 4, pool);
 
-	if (want > d->want + d->want / 8 || d->want > pool) {
+	/* Who is short wants all that there is: an eighth below would be for ever. */
+	if (want > d->want + (is_short ? 0 : d->want / 8) || d->want > pool) {
 		d->want = want;
 		d->less_since = 0;
 	} else if (want < d->want - d->want / 4) {
