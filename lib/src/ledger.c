@@ -296,6 +296,18 @@ void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uin
 	}
 }
 
+uint64_t btn_account_recent(const struct btn_account *a, uint64_t at)
+{
+	uint64_t sum = 0;
+	unsigned n;
+
+	if (!a->n || a->last + BTN_SECOND <= at)
+		return 0;
+	for (n = a->n; n && entry_time(a, entry(a, n - 1)) + BTN_SECOND > at; n--)
+		sum += in_ns(entry(a, n - 1)->amount);
+	return sum + a->rest;
+}
+
 uint64_t btn_account_when(struct btn_account *a, uint64_t now)
 {
 	uint64_t used, keep, begin = now, end;

@@ -201,6 +201,9 @@ static inline uint64_t btn_account_owes_until(const struct btn_account *a)
 /* Takes back @cpu of what was recorded since @since, less than a second ago, and was not used after all. */
 void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uint64_t cpu);
 
+/* CPU in the log that will be younger than a second at a time from now on, at most. */
+uint64_t btn_account_recent(const struct btn_account *a, uint64_t at);
+
 /*
  * The earliest time at which min can be given if nothing else is recorded
  * and nothing reserved comes back; BTN_NEVER where the quota is below min.
