@@ -11,6 +11,7 @@
 #include <baton/config.h>
 #include <baton/deque.h>
 #include <baton/detect.h>
+#include <baton/fleet.h>
 #include <baton/io.h>
 #include <baton/park.h>
 #include <baton/queue.h>

@@ -77,13 +77,17 @@ static int check_sold(const struct baton_config *c, struct baton_sched *s, const
 	uint64_t sold = 0, leaving = 0, others = 0, low;
 	struct baton_tenant_opts o;
 	struct baton_tenant *t;
+	const char *name;
 	size_t i;
 
-	for (i = 0; baton_config_tenant(c, i, &o); i++)
-		sold += btn_tenant_part_of(to->capacity, o.low_ppm);
+	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
+		t = btn_names_find_locked(s, name);
+		if (!t || !t->leased[BTN_LOW])
+			sold += btn_tenant_part_of(to->capacity, o.low_ppm);
+	}
 	for (t = s->tenants; t; t = t->next) {
-		low = btn_tenant_part_of(to->capacity, t->low_ppm);
-		if (!t->epoch)
+		low = t->leased[BTN_LOW] ? t->core->acct[BTN_LOW].quota : btn_tenant_part_of(to->capacity, t->low_ppm);
+		if (!t->epoch || t->leased[BTN_LOW])
 			others += low;
 		else if (t->epoch != s->epoch && t->core->requests)
 			leaving += low;
@@ -144,7 +148,8 @@ static void set_quotas(const struct baton_config *c, struct baton_sched *s, bool
 			btn_core_tenant_limit(&s->core, t->core, o.requests_max, o.workers_max, s->now);
 		if ((o.low_ppm < t->low_ppm) != less || (o.low_ppm == t->low_ppm && o.high_ppm == t->high_ppm))
 			continue;
-		btn_core_tenant_set(&s->core, t->core, btn_tenant_part(s, o.low_ppm), btn_tenant_part(s, o.high_ppm), s->now);
+		btn_core_tenant_set(&s->core, t->core, btn_tenant_quota(t, BTN_LOW, o.low_ppm),
+				    btn_tenant_quota(t, BTN_HIGH, o.high_ppm), s->now);
 		t->low_ppm = o.low_ppm;
 		t->high_ppm = o.high_ppm;
 	}
@@ -175,7 +180,7 @@ static int apply_locked(const struct baton_config *c, struct baton_sched *s, str
 	}
 	for (t = s->tenants; t; t = next) {
 		next = t->next;
-		if (t->epoch && t->epoch != s->epoch && !t->core->leaving)
+		if (t->epoch && t->epoch != s->epoch && !t->core->leaving && !t->fleet)
 			btn_tenant_leave(t);
 	}
 	btn_shape_set(s, &to, &rules);

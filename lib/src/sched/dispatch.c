@@ -17,6 +17,7 @@
 #include "blocked.h"
 #include "completion.h"
 #include "lazy.h"
+#include "leased.h"
 #include "pool.h"
 #include "slice.h"
 #include "slot.h"
@@ -373,6 +374,7 @@ static void cannot_begin(struct baton_sched *s, struct btn_worker *unborn, struc
 	 */
 	btn_lock_acquire(&s->lock);
 	s->now = btn_clock_read(&s->clock);
+	btn_leased_look(s);
 	while ((w = unborn)) {
 		unborn = w->next;
 		s->born--;

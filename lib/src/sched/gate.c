@@ -78,6 +78,7 @@
 #include "../park.h"
 #include "blocked.h"
 #include "dispatch.h"
+#include "leased.h"
 #include "pool.h"
 #include "sample.h"
 #include "self.h"
@@ -147,6 +148,7 @@ static void look_at_once(struct btn_worker *w, bool *why)
 
 	btn_lock_acquire(&s->lock);
 	s->now = btn_clock_read(&s->clock);
+	btn_leased_look(s);
 	*why = true;
 	if (w->designated)
 		btn_blocked_undesignate(w);
@@ -190,6 +192,7 @@ void btn_gate_lock(struct baton_sched *s)
 	btn_gate_enter(w);
 	if (w)
 		btn_sample_end(w);
+	btn_leased_wake(s);
 	for (;;) {
 		btn_lock_acquire(&s->lock);
 		if (btn_likely(!w || w->s != s ||
@@ -200,6 +203,7 @@ void btn_gate_lock(struct baton_sched *s)
 		btn_slot_arm(w, BTN_CELL_NOT);
 	}
 	s->now = btn_clock_read(&s->clock);
+	btn_leased_look(s);
 	if (w)
 		btn_sample_take(s, w);
 }

@@ -159,7 +159,8 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	if (!o.workers_reserved)
 		o.workers_reserved = s->max / 8 < WORKERS_RESERVED ? s->max / 8 : WORKERS_RESERVED;
 	s->core.workers_reserved = o.workers_reserved == BATON_WORKERS_NONE ? 0 : o.workers_reserved;
-	s->retry_at = BTN_NEVER;
+	s->retry_at = s->lease_end = BTN_NEVER;
+	s->fleet_wake = -1;
 	btn_birth_note(&s->birth);
 	/* For the first time: the kernel is asked for its clock source. */
 	btn_clock_read(&s->clock);
@@ -204,7 +205,7 @@ int baton_sched_destroy(struct baton_sched *s)
 	btn_gate_settle(s);
 	btn_gate_lock(s);
 	if (s->requests || atomic_load_explicit(&s->handles, memory_order_acquire) || /* [REQUEST-2] */
-	    btn_tenants_busy(s)) {
+	    s->fleet || btn_tenants_busy(s)) {
 		btn_gate_release(s);
 		return -EBUSY;
 	}
@@ -217,6 +218,8 @@ int baton_sched_destroy(struct baton_sched *s)
 	pthread_join(s->monitor, NULL);
 	btn_watch_end(s);
 	btn_poller_end(s);
+	if (s->fleet_wake >= 0)
+		close(s->fleet_wake);
 	/* Idle workers find no task, and end. */
 	for (next = w; next; next = next->next)
 		baton_parker_resume(next->parker);

@@ -88,8 +88,8 @@ static void rescale_tenants(struct baton_sched *s)
 	struct baton_tenant *t;
 
 	for (t = s->tenants; t; t = t->next)
-		btn_core_tenant_rescale(&s->core, t->core, btn_tenant_part(s, t->low_ppm), btn_tenant_part(s, t->high_ppm),
-					s->now);
+		btn_core_tenant_rescale(&s->core, t->core, btn_tenant_quota(t, BTN_LOW, t->low_ppm),
+					btn_tenant_quota(t, BTN_HIGH, t->high_ppm), s->now);
 }
 
 void btn_shape_set(struct baton_sched *s, const struct btn_shape *to, const struct btn_rules *rules)

@@ -38,6 +38,8 @@ int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, unsigned lo
 		return -ENOMEM;
 	/* [TENANT-1] only has to be another each time. */
 	t->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1; /* [TENANT-1] */
+	memset(t->leased, 0, sizeof(t->leased));
+	t->fleet = NULL;
 	t->low_ppm = low_ppm;
 	t->high_ppm = high_ppm;
 	err = btn_core_tenant(&s->core, &t->core, btn_tenant_part(s, low_ppm), btn_tenant_part(s, high_ppm), s->now);
@@ -158,8 +160,8 @@ int baton_tenant_set(struct baton_tenant *t, const struct baton_tenant_opts *opt
 		btn_gate_lock(s);
 		btn_pool_prealloc_begin(s, &mine);
 		btn_dispatch_end_cached(s, &wakes);
-		err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_tenant_part(s, o.low_ppm),
-						    btn_tenant_part(s, o.high_ppm), s->now) : -ESHUTDOWN;
+		err = t->core ? btn_core_tenant_set(&s->core, t->core, btn_tenant_quota(t, BTN_LOW, o.low_ppm),
+						    btn_tenant_quota(t, BTN_HIGH, o.high_ppm), s->now) : -ESHUTDOWN;
 		if (!err) {
 			t->low_ppm = o.low_ppm;
 			t->high_ppm = o.high_ppm;
@@ -183,7 +185,7 @@ void baton_tenant_remove(struct baton_tenant *t)
 	btn_gate_lock(s);
 	btn_pool_prealloc_begin(s, &mine);
 	btn_dispatch_end_cached(s, &wakes);
-	if (t->core)
+	if (t->core && !t->fleet)
 		btn_tenant_leave(t);
 	btn_pool_prealloc_end(s, &mine);
 	btn_gate_unlock(s, &wakes);

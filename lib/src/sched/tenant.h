@@ -17,6 +17,12 @@ static inline uint64_t btn_tenant_part_of(uint64_t capacity, unsigned ppm)
 
 uint64_t btn_tenant_part(const struct baton_sched *s, unsigned ppm);
 
+/* The quota of a tenant that bought that part: a leased one stays what it is. Needs the lock. */
+static inline uint64_t btn_tenant_quota(const struct baton_tenant *t, unsigned tier, unsigned ppm)
+{
+	return t->leased[tier] ? t->core->acct[tier].quota : btn_tenant_part(t->s, ppm);
+}
+
 /*
  * Makes a tenant, or nothing. Readers of the page do not see it until btn_page_tenant_show().
  * Needs the lock.

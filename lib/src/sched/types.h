@@ -195,6 +195,9 @@ struct baton_tenant {
 	unsigned epoch;			/* the last configuration that named the tenant; 0: none did */
 	unsigned low_ppm, high_ppm;	/* parts of the capacity that the tenant bought */
 	bool named;
+	bool leased[2];			/* quotas of BTN_LOW and BTN_HIGH that the fleet sets: leased.h */
+	uint64_t base[2];		/* leased quotas' base shares, which stay when leases end */
+	struct btn_member *fleet;	/* fleet.c; NULL: in no fleet */
 
 	/* Read without the lock, also after the tenant is gone: names.c. */
 	_Atomic unsigned refs;		/* references: one while registered, one per handle; 0: free for reuse */
@@ -272,6 +275,10 @@ struct baton_sched {
 	pthread_t watch;
 	struct btn_prealloc deferred;	/* core.prealloc where no call brings one: only what is to be freed */
 	unsigned epoch;
+	struct baton_fleet *fleet;	/* NULL: in none */
+	uint64_t lease_end;		/* BTN_NEVER: no lease holds */
+	int fleet_wake;			/* the fleet's thread sleeps on it; -1: never was in a fleet */
+	_Atomic bool fleet_sleeps;	/* [FLEET-1] */
 	struct baton_parker *monitor_parker;
 	pthread_t monitor;
 	/* Alarms that the monitor is about to set. The monitor's. */
