@@ -153,22 +153,6 @@ void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f)
 	f->tenant->throttled++;
 }
 
-struct btn_flow *btn_flow_of_request(const struct btn_request *r)
-{
-	struct btn_flow *f = r->tenant->flow;
-
-	switch (r->class) {
-	case BTN_CRITICAL:
-		return &f[r->started ? BTN_FLOW_CRITICAL : BTN_FLOW_FRESH];
-	case BTN_TOLERANT:
-		return &f[BTN_FLOW_TOLERANT];
-	case BTN_BATCH:
-		return &f[BTN_FLOW_BATCH];
-	default:
-		return &f[BTN_FLOW_TIERS + r->tier - 2];
-	}
-}
-
 uint64_t btn_tier_reserve_left(struct btn_tier *t, uint64_t now)
 {
 	uint64_t taken;
@@ -233,11 +217,6 @@ void btn_flow_preempt(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		btn_flow_resched(c, victim);
 }
 
-uint64_t btn_flow_throttled_until(const struct btn_flow *f, uint64_t now)
-{
-	return f->throttled_total + (f->throttled ? now - f->throttled_at : 0);
-}
-
 void btn_flow_add(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	struct btn_flow *f = btn_flow_of(t);
@@ -290,12 +269,6 @@ void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t)
 	btn_span_begin(&t->req->ready, now);
 	t->req->throttled -= btn_flow_throttled_until(btn_flow_of(t), now);
 	btn_flow_rejoin(c, now, t);
-}
-
-void btn_flow_end_wait(uint64_t now, struct btn_task *t)
-{
-	btn_span_end(&t->req->ready, now);
-	t->req->throttled += btn_flow_throttled_until(btn_flow_of(t), now);
 }
 
 void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t)

@@ -43,7 +43,22 @@ static inline void btn_tenant_show(const struct btn_tenant *t, unsigned tier, ui
 }
 
 /* The flow in which the tasks of a request stand, or would stand if they were ready. */
-struct btn_flow *btn_flow_of_request(const struct btn_request *r);
+static inline struct btn_flow *btn_flow_of_request(const struct btn_request *r)
+{
+	struct btn_flow *f = r->tenant->flow;
+
+	switch (r->class) {
+	case BTN_CRITICAL:
+		return &f[r->started ? BTN_FLOW_CRITICAL : BTN_FLOW_FRESH];
+	case BTN_TOLERANT:
+		return &f[BTN_FLOW_TOLERANT];
+	case BTN_BATCH:
+		return &f[BTN_FLOW_BATCH];
+	default:
+		return &f[BTN_FLOW_TIERS + r->tier - 2];
+	}
+}
+
 static inline struct btn_flow *btn_flow_of(const struct btn_task *t)
 {
 	return btn_flow_of_request(t->req);
@@ -56,7 +71,10 @@ void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f);
 /* Puts a flow that has tasks and stands nowhere into a tier, or throttles it. */
 void btn_flow_place(struct btn_core *c, uint64_t now, struct btn_flow *f);
 /* ns for which the flow was throttled, since it was made. */
-uint64_t btn_flow_throttled_until(const struct btn_flow *f, uint64_t now);
+static inline uint64_t btn_flow_throttled_until(const struct btn_flow *f, uint64_t now)
+{
+	return f->throttled_total + (f->throttled ? now - f->throttled_at : 0);
+}
 
 /* A task of the flow, which stands in its tier, gets a slot. */
 void btn_flow_served(struct btn_core *c, uint64_t now, struct btn_flow *f);
@@ -76,7 +94,11 @@ void btn_flow_remove(struct btn_core *c, uint64_t now, struct btn_task *t);
 void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t);
 void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t);
 /* The wait that began with btn_flow_join() is over: before its request starts, or the task leaves. */
-void btn_flow_end_wait(uint64_t now, struct btn_task *t);
+static inline void btn_flow_end_wait(uint64_t now, struct btn_task *t)
+{
+	btn_span_end(&t->req->ready, now);
+	t->req->throttled += btn_flow_throttled_until(btn_flow_of(t), now);
+}
 void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t);
 
 /* Places the tenant's throttled flows anew: quota may be there now, or sooner than it seemed. */
