@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "../core/core.h"
+#include "../core/flow.h"
 #include "../core/setup.h"
 #include "../cpus.h"
 #include "../inject.h"
@@ -71,9 +72,9 @@ static void request_done(struct baton_request *r, struct btn_wakes *wakes)
 		wakes->ended = r;
 	}
 	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) { /* [REQUEST-1] */
-		/* Not freed here: the request's first task may be the one that ends just now. */
-		r->next = wakes->dead;
-		wakes->dead = r;
+		/* The request's first task may be the one that ends just now: nobody takes the memory before the lock is free. */
+		if (!btn_pool_request_keep(r))
+			btn_pool_request_give(r);
 	}
 }
 
@@ -332,6 +333,17 @@ again:
 	}
 }
 
+bool btn_dispatch_is_behind(const struct baton_sched *s, const struct baton_task *t)
+{
+	const struct btn_core *c = &s->core;
+
+	/* What is looked at by each dispatch, whatever happened, needs none now, */
+	if (c->n_idle || c->done || c->n_resched || s->lazy_slots || s->detecting || btn_slice_any(s))
+		return false;
+	/* and neither the monitor nor a deadline is due sooner for this task. */
+	return s->was_wanted && t->core.req->deadline == BTN_NEVER && btn_flow_first(btn_flow_of(&t->core)) != &t->core;
+}
+
 /* ---------------------------------------------------------- who is woken */
 
 /*
@@ -406,7 +418,6 @@ static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
 {
 	struct btn_worker *w, *next, *unborn = NULL;
 	struct btn_thread_waiter *t;
-	struct baton_request *r;
 
 	btn_stop_send(s, wakes);
 	while ((t = wakes->threads)) {
@@ -414,11 +425,6 @@ static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
 		wakes->threads = t->next;
 		BTN_POINT("sched:wake:thread");
 		baton_parker_resume(t->parker);
-	}
-	while ((r = wakes->dead)) {
-		wakes->dead = r->next;
-		if (!btn_pool_request_keep(r))
-			btn_pool_request_give(r);
 	}
 	for (w = wakes->first; w; w = next) {
 		next = w->next;

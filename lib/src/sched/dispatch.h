@@ -10,11 +10,16 @@
  * btn_dispatch_wake() with the same wakes.
  */
 void btn_dispatch(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
+/*
+ * True: t, which has become ready, stands behind another task of its flow. So all that follows did so when that one
+ * came, and btn_dispatch() would find nothing to do, if nothing else happened. Needs the lock.
+ */
+bool btn_dispatch_is_behind(const struct baton_sched *s, const struct baton_task *t);
 void btn_dispatch_wake_all(struct baton_sched *s, struct btn_wakes *wakes);
 static inline void btn_dispatch_wake(struct baton_sched *s, struct btn_wakes *wakes)
 {
 	/* Most often nobody is to be woken. */
-	if (wakes->first || wakes->threads || wakes->dead || wakes->ended || wakes->monitor)
+	if (wakes->first || wakes->threads || wakes->ended || wakes->monitor)
 		btn_dispatch_wake_all(s, wakes);
 }
 /* Completes the requests that ended, before their tenants are looked at. Needs the lock. */

@@ -271,15 +271,28 @@ void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes)
 BTN_BEGINS_OR_ENDS
 void btn_gate_release(struct baton_sched *s)
 {
-	struct btn_wakes wakes = { 0 };
 	bool runs = btn_self && btn_self->slot >= 0;
 
-	if (lost_slot(s)) {
+	if (btn_unlikely(lost_slot(s))) {
+		struct btn_wakes wakes = { 0 };
+
 		btn_gate_unlock(s, &wakes);
 		return;
 	}
 	btn_lock_release(&s->lock);
 	leave_library(runs);
+}
+
+BTN_BEGINS_OR_ENDS
+void btn_gate_queued(struct baton_sched *s, const struct baton_task *t)
+{
+	if (btn_dispatch_is_behind(s, t)) {
+		btn_gate_release(s);
+	} else {
+		struct btn_wakes wakes = { 0 };
+
+		btn_gate_unlock(s, &wakes);
+	}
 }
 
 BTN_BEGINS_OR_ENDS

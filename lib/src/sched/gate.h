@@ -15,6 +15,9 @@ void btn_gate_lock(struct baton_sched *s);
  */
 BTN_ENDS(btn_inside, btn_locked)
 void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes);
+/* The same, where all that happened is that t has become ready. */
+BTN_ENDS(btn_inside, btn_locked)
+void btn_gate_queued(struct baton_sched *s, const struct baton_task *t);
 /* Gives the lock up, where nothing happened that a task waits for. */
 BTN_ENDS(btn_inside, btn_locked)
 void btn_gate_release(struct baton_sched *s);

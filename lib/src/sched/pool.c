@@ -125,8 +125,21 @@ void btn_pool_worker_free(struct btn_worker *w)
 /*
  * Requests are made by one thread and end in another: malloc's caches are no
  * help there, and its locks are in the way. An attached thread's ends in the thread that
- * makes the next one: it keeps it, and no two of them meet at the spare ones' lock.
+ * makes the next one: it keeps it, and no two of them meet at a lock for that. Memory of
+ * requests that end with the scheduler's lock is spare, and taken with that lock. Memory of
+ * those whose handle is put later is `returned`, under a lock of its own, and becomes spare
+ * when there is none.
  */
+static void take_returned(struct baton_sched *s)
+{
+	btn_lock_acquire(&s->spare_lock);
+	s->spare = s->returned;
+	s->spares = s->n_returned;
+	s->returned = NULL;
+	s->n_returned = 0;
+	btn_lock_release(&s->spare_lock);
+}
+
 static struct baton_request *take_spare(struct baton_sched *s)
 {
 	struct baton_request *r = s->spare;
@@ -159,10 +172,10 @@ struct baton_request *btn_pool_request_take(struct baton_sched *s, struct baton_
 {
 	struct baton_request *r;
 
-	btn_lock_acquire(&s->spare_lock);
+	if (btn_unlikely(!s->spare))
+		take_returned(s);
 	r = take_spare(s);
-	*more = s->spares > SPARES_MAX ? take_spare(s) : NULL;
-	btn_lock_release(&s->spare_lock);
+	*more = btn_unlikely(s->spares > SPARES_MAX) ? take_spare(s) : NULL;
 	return r;
 }
 
@@ -170,11 +183,9 @@ void btn_pool_request_give(struct baton_request *r)
 {
 	struct baton_sched *s = r->s;
 
-	btn_lock_acquire(&s->spare_lock);
 	r->next = s->spare;
 	s->spare = r;
 	s->spares++;
-	btn_lock_release(&s->spare_lock);
 }
 
 bool btn_pool_request_give_back(struct baton_request *r)
@@ -183,11 +194,11 @@ bool btn_pool_request_give_back(struct baton_request *r)
 	bool given;
 
 	btn_lock_acquire(&s->spare_lock);
-	given = s->spares < SPARES_MAX;
+	given = s->n_returned < SPARES_MAX;
 	if (given) {
-		r->next = s->spare;
-		s->spare = r;
-		s->spares++;
+		r->next = s->returned;
+		s->returned = r;
+		s->n_returned++;
 	}
 	btn_lock_release(&s->spare_lock);
 	return given;
@@ -197,10 +208,13 @@ void btn_pool_free_requests(struct baton_sched *s)
 {
 	struct baton_request *r;
 
-	while ((r = s->spare)) {
-		s->spare = r->next;
-		free(r);
-	}
+	do {
+		while ((r = s->spare)) {
+			s->spare = r->next;
+			free(r);
+		}
+		take_returned(s);
+	} while (s->spare);
 }
 
 /* Memory of a tenant is never anything else's until the end: look-ups of names rely on that. */

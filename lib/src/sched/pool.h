@@ -15,14 +15,17 @@ void btn_pool_quit(struct btn_worker *w);
 
 /*
  * Memory of requests. An attached thread keeps that of one request for its next one (NULL,
- * false: it does not). The rest is with the scheduler, under a lock of its own; callers are
- * inside the library (gate.h). *more: memory for the caller to free, where it may; NULL: none.
+ * false: it does not). The rest is with the scheduler: take and give are called with its lock.
+ * *more: memory for the caller to free, where it may; NULL: none.
  */
 struct baton_request *btn_pool_request_kept(void);
 bool btn_pool_request_keep(struct baton_request *r);
 struct baton_request *btn_pool_request_take(struct baton_sched *s, struct baton_request **more);
 void btn_pool_request_give(struct baton_request *r);
-/* Gives memory back like btn_pool_request_give(); false: enough is kept, and the caller frees r. */
+/*
+ * Gives memory back without the scheduler's lock; the caller is inside the library (gate.h).
+ * False: enough is kept, and the caller frees r.
+ */
 bool btn_pool_request_give_back(struct baton_request *r);
 /* The scheduler is about to be freed. */
 void btn_pool_free_requests(struct baton_sched *s);

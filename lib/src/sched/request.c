@@ -26,48 +26,47 @@
 #include "self.h"
 #include "wait.h"
 
-static struct baton_request *request_get(struct baton_sched *s)
+static bool are_valid(const struct baton_sched *s, const struct baton_request_opts *opts)
 {
-	size_t size = sizeof(struct baton_request);
-	struct baton_request *r, *more;
+	return (unsigned)opts->cls <= BATON_INTERNAL &&
+	       (opts->cls != BATON_INTERNAL || (opts->tier >= 2 && opts->tier < s->core.tiers));
+}
 
+/*
+ * Takes the lock, and memory, with it. NULL: there is none, and the lock is not held.
+ * *more: for the caller to free when it has given the lock up, and not where requests end:
+ * there a thread may wait for the caller, and malloc's lock be a stopped task's.
+ */
+BTN_BEGINS_IF(true, btn_inside, btn_locked)
+static struct baton_request *lock_with_memory(struct baton_sched *s, struct baton_request **more)
+{
+	struct baton_request *r;
+
+	*more = NULL;
 	if (BTN_FAIL("sched:request"))
 		return NULL;
-	r = btn_pool_request_kept();
+	btn_gate_lock(s);
+	r = btn_pool_request_take(s, more);
+	if (btn_likely(r))
+		return r;
+	btn_gate_release(s);
+	r = malloc(sizeof(*r));
 	if (r)
-		goto found;
-	btn_gate_enter(btn_self);
-	r = btn_pool_request_take(s, &more);
-	btn_gate_exit(btn_self);
-	/*
-	 * Freed here, and not where requests end: there a thread may wait for the caller, and
-	 * malloc's lock be a stopped task's.
-	 */
-	free(more);
-	if (!r)
-		return calloc(1, sizeof(*r));
-found:
+		btn_gate_lock(s);
+	return r;
+}
+
+static void init_request(struct baton_request *r, struct baton_tenant *t, const struct baton_request_opts *opts, bool handle)
+{
+	struct baton_sched *s = t->s;
+	size_t size = sizeof(*r);
+
 	/*
 	 * A call of libc's memset() costs a quarter of the `rep stos` that the compiler puts in its place
 	 * where it knows the size.
 	 */
 	__asm__("" : "+r"(size));
 	memset(r, 0, size);
-	return r;
-}
-
-int btn_request_new(struct baton_request **out, struct baton_tenant *t,
-		    const struct baton_request_opts *opts, bool handle)
-{
-	struct baton_sched *s = t->s;
-	struct baton_request *r;
-
-	if ((unsigned)opts->cls > BATON_INTERNAL ||
-	    (opts->cls == BATON_INTERNAL && (opts->tier < 2 || opts->tier >= s->core.tiers)))
-		return -EINVAL;
-	r = request_get(s);
-	if (!r)
-		return -ENOMEM;
 	r->s = s;
 	r->tenant = t;
 	r->core.class = (uint8_t)opts->cls;
@@ -78,6 +77,25 @@ int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 	r->first.fn = opts->fn;
 	r->first.arg = opts->arg;
 	atomic_init(&r->refs, handle ? 2 : 1);
+}
+
+int btn_request_new(struct baton_request **out, struct baton_tenant *t,
+		    const struct baton_request_opts *opts, bool handle)
+{
+	struct baton_request *r = NULL, *more;
+
+	if (!are_valid(t->s, opts))
+		return -EINVAL;
+	if (!BTN_FAIL("sched:request"))
+		r = btn_pool_request_kept();
+	if (!r) {
+		r = lock_with_memory(t->s, &more);
+		if (!r)
+			return -ENOMEM;
+		btn_gate_release(t->s);
+		free(more);
+	}
+	init_request(r, t, opts, handle);
 	*out = r;
 	return 0;
 }
@@ -107,7 +125,7 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 	struct baton_sched *s = t->s;
 	struct btn_wakes wakes = { 0 };
 	struct baton_request_opts room;
-	struct baton_request *r;
+	struct baton_request *r, *more;
 	int err;
 
 	if (out)
@@ -117,18 +135,22 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 	opts = btn_opts_view(&room, sizeof(room), opts, &err);
 	if (!opts)
 		return err;
-	if (!opts->fn)
+	if (!opts->fn || !are_valid(s, opts))
 		return -EINVAL;
-	err = btn_request_new(&r, t, opts, out != NULL);
-	if (err)
-		return err;
-	btn_gate_lock(s);
+	r = lock_with_memory(s, &more);
+	if (!r)
+		return -ENOMEM;
+	init_request(r, t, opts, out != NULL);
 	err = btn_request_submit(r, opts->arrival);
-	if (!err && out)
-		*out = r;
-	btn_gate_unlock(s, &wakes);
-	if (err)
-		btn_gate_request_free(r);
+	if (btn_unlikely(err)) {
+		btn_pool_request_give(r);
+		btn_gate_unlock(s, &wakes);
+	} else {
+		if (out)
+			*out = r;
+		btn_gate_queued(s, &r->first);
+	}
+	free(more);
 	return err;
 }
 

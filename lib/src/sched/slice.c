@@ -174,7 +174,7 @@ void btn_slice_withdraw(struct btn_worker *w)
 
 struct btn_worker *btn_slice_all(struct baton_sched *s)
 {
-	if (btn_likely(!atomic_load_explicit(&s->over, memory_order_relaxed))) /* [SLICE-1] */
+	if (btn_likely(!btn_slice_any(s)))
 		return NULL;
 	return atomic_exchange_explicit(&s->over, NULL, memory_order_acquire); /* [SLICE-1] */
 }

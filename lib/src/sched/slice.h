@@ -26,6 +26,12 @@ void btn_slice_withdraw(struct btn_worker *w);
  * read before btn_slice_take(); if that is true the worker is made to wait, before btn_slice_taken().
  */
 struct btn_worker *btn_slice_all(struct baton_sched *s);
+/* True: btn_slice_all() would find some. */
+static inline bool btn_slice_any(const struct baton_sched *s)
+{
+	return atomic_load_explicit(&s->over, memory_order_relaxed); /* [SLICE-1] */
+}
+
 bool btn_slice_take(struct btn_worker *w);
 void btn_slice_taken(struct btn_worker *w);
 

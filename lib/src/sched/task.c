@@ -16,7 +16,6 @@
 
 int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 {
-	struct btn_wakes wakes = { 0 };
 	struct baton_sched *s;
 	struct baton_task *t;
 
@@ -47,7 +46,7 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 	btn_slot_end_lazy(s, btn_self);
 	btn_core_spawn(&s->core, s->now, &t->req->core, &t->core);
 	btn_wait_trace(t);
-	btn_gate_unlock(s, &wakes);
+	btn_gate_queued(s, t);
 	return 0;
 }
 

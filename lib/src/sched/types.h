@@ -215,7 +215,7 @@ struct baton_request {
 	struct baton_task first;
 	struct baton_sched *s;
 	struct baton_tenant *tenant;
-	struct baton_request *next;	/* in the list of spare requests, of those to be freed, or of a completion queue */
+	struct baton_request *next;	/* in a list of spare requests, or of a completion queue */
 	struct baton_completions *completions;	/* the queue that gets the request's end; NULL: none */
 	void *cookie;				/* the caller's, returned with the end */
 	struct btn_waiters waiters;
@@ -292,6 +292,8 @@ struct baton_sched {
 	struct btn_worker *_Atomic over;	/* workers whose slices ended by their timers: slice.c */
 	_Atomic bool wanted;		/* a task waits, and no slot is idle: lazy.c */
 	uint64_t now;			/* time when the lock was taken */
+	struct baton_request *spare;	/* memory of requests: pool.c */
+	unsigned spares;
 	unsigned process;		/* maker of the scheduler: self.h */
 	size_t stack_size;
 	struct btn_birth birth;		/* given to each worker's thread */
@@ -310,8 +312,8 @@ struct baton_sched {
 	struct btn_poller *_Atomic poller;	/* [POLLER-1]; NULL: no stream yet */
 	BTN_ALIGNED _Atomic unsigned handles;	/* handles of requests, and streams: [REQUEST-2] */
 	struct btn_lock spare_lock;
-	struct baton_request *spare;
-	unsigned spares;
+	struct baton_request *returned;	/* with spare_lock: pool.c */
+	unsigned n_returned;
 	struct btn_worker *spare_worker;
 	struct btn_workers *chunks;
 	void *(*worker_main)(void *worker);	/* start routine of workers' threads: worker.c */
@@ -323,7 +325,6 @@ struct btn_wakes {
 	bool monitor;
 	unsigned n_signals;
 	pid_t signals[BTN_SIGNALS];		/* threads that are to be sent the signal: stop.c */
-	struct baton_request *dead;
 	struct baton_request *ended;	/* requests to be put into their completion queues */
 };
 
