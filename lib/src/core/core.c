@@ -52,7 +52,7 @@
 /* Idle slots among which btn_core_prefer() looks. */
 #define PREFER_MAX	16
 
-static void finish_request(struct btn_core *c, struct btn_request *r, int result)
+static inline void finish_request(struct btn_core *c, struct btn_request *r, int result)
 {
 	r->result = result;
 	r->done = true;
@@ -65,7 +65,7 @@ static void finish_request(struct btn_core *c, struct btn_request *r, int result
 }
 
 /* Traces what happened to a request. */
-static void trace_request(const struct btn_core *c, uint64_t now, const struct btn_request *r, unsigned type)
+static inline void trace_request(const struct btn_core *c, uint64_t now, const struct btn_request *r, unsigned type)
 {
 	btn_trace(&c->page, c->slots_max, now, type, r->class, 0, r->tenant->stats, r->info.number, NULL);
 	BTN_PROBE4(request, type, btn_stat_get(&r->tenant->stats->id), r->info.number, r->class);
@@ -325,7 +325,7 @@ void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, ui
 	r->cpu += cpu;
 }
 
-static void end_task(struct btn_core *c, struct btn_task *t)
+static inline void end_task(struct btn_core *c, struct btn_task *t)
 {
 	struct btn_request *r = t->req;
 
@@ -456,7 +456,7 @@ static uint64_t part_of(uint64_t quota, uint64_t longest, bool turns)
 }
 
 /* The task leaves its flow, and its request has started from now on. */
-static void leave_flow(struct btn_core *c, uint64_t now, struct btn_task *t)
+static inline void leave_flow(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	struct btn_request *r = t->req;
 
@@ -473,7 +473,7 @@ static void leave_flow(struct btn_core *c, uint64_t now, struct btn_task *t)
 }
 
 /* The slot's run is set up but for its task. */
-static void begin_task(struct btn_core *c, uint64_t now, unsigned slot, struct btn_task *t)
+static inline void begin_task(struct btn_core *c, uint64_t now, unsigned slot, struct btn_task *t)
 {
 	struct baton_stats_slot *figures = &c->page.slots[slot];
 	struct btn_run *run = &c->run[slot];

@@ -41,7 +41,7 @@ void btn_dispatch_tenant_gone(struct baton_tenant *t)
 	btn_pool_tenant_put_locked(t);
 }
 
-static void request_done(struct baton_request *r, struct btn_wakes *wakes)
+static inline void request_done(struct baton_request *r, struct btn_wakes *wakes)
 {
 	struct baton_sched *s = r->s;
 	struct btn_thread_waiter *w;
@@ -49,8 +49,8 @@ static void request_done(struct baton_request *r, struct btn_wakes *wakes)
 	r->done = true;
 	r->result = r->core.result;
 	r->ended = s->now;
-	while (btn_wait_end_first(&r->waiters))
-		;
+	while (r->waiters.first)
+		btn_wait_end_first(&r->waiters);
 	/* Each waits for its permit, also where its deadline is past: request.c. */
 	while ((w = r->threads)) {
 		r->threads = w->next;
@@ -336,12 +336,19 @@ again:
 bool btn_dispatch_is_behind(const struct baton_sched *s, const struct baton_task *t)
 {
 	const struct btn_core *c = &s->core;
+	const struct btn_flow *f;
 
 	/* What is looked at by each dispatch, whatever happened, needs none now, */
 	if (c->n_idle || c->done || c->n_resched || s->lazy_slots || s->detecting || btn_slice_any(s))
 		return false;
-	/* and neither the monitor nor a deadline is due sooner for this task. */
-	return s->was_wanted && t->core.req->deadline == BTN_NEVER && btn_flow_first(btn_flow_of(&t->core)) != &t->core;
+	/* and neither the monitor nor a deadline is due sooner for this task, */
+	if (!s->was_wanted || t->core.req->deadline != BTN_NEVER)
+		return false;
+	f = btn_flow_of(&t->core);
+	if (btn_flow_first(f) != &t->core)
+		return true;
+	/* nor for its flow: that is not the first of its tier, has no timer, and others wait longer. */
+	return btn_heap_has(&f->node) && f->node.up && !btn_heap_has(&f->timer) && c->waiting != f;
 }
 
 /* ---------------------------------------------------------- who is woken */

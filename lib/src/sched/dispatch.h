@@ -11,8 +11,8 @@
  */
 void btn_dispatch(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes);
 /*
- * True: t, which has become ready, stands behind another task of its flow. So all that follows did so when that one
- * came, and btn_dispatch() would find nothing to do, if nothing else happened. Needs the lock.
+ * True: t, which has become ready, stands behind another task of its flow or tier. So all that follows did so when that
+ * one came, and btn_dispatch() would find nothing to do, if nothing else happened. Needs the lock.
  */
 bool btn_dispatch_is_behind(const struct baton_sched *s, const struct baton_task *t);
 void btn_dispatch_wake_all(struct baton_sched *s, struct btn_wakes *wakes);

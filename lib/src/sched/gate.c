@@ -268,15 +268,22 @@ void btn_gate_unlock(struct baton_sched *s, struct btn_wakes *wakes)
 	leave_library(runs);
 }
 
+/* Not inline: the wakes would be on the stack of callers that most often need none. */
+BTN_ENDS(btn_inside, btn_locked)
+static __attribute__((noinline)) void unlock_all(struct baton_sched *s)
+{
+	struct btn_wakes wakes = { 0 };
+
+	btn_gate_unlock(s, &wakes);
+}
+
 BTN_BEGINS_OR_ENDS
 void btn_gate_release(struct baton_sched *s)
 {
 	bool runs = btn_self && btn_self->slot >= 0;
 
 	if (btn_unlikely(lost_slot(s))) {
-		struct btn_wakes wakes = { 0 };
-
-		btn_gate_unlock(s, &wakes);
+		unlock_all(s);
 		return;
 	}
 	btn_lock_release(&s->lock);
@@ -286,13 +293,10 @@ void btn_gate_release(struct baton_sched *s)
 BTN_BEGINS_OR_ENDS
 void btn_gate_queued(struct baton_sched *s, const struct baton_task *t)
 {
-	if (btn_dispatch_is_behind(s, t)) {
+	if (btn_dispatch_is_behind(s, t))
 		btn_gate_release(s);
-	} else {
-		struct btn_wakes wakes = { 0 };
-
-		btn_gate_unlock(s, &wakes);
-	}
+	else
+		unlock_all(s);
 }
 
 BTN_BEGINS_OR_ENDS

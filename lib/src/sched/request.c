@@ -56,7 +56,7 @@ static struct baton_request *lock_with_memory(struct baton_sched *s, struct bato
 	return r;
 }
 
-static void init_request(struct baton_request *r, struct baton_tenant *t, const struct baton_request_opts *opts, bool handle)
+static inline void init_request(struct baton_request *r, struct baton_tenant *t, const struct baton_request_opts *opts, bool handle)
 {
 	struct baton_sched *s = t->s;
 	size_t size = sizeof(*r);
@@ -123,7 +123,6 @@ int btn_request_submit(struct baton_request *r, uint64_t arrival)
 int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, struct baton_request **out)
 {
 	struct baton_sched *s = t->s;
-	struct btn_wakes wakes = { 0 };
 	struct baton_request_opts room;
 	struct baton_request *r, *more;
 	int err;
@@ -143,14 +142,16 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 	init_request(r, t, opts, out != NULL);
 	err = btn_request_submit(r, opts->arrival);
 	if (btn_unlikely(err)) {
+		/* Nothing happened: the core changed figures alone. */
 		btn_pool_request_give(r);
-		btn_gate_unlock(s, &wakes);
+		btn_gate_release(s);
 	} else {
 		if (out)
 			*out = r;
 		btn_gate_queued(s, &r->first);
 	}
-	free(more);
+	if (btn_unlikely(more))
+		free(more);
 	return err;
 }
 

@@ -146,7 +146,7 @@ void btn_slot_trust(struct btn_worker *w)
 /* ---------------------------------------------------------- a slot is lost */
 
 /* Shows how long the task of w, which is about to lose its slot, went without a checkpoint. */
-static void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
+static inline void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
 {
 	struct baton_stats_slot *figures = &w->s->core.page.slots[slot];
 	int passed = BTN_OWN_GET(w->reload) - BTN_OWN_GET(w->quiet);
