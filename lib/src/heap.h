@@ -130,7 +130,7 @@ static inline bool btn_heap_has(const struct btn_heap_node *n)
  * A line: a heap for what mostly comes in order. What comes after all of the
  * line, or before all of it, is linked there in O(1), without a look at any node
  * in between; only what comes out of order goes into a heap. Ready tasks of a
- * tenant are like that, and there may be thousands.
+ * tenant are like that, and flows of a tier, and there may be thousands.
  */
 struct btn_line {
 	struct btn_heap_node *first, *last;	/* left: before, right: after */
@@ -144,6 +144,12 @@ static inline struct btn_heap_node *btn_line_top(const struct btn_line *l)
 	if (!l->first || (l->rest.top && btn_heap_less(l->rest.top, l->first)))
 		return l->rest.top;
 	return l->first;
+}
+
+/* True: the line has one node, and no other. */
+static inline bool btn_line_is_single(const struct btn_line *l)
+{
+	return l->first ? l->first == l->last && !l->rest.top : l->rest.top && !l->rest.top->left;
 }
 
 static inline void btn_line_add(struct btn_line *l, struct btn_heap_node *n)

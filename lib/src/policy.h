@@ -84,7 +84,7 @@ struct btn_flow {
 };
 
 struct btn_tier {
-	struct btn_heap flows;		/* flows with tasks that are not throttled */
+	struct btn_line flows;		/* flows with tasks that are not throttled */
 	const struct btn_policy *policy;
 	uint64_t vtime;		/* oversold: the tag last served */
 	bool oversold;		/* more may be sold of it than there is */

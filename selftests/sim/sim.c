@@ -869,7 +869,7 @@ static void reload(unsigned slots, uint64_t capacity, uint64_t low_limit)
 	for (i = 0; i < S.tens; i++)
 		btn_core_tenant_lift(&S.c, S.ten[i].t, S.now);
 	for (i = 0; i < S.c.tiers; i++)
-		MUST(!S.c.tier[i].flows.top, "somebody still stands in tier %u", i);
+		MUST(!btn_line_top(&S.c.tier[i].flows), "somebody still stands in tier %u", i);
 	btn_core_reshape(&S.c, slots, capacity, S.tier, low_limit, S.now);
 	for (i = 0; i < S.tens; i++) {
 		btn_core_tenant_put(&S.c, S.ten[i].t, S.now);

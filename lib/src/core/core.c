@@ -515,12 +515,12 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 				continue;
 			return NULL;
 		}
-		f = btn_container(tier->flows.top, struct btn_flow, node);
+		f = btn_container(btn_line_top(&tier->flows), struct btn_flow, node);
 		key = tier->policy->flow_key(tier, f);
 		if (key != f->node.key) {
-			btn_heap_del(&tier->flows, &f->node);
+			btn_line_del(&tier->flows, &f->node);
 			btn_flow_enter(c, f);
-			if (tier->flows.top != &f->node)
+			if (btn_line_top(&tier->flows) != &f->node)
 				continue;
 		}
 		first = btn_flow_first(f);
@@ -549,7 +549,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	/* Slices of a small quota are small: a second holds many of them, and each is little. */
 	slice = c->slice_max;
 	if (acct)
-		slice = part_of(acct->quota, slice, f->node.left != NULL);
+		slice = part_of(acct->quota, slice, !btn_line_is_single(&tier->flows));
 	left = btn_tier_reserve_left(tier, now);
 	run->reserve = left;
 	if (!left)
@@ -601,7 +601,8 @@ bool btn_core_can_follow(const struct btn_core *c, uint64_t now, unsigned slot)
 
 	/* No other flow of any tier waits, so there is no order that a pick would have to find out. */
 	if (run->need_resched || run->lender || run->accounted || run->tier != f->tier || run->acct != f->acct ||
-	    c->ready != 1u << f->tier->index || f->tier->flows.top != &f->node || f->node.left || slot >= c->slots || is_paced(c))
+	    c->ready != 1u << f->tier->index || btn_line_top(&f->tier->flows) != &f->node ||
+	    !btn_line_is_single(&f->tier->flows) || slot >= c->slots || is_paced(c))
 		return false;
 	/* Half of the slice is left, as one that is picked would have a whole one. */
 	if (now >= run->start + run->slice / 2 || run->slice < run->reserved / 2)
@@ -724,7 +725,7 @@ struct btn_task *btn_core_first(struct btn_core *c, uint64_t now)
 {
 	struct btn_tier *tier = choose_tier(c, now);
 
-	return tier ? btn_lend_end(btn_flow_first(btn_container(tier->flows.top, struct btn_flow, node))) : NULL;
+	return tier ? btn_lend_end(btn_flow_first(btn_container(btn_line_top(&tier->flows), struct btn_flow, node))) : NULL;
 }
 
 int btn_core_idle(struct btn_core *c)

@@ -24,7 +24,7 @@ void btn_flow_enter(struct btn_core *c, struct btn_flow *f)
 	f->node.key = f->tier->policy->flow_key(f->tier, f);
 	/* Flows of one tenant go in the order in which their first tasks arrived. */
 	f->node.seq = btn_flow_first(f)->info->arrival;
-	btn_heap_add(&f->tier->flows, &f->node);
+	btn_line_add(&f->tier->flows, &f->node);
 	c->ready |= 1u << f->tier->index;
 }
 
@@ -92,8 +92,8 @@ void btn_flow_take_out(struct btn_core *c, uint64_t now, struct btn_flow *f)
 		btn_stat_add(&btn_tenant_use(f->tenant, f->tier->index)->throttled, now - f->throttled_at);
 		f->tenant->throttled--;
 	} else if (btn_heap_has(&f->node)) {
-		btn_heap_del(&f->tier->flows, &f->node);
-		if (!f->tier->flows.top)
+		btn_line_del(&f->tier->flows, &f->node);
+		if (!btn_line_top(&f->tier->flows))
 			c->ready &= ~(1u << f->tier->index);
 		end_waiting(c, f);
 	}
@@ -229,7 +229,7 @@ void btn_flow_add(struct btn_core *c, uint64_t now, struct btn_task *t)
 	if (!f->throttled && !btn_heap_has(&f->node)) {
 		btn_flow_place(c, now, f);
 	} else if (first && !f->throttled) {
-		btn_heap_del(&f->tier->flows, &f->node);
+		btn_line_del(&f->tier->flows, &f->node);
 		btn_flow_enter(c, f);
 	}
 	if (first && !f->throttled)

@@ -348,7 +348,7 @@ bool btn_dispatch_is_behind(const struct baton_sched *s, const struct baton_task
 	if (btn_flow_first(f) != &t->core)
 		return true;
 	/* nor for its flow: that is not the first of its tier, has no timer, and others wait longer. */
-	return btn_heap_has(&f->node) && f->node.up && !btn_heap_has(&f->timer) && c->waiting != f;
+	return btn_heap_has(&f->node) && btn_line_top(&f->tier->flows) != &f->node && !btn_heap_has(&f->timer) && c->waiting != f;
 }
 
 /* ---------------------------------------------------------- who is woken */

@@ -145,7 +145,7 @@ static void view_tiers(struct btn_shards *s, struct btn_shard *sh, uint64_t now)
 		t->acct.earned = 0;
 		t->acct.reserved = 0;
 		t->acct.running = 0;
-		t->acct.used = t->flows.top ? btn_fund_taken(&s->tier_fund[i], now) : 0;
+		t->acct.used = btn_line_top(&t->flows) ? btn_fund_taken(&s->tier_fund[i], now) : 0;
 	}
 	c->workers = WORKERS;
 	/* Orders of tasks becoming ready are times, so that those of all shards are one order. */
@@ -307,7 +307,7 @@ static uint64_t next_of(struct btn_shards *s, struct btn_shard *sh, uint64_t now
 	if (c->releases.top && c->releases.top->key < next)
 		next = c->releases.top->key;
 	for (i = 0; i < c->tiers; i++) {
-		if (!c->tier[i].flows.top || !c->tier[i].accounted || btn_account_can_pay(&c->tier[i].acct, now))
+		if (!btn_line_top(&c->tier[i].flows) || !c->tier[i].accounted || btn_account_can_pay(&c->tier[i].acct, now))
 			continue;
 		when = btn_fund_when(&s->tier_fund[i], now, sh->index);
 		if (when <= now)
@@ -541,7 +541,7 @@ static struct btn_task *pick_in(struct btn_shards *s, struct btn_shard_out *out,
 		}
 		key = f->tier->policy->flow_key(f->tier, f);
 		if (key != f->node.key) {
-			btn_heap_del(&f->tier->flows, &f->node);
+			btn_line_del(&f->tier->flows, &f->node);
 			btn_flow_enter(c, f);
 			continue;
 		}
