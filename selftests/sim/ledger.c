@@ -473,6 +473,7 @@ TEST(line)
 			btn_line_add(&l, &n[i]);
 			CHECK(btn_heap_has(&n[i]));
 			in++;
+			CHECK_EQ(btn_line_is_single(&l), in == 1);
 		}
 		for (i = 0; i < 2000; i++) {
 			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -491,9 +492,21 @@ TEST(line)
 		}
 	}
 	while (btn_line_top(&l)) {
+		CHECK_EQ(btn_line_is_single(&l), in == 1);
 		btn_line_del(&l, btn_line_top(&l));
 		in--;
 	}
+	CHECK(!btn_line_is_single(&l));
+	/* One that is alone in the heap, as what was in order has left. */
+	n[0].key = 1;
+	n[1].key = 3;
+	n[2].key = 2;
+	for (i = 0; i < 3; i++)
+		btn_line_add(&l, &n[i]);
+	btn_line_del(&l, &n[0]);
+	btn_line_del(&l, &n[1]);
+	CHECK(btn_line_top(&l) == &n[2] && btn_line_is_single(&l));
+	btn_line_del(&l, &n[2]);
 	CHECK_EQ(in, 0);
 	CHECK(!l.first && !l.last);
 }

@@ -312,7 +312,7 @@ again:
 		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
 	}
 	if (btn_lazy_look(s, now) || (s->detecting && btn_blocked_look(s, now)) ||
-	    btn_dispatch_end_slices(s, now, wakes) || resched_slots(s, now, wakes, &look))
+	    (btn_slice_any(s) && btn_dispatch_end_slices(s, now, wakes)) || resched_slots(s, now, wakes, &look))
 		goto again;
 	/*
 	 * The monitor looks by itself at all who had their slots when it came last. A task that
@@ -338,7 +338,7 @@ bool btn_dispatch_is_behind(const struct baton_sched *s, const struct baton_task
 	const struct btn_core *c = &s->core;
 	const struct btn_flow *f;
 
-	/* What is looked at by each dispatch, whatever happened, needs none now, */
+	/* Things that each dispatch looks at, whatever happened, need none now, */
 	if (c->n_idle || c->done || c->n_resched || s->lazy_slots || s->detecting || btn_slice_any(s))
 		return false;
 	/* and neither the monitor nor a deadline is due sooner for this task, */

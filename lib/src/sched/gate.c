@@ -238,7 +238,7 @@ static void leave_library(bool runs)
 }
 
 /* True: the caller is slotless, and does not wait for a slot yet. */
-static bool lost_slot(const struct baton_sched *s)
+static inline bool lost_slot(const struct baton_sched *s)
 {
 	const struct btn_worker *w = btn_self;
 

@@ -26,6 +26,9 @@
 #include "self.h"
 #include "wait.h"
 
+/* Memory of so many requests is had at a time: the lock is given up for it. */
+#define GROW 8
+
 static bool are_valid(const struct baton_sched *s, const struct baton_request_opts *opts)
 {
 	return (unsigned)opts->cls <= BATON_INTERNAL &&
@@ -40,7 +43,8 @@ static bool are_valid(const struct baton_sched *s, const struct baton_request_op
 BTN_BEGINS_IF(true, btn_inside, btn_locked)
 static struct baton_request *lock_with_memory(struct baton_sched *s, struct baton_request **more)
 {
-	struct baton_request *r;
+	struct baton_request *r, *first = NULL;
+	int i;
 
 	*more = NULL;
 	if (BTN_FAIL("sched:request"))
@@ -50,10 +54,22 @@ static struct baton_request *lock_with_memory(struct baton_sched *s, struct bato
 	if (btn_likely(r))
 		return r;
 	btn_gate_release(s);
-	r = malloc(sizeof(*r));
-	if (r)
-		btn_gate_lock(s);
-	return r;
+	for (i = 0; i < GROW; i++) {
+		r = malloc(sizeof(*r));
+		if (!r)
+			break;
+		r->s = s;
+		r->next = first;
+		first = r;
+	}
+	if (!first)
+		return NULL;
+	btn_gate_lock(s);
+	while ((r = first->next)) {
+		first->next = r->next;
+		btn_pool_request_give(r);
+	}
+	return first;
 }
 
 static inline void init_request(struct baton_request *r, struct baton_tenant *t, const struct baton_request_opts *opts, bool handle)
