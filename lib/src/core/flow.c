@@ -285,6 +285,9 @@ void btn_tenant_unthrottle(struct btn_core *c, uint64_t now, struct btn_tenant *
 {
 	unsigned i;
 
+	/* Most often no flow at all has a timer. */
+	if (!t->throttled && !c->releases.top)
+		return;
 	for (i = 0; i < BTN_FLOW_TIERS; i++) {
 		struct btn_flow *f = &t->flow[i];
 
