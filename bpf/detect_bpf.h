@@ -10,7 +10,8 @@
  *	BLOCKED -> TAKEN	the scheduler: and has lost its slot
  *	BLOCKED, TAKEN -> RUNS	the program: it woke. The hook's leaves TAKEN, and
  *	TAKEN -> PARKED		when it comes to user space it waits there
- *	TAKEN, PARKED -> RUNS	the scheduler, or the worker: it has a slot again
+ *	TAKEN, PARKED -> RUNS	the scheduler, or the worker: it has a slot again; or it is
+ *				stopped by a signal, and waits in the handler instead
  *
  * Each is one atomic exchange, so that of a scheduler that takes a slot and a
  * worker that wakes one is first, and both know which.

@@ -217,6 +217,20 @@ static inline bool btn_detect_undesignate(struct btn_detect *d, struct btn_cell 
 						       memory_order_seq_cst); /* [WAKER-1] */
 }
 
+/*
+ * The worker, whose slot was taken, is to wait for its permit, and so not to park in the
+ * kernel. False: it has parked there already. [DETECT-1] one exchange, as is the kernel's
+ * when the worker parks.
+ */
+static inline bool btn_cell_spare(struct btn_cell *cell)
+{
+	uint32_t taken = BTN_CELL_TAKEN;
+
+	return atomic_compare_exchange_strong_explicit(&cell->state, &taken, BTN_CELL_RUNS, memory_order_seq_cst, /* [DETECT-1] */
+						       memory_order_seq_cst) || /* [DETECT-1] */
+	       taken != BTN_CELL_PARKED;
+}
+
 /* True: the worker woke slotless, and sleeps in the kernel until btn_cell_let_go(). */
 static inline bool btn_cell_parked(struct btn_cell *cell)
 {

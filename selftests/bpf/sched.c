@@ -372,6 +372,53 @@ TEST(with_the_hook_not_before_that)
 	btn_detect_close(d);
 }
 
+/*
+ * A worker that is to be stopped is not parked by the kernel, too: it would have two waits to
+ * end, and a permit ends only the one. The task has the signal blocked, so that it is still in
+ * its call, which sleeps many times, when its worker was given the next slot.
+ */
+#define MUCH (16 << 20)
+static char much[MUCH];
+static _Atomic int written;
+
+static void writes_much(void *arg)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	CHECK_ANY(!pthread_sigmask(SIG_BLOCK, &all, &old));
+	reading = 1;
+	CHECK_ANY(write(fds[1], much, MUCH) == MUCH);
+	CHECK_ANY(!pthread_sigmask(SIG_SETMASK, &old, NULL));
+	written = 1;
+}
+
+TEST(who_is_stopped_is_not_parked_as_well)
+{
+	static char some[1 << 16];
+	struct baton_request *r, *r2;
+	ssize_t n, sum = 0;
+	_Atomic int ends = 0;
+
+	begin(1);
+	reading = written = 0;
+	r = submit(writes_much, NULL);
+	CHECK(WITHIN(10, reading && stats().blocks > 0));
+	/* Its slot is taken, and it uses CPU without one. */
+	r2 = submit(count, &ends);
+	while (sum < MUCH) {
+		n = read(fds[0], some, sizeof(some));
+		CHECK(n > 0);
+		sum += n;
+		pause_us(300);
+	}
+	CHECK_MSG(WITHIN(30, written), "the worker sleeps, and has its permit");
+	wait_for(r);
+	wait_for(r2);
+	CHECK_EQ(ends, 1);
+	end();
+}
+
 /* Nothing breaks when `baton load` dies, comes back, or never was. */
 TEST(a_loader_that_dies)
 {

@@ -35,6 +35,24 @@
  * slotless. Then the task is taken out of the ready queue, and the worker waits like one that
  * ran on.
  *
+ * A worker has one wait at a time that a thread has to end. One that waits for a permit
+ * (w.waits) has a cell that is neither TAKEN nor PARKED:
+ *
+ *	worker				monitor
+ *	sleeps, TAKEN; wakes, and uses
+ *	CPU in the kernel
+ *					waits = true, a signal
+ *	has the signal blocked, or has
+ *	entered its handler, and sleeps
+ *	once more: parks, PARKED
+ *					gives it a slot: a permit
+ *	(sleeps in the kernel for ever)
+ *
+ * So the thread that sets `waits` of another worker ends TAKEN first, by an exchange with the
+ * kernel's TAKEN -> PARKED [DETECT-1] (btn_cell_spare()). If the kernel was first the worker is
+ * not stopped: it does not run. No slot is taken of a worker that waits, so its cell does not
+ * become TAKEN again.
+ *
  * The hook does not tell the notifier either where a worker that waits for a slot can be
  * woken. That worker, the designated waker, looks itself, and most often gives itself the
  * slot. While it looks it still waits (w.waits), and takes its permit afterwards like any

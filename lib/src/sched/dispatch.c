@@ -233,7 +233,9 @@ static void end_slice(struct baton_sched *s, uint64_t now, struct btn_worker *w,
 	struct btn_task *next;
 
 	if (w->slot < 0) {
-		/* The slot was taken as the thread slept, and it woke since. */
+		/* The slot was taken as the thread slept, and it woke since; or is parked by the kernel, in its handler. */
+		if (w->cell && !btn_cell_spare(w->cell))
+			BTN_EXCUSED("cells are let go with the lock", btn_cell_let_go(w->cell));
 		btn_slot_end_slotless(w, now);
 		btn_wait_ready_locked(w->task);
 		return;

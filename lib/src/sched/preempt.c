@@ -291,8 +291,11 @@ static void look_at_slotless(struct baton_sched *s, uint64_t now, struct btn_wak
 			}
 		} else if (s->stop_signal && cpu >= RAN_NS &&
 			   !atomic_load_explicit(&w->inside, memory_order_relaxed) && /* [PREEMPT-1] */
-			   btn_stop_park(wakes, w)) {
-			/* The worker slept, and woke; or has the signal blocked no more. */
+			   btn_stop_has_room(wakes) && (!w->cell || btn_cell_spare(w->cell)) && btn_stop_park(wakes, w)) {
+			/*
+			 * The worker slept, and woke; or has the signal blocked no more. If the
+			 * kernel has parked it just now, btn_blocked_woken() sees to it.
+			 */
 			w->signal_blocked = false;
 			btn_wait_ready_locked(w->task);
 		}
