@@ -4,7 +4,7 @@
 abi: a program that was built with a released header runs with this library. lib/abi/VERSION has what the headers of a
 release promise: symbols and their versions, the layout of each public struct, the values of enumerations and constants. Here
 the same is made of today's headers, and compared: nothing may be gone or elsewhere. A struct may become longer where
-the caller says its size (a first field sz, or an argument sz beside it).
+the caller says its size (a first field sz, or an argument sz beside it). The package's list of symbols is the map's.
 
   abi.py --write     writes lib/abi/VERSION for the version of <baton/base.h>: once, at a release
 """
@@ -23,6 +23,14 @@ TOP = os.environ.get("TOP") or os.path.dirname(os.path.dirname(os.path.dirname(o
 READER = """
 import gdb, json, sys
 out = []
+
+def put_fields(name, t, base):
+    for f in t.fields():
+        if f.name is None:
+            put_fields(name, f.type, base + f.bitpos // 8)
+        else:
+            out.append(f"field {name}.{f.name} at {base + f.bitpos // 8} of {f.type.strip_typedefs().sizeof} bytes")
+
 for name in NAMES["struct"]:
     try:
         t = gdb.lookup_type("struct " + name)
@@ -32,8 +40,7 @@ for name in NAMES["struct"]:
     if not fields:
         continue
     out.append(f"struct {name} {t.sizeof}")
-    for f in fields:
-        out.append(f"field {name}.{f.name} at {f.bitpos // 8} of {f.type.strip_typedefs().sizeof} bytes")
+    put_fields(name, t, 0)
 for name in NAMES["enum"]:
     for f in gdb.lookup_type("enum " + name).fields():
         out.append(f"value {name}.{f.name} {f.enumval}")
@@ -113,6 +120,14 @@ def versions(root):
     return bad
 
 
+def packaged(text, now):
+    """What lib/baton.map and debian/libbaton0.symbols do not agree on."""
+    want = {f"{w[1]}@{w[2]}" for w in (line.split() for line in now) if w[0] == "symbol"}
+    have = set(re.findall(r"^ (baton_\w+@\S+) ", text, re.M))
+    return [f"debian/libbaton0.symbols lacks {s}" for s in sorted(want - have)] + \
+        [f"debian/libbaton0.symbols has {s}, lib/baton.map has not" for s in sorted(have - want)]
+
+
 def can_fail(now, grows):
     """Each kind of change that a program would not outlive is found, and a longer struct is none."""
     bad = []
@@ -127,6 +142,8 @@ def can_fail(now, grows):
         bad.append("found a struct that may become longer")
     if not broken(now, shorter, grows) or not broken(now, fixed, grows):
         bad.append("did not find a struct of another size")
+    if not packaged("", now) or not packaged(" baton_gone@BATON_0.1 0.1\n", now[:0]):
+        bad.append("did not find that the package's symbols are others")
     return bad
 
 
@@ -148,6 +165,7 @@ def main():
     results = [("versions agree", versions(TOP))]
     results += [("the releases are there", [] if released(TOP) else ["lib/abi is empty"])]
     results += [(f"as {os.path.basename(p)} promised", broken(read(p), now, grows)) for p in released(TOP)]
+    results.append(("the package has the map's symbols", packaged(open(os.path.join(TOP, "debian/libbaton0.symbols")).read(), now)))
     results.append(("the check can fail", can_fail(now, grows)))
     print(f"1..{len(results)}")
     for n, (name, bad) in enumerate(results, 1):
