@@ -446,7 +446,7 @@ static void plan_pair(unsigned i, unsigned t)
 	struct node *n = &S.node[i];
 	struct pair *p = n->pair[t];
 	uint64_t now = clock_of(n), room, amount[USES], when[USES];
-	struct fleet_wish w = { .is_void = is_void, .arg = n };
+	struct fleet_wish w = { .is_void = is_void, .arg = n, .until = n->session.deadline };
 	const struct fleet_held *h;
 	struct record *r;
 	unsigned k;

@@ -731,7 +731,7 @@ static uint64_t serve_pair(struct agent *a, struct pair *p, uint64_t now)
 {
 	static const struct fleet_held none;
 	const struct fleet_held *h = p->held ? p->held : &none;
-	struct fleet_wish w = { .is_void = is_void, .arg = a };
+	struct fleet_wish w = { .is_void = is_void, .arg = a, .until = a->session.deadline };
 	struct fleet_part trial;
 	struct fleet_held *r;
 	uint64_t next = UINT64_MAX, ramp, lately;

@@ -50,6 +50,9 @@
  *      acknowledged (member.h). An entry of a life of n that was fenced is void. Who fences saw n's heartbeat at one revision for
  *      FLEET_TTL and a second more, by its own clock, taken to be fast; that is after the heartbeat was sent, and the fence's compare
  *      says that there was none since. So at the fence n's q has been base for a second, and above_n is 0. A fenced life stays fenced.
+ *      The entry takes n's ramps with it, and what these stood for (b) must be over, too: n plans a take before its deadline only,
+ *      and its ramp is over a second after the plan, however late the write is applied. Broken, a take without a lease: n takes what m
+ *      used 100 ms ago, n's fence frees all that n held, and k uses that before m's second is over.
  *
  * By (a), sum q + sum ramp <= places * base + sum R; by (b) each above_n(t) is within what is cooling, C, or within a ramp; so
  * the sum in (1) is at most places * base + sum R + sum C <= places * base + pool = rate. []
@@ -189,6 +192,7 @@ uint64_t fleet_part_next(const struct fleet_part *p, uint64_t now);
 struct fleet_wish {
 	uint64_t want;		/* above base */
 	uint64_t room;		/* what the node may take more, for its own capacity's sake */
+	uint64_t until;		/* the deadline of the node's lease: nothing is taken from then on (c) */
 	uint64_t pool;
 	/* Used above base in the second before now, and of that what is younger than a second after each step. */
 	uint64_t used[FLEET_STEPS];
