@@ -31,6 +31,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ struct field_info {
 	int open_method;
 };
 
-/* ST_SCHEMA_TABLE, likewise */
+/* ST_SCHEMA_TABLE, likewise; in MariaDB 11.8 the name's length stands behind the name */
 struct schema_table {
 	const char *table_name;
 	struct field_info *fields_info;
@@ -103,6 +104,7 @@ static const struct {
 	[MAYBE] = { "type_handler_double", "_ZTV12Field_double" },
 };
 static void *handler[KINDS], *vtable[KINDS], *unwanted;
+static bool has_name_length;	/* of a table, in this server's ST_SCHEMA_TABLE */
 static int (*store_text)(void *field, const char *text, size_t len, const void *charset);
 static int (*store_number)(void *field, long long n, bool is_unsigned);
 static int (*store_real)(void *field, double d);
@@ -128,6 +130,12 @@ static void *find_vtable(const char *name)
 	void **table = dlsym(RTLD_DEFAULT, name);
 
 	return table ? table + 2 : NULL;
+}
+
+/* The table in the shape above, from its second field on. */
+static struct schema_table *behind_length(const struct schema_table *t)
+{
+	return (struct schema_table *)((const char *)t + (has_name_length ? sizeof(size_t) : 0));
 }
 
 static int find_symbols(void)
@@ -166,8 +174,11 @@ static int find_symbols(void)
 	unwanted = find_vtable("_ZTV12Field_string");
 	if (!unwanted)
 		return -ENOSYS;
-	/* Its first table's first two columns. */
-	if (!first || !server_read(&t, first, sizeof(t)) || !server_read(text, t.table_name, 12) || strcmp(text, "ALL_PLUGINS") ||
+	/* Its first table, and the first two columns of that. */
+	if (!first || !server_read(&t, first, sizeof(t)) || !server_read(text, t.table_name, 12) || strcmp(text, "ALL_PLUGINS"))
+		return -ENOSYS;
+	has_name_length = (uintptr_t)t.fields_info == strlen("ALL_PLUGINS");
+	if (!server_read(&t, behind_length(first), sizeof(t)) ||
 	    !server_read(f, t.fields_info, sizeof(f)) || f[0].type_handler != handler[TEXT] || f[0].name.length != 11 ||
 	    !server_read(text, f[0].name.str, 12) || strcmp(text, "PLUGIN_NAME") || f[1].name.length != 14 ||
 	    !server_read(text, f[1].name.str, 15) || strcmp(text, "PLUGIN_VERSION"))
@@ -192,8 +203,8 @@ static int describe(struct schema_table *t, const struct column *column, unsigne
 			.name = { column[i].name, strlen(column[i].name) },
 		};
 	info[columns] = (struct field_info){ .type_handler = handler[TEXT] };
-	t->fields_info = info;
-	t->fill_table = fill;
+	behind_length(t)->fields_info = info;
+	behind_length(t)->fill_table = fill;
 	return 0;
 }
 
