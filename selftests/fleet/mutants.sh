@@ -42,6 +42,7 @@ caught "a heartbeat does not compare the life" sim.c 's/m->ok = S.place\[m->node
 caught "the scheduler is told after the write" sim.c 's/^	tell_scheduler(n, p, now);$/	;/'
 caught "a held write does not compare the quota" sim.c 's/x->quota.rev == m->quota_rev/true/'
 caught "a node that has not seen the quotas renews" member.c 's/if (s->seen >= quotas)/if (true)/'
+caught "a lower base is in the pool before a second is over" member.c 's/now >= s->since + FLEET_SECOND/true/'
 caught "a lower base is in the pool at once" held.h 's/(q->base > q->next ? q->base : q->next)/fleet_base(q)/'
 caught "everybody takes all" held.c 's/return least(e\[i\].want, low);/return least(e[i].want, pool);/'
 caught "nobody gives back" held.c 's/if (rate > share \&\&/if (false \&\&/'

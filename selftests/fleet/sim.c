@@ -7,6 +7,7 @@
  * what can be used is used.
  *
  *	sim [SEEDS]		so many seeds of each scenario
+ *	sim -f SEEDS		the same, in turns, until the first find
  *	sim -s SCENARIO SEED	one of them again, as a failure prints it
  *	sim -n NODES TENANTS SECONDS SEED...	a fleet of another size
  */
@@ -101,9 +102,12 @@ static struct {
 	struct tenant *tenant;
 	struct { uint64_t rev, life, seen; bool fenced; } *place;
 	struct { uint64_t rev, seen; } *alive;
-	unsigned faults;	/* of 100: how bad */
-	bool quotas_change;
-	uint64_t move_every;
+	unsigned faults;	/* of 10000 messages: lost */
+	unsigned late, doubled;
+	unsigned lasting;	/* of 10000 faults: those that outlast a lease */
+	bool quotas_change, bases_change;
+	uint64_t move_every, sell_every;
+	unsigned spread;	/* of 10000 nodes with load: those that are not the last */
 	uint64_t writes, beats, used, fences, worst;
 } S;
 
@@ -203,7 +207,7 @@ static bool way(const struct node *n, uint64_t *delay)
 	*delay = between(100 * US, 3 * MS);
 	if (!hostile())
 		return S.now >= n->apart;
-	if (chance(S.faults))
+	if (chance(S.late))
 		*delay += between(0, 5 * FLEET_SECOND);
 	return S.now >= n->apart && !chance(S.faults);
 }
@@ -227,7 +231,7 @@ static void send_msg(unsigned i, struct msg *m, enum type type)
 
 	m->node = i;
 	send_copy(n, m, type);
-	if (hostile() && chance(S.faults))
+	if (hostile() && chance(S.doubled))
 		send_copy(n, m, type);
 }
 
@@ -237,6 +241,7 @@ static void tell_watcher(unsigned i, struct msg *m)
 {
 	struct node *n = &S.node[i];
 	struct msg *c;
+	uint64_t when;
 
 	if (!n->up)
 		return;
@@ -244,11 +249,11 @@ static void tell_watcher(unsigned i, struct msg *m)
 		n->deaf = true;
 		return;
 	}
-	if (n->watch_at < S.now)
-		n->watch_at = S.now;
-	n->watch_at += between(10 * US, 1 * MS);
-	if (hostile() && chance(S.faults))
-		n->watch_at += between(0, 2 * FLEET_SECOND);
+	when = S.now + between(10 * US, 1 * MS);
+	if (hostile() && chance(S.late))
+		when += between(0, 2 * FLEET_SECOND);
+	if (n->watch_at < when)
+		n->watch_at = when;
 	c = malloc(sizeof(*c));
 	*c = *m;
 	keep(c->rec);
@@ -600,8 +605,7 @@ static void read_all(unsigned i)
 static void beat(unsigned i)
 {
 	struct node *n = &S.node[i];
-	struct msg m = { .what = HEART, .run = n->run, .life = n->life, .node_rev = n->node_rev, .sent = clock_of(n),
-			 .seen = n->session.seen };
+	struct msg m = { .what = HEART, .run = n->run, .life = n->life, .node_rev = n->node_rev, .sent = clock_of(n) };
 	struct msg f = { .what = FENCE, .run = n->run };
 	uint64_t now = clock_of(n);
 	unsigned k;
@@ -628,6 +632,7 @@ static void beat(unsigned i)
 		if (!n->peer[i].node_rev || n->peer[i].fenced)
 			send_msg(i, &j, SEND);
 	}
+	m.seen = fleet_session_settled(&n->session, now, n->session.seen);
 	send_msg(i, &m, SEND);
 }
 
@@ -711,6 +716,7 @@ static void start_agent(unsigned i)
 	n->joined = false;
 	n->stopped = 0;
 	n->deaf = true;
+	n->watch_at = 0;
 	memset(&n->session, 0, sizeof(n->session));
 	memset(n->peer, 0, S.nodes * sizeof(*n->peer));
 	for (k = 0; k < S.tenants; k++)
@@ -795,19 +801,19 @@ static void move_load(unsigned t)
 			want_cpu(i, t, false);
 	do
 		want_cpu((unsigned)between(0, S.nodes - 1), t, true);
-	while (chance(3000));
+	while (chance(S.spread));
 }
 
 static void make_fault(void)
 {
 	unsigned i = (unsigned)between(0, S.nodes - 1), k;
 	struct node *n = &S.node[i];
-	uint64_t time = chance(7000) ? between(10 * MS, 2 * FLEET_SECOND) : between(2 * FLEET_SECOND, 12 * FLEET_SECOND);
+	uint64_t time = chance(S.lasting) ? between(2 * FLEET_SECOND, 12 * FLEET_SECOND) : between(10 * MS, 2 * FLEET_SECOND);
 
 	if (!hostile())
 		return;
 	at(S.now + between(0, 20 * FLEET_SECOND / S.nodes), FAULT, 0, 0, NULL);
-	switch (rnd() % 8) {
+	switch (rnd() % 9) {
 	case 0:
 	case 1:
 		n->apart = S.now + time;
@@ -836,6 +842,9 @@ static void make_fault(void)
 	case 6:
 		n->deaf = true;
 		break;
+	case 7:		/* its watch says nothing for a while, and does not end */
+		n->watch_at = S.now + time + (chance(5000) ? FLEET_LOWERED : 0);
+		break;
 	default:	/* half of the fleet is cut off */
 		for (k = chance(40000 / S.nodes) ? 0 : S.nodes; k < S.nodes; k += 2) {
 			S.node[k].apart = S.now + time;
@@ -849,15 +858,16 @@ static void operate(void)
 {
 	unsigned t = (unsigned)between(0, S.tenants - 1), i;
 	const struct tenant *x = &S.tenant[t];
-	uint64_t rate = chance(3000) ? x->quota.rate : between(FLEET_SECOND / 2, 4 * FLEET_SECOND);
+	uint64_t rate = S.bases_change || chance(3000) ? x->quota.rate : between(FLEET_SECOND / 2, 4 * FLEET_SECOND);
+	uint64_t base = S.bases_change ? between(0, rate / 2) : rate / 20;
 	struct fleet_quota q;
 
-	if (!hostile() || !S.quotas_change)
+	if (!hostile() || (!S.quotas_change && !S.bases_change))
 		return;
-	at(S.now + between(0, 2 * FLEET_SECOND), OPERATE, 0, 0, NULL);
+	at(S.now + between(0, S.sell_every), OPERATE, 0, 0, NULL);
 	for (i = 0; i < S.nodes && S.place[i].seen >= x->quota.rev; i++)
 		;
-	q = fleet_quota_set(&x->quota, rate, rate / 20 / S.nodes, S.nodes, x->rec ? fleet_held_sum(&x->rec->h) : 0, i == S.nodes);
+	q = fleet_quota_set(&x->quota, rate, base / S.nodes, S.nodes, x->rec ? fleet_held_sum(&x->rec->h) : 0, i == S.nodes);
 	set_quota(t, q.rate, q.base, q.next);
 }
 
@@ -875,6 +885,8 @@ static void build(unsigned nodes, unsigned tenants, uint64_t time, uint64_t seed
 	S.place = calloc(nodes, sizeof(*S.place));
 	S.alive = calloc(nodes, sizeof(*S.alive));
 	S.move_every = 5 * FLEET_SECOND;
+	S.sell_every = 2 * FLEET_SECOND;
+	S.spread = 3000;
 	for (i = 0; i < nodes; i++) {
 		struct node *n = &S.node[i];
 
@@ -1028,6 +1040,13 @@ static void run(void)
 
 /* Scenarios */
 
+static void build_faults(unsigned nodes, unsigned tenants, uint64_t time, uint64_t seed, unsigned most)
+{
+	build(nodes, tenants, time, seed);
+	S.faults = S.late = S.doubled = (unsigned)between(1, most);
+	S.lasting = 3000;
+}
+
 static void quiet(uint64_t seed)
 {
 	build(4, 6, 60 * FLEET_SECOND, seed);
@@ -1036,24 +1055,44 @@ static void quiet(uint64_t seed)
 
 static void faults(uint64_t seed)
 {
-	build(4, 3, 100 * FLEET_SECOND, seed);
-	S.faults = (unsigned)between(10, 600);
+	build_faults(4, 3, 100 * FLEET_SECOND, seed, 600);
 	S.move_every = between(FLEET_SECOND / 2, 10 * FLEET_SECOND);
 	run();
 }
 
 static void quotas(uint64_t seed)
 {
-	build(3, 3, 100 * FLEET_SECOND, seed);
-	S.faults = (unsigned)between(1, 300);
+	build_faults(3, 3, 100 * FLEET_SECOND, seed, 300);
 	S.quotas_change = true;
+	run();
+}
+
+/* The rate is one, and the base of it that each place has moves: that shows what is used of both at once. */
+static void bases(uint64_t seed)
+{
+	build_faults(3, 1, 100 * FLEET_SECOND, seed, 300);
+	S.bases_change = true;
+	S.spread = 8000;
+	run();
+}
+
+/* Messages come late and twice, and cuts outlast leases. */
+static void late(uint64_t seed)
+{
+	build_faults(4, 3, 100 * FLEET_SECOND, seed, 300);
+	S.late = S.doubled = 3000;
+	S.lasting = 8000;
+	S.bases_change = chance(5000);
+	S.move_every = between(FLEET_SECOND / 2, 3 * FLEET_SECOND);
 	run();
 }
 
 static const struct {
 	const char *name;
 	void (*fn)(uint64_t seed);
-} scenarios[] = { { "quiet", quiet }, { "faults", faults }, { "quotas", quotas } };
+} scenarios[] = { { "quiet", quiet }, { "faults", faults }, { "quotas", quotas }, { "bases", bases }, { "late", late } };
+
+#define SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 
 static unsigned seeds = 3;
 
@@ -1069,14 +1108,15 @@ static void some_seeds(unsigned k)
 TEST(quiet) { some_seeds(0); }
 TEST(faults) { some_seeds(1); }
 TEST(quotas) { some_seeds(2); }
+TEST(bases) { some_seeds(3); }
+TEST(late) { some_seeds(4); }
 
 static unsigned big_nodes, big_tenants;
 static uint64_t big_time;
 
 static void big(uint64_t seed)
 {
-	build(big_nodes, big_tenants, big_time * FLEET_SECOND, seed);
-	S.faults = (unsigned)between(1, 200);
+	build_faults(big_nodes, big_tenants, big_time * FLEET_SECOND, seed, 200);
 	S.quotas_change = true;
 	run();
 }
@@ -1087,7 +1127,7 @@ int main(int argc, char **argv)
 	uint64_t s;
 
 	if (argc == 4 && !strcmp(argv[1], "-s")) {
-		for (k = 0; k < 3; k++)
+		for (k = 0; k < SCENARIOS; k++)
 			if (!strcmp(argv[2], scenarios[k].name)) {
 				scenario_now = argv[2];
 				if (setjmp(tap_env)) {
@@ -1098,6 +1138,18 @@ int main(int argc, char **argv)
 				return 0;
 			}
 		return 2;
+	}
+	if (argc == 3 && !strcmp(argv[1], "-f")) {
+		if (setjmp(tap_env)) {
+			printf("not ok - %s\n", tap_why);
+			return 1;
+		}
+		for (i = 1; i <= (unsigned)atoi(argv[2]); i++)
+			for (k = 0; k < SCENARIOS; k++) {
+				scenario_now = scenarios[k].name;
+				scenarios[k].fn(i);
+			}
+		return 0;
 	}
 	if (argc >= 6 && !strcmp(argv[1], "-n")) {
 		big_nodes = (unsigned)atoi(argv[2]);

@@ -579,10 +579,10 @@ static void beat_done(void *arg, const json_t *answer)
 }
 
 /*
- * The revision of `quotas` that this node says it has seen: a base that became less counts as seen once the scheduler keeps to it.
+ * The revision of `quotas` whose bases the scheduler keeps to; a second later the heartbeat says so.
  * A scheduler that went away, or that the last run of the agent served, may keep to what it was told then.
  */
-static uint64_t seen_revision(struct agent *a)
+static uint64_t kept_revision(struct agent *a)
 {
 	unsigned i;
 
@@ -619,7 +619,7 @@ static void send_beat(struct agent *a, uint64_t now)
 		json_array_append_new(compare, etcd_compare(key, a->node_rev));
 		free(key);
 		key = place_key(a, "alive/", a->place);
-		value = fleet_write_alive(seen_revision(a));
+		value = fleet_write_alive(fleet_session_settled(&a->session, now, kept_revision(a)));
 		json_array_append_new(ops, etcd_op_put(key, value));
 		free(key);
 		free(value);

@@ -66,6 +66,19 @@ void fleet_session_saw(struct fleet_session *s, uint64_t quotas)
 	}
 }
 
+uint64_t fleet_session_settled(struct fleet_session *s, uint64_t now, uint64_t kept)
+{
+	if (s->settling && now >= s->since + FLEET_SECOND) {
+		s->settled = s->settling;
+		s->settling = 0;
+	}
+	if (!s->settling && kept > s->settled) {
+		s->settling = kept;
+		s->since = now;
+	}
+	return s->settled;
+}
+
 void fleet_session_end(struct fleet_session *s)
 {
 	s->deadline = s->sent = 0;

@@ -25,6 +25,9 @@
  * has a revision that the node's watch has not brought yet, then the heartbeat counts only once it has. So a node whose watch is
  * dead, though its heartbeats arrive, is down to base after FLEET_TTL.
  *
+ * `seen` in alive is the revision of quotas whose bases the node has kept to for a second. Once all places say so, nobody has used more than the
+ * lower base in the last second, and what each place had above it may be leased (held.h: `next`).
+ *
  * A node guards the next FLEET_GUARDS places that are not fenced. An agent that starts finds its own place's last
  * life, and guards that, too, before it takes the next life: the scheduler may go on with what it was told.
  */
@@ -48,6 +51,7 @@ struct fleet_session {
 	uint64_t deadline;	/* all it holds above base is its own before that */
 	uint64_t seen;		/* revision of quotas that the watch brought */
 	uint64_t sent, needs;	/* a heartbeat that counts once seen is `needs`; sent 0: none */
+	uint64_t settled, settling, since;
 };
 
 /* The watch, or a read, brought a place's node key, or its alive key. Older revisions are left alone. */
@@ -69,6 +73,11 @@ unsigned fleet_guards(const struct fleet_peer *peers, unsigned places, unsigned 
 /* A heartbeat that was sent at `sent` was applied; quotas had this revision then. */
 void fleet_session_beat(struct fleet_session *s, uint64_t sent, uint64_t quotas);
 void fleet_session_saw(struct fleet_session *s, uint64_t quotas);
+/*
+ * The `seen` of a heartbeat that is sent now; kept: the newest revision of quotas whose bases the scheduler keeps to now. What it used
+ * of a greater base is in its last second until a second later, so a revision is said only then.
+ */
+uint64_t fleet_session_settled(struct fleet_session *s, uint64_t now, uint64_t kept);
 /* The life was fenced, or another begins. */
 void fleet_session_end(struct fleet_session *s);
 
