@@ -27,6 +27,8 @@ config() {
 start() {
 	export BATON_RUN_DIR=$tap_dir/run.d
 	mkdir -p "$BATON_RUN_DIR"
+	# A second service is not taken for ready as the first one was.
+	: >"$tap_dir/ready"
 	"$O/selftests/observe/service" svc >"$tap_dir/ready" &
 	service=$!
 	trap 'kill -9 $service 2>/dev/null' EXIT
