@@ -142,7 +142,7 @@ struct fleet_part {
 /* The longest that so much of another clock can be on this one. */
 static inline uint64_t fleet_at_most(uint64_t ns)
 {
-	return ns + ns * 2 * FLEET_DRIFT / 1000000 + 1;
+	return ns + ns * 2 * FLEET_DRIFT / (1000000 - FLEET_DRIFT) + 1;
 }
 
 static inline uint64_t fleet_base(const struct fleet_quota *q)
