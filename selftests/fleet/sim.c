@@ -42,13 +42,14 @@ struct pair {			/* one tenant on one node */
 	uint64_t burst_at;
 	struct use use[USES];
 	unsigned first, uses;
-	uint64_t sum;
+	uint64_t sum, total, mark;
 };
 
 struct node {
 	uint64_t ahead;		/* its clock's, at 0 */
 	int64_t drift;		/* ppm */
 	uint64_t stopped, apart;	/* the agent is stopped, the node is cut off until then */
+	uint64_t silent;	/* its heartbeats are lost until then, and nothing else */
 	bool up;		/* the agent runs */
 	unsigned run;		/* counts runs of the agent: what was sent to another one is lost */
 	bool joined;
@@ -57,6 +58,7 @@ struct node {
 	struct fleet_peer *peer;
 	bool deaf;		/* its watch lost something: all is to be read */
 	uint64_t capacity, granted;
+	bool trickles;		/* uses bit by bit what it may: its last second is even */
 	struct pair **pair;
 };
 
@@ -107,6 +109,7 @@ static struct {
 	unsigned lasting;	/* of 10000 faults: those that outlast a lease */
 	bool quotas_change, bases_change;
 	uint64_t move_every, sell_every;
+	unsigned idle;		/* of 10000 moves: to nowhere */
 	unsigned spread;	/* of 10000 nodes with load: those that are not the last */
 	uint64_t writes, beats, used, fences, worst;
 } S;
@@ -217,7 +220,7 @@ static void send_copy(const struct node *n, const struct msg *m, enum type type)
 	struct msg *c;
 	uint64_t delay;
 
-	if (!way(n, &delay))
+	if (!way(n, &delay) || (m->what == HEART && type == SEND && S.now < n->silent))
 		return;
 	c = malloc(sizeof(*c));
 	*c = *m;
@@ -378,7 +381,8 @@ static void serve(struct msg *m)
 	case READ:
 		drop(&m->rec);
 		m->rec = keep(x->rec);
-		m->quota = x->quota;
+		if (m->what == READ || !m->ok)
+			m->quota = x->quota;
 		break;
 	case READ_NODES:
 		break;
@@ -610,7 +614,7 @@ static void beat(unsigned i)
 	uint64_t now = clock_of(n);
 	unsigned k;
 
-	at(S.now + FLEET_BEAT, BEAT, i, 0, NULL);
+	at(S.now + between(FLEET_BEAT / 2, FLEET_BEAT), BEAT, i, 0, NULL);
 	if (!runs(n))
 		return;
 	if (n->deaf)
@@ -744,10 +748,13 @@ static void use_cpu(unsigned i, unsigned t)
 		p->burst_at = S.now + between(0, 1200 * MS);
 	if (quota > p->sum && p->uses < USES)
 		part = quota - p->sum;
+	if (part > MS && n->trickles && S.now + QUIET / 2 < S.end)
+		part = between(1, part / 4);
 	if (!part)
 		return;
 	p->use[(p->first + p->uses++) % USES] = (struct use){ now, part };
 	p->sum += part;
+	p->total += part;
 	/* The books. */
 	if (x->uses == x->room) {
 		struct use *a = malloc(2 * (x->room + 64) * sizeof(*a));
@@ -799,6 +806,8 @@ static void move_load(unsigned t)
 	for (i = 0; i < S.nodes; i++)
 		if (S.node[i].pair[t])
 			want_cpu(i, t, false);
+	if (chance(S.idle))
+		return;
 	do
 		want_cpu((unsigned)between(0, S.nodes - 1), t, true);
 	while (chance(S.spread));
@@ -813,7 +822,7 @@ static void make_fault(void)
 	if (!hostile())
 		return;
 	at(S.now + between(0, 20 * FLEET_SECOND / S.nodes), FAULT, 0, 0, NULL);
-	switch (rnd() % 9) {
+	switch (rnd() % 10) {
 	case 0:
 	case 1:
 		n->apart = S.now + time;
@@ -845,6 +854,9 @@ static void make_fault(void)
 	case 7:		/* its watch says nothing for a while, and does not end */
 		n->watch_at = S.now + time + (chance(5000) ? FLEET_LOWERED : 0);
 		break;
+	case 8:
+		n->silent = S.now + time;
+		break;
 	default:	/* half of the fleet is cut off */
 		for (k = chance(40000 / S.nodes) ? 0 : S.nodes; k < S.nodes; k += 2) {
 			S.node[k].apart = S.now + time;
@@ -859,7 +871,7 @@ static void operate(void)
 	unsigned t = (unsigned)between(0, S.tenants - 1), i;
 	const struct tenant *x = &S.tenant[t];
 	uint64_t rate = S.bases_change || chance(3000) ? x->quota.rate : between(FLEET_SECOND / 2, 4 * FLEET_SECOND);
-	uint64_t base = S.bases_change ? between(0, rate / 2) : rate / 20;
+	uint64_t base = S.bases_change ? between(0, rate) : rate / 20;
 	struct fleet_quota q;
 
 	if (!hostile() || (!S.quotas_change && !S.bases_change))
@@ -897,6 +909,7 @@ static void build(unsigned nodes, unsigned tenants, uint64_t time, uint64_t seed
 		n->peer = calloc(nodes, sizeof(*n->peer));
 		n->pair = calloc(tenants, sizeof(*n->pair));
 		n->capacity = (chance(1000) ? 1 : 64) * FLEET_SECOND;
+		n->trickles = chance(5000);
 		start_agent(i);
 		at(between(0, FLEET_BEAT), BEAT, i, 0, NULL);
 	}
@@ -953,10 +966,15 @@ static void run(void)
 			continue;
 		}
 		S.now = e.at;
+		MUST(S.events < 100000, "messages breed: %zu of them", S.events);
 		if (!marked && S.now >= from) {
 			marked = true;
-			for (t = 0; t < S.tenants; t++)
+			for (t = 0; t < S.tenants; t++) {
 				mark[t] = S.tenant[t].total;
+				for (i = 0; i < S.nodes; i++)
+					if (S.node[i].pair[t])
+						S.node[i].pair[t]->mark = S.node[i].pair[t]->total;
+			}
 		}
 		switch (e.type) {
 		case TICK:
@@ -991,7 +1009,7 @@ static void run(void)
 			break;
 		}
 	}
-	/* The quiet end: who wants gets 90% of what there is. */
+	/* The quiet end: those that want get 90% of what there is, and each of them 80% of an even part. */
 	for (t = 0; t < S.tenants; t++) {
 		const struct fleet_quota *q = &S.tenant[t].quota;
 		uint64_t got = S.tenant[t].total - mark[t], pool = fleet_pool(q, S.nodes), may = 0;
@@ -1002,7 +1020,7 @@ static void run(void)
 				wanted++;
 				small |= S.node[i].capacity < 8 * FLEET_SECOND;
 			}
-		may = (uint64_t)((double)(pool + wanted * fleet_base(q)) * (double)(S.end - from) / 1e9);
+		may = (uint64_t)((double)(pool + wanted * fleet_base(q)) * (double)(S.end - from) / 1e9 * (1 - 2 * FLEET_DRIFT / 1e6));
 		if (small || !wanted)
 			continue;
 		total += got;
@@ -1010,6 +1028,15 @@ static void run(void)
 		if (got < may - may / 10)
 			say_state(t);
 		MUST(got >= may - may / 10, "tenant %u got %" PRIu64 " ns of %" PRIu64 " in the quiet end", t, got, may);
+		for (i = 0; i < S.nodes; i++) {
+			const struct pair *p = S.node[i].pair[t];
+
+			if (p && p->wants && p->total - p->mark < may / wanted / 10 * 8)
+				say_state(t);
+			MUST(!p || !p->wants || p->total - p->mark >= may / wanted / 10 * 8,
+			     "node %u got %" PRIu64 " ns of %" PRIu64 " for tenant %u in the quiet end", i, p->total - p->mark,
+			     may / wanted, t);
+		}
 	}
 	if (getenv("SIM_SAYS"))
 		printf("# %u nodes, %u tenants: used %.3f s, %.4f of what could be at the end, writes %.3f and heartbeats %.2f a second for a node, %" PRIu64 " fences\n",
@@ -1070,27 +1097,45 @@ static void quotas(uint64_t seed)
 /* The rate is one, and the base of it that each place has moves: that shows what is used of both at once. */
 static void bases(uint64_t seed)
 {
-	build_faults(3, 1, 100 * FLEET_SECOND, seed, 300);
+	build_faults((unsigned)(2 + seed % 2), 1, 100 * FLEET_SECOND, seed, 300);
 	S.bases_change = true;
 	S.spread = 8000;
 	run();
 }
 
-/* Messages come late and twice, and cuts outlast leases. */
+/* Messages come late and twice, cuts outlast leases, and little else is written meanwhile. */
 static void late(uint64_t seed)
 {
-	build_faults(4, 3, 100 * FLEET_SECOND, seed, 300);
-	S.late = S.doubled = 3000;
-	S.lasting = 8000;
-	S.bases_change = chance(5000);
+	build_faults((unsigned)(2 + seed % 3), 1, 100 * FLEET_SECOND, seed, 300);
+	S.late = (unsigned)between(300, 5000);
+	S.doubled = (unsigned)between(300, 5000);
+	S.lasting = 7000;
+	S.bases_change = chance(7000);
 	S.move_every = between(FLEET_SECOND / 2, 3 * FLEET_SECOND);
+	S.idle = 2000;
+	S.spread = 6000;
+	run();
+}
+
+/* Nodes die, or are cut off, for longer than their leases, while all want all; every other clock is slow, the others are fast. */
+static void deaths(uint64_t seed)
+{
+	unsigned i;
+
+	build_faults((unsigned)(2 + seed % 3), 1, 100 * FLEET_SECOND, seed, 50);
+	S.lasting = 9000;
+	S.move_every = between(FLEET_SECOND / 2, 10 * FLEET_SECOND);
+	S.spread = 7000;
+	for (i = 0; i < S.nodes; i++)
+		S.node[i].drift = i % 2 ? (int64_t)FLEET_DRIFT : -(int64_t)FLEET_DRIFT;
 	run();
 }
 
 static const struct {
 	const char *name;
 	void (*fn)(uint64_t seed);
-} scenarios[] = { { "quiet", quiet }, { "faults", faults }, { "quotas", quotas }, { "bases", bases }, { "late", late } };
+} scenarios[] = { { "quiet", quiet }, { "faults", faults }, { "quotas", quotas }, { "bases", bases }, { "late", late },
+		  { "deaths", deaths } };
 
 #define SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 
@@ -1110,6 +1155,7 @@ TEST(faults) { some_seeds(1); }
 TEST(quotas) { some_seeds(2); }
 TEST(bases) { some_seeds(3); }
 TEST(late) { some_seeds(4); }
+TEST(deaths) { some_seeds(5); }
 
 static unsigned big_nodes, big_tenants;
 static uint64_t big_time;
