@@ -62,8 +62,9 @@
  *
  * Quotas that change. A write to held compares the revision of quota that it was computed from, too, so nothing is taken from a quota
  * which is not in force. `next` is the base that nodes use once they see it, if it is less; `base` stays in pool until every
- * place said that it has kept to `next` for a second (member.h: seen), as what it used above `next` before that is not cooling anywhere. A base is raised only by a write that compares held, where what is held and cooling fits
- * into the pool which that leaves (fleet_quota_set).
+ * place said that it has kept to `next` for a second (member.h: seen), as what it used above `next` before that is not cooling anywhere.
+ * A base is raised only by a write that compares held, where what is held and cooling fits into the pool which that leaves
+ * (fleet_quota_set).
  *
  * Division. Each node's entry has what it wants; everybody computes the same max-min fair shares of the pool from a record, gives
  * what it has above its own, and takes up to it what is free. Who wants and is short is in the record, so a node that is content writes
