@@ -48,7 +48,8 @@ caught "a guard does not wait for the last second" member.c 's/FLEET_TTL + FLEET
 check "clocks that are wrong by 8% oversell nothing" right held.h "$bad_clocks"
 caught "clocks have no drift" held.h "$bad_clocks; s/return ns + ns \* 2.*/return ns;/"
 caught "a lease begins with the heartbeat's answer" sim.c 's/beat(&n->session, m->sent,/beat(\&n->session, now,/'
-caught "a node without a lease takes" held.c 's/ || now >= w->until)/)/'
+caught "a node without a lease takes" held.c 's/ || now >= w->until//'
+caught "what an old pool left cooling is taken" held.c 's/held + cooling > w->pool)/false)/'
 caught "a lease does not end" sim.c 's/now < p->until ?/true ?/'
 caught "a fence does not compare the heartbeat" sim.c 's/S.alive\[m->place\].rev == m->alive_rev/true/'
 caught "a heartbeat does not compare the life" sim.c 's/m->ok = S.place\[m->node\].rev == m->node_rev;/m->ok = true;/'

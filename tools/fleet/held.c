@@ -243,7 +243,8 @@ bool fleet_part_plan(struct fleet_part *p, uint64_t now, const struct fleet_held
 		e->rate = share;
 	} else {
 		x = least(least(less(share, rate), less(w->pool, held)), w->room);
-		if ((x < grain && x != share - rate) || !can_ramp(p, now) || now >= w->until)
+		if ((x < grain && x != share - rate) || !can_ramp(p, now) || now >= w->until ||
+		    held + cooling > w->pool)
 			x = 0;
 		take_rate(p, now, out, less(w->pool, held + cooling), x);
 		e->rate += x;

@@ -33,7 +33,9 @@
  * used nothing, uses all of it in the next 100 ms: twice the rate in 200 ms. above_n is what is missing.
  *
  * Proof of (1). Let R_n be n's rate in the newest record of held, for entries that are not void (c), and C_j the rates
- * of its cooling entries. Each write keeps sum R + sum C <= pool, or does not raise it (fleet_part_plan).
+ * of its cooling entries. Each write keeps sum R + sum C <= pool. Where a pool became less than that sum, writes give only, until it
+ * is within the pool again, a second after the last give: what is cooling then was the old pool's, and whoever took it would keep
+ * the old rate in force (fleet_part_plan).
  *
  *   a) q_n <= base + R_n - ramp_n, always: the part of q_n above base is the least of n's rate in the record that n knows and of those
  *      in its own writes whose outcome n does not know. Only n changes its entry, so R_n is one of these. A write
