@@ -1214,7 +1214,7 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && atoi(argv[1]) > 0) {
 		seeds = (unsigned)atoi(argv[1]);
-		argc = 1;
+		return tap_main(1, argv);
 	}
 	return tap_main(argc, argv);
 }
