@@ -173,11 +173,26 @@ class Fleet:
             raise SystemExit(f"baton fleet {args}: {r.stderr}")
         return r
 
-    def start_agent(self, i):
+    def start_agent(self, i, url=None):
         log = open(os.path.join(self.folder, f"agent{i}.log"), "a")
         self.agents[i] = subprocess.Popen(
-            [BATON, "fleet", "agent", "--etcd", self.etcd.url, "--node", f"n{i}", "--capacity", "4", "--socket",
+            [BATON, "fleet", "agent", "--etcd", url or self.etcd.url, "--node", f"n{i}", "--capacity", "4", "--socket",
              os.path.join(self.folder, f"s{i}")], stderr=log)
+
+    def end(self):
+        for n in self.nodes:
+            n.over = True
+        for a in self.agents:
+            if a:
+                a.send_signal(signal.SIGCONT)
+                a.kill()
+                a.wait()
+        self.etcd.kill()
+        if not results or not all(results):
+            for i in range(NODES):
+                print(f"# agent {i}:")
+                log = os.path.join(self.folder, f"agent{i}.log")
+                print("".join("# " + line for line in (open(log) if os.path.exists(log) else [])), flush=True)
 
     def used(self, key, since, till, node=None):
         return sum(a for n in self.nodes if node in (None, n.i) for t, k, a in list(n.used) if k == key and since <= t < till)
@@ -332,18 +347,7 @@ def main():
     try:
         says = measure(fleet)
     finally:
-        for n in fleet.nodes:
-            n.over = True
-        for a in fleet.agents:
-            if a:
-                a.send_signal(signal.SIGCONT)
-                a.kill()
-                a.wait()
-        fleet.etcd.kill()
-        if not results or not all(results):
-            for i in range(NODES):
-                print(f"# agent {i}:")
-                print("".join("# " + line for line in open(os.path.join(folder, f"agent{i}.log"))), flush=True)
+        fleet.end()
         if not os.environ.get("KEEP"):
             shutil.rmtree(folder)
     units = {"fleet_utilisation": "%", "fleet_move": "ms", "fleet_etcd": "1/s", "fleet_oversell_worst": "%"}

@@ -85,11 +85,7 @@ def main():
     try:
         measure(fleet)
     finally:
-        for a in fleet.agents:
-            if a:
-                a.kill()
-                a.wait()
-        fleet.etcd.kill()
+        fleet.end()
         shutil.rmtree(folder)
     print(f"1..{len(etcd.results)}")
     return 0 if all(etcd.results) else 1

@@ -236,7 +236,7 @@ static int set_once(struct fleet *f, const struct agent_options *o, const char *
 
 	key = key_of(o, "quotas", "");
 	json_array_append_new(compare, etcd_compare(key, f->quotas_rev));
-	json_array_append_new(ops, etcd_op_put(key, "\"its revision is that of the last change of a quota\""));
+	json_array_append_new(ops, etcd_op_put(key, FLEET_QUOTAS_TEXT));
 	free(key);
 	for (c = 0; c < 2; c++) {
 		if (want[c] == UINT64_MAX)

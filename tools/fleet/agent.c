@@ -62,7 +62,7 @@ struct agent {
 	char name[FLEET_PLACES][64];
 	unsigned place;
 	bool has_place, joined, joining, beating, reading, watching, stale, went_back, alone, behind, had_client;
-	uint64_t life, node_rev, revision;
+	uint64_t life, node_rev, revision, quotas_rev;
 	struct fleet_session session;
 	uint64_t next_beat, next_read, said_until, low_room;
 	uint64_t settled;		/* all that was seen until this revision the scheduler keeps to */
@@ -164,9 +164,17 @@ static void send_pair(struct agent *a, struct pair *p)
 		p->sent_seq = p->told_seq;
 }
 
+/* Base is a place's: nothing until the store has the node's name there. A node that is not in a life has it all the same. */
+static uint64_t base_of(const struct agent *a, const struct pair *p)
+{
+	bool own = a->has_place && a->peer[a->place].node_rev && !strcmp(a->name[a->place], a->o->name);
+
+	return own ? fleet_base(&p->quota) : 0;
+}
+
 static void tell_pair(struct agent *a, struct pair *p, uint64_t now)
 {
-	uint64_t rate = fleet_part_usable(&p->part, now), base = fleet_base(&p->quota);
+	uint64_t rate = fleet_part_usable(&p->part, now), base = base_of(a, p);
 
 	if (rate > p->cap)
 		rate = p->cap;
@@ -333,6 +341,9 @@ static void apply_kv(struct agent *a, const char *key, const char *value, uint64
 			if (a->joined && place == a->place && fleet_peer_void(&a->peer[place], (uint32_t)a->life))
 				end_life(a, "it was fenced");
 		}
+	} else if (!strcmp(k, "quotas")) {
+		if (rev > a->quotas_rev)
+			a->quotas_rev = rev;
 	} else if (!strncmp(k, "quota/", 6)) {
 		p = find_pair(a, k + 6, true);
 		why = !p ? "no such class" : value ? fleet_read_quota(value, &q) : "it was deleted";
@@ -487,28 +498,42 @@ static void join_done(void *arg, const json_t *answer)
 				a->pair[i]->active = true;
 			say(a, "place %u, life %llu", j->place, (unsigned long long)j->life);
 		}
+	} else if (answer) {
+		/* Another node has the place, or a quota changed, and the watch has not said so. */
+		a->stale = true;
+		a->next_read = now_ns() + RETRY;
 	}
 	free(j);
 }
 
+/*
+ * A place's first node compares `quotas` and writes it: the node has base from then on, of quotas that it knows; a sale that was computed
+ * from a look at which the place was empty is refused. The node of a later life said which bases it keeps to (alive), and knows them.
+ */
 static void join_fleet(struct agent *a)
 {
 	struct fleet_node_text node = { .capacity = a->o->capacity };
 	struct fleet_peer *me = &a->peer[a->place];
-	char *key = place_key(a, "node/", a->place), *value;
+	char *key = place_key(a, "node/", a->place), *quotas = key_of(a, "quotas", ""), *value;
+	json_t *compare = json_pack("[o]", etcd_compare(key, me->node_rev)), *ops;
 	struct join *j = malloc(sizeof(*j));
 
 	*j = (struct join){ a, a->place, (uint64_t)me->life + 1 };
 	memcpy(node.name, a->o->name, strlen(a->o->name) + 1);
 	node.life = j->life;
 	value = fleet_write_node(&node);
+	ops = json_pack("[o]", etcd_op_put(key, value));
+	if (!me->node_rev) {
+		json_array_append_new(compare, etcd_compare(quotas, a->quotas_rev));
+		json_array_append_new(ops, etcd_op_put(quotas, FLEET_QUOTAS_TEXT));
+	}
 	a->joining = true;
-	if (etcd_send(a->e, "kv/txn", etcd_txn(json_pack("[o]", etcd_compare(key, me->node_rev)),
-					       json_pack("[o]", etcd_op_put(key, value)), NULL), join_done, j)) {
+	if (etcd_send(a->e, "kv/txn", etcd_txn(compare, ops, NULL), join_done, j)) {
 		a->joining = false;
 		free(j);
 	}
 	free(key);
+	free(quotas);
 	free(value);
 }
 

@@ -11,7 +11,7 @@
  *
  * use: SEQ is that of the last `rate` for it that the scheduler keeps to, SHORT is 1 where tasks wait for quota, U0 what was used in the last
  * second and Un what of that is still younger than a second after n tenths. The scheduler says it in answer to each `rate`, and
- * when its use has changed. `rate` messages come before the `until` under which they hold. Where the socket ends, the scheduler goes on: with
+ * when its use has changed. BASE is 0 until the node has a place. `rate` messages come before the `until` under which they hold. Where the socket ends, the scheduler goes on: with
  * both until `until`, then with BASE.
  */
 #ifndef FLEET_AGENT_H

@@ -10,7 +10,8 @@
  *	held	who holds how much of the pool, and what is cooling
  *
  * A fleet has a fixed number of places; a node has one. pool = rate - places * base. Base needs no lease: a node
- * which never hears of anybody again still has it, so a first request is not refused anywhere. The pool is leased.
+ * which never hears of anybody again still has it, so a first request is not refused anywhere. A node without a place has no base
+ * (member.h). The pool is leased.
  * held is changed by its holders alone: a compare-and-swap on its revision, on quota's, and on that of the writer's node key (member.h),
  * so that no life writes after it was fenced. There is no leader.
  *

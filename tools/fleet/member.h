@@ -25,6 +25,14 @@
  * has a revision that the node's watch has not brought yet, then the heartbeat counts only once it has. So a node whose watch is
  * dead, though its heartbeats arrive, is down to base after FLEET_TTL.
  *
+ * A node has base from when its node key is in the store, so there are no more bases than places. The first join of a place is
+ *
+ *	if node is not there, and quotas has the revision that I know	put node {name, life 1}; put quotas
+ *
+ * Who sells counts an empty place as one that keeps to every base. Broken: a sale sees an empty place, a node joins it with the quota
+ * before that and uses its base, and the sale leases that base to others. Either the join is first, and the sale's compare of
+ * quotas fails; or the sale is, and the join's does. The node of a later life is bound by its place's `seen`.
+ *
  * `seen` in alive is the revision of quotas whose bases the node has kept to for a second. Once all places say so, nobody has used more than the
  * lower base in the last second, and what each place had above it may be leased (held.h: `next`).
  *

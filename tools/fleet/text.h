@@ -19,6 +19,9 @@ struct fleet_node_text {
 	bool fenced;
 };
 
+/* Of `quotas`, whose revision counts. */
+#define FLEET_QUOTAS_TEXT "\"its revision is that of the last sale, or of the last place that was taken\""
+
 /* Each returns NULL, or what is wrong. */
 const char *fleet_read_setup(const char *text, struct fleet_setup *s);
 const char *fleet_read_quota(const char *text, struct fleet_quota *q);

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Who has a base share, and of which quota: nodes that are not in the fleet yet, nodes that join while a quota is sold, a node more than
+there are places. Agents and `baton fleet set` speak to a real etcd through a proxy that holds back what the test says.
+"""
+import base64
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+
+sys.path.insert(0, os.path.join(os.environ.get("TOP") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../..")), "selftests/fleet"))
+sys.dont_write_bytecode = True
+import etcd
+from etcd import SECOND, check, wait_until
+
+TXN, RANGE, WATCH = "/v3/kv/txn", "/v3/kv/range", "/v3/watch"
+
+
+class Proxy:
+    """Requests to a path in `hold` wait, and so does what a watch says while its path is there."""
+
+    def __init__(self, url):
+        self.to = urllib.parse.urlparse(url)
+        self.hold, self.held, self.txns, self.seen = set(), set(), 0, b""
+        self.s = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.s.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            ends = [self.s.accept()[0], socket.create_connection((self.to.hostname, self.to.port)), ""]
+            threading.Thread(target=self.requests, args=(ends,), daemon=True).start()
+            threading.Thread(target=self.answers, args=(ends,), daemon=True).start()
+
+    def pump(self, a, b, before):
+        try:
+            while data := a.recv(1 << 20):
+                before(data)
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def wait(self, path):
+        while path in self.hold:
+            self.held.add(path)
+            time.sleep(0.002)
+
+    def requests(self, ends):
+        def before(data):
+            if data.startswith(b"POST "):
+                ends[2] = data.split()[1].decode()
+                self.txns += ends[2] == TXN
+            self.wait(ends[2])
+            self.seen = (self.seen + data)[-(1 << 16):]
+        self.pump(ends[0], ends[1], before)
+
+    def answers(self, ends):
+        self.pump(ends[1], ends[0], lambda data: ends[2] == WATCH and self.wait(WATCH))
+
+
+def measure(f):
+    code = lambda key: base64.b64encode(f"/baton/{key}".encode()).decode()
+    kv = lambda key: (f.etcd.ask("kv/range", {"key": code(key)}).get("kvs") or [None])[0]
+    value = lambda key: json.loads(base64.b64decode(kv(key)["value"]))
+    put = lambda key, v: f.etcd.ask("kv/put", {"key": code(key), "value": base64.b64encode(json.dumps(v).encode()).decode()})
+    # Both proxies are there before any stand-in runs.
+    seller, proxy = Proxy(f.etcd.url), Proxy(f.etcd.url)
+    f.baton("init", "2", "2%")
+    f.start_agent(0)
+    wait_until(lambda: kv("node/0"), 20)
+    f.baton("set", "red", "low=1")
+
+    # A node that is about to join, and then one that would join with a quota which is not in force any more.
+    proxy.hold = {TXN}
+    f.start_agent(1, proxy.url)
+    f.nodes[1].start()
+    f.load("red/low", 1)
+    told = wait_until(lambda: TXN in proxy.held and "red/low" in f.nodes[1].rate, 20)
+    time.sleep(0.1)
+    check("a node has no base before it joined", told and f.nodes[1].rate["red/low"][1] == 0 and not f.nodes[1].used,
+          str(f.nodes[1].rate))
+    proxy.hold = {TXN, RANGE, WATCH}
+    f.baton("set", "red", "low=0.5")
+    proxy.held.clear()
+    proxy.hold = {RANGE, WATCH}
+    time.sleep(1.5)
+    check("a node does not join with a quota that is over", kv("node/1") is None)
+    f.agents[1].kill()
+    f.agents[1].wait()
+    f.load("red/low")
+
+    # A node joins between the look and the write of a sale, and may use the base that all others left.
+    settled = wait_until(lambda: (kv("alive/0") and value("alive/0")["seen"]) >= int(kv("quota/red/low")["mod_revision"]), 20)
+    seller.hold = {TXN}
+    sale = subprocess.Popen([etcd.BATON, "fleet", "set", "red", "low=0.5", "--etcd", seller.url])
+    wait_until(lambda: TXN in seller.held, 20)
+    proxy.hold = set()
+    f.start_agent(1, proxy.url)
+    joined = wait_until(lambda: kv("node/1"), 20)
+    seller.hold = set()
+    sale.wait()
+    quota = value("quota/red/low")
+    check("a sale counts a node that joined meanwhile", settled and joined and quota["next"] < quota["base"], str(quota))
+    check("a node that joined has its base", wait_until(lambda: f.nodes[1].rate["red/low"][1] == quota["next"], 5))
+
+    # One node more than places.
+    f.start_agent(2)
+    f.nodes[2].start()
+    f.load("red/low", 2)
+    told = wait_until(lambda: "red/low" in f.nodes[2].rate, 20)
+    time.sleep(1.5)
+    check("a node without a place has no base", told and not f.nodes[2].used, str(f.nodes[2].rate))
+
+
+def main():
+    if not shutil.which("etcd"):
+        print("1..0 # SKIP mend: no etcd; apt-get install etcd-server")
+        return 4
+    if "built without" in subprocess.run([etcd.BATON, "fleet", "show"], capture_output=True, text=True).stderr:
+        print("1..0 # SKIP mend: baton is built without libcurl and jansson")
+        return 4
+    folder = tempfile.mkdtemp(prefix="fleet.")
+    fleet = etcd.Fleet(folder)
+    try:
+        measure(fleet)
+    finally:
+        fleet.end()
+        shutil.rmtree(folder)
+    print(f"1..{len(etcd.results)}")
+    return 0 if all(etcd.results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
