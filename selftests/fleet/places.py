@@ -120,6 +120,30 @@ def measure(f):
     time.sleep(1.5)
     check("a node without a place has no base", told and not f.nodes[2].used, str(f.nodes[2].rate))
 
+    # A fence that the watch does not bring: just after a heartbeat, as the next one would say it.
+    proxy.hold = {WATCH}
+    proxy.seen = b""
+    wait_until(lambda: code("alive/1").encode() in proxy.seen, 5)
+    time.sleep(0.05)
+    put("node/1", {**value("node/1"), "fenced": True})
+    before, t, ends = proxy.txns, time.monotonic(), f"life {value('node/1')['life']} ends"
+    f.load("red/low", 1)
+    wait_until(lambda: ends in open(os.path.join(f.folder, "agent1.log")).read(), 3)
+    took = time.monotonic() - t
+    check("who is fenced hears it by the first write that is refused", took < 0.6 and proxy.txns - before < 10,
+          f"after {took:.2f} s, {proxy.txns - before} writes")
+
+    # A quota that no agent can read: all writes are refused.
+    good = value("quota/red/low")
+    put("quota/red/low", "x")
+    proxy.hold = set()
+    wait_until(lambda: not value("node/1")["fenced"], 10)
+    before = proxy.txns
+    time.sleep(1.5)
+    check("writes that are refused as a quota is in another format are few", proxy.txns - before < 15, f"{proxy.txns - before} in 1.5 s")
+    put("quota/red/low", good)
+    check("a quota that is readable again is to be had", etcd.gets(f, "red/low", 1, 0.4e9) is not None)
+
 
 def main():
     if not shutil.which("etcd"):

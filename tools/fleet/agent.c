@@ -672,6 +672,24 @@ struct written {
 	uint64_t no, life;
 };
 
+/* The node's own key, from the store: a life whose key changed is over. */
+static void see_own(struct agent *a, const json_t *kv)
+{
+	char *key = NULL, *value = NULL;
+	uint64_t rev = 0;
+
+	if (kv) {
+		apply_json(a, kv);
+		if (etcd_kv(kv, &key, &value, &rev))
+			free(value);
+		free(key);
+	}
+	if (a->joined && rev != a->node_rev) {
+		end_life(a, "its key changed");
+		a->stale = true;
+	}
+}
+
 static void write_done(void *arg, const json_t *answer)
 {
 	struct written *w = arg;
@@ -707,8 +725,13 @@ static void write_done(void *arg, const json_t *answer)
 			kv = etcd_response(answer, 1);
 			if (kv)
 				apply_json(a, kv);
-			if (rev == (p->exists ? p->write ? p->write->rev : 0 : 0))
+			if (rev == (p->exists ? p->write ? p->write->rev : 0 : 0)) {
 				fleet_part_refused(&p->part, w->no, p->write ? p->write->rev : 0);
+				/* A quota that this node cannot read: the next write is refused as well. */
+				if (p->quota.rev == p->write_quota && p->blocked < p->resend)
+					p->blocked = p->resend;
+			}
+			see_own(a, etcd_response(answer, 2));
 		}
 	}
 	free(w);
@@ -725,7 +748,7 @@ static void send_write(struct agent *a, struct pair *p)
 		      etcd_txn(json_pack("[o,o,o]", etcd_compare(held, p->exists ? p->write->rev : 0), etcd_compare(quota, p->write_quota),
 					 etcd_compare(node, p->write_node)),
 			       json_pack("[o]", etcd_op_put(held, p->write_text)),
-			       json_pack("[o,o]", etcd_op_get(held), etcd_op_get(quota))), write_done, w)) {
+			       json_pack("[o,o,o]", etcd_op_get(held), etcd_op_get(quota), etcd_op_get(node))), write_done, w)) {
 		p->in_flight = false;
 		free(w);
 	}
