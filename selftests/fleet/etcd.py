@@ -88,7 +88,7 @@ class Node(threading.Thread):
         self.i, self.path = i, path
         self.until, self.over = 0, False
         self.rate, self.log, self.sum = {}, {}, {}
-        self.wants = set()
+        self.wants, self.silent = set(), False
         self.used = []
 
     def window(self, key, t):
@@ -98,6 +98,8 @@ class Node(threading.Thread):
         return log
 
     def report(self, key):
+        if self.silent:
+            return
         t = now()
         log = self.window(key, t)
         steps = [0] * 10

@@ -614,9 +614,12 @@ static uint64_t kept_revision(struct agent *a)
 	if (a->had_client) {
 		if (a->client < 0)
 			return a->settled;
-		for (i = 0; i < a->pairs; i++)
-			if (a->pair[i]->acked < a->pair[i]->told_seq)
+		for (i = 0; i < a->pairs; i++) {
+			const struct pair *p = a->pair[i];
+
+			if (p->acked < p->told_seq || p->told_base != base_of(a, p))
 				return a->settled;
+		}
 	}
 	return a->settled = a->session.seen;
 }
