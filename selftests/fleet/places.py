@@ -109,8 +109,13 @@ def measure(f):
     proxy.hold = {RANGE, WATCH}
     time.sleep(1.5)
     check("a node does not join with a quota that is over", kv("node/1") is None)
+    proxy.hold = {WATCH}
+    check("a node whose watch is silent reads all anew, and joins", wait_until(lambda: kv("node/1"), 10))
     f.agents[1].kill()
     f.agents[1].wait()
+    # The place is empty again, which no agent makes it.
+    for key in ("node/1", "alive/1"):
+        f.etcd.ask("kv/deleterange", {"key": code(key)})
     f.load("red/low")
 
     # A node joins between the look and the write of a sale, and may use the base that all others left.

@@ -62,7 +62,7 @@ struct agent {
 	char name[FLEET_PLACES][64];
 	unsigned place;
 	bool has_place, joined, joining, beating, reading, watching, stale, went_back, alone, behind, had_client;
-	uint64_t life, node_rev, revision, quotas_rev;
+	uint64_t life, node_rev, revision, quotas_rev, refused;
 	struct fleet_session session;
 	uint64_t next_beat, next_read, said_until, low_room;
 	uint64_t settled;		/* all that was seen until this revision the scheduler keeps to */
@@ -473,7 +473,7 @@ static void find_place(struct agent *a)
 struct join {
 	struct agent *a;
 	unsigned place;
-	uint64_t life;
+	uint64_t life, known;
 };
 
 static void join_done(void *arg, const json_t *answer)
@@ -499,9 +499,7 @@ static void join_done(void *arg, const json_t *answer)
 			say(a, "place %u, life %llu", j->place, (unsigned long long)j->life);
 		}
 	} else if (answer) {
-		/* Another node has the place, or a quota changed, and the watch has not said so. */
-		a->stale = true;
-		a->next_read = now_ns() + RETRY;
+		a->refused = j->known + 1;
 	}
 	free(j);
 }
@@ -518,7 +516,7 @@ static void join_fleet(struct agent *a)
 	json_t *compare = json_pack("[o]", etcd_compare(key, me->node_rev)), *ops;
 	struct join *j = malloc(sizeof(*j));
 
-	*j = (struct join){ a, a->place, (uint64_t)me->life + 1 };
+	*j = (struct join){ a, a->place, (uint64_t)me->life + 1, me->node_rev + a->quotas_rev };
 	memcpy(node.name, a->o->name, strlen(a->o->name) + 1);
 	node.life = j->life;
 	value = fleet_write_node(&node);
@@ -891,8 +889,14 @@ static void step_agent(struct agent *a)
 	if (now >= a->next_beat) {
 		if (a->watching && !a->stale && !a->went_back && a->setup.places && !a->joined && !a->joining) {
 			find_place(a);
-			if (a->has_place && (!a->peer[a->place].node_rev || a->peer[a->place].fenced))
-				join_fleet(a);
+			if (a->has_place && (!a->peer[a->place].node_rev || a->peer[a->place].fenced)) {
+				/* The last join was refused, and the watch has not said why. */
+				if (a->refused == a->peer[a->place].node_rev + a->quotas_rev + 1)
+					a->stale = true;
+				else
+					join_fleet(a);
+				a->refused = 0;
+			}
 		}
 		if (a->watching && a->setup.places && a->has_place && !a->went_back && !a->beating)
 			send_beat(a, now);
