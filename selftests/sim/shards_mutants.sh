@@ -4,7 +4,7 @@
 set -u
 . "$TOP/selftests/tap.sh"
 
-# mutant FILE SED: what `shards` says of the library's sources, changed so.
+# mutant FILE SED [SEEDS]: what `shards` says of the library's sources, changed so.
 mutant() {
 	local d rc=0
 	d=$(mktemp -d "$tap_dir/mutant.XXXXXX")
@@ -18,14 +18,15 @@ mutant() {
 	[ -e "$tap_dir/sim.o" ] || expect ${CC:-cc} -O1 -w -std=gnu11 -D_GNU_SOURCE -I"$TOP/lib/src" -I"$O" -I"$TOP/lib/include" \
 		-I"$TOP/selftests" -c "$TOP/selftests/sim/shards.c" -o "$tap_dir/sim.o"
 	expect ${CC:-cc} "$tap_dir/sim.o" "$d/mutant.o" "$O/lib/libbaton.a" -pthread -o "$d/shards"
-	timeout 200 "$d/shards" 15 >"$d/out" 2>&1 || rc=$?
+	timeout 200 "$d/shards" "${3:-15}" >"$d/out" 2>&1 || rc=$?
 	cat "$d/out"
 	[ "$rc" -ne 0 ] && [ "$rc" -ne 124 ] && grep -q '^not ok' "$d/out"
 }
-caught() { check "$1" mutant "$2" "$3"; }
+caught() { check "$1" mutant "${@:2}"; }
 
 caught "whoever pushes wakes nobody" shard/fund.c 's/if (slot >= 0) {/if (0) {/'
-caught "a shard that was refused is not told" shard/fund.c 's/	tell_shut(s, out, f, shut);//'
+# Other slots' ends hide that most often: one seed in a hundred or two shows it.
+caught "a shard that was refused is not told" shard/fund.c 's/	tell_shut(s, out, f, shut);//' 300
 caught "a lease that ran is not given back" shard/fund.c 's/if (!e->l.keeps || btn_lease_left/if (0 \&\& btn_lease_left/'
 caught "an idle slot keeps its leases" shard/shard.c '/An idle slot has no lease/,+1s/btn_fund_give_back(s, out, sl, now, true);//'
 caught "a slice is longer than the lease" shard/shard.c 's/left = btn_lease_left(&pays->l);//'
