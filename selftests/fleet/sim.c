@@ -11,7 +11,8 @@
  *	sim -s SCENARIO SEED	one of them again, as a failure prints it
  *	sim -n NODES TENANTS SECONDS SEED...	a fleet of another size
  */
-#include "tap.h"
+#define SCENARIO_PROGRAM "sim"
+#include "scenario.h"
 #include "held.h"
 #include "member.h"
 
@@ -20,7 +21,7 @@
 #define USES 256
 #define QUIET (30 * FLEET_SECOND)
 
-struct record {			/* of held, in the store and on its way */
+struct record {			/* a record of held, in the store and on its way */
 	unsigned refs;
 	struct fleet_held h;
 };
@@ -29,7 +30,7 @@ struct use {
 	uint64_t at, amount;
 };
 
-struct pair {			/* one tenant on one node */
+struct pair {			/* a tenant on a node */
 	struct fleet_part part;
 	struct fleet_demand demand;
 	struct fleet_quota quota;	/* as the agent knows it */
@@ -46,17 +47,17 @@ struct pair {			/* one tenant on one node */
 };
 
 struct node {
-	uint64_t ahead;		/* its clock's, at 0 */
+	uint64_t ahead;		/* ns by which the node's clock is ahead, at 0 */
 	int64_t drift;		/* ppm */
 	uint64_t stopped, apart;	/* the agent is stopped, the node is cut off until then */
-	uint64_t silent;	/* its heartbeats are lost until then, and nothing else */
+	uint64_t silent;	/* heartbeats alone are lost until then */
 	bool up;		/* the agent runs */
 	unsigned run;		/* counts runs of the agent: what was sent to another one is lost */
 	bool joined;
 	uint64_t life, node_rev, watch_at, joining;
 	struct fleet_session session;
 	struct fleet_peer *peer;
-	bool deaf;		/* its watch lost something: all is to be read */
+	bool deaf;		/* the watch lost something: all is to be read */
 	uint64_t capacity, granted;
 	bool trickles;		/* uses bit by bit what it may: its last second is even */
 	struct pair **pair;
@@ -104,41 +105,20 @@ static struct {
 	struct tenant *tenant;
 	struct { uint64_t rev, life, seen; bool fenced; } *place;
 	struct { uint64_t rev, seen; } *alive;
-	unsigned faults;	/* of 10000 messages: lost */
+	unsigned faults;	/* messages lost, of 10000 */
 	unsigned late, doubled;
-	unsigned lasting;	/* of 10000 faults: those that outlast a lease */
+	unsigned lasting;	/* faults that outlast a lease, of 10000 */
 	bool quotas_change, bases_change;
 	uint64_t move_every, sell_every;
-	unsigned idle;		/* of 10000 moves: to nowhere */
-	unsigned spread;	/* of 10000 nodes with load: those that are not the last */
+	unsigned idle;		/* moves to nowhere, of 10000 */
+	unsigned spread;	/* nodes with load that are not the last, of 10000 */
 	uint64_t writes, beats, used, fences, worst;
 } S;
-
-static uint64_t rng, seed_now;
-static const char *scenario_now;
-
-static uint64_t rnd(void)
-{
-	uint64_t z = rng += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
-static uint64_t between(uint64_t a, uint64_t b)
-{
-	return a + rnd() % (b - a + 1);
-}
 
 static bool chance(unsigned of_10000)
 {
 	return rnd() % 10000 < of_10000;
 }
-
-#define MUST(COND, FMT, ...)                                                                 \
-	CHECK_MSG(COND, "%s:%d: %s; at %" PRIu64 " ns; again: sim -s %s %" PRIu64 ": " FMT, \
-		  __FILE__, __LINE__, #COND, S.now, scenario_now, seed_now, ##__VA_ARGS__)
 
 static bool before(const struct event *a, const struct event *b)
 {
@@ -851,7 +831,7 @@ static void make_fault(void)
 	case 6:
 		n->deaf = true;
 		break;
-	case 7:		/* its watch says nothing for a while, and does not end */
+	case 7:		/* the watch says nothing for a while, and does not end */
 		n->watch_at = S.now + time + (chance(5000) ? FLEET_LOWERED : 0);
 		break;
 	case 8:
@@ -883,11 +863,11 @@ static void operate(void)
 	set_quota(t, q.rate, q.base, q.next);
 }
 
-static void build(unsigned nodes, unsigned tenants, uint64_t time, uint64_t seed)
+static void build(unsigned nodes, unsigned tenants, uint64_t time)
 {
 	unsigned i;
 
-	rng = seed_now = seed;
+	rng = seed_now;
 	memset(&S, 0, sizeof(S));
 	S.nodes = nodes;
 	S.tenants = tenants;
@@ -1067,46 +1047,46 @@ static void run(void)
 
 /* Scenarios */
 
-static void build_faults(unsigned nodes, unsigned tenants, uint64_t time, uint64_t seed, unsigned most)
+static void build_faults(unsigned nodes, unsigned tenants, uint64_t time, unsigned most)
 {
-	build(nodes, tenants, time, seed);
+	build(nodes, tenants, time);
 	S.faults = S.late = S.doubled = (unsigned)between(1, most);
 	S.lasting = 3000;
 }
 
-static void quiet(uint64_t seed)
+static void quiet(void)
 {
-	build(4, 6, 60 * FLEET_SECOND, seed);
+	build(4, 6, 60 * FLEET_SECOND);
 	run();
 }
 
-static void faults(uint64_t seed)
+static void faults(void)
 {
-	build_faults(4, 3, 100 * FLEET_SECOND, seed, 600);
+	build_faults(4, 3, 100 * FLEET_SECOND, 600);
 	S.move_every = between(FLEET_SECOND / 2, 10 * FLEET_SECOND);
 	run();
 }
 
-static void quotas(uint64_t seed)
+static void quotas(void)
 {
-	build_faults(3, 3, 100 * FLEET_SECOND, seed, 300);
+	build_faults(3, 3, 100 * FLEET_SECOND, 300);
 	S.quotas_change = true;
 	run();
 }
 
 /* The rate is one, and the base of it that each place has moves: that shows what is used of both at once. */
-static void bases(uint64_t seed)
+static void bases(void)
 {
-	build_faults((unsigned)(2 + seed % 2), 1, 100 * FLEET_SECOND, seed, 300);
+	build_faults((unsigned)(2 + seed_now % 2), 1, 100 * FLEET_SECOND, 300);
 	S.bases_change = true;
 	S.spread = 8000;
 	run();
 }
 
 /* Messages come late and twice, cuts outlast leases, and little else is written meanwhile. */
-static void late(uint64_t seed)
+static void late(void)
 {
-	build_faults((unsigned)(2 + seed % 3), 1, 100 * FLEET_SECOND, seed, 300);
+	build_faults((unsigned)(2 + seed_now % 3), 1, 100 * FLEET_SECOND, 300);
 	S.late = (unsigned)between(300, 5000);
 	S.doubled = (unsigned)between(300, 5000);
 	S.lasting = 7000;
@@ -1118,11 +1098,11 @@ static void late(uint64_t seed)
 }
 
 /* Nodes die, or are cut off, for longer than their leases, while all want all; every other clock is slow, the others are fast. */
-static void deaths(uint64_t seed)
+static void deaths(void)
 {
 	unsigned i;
 
-	build_faults((unsigned)(2 + seed % 3), 1, 100 * FLEET_SECOND, seed, 50);
+	build_faults((unsigned)(2 + seed_now % 3), 1, 100 * FLEET_SECOND, 50);
 	S.lasting = 9000;
 	S.move_every = between(FLEET_SECOND / 2, 10 * FLEET_SECOND);
 	S.spread = 7000;
@@ -1131,90 +1111,73 @@ static void deaths(uint64_t seed)
 	run();
 }
 
-static const struct {
-	const char *name;
-	void (*fn)(uint64_t seed);
-} scenarios[] = { { "quiet", quiet }, { "faults", faults }, { "quotas", quotas }, { "bases", bases }, { "late", late },
-		  { "deaths", deaths } };
+static const struct scenario scenarios[] = { { "quiet", quiet, 1 }, { "faults", faults, 1 }, { "quotas", quotas, 1 },
+					     { "bases", bases, 1 }, { "late", late, 1 }, { "deaths", deaths, 1 } };
 
 #define SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 
-static unsigned seeds = 3;
+static uint64_t seeds = 3;
 
-static void some_seeds(unsigned k)
-{
-	uint64_t s;
-
-	scenario_now = scenarios[k].name;
-	for (s = 1; s <= seeds; s++)
-		scenarios[k].fn(s);
-}
-
-TEST(quiet) { some_seeds(0); }
-TEST(faults) { some_seeds(1); }
-TEST(quotas) { some_seeds(2); }
-TEST(bases) { some_seeds(3); }
-TEST(late) { some_seeds(4); }
-TEST(deaths) { some_seeds(5); }
+TEST(quiet) { run_seeds(&scenarios[0], seeds); }
+TEST(faults) { run_seeds(&scenarios[1], seeds); }
+TEST(quotas) { run_seeds(&scenarios[2], seeds); }
+TEST(bases) { run_seeds(&scenarios[3], seeds); }
+TEST(late) { run_seeds(&scenarios[4], seeds); }
+TEST(deaths) { run_seeds(&scenarios[5], seeds); }
 
 static unsigned big_nodes, big_tenants;
 static uint64_t big_time;
 
-static void big(uint64_t seed)
+static void big(void)
 {
-	build_faults(big_nodes, big_tenants, big_time * FLEET_SECOND, seed, 200);
+	build_faults(big_nodes, big_tenants, big_time * FLEET_SECOND, 200);
 	S.quotas_change = true;
 	run();
 }
 
+/* All scenarios in turn, to the first find. */
+static void first_find(void)
+{
+	uint64_t i;
+	size_t k;
+
+	for (i = 1; i <= seeds; i++)
+		for (k = 0; k < SCENARIOS; k++)
+			run_seed(&scenarios[k], i);
+}
+
+static char **big_seed;
+
+static void big_fleets(void)
+{
+	static const struct scenario scenario = { "big", big, 1 };
+
+	for (; *big_seed; big_seed++)
+		run_seed(&scenario, strtoull(*big_seed, NULL, 0));
+}
+
+static int caught(void (*fn)(void))
+{
+	if (setjmp(tap_env)) {
+		printf("not ok - %s\n", tap_why);
+		return 1;
+	}
+	fn();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	volatile unsigned k, i;
-	uint64_t s;
-
-	if (argc == 4 && !strcmp(argv[1], "-s")) {
-		for (k = 0; k < SCENARIOS; k++)
-			if (!strcmp(argv[2], scenarios[k].name)) {
-				scenario_now = argv[2];
-				if (setjmp(tap_env)) {
-					puts(tap_why);
-					return 1;
-				}
-				scenarios[k].fn(strtoull(argv[3], NULL, 0));
-				return 0;
-			}
-		return 2;
-	}
 	if (argc == 3 && !strcmp(argv[1], "-f")) {
-		if (setjmp(tap_env)) {
-			printf("not ok - %s\n", tap_why);
-			return 1;
-		}
-		for (i = 1; i <= (unsigned)atoi(argv[2]); i++)
-			for (k = 0; k < SCENARIOS; k++) {
-				scenario_now = scenarios[k].name;
-				scenarios[k].fn(i);
-			}
-		return 0;
+		seeds = strtoull(argv[2], NULL, 0);
+		return caught(first_find);
 	}
 	if (argc >= 6 && !strcmp(argv[1], "-n")) {
 		big_nodes = (unsigned)atoi(argv[2]);
 		big_tenants = (unsigned)atoi(argv[3]);
 		big_time = strtoull(argv[4], NULL, 0);
-		scenario_now = "big";
-		if (setjmp(tap_env)) {
-			puts(tap_why);
-			return 1;
-		}
-		for (i = 5; i < (unsigned)argc; i++) {
-			s = strtoull(argv[i], NULL, 0);
-			big(s);
-		}
-		return 0;
+		big_seed = argv + 5;
+		return caught(big_fleets);
 	}
-	if (argc == 2 && atoi(argv[1]) > 0) {
-		seeds = (unsigned)atoi(argv[1]);
-		return tap_main(1, argv);
-	}
-	return tap_main(argc, argv);
+	return scenario_main(scenarios, SCENARIOS, &seeds, argc, argv);
 }

@@ -8,7 +8,8 @@
  *	lease [SEEDS]		so many seeds of each scenario
  *	lease -s SCENARIO SEED	one of them again, as a failure prints it
  */
-#include "tap.h"
+#define SCENARIO_PROGRAM "lease"
+#include "scenario.h"
 #include "heap.h"
 #include "lease.h"
 
@@ -51,27 +52,6 @@ static struct {
 	uint64_t total, second[64];
 	uint64_t worst_idle;
 } S;
-
-static uint64_t rng, seed_now;
-static const char *scenario_now;
-
-static uint64_t rnd(void)
-{
-	uint64_t z = rng += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
-static uint64_t between(uint64_t a, uint64_t b)
-{
-	return a + rnd() % (b - a + 1);
-}
-
-#define MUST(COND, FMT, ...)                                                          \
-	CHECK_MSG(COND, "%s:%d: %s; at %" PRIu64 " ns; again: lease -s %s %" PRIu64 ": " FMT, \
-		  __FILE__, __LINE__, #COND, S.now, scenario_now, seed_now, ##__VA_ARGS__)
 
 static void at(struct spender *s, uint64_t when)
 {
@@ -459,60 +439,19 @@ TEST(short_of_quota)
 	CHECK(!btn_lease_out(&l));
 }
 
-static const struct scenario {
-	const char *name;
-	void (*fn)(void);
-	unsigned every;		/* seeds to one of these */
-} scenarios[] = { { "mixed", mixed, 1 }, { "saturated", saturated, 10 }, { "awakes", awakes, 10 }, { "tags", tags, 10 } };
+static const struct scenario scenarios[] = { { "mixed", mixed, 1 }, { "saturated", saturated, 10 }, { "awakes", awakes, 10 }, { "tags", tags, 10 } };
 
 #ifndef LEASE_SEEDS
 #define LEASE_SEEDS 150
 #endif
 static uint64_t seeds = LEASE_SEEDS;
 
-static void run_seed(const struct scenario *sc, uint64_t seed)
-{
-	scenario_now = sc->name;
-	seed_now = seed;
-	rng = seed * 0x2545f4914f6cdd1dULL + 1;
-	sc->fn();
-}
-
-static void run_seeds(unsigned which)
-{
-	uint64_t i, n = (seeds + scenarios[which].every - 1) / scenarios[which].every;
-
-	for (i = 1; i <= n; i++)
-		run_seed(&scenarios[which], i);
-}
-
-TEST(mixed) { run_seeds(0); }
-TEST(saturated) { run_seeds(1); }
-TEST(awakes) { run_seeds(2); }
-TEST(tags) { run_seeds(3); }
+TEST(mixed) { run_seeds(&scenarios[0], seeds); }
+TEST(saturated) { run_seeds(&scenarios[1], seeds); }
+TEST(awakes) { run_seeds(&scenarios[2], seeds); }
+TEST(tags) { run_seeds(&scenarios[3], seeds); }
 
 int main(int argc, char **argv)
 {
-	char *one[] = { argv[0], NULL };
-	size_t i;
-
-	if (argc == 4 && !strcmp(argv[1], "-s")) {
-		for (i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
-			if (!strcmp(scenarios[i].name, argv[2])) {
-				if (setjmp(tap_env)) {
-					printf("not ok - %s\n", tap_why);
-					return 1;
-				}
-				run_seed(&scenarios[i], strtoull(argv[3], NULL, 0));
-				printf("ok - %s %s\n", argv[2], argv[3]);
-				return 0;
-			}
-		fprintf(stderr, "lease: no scenario '%s'\n", argv[2]);
-		return 2;
-	}
-	if (argc == 2 && strtoull(argv[1], NULL, 0)) {
-		seeds = strtoull(argv[1], NULL, 0);
-		return tap_main(1, one);
-	}
-	return tap_main(argc, argv);
+	return scenario_main(scenarios, sizeof(scenarios) / sizeof(*scenarios), &seeds, argc, argv);
 }

@@ -497,7 +497,7 @@ TEST(line)
 		in--;
 	}
 	CHECK(!btn_line_is_single(&l));
-	/* One that is alone in the heap, as what was in order has left. */
+	/* An entry that is alone in the heap, as those in order have left. */
 	n[0].key = 1;
 	n[1].key = 3;
 	n[2].key = 2;

@@ -11,7 +11,8 @@
  * A run costs its wall time in CPU here: what it means to be preempted by the
  * kernel is for the tests with threads.
  */
-#include "tap.h"
+#define SCENARIO_PROGRAM "sim"
+#include "scenario.h"
 #include "core/core.h"
 #include "core/flow.h"
 #include "core/setup.h"
@@ -57,7 +58,7 @@ struct stask {
 
 struct slock {
 	struct btn_resource res;
-	struct stask *holder, *first;	/* who waits, first come, first served */
+	struct stask *holder, *first;	/* tasks that wait, first come, first served */
 	struct stask *woken;		/* to take it, if another did not meanwhile: the lock was left free */
 	bool strict;			/* the first one was passed by: it is handed over */
 };
@@ -120,27 +121,6 @@ static struct {
 	uint64_t lent_runs, taken_back, woken, passed_by, followed;
 	uint64_t steps;
 } S;
-
-static uint64_t rng, seed_now;
-static const char *scenario_now;
-
-static uint64_t rnd(void)
-{
-	uint64_t z = rng += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
-static uint64_t between(uint64_t a, uint64_t b)
-{
-	return a + rnd() % (b - a + 1);
-}
-
-#define MUST(COND, FMT, ...)                                                        \
-	CHECK_MSG(COND, "%s:%d: %s; at %" PRIu64 " ns; again: sim -s %s %" PRIu64 ": " FMT, \
-		  __FILE__, __LINE__, #COND, S.now, scenario_now, seed_now, ##__VA_ARGS__)
 
 static void at(struct btn_heap_node *n, uint64_t when)
 {
@@ -1757,7 +1737,7 @@ static void run_for(uint64_t time)
 }
 
 /*
- * What a tier used in the last second, to the ns. (The totals have each run as a whole, where it ended:
+ * CPU that a tier used in the last second, to the ns. (The totals have each run as a whole, where it ended:
  * more than a limit, by what the first runs of a second used before that began.)
  */
 static uint64_t used_by_tier(unsigned tier)
@@ -1944,7 +1924,7 @@ TEST(another_holder_waits)
 	btn_core_wait(&c, 30, &t[WOKEN], &passed, &t[HOLDS]);
 	btn_core_stop(&c, 30, WOKEN, 0, BTN_STOP_BLOCK);
 	CHECK(!btn_core_waits(&c, 30));
-	/* One gives up, and can go on with the places of the two that wait for it. */
+	/* A waiter gives up, and can go on with the places of the two that wait for it. */
 	btn_core_ready(&c, 40, &t[WAITS_TOO]);
 	CHECK(t[HOLDS].stands_in && t[WOKEN].stands_in);
 	CHECK(btn_core_pick(&c, 40, 0) == &t[WAITS_TOO]);
@@ -2058,11 +2038,7 @@ TEST(resched_fits)
 	btn_core_fini(&c);
 }
 
-static const struct scenario {
-	const char *name;
-	void (*fn)(void);
-	unsigned every;		/* seeds to one of these */
-} scenarios[] = {
+static const struct scenario scenarios[] = {
 	{ "mixed", mixed, 1 }, { "saturated", saturated, 25 }, { "oversold", oversold, 10 },
 	{ "hostile", hostile, 4 }, { "burst", burst, 4 }, { "tiers", tiers, 20 }, { "many", many, 300 },
 	{ "reloaded", reloaded, 25 }, { "sliding", sliding, 20 },
@@ -2076,61 +2052,23 @@ static const struct scenario {
 #endif
 static uint64_t seeds = SIM_SEEDS;
 
-static void run_seed(const struct scenario *sc, uint64_t seed)
-{
-	scenario_now = sc->name;
-	seed_now = seed;
-	rng = seed * 0x2545f4914f6cdd1dULL + 1;
-	sc->fn();
-}
-
-static void run_seeds(unsigned which)
-{
-	uint64_t i, n = (seeds + scenarios[which].every - 1) / scenarios[which].every;
-
-	for (i = 1; i <= n; i++)
-		run_seed(&scenarios[which], i);
-}
-
-TEST(mixed) { run_seeds(0); }
-TEST(saturated) { run_seeds(1); }
-TEST(oversold) { run_seeds(2); }
-TEST(hostile) { run_seeds(3); }
-TEST(burst) { run_seeds(4); }
-TEST(tiers) { run_seeds(5); }
-TEST(many) { run_seeds(6); }
-TEST(reloaded) { run_seeds(7); }
-TEST(sliding) { run_seeds(8); }
-TEST(colluding) { run_seeds(9); }
-TEST(lending) { run_seeds(10); }
-TEST(capacities) { run_seeds(11); }
-TEST(oversold_capacity) { run_seeds(12); }
-TEST(overdue) { run_seeds(13); }
-TEST(administrator) { run_seeds(14); }
+TEST(mixed) { run_seeds(&scenarios[0], seeds); }
+TEST(saturated) { run_seeds(&scenarios[1], seeds); }
+TEST(oversold) { run_seeds(&scenarios[2], seeds); }
+TEST(hostile) { run_seeds(&scenarios[3], seeds); }
+TEST(burst) { run_seeds(&scenarios[4], seeds); }
+TEST(tiers) { run_seeds(&scenarios[5], seeds); }
+TEST(many) { run_seeds(&scenarios[6], seeds); }
+TEST(reloaded) { run_seeds(&scenarios[7], seeds); }
+TEST(sliding) { run_seeds(&scenarios[8], seeds); }
+TEST(colluding) { run_seeds(&scenarios[9], seeds); }
+TEST(lending) { run_seeds(&scenarios[10], seeds); }
+TEST(capacities) { run_seeds(&scenarios[11], seeds); }
+TEST(oversold_capacity) { run_seeds(&scenarios[12], seeds); }
+TEST(overdue) { run_seeds(&scenarios[13], seeds); }
+TEST(administrator) { run_seeds(&scenarios[14], seeds); }
 
 int main(int argc, char **argv)
 {
-	char *one[] = { argv[0], NULL };
-	size_t i;
-
-	if (argc == 4 && !strcmp(argv[1], "-s")) {
-		for (i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
-			if (!strcmp(scenarios[i].name, argv[2])) {
-				scenario_now = argv[2];
-				if (setjmp(tap_env)) {
-					printf("not ok - %s\n", tap_why);
-					return 1;
-				}
-				run_seed(&scenarios[i], strtoull(argv[3], NULL, 0));
-				printf("ok - %s %s\n", argv[2], argv[3]);
-				return 0;
-			}
-		fprintf(stderr, "sim: no scenario '%s'\n", argv[2]);
-		return 2;
-	}
-	if (argc == 2 && strtoull(argv[1], NULL, 0)) {
-		seeds = strtoull(argv[1], NULL, 0);
-		return tap_main(1, one);
-	}
-	return tap_main(argc, argv);
+	return scenario_main(scenarios, sizeof(scenarios) / sizeof(*scenarios), &seeds, argc, argv);
 }
