@@ -18,7 +18,9 @@
 #include <baton/sync.h>
 #include <baton/wait.h>
 
+#include "delays.h"
 #include "inject.h"
+#include "sched_ask.h"
 #include "sched_end.h"
 #include "tap.h"
 
@@ -29,19 +31,11 @@ static struct baton_tenant *tenant;
 static _Atomic bool go;
 
 #ifdef BTN_INJECT
-static _Thread_local uint64_t chance;
-
 static int delays(const char *point)
 {
-	static const struct timespec pause = { 0, 200000 };
-
 	if ((strncmp(point, "stream:", 7) && strncmp(point, "poller:", 7)) || !strcmp(point, "stream:open"))
 		return 0;
-	chance = (chance ^ (uintptr_t)&chance) * 6364136223846793005ULL + 1442695040888963407ULL;
-	if (chance >> 61 == 0)
-		nanosleep(&pause, NULL);
-	else if (chance >> 62 == 1)
-		sched_yield();
+	delay_sometimes(8, 200000);
 	return 0;
 }
 #endif
@@ -59,24 +53,9 @@ static void open_all(unsigned slots)
 	atomic_store(&go, false);
 }
 
-static struct baton_request *ask(baton_task_fn *fn, void *arg)
-{
-	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = fn, .arg = arg };
-	struct baton_request *r;
-
-	CHECK_EQ(baton_submit(tenant, &o, &r), 0);
-	return r;
-}
-
-static void end_request(struct baton_request *r, int want)
-{
-	CHECK_EQ(baton_request_wait(r), want);
-	baton_request_put(r);
-}
-
 static void run(baton_task_fn *fn, void *arg)
 {
-	end_request(ask(fn, arg), 0);
+	end_request(ask_batch(tenant, fn, arg), 0);
 }
 
 static void open_pair(struct baton_stream *st[2])
@@ -189,7 +168,7 @@ static void over_tcp(void *arg)
 	where = loopback(NULL);
 	CHECK_ANY(baton_stream_listen(&l, s, (struct sockaddr *)&where, sizeof(where), 16) == 0);
 	where = loopback(l);
-	/* Its address is taken. */
+	/* The address is taken. */
 	CHECK_ANY(baton_stream_listen(&st, s, (struct sockaddr *)&where, sizeof(where), 16) == -EADDRINUSE);
 	CHECK_ANY(!st);
 	CHECK_ANY(baton_task_spawn(&server, serves, l) == 0);
@@ -375,7 +354,7 @@ TEST(cancelled)
 
 	open_all(1);
 	open_pair(st);
-	r = ask(is_cancelled, st[0]);
+	r = ask_batch(tenant, is_cancelled, st[0]);
 	while (!atomic_load(&go))
 		sched_yield();
 	baton_request_cancel(r);
@@ -589,7 +568,7 @@ TEST(child_keeps_it)
 	}
 	baton_stream_close(st[0]);
 	open_pair(other);
-	r = ask(reads_one, other[0]);
+	r = ask_batch(tenant, reads_one, other[0]);
 	nanosleep(&pause, NULL);
 	CHECK_EQ(baton_stream_write(st[1], "a", 1, &n, BATON_FOREVER), 0);
 	nanosleep(&pause, NULL);
@@ -652,7 +631,7 @@ static void one_of_several(void *arg)
 	c[2] = readable(b[0]);
 	CHECK_ANY(baton_wait_any(c, 3, 0, 0) == -ETIMEDOUT);
 	CHECK_ANY(baton_wait_any(c, 3, baton_clock_now() + MS, 0) == -ETIMEDOUT);
-	/* What is there stays there, and is seen again, however often there was an event. */
+	/* Data that is there stays there, and is seen again, however often there was an event. */
 	for (i = 0; i < 3; i++) {
 		CHECK_ANY(baton_task_spawn(&t, writes_soon, b[1]) == 0);
 		CHECK_ANY(baton_wait_any(c, 3, BATON_FOREVER, 0) == 2 && !c[2].result);

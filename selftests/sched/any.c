@@ -12,7 +12,9 @@
 #include <baton/sync.h>
 #include <baton/wait.h>
 
+#include "delays.h"
 #include "inject.h"
+#include "sched_ask.h"
 #include "sched_end.h"
 #include "tap.h"
 
@@ -24,20 +26,12 @@ static struct baton_chan *a, *b;
 static struct baton_sem *sem;
 
 #ifdef BTN_INJECT
-static _Thread_local uint64_t chance;
-
 /* In the windows between two holds of the lock, now and then, for a while. */
 static int delays(const char *point)
 {
-	static const struct timespec pause = { 0, 100000 };
-
 	if (strcmp(point, "sched:wait:woken") && strcmp(point, "sched:hand_over:unlocked") && strncmp(point, "any:", 4))
 		return 0;
-	chance = (chance ^ (uintptr_t)&chance) * 6364136223846793005ULL + 1442695040888963407ULL;
-	if (chance >> 60 == 0)
-		nanosleep(&pause, NULL);
-	else if (chance >> 62 == 1)
-		sched_yield();
+	delay_sometimes(16, 100000);
 	return 0;
 }
 #endif
@@ -63,21 +57,6 @@ static void close_all(void)
 	baton_chan_destroy(a);
 	baton_chan_destroy(b);
 	baton_sem_destroy(sem);
-}
-
-static struct baton_request *ask(baton_task_fn *fn, void *arg)
-{
-	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_BATCH, .fn = fn, .arg = arg };
-	struct baton_request *r;
-
-	CHECK_EQ(baton_submit(tenant, &o, &r), 0);
-	return r;
-}
-
-static void end_request(struct baton_request *r, int want)
-{
-	CHECK_EQ(baton_request_wait(r), want);
-	baton_request_put(r);
 }
 
 /* ---------------------------------------------------------- channels */
@@ -116,11 +95,11 @@ static void comes_between(void *arg)
 	CHECK_ANY(item == &got);
 }
 
-/* What was sent to a task that waits is that task's, and so is the place that it waits for. */
+/* An item that is sent to a task that waits is that task's, and so is the place that it waits for. */
 TEST(handed_over)
 {
 	open_all(1, 1);
-	end_request(ask(comes_between, NULL), 0);
+	end_request(ask_batch(tenant, comes_between, NULL), 0);
 	close_all();
 }
 
@@ -157,11 +136,11 @@ static void closes(void *arg)
 	CHECK_ANY(baton_chan_send(b, item) == -EPIPE);
 }
 
-/* Whoever waits when a channel is closed is told so; what was in it can be had. */
+/* Tasks that wait when a channel is closed are told so; items that were in it can be had. */
 TEST(closed)
 {
 	open_all(2, 1);
-	end_request(ask(closes, NULL), 0);
+	end_request(ask_batch(tenant, closes, NULL), 0);
 	close_all();
 }
 
@@ -197,7 +176,7 @@ static void at_once(void *arg)
 	CHECK_ANY(baton_wait_any(NULL, 0, baton_clock_now() + MS, 0) == -ETIMEDOUT);
 	CHECK_ANY(baton_chan_recv(b, &item) == 0);
 	CHECK_ANY(item == &b);
-	/* What a closed channel says is a case that happens, too. */
+	/* A closed channel is a case that happens, too. */
 	baton_chan_close(b);
 	CHECK_ANY(baton_wait_any(c, 4, 0, 0) == 1);
 	CHECK_ANY(c[1].result == -EPIPE);
@@ -207,7 +186,7 @@ static void at_once(void *arg)
 	/* A case of no kind never happens. */
 	c[1].kind = BATON_CASE_NONE;
 	CHECK_ANY(baton_wait_any(c, 4, 0, 0) == -ETIMEDOUT);
-	/* What is wrong. */
+	/* Wrong calls. */
 	CHECK_ANY(baton_wait_any(c, 4, 0, 2) == -EINVAL);
 	CHECK_ANY(baton_wait_any(c, BATON_CASES_MAX + 1, 0, 0) == -EINVAL);
 	c[1].kind = BATON_CASE_WRITABLE + 1;
@@ -221,7 +200,7 @@ TEST(without_waiting)
 	struct baton_case c;
 
 	open_all(1, 1);
-	end_request(ask(at_once, NULL), 0);
+	end_request(ask_batch(tenant, at_once, NULL), 0);
 	c = sem_case();
 	CHECK_EQ(baton_wait_any(&c, 1, 0, 0), -EPERM);
 	close_all();
@@ -305,8 +284,8 @@ TEST(each_kind)
 
 	open_all(2, 1);
 	atomic_store(&go, false);
-	other = ask(until_go, NULL);
-	end_request(ask(each_ends_it, other), 0);
+	other = ask_batch(tenant, until_go, NULL);
+	end_request(ask_batch(tenant, each_ends_it, other), 0);
 	end_request(other, 0);
 	close_all();
 }
@@ -317,7 +296,7 @@ static void is_cancelled(void *arg)
 
 	atomic_store(&go, true);
 	CHECK_ANY(baton_wait_any(c, 2, BATON_FOREVER, 0) == -ECANCELED);
-	/* What can be had is had, and no wait begins. */
+	/* A thing that can be had is had, and no wait begins. */
 	baton_sem_post(sem);
 	CHECK_ANY(baton_wait_any(c, 2, BATON_FOREVER, 0) == 1);
 	CHECK_ANY(baton_wait_any(c, 2, BATON_FOREVER, 0) == -ECANCELED);
@@ -329,7 +308,7 @@ TEST(cancelled)
 
 	open_all(1, 1);
 	atomic_store(&go, false);
-	r = ask(is_cancelled, NULL);
+	r = ask_batch(tenant, is_cancelled, NULL);
 	while (!atomic_load(&go))
 		sched_yield();
 	baton_request_cancel(r);
@@ -385,7 +364,7 @@ static void all_take_turns(void *arg)
 TEST(turns)
 {
 	open_all(1, 1);
-	end_request(ask(all_take_turns, NULL), 0);
+	end_request(ask_batch(tenant, all_take_turns, NULL), 0);
 	close_all();
 }
 
@@ -481,7 +460,7 @@ static void empties(void *arg)
 		received += (long)item;
 }
 
-/* What was sent was received once, and what was posted taken, whatever became of the waits. */
+/* Each item that was sent was received once, and each unit that was posted taken, whatever became of the waits. */
 TEST(storm)
 {
 	const char *given = getenv("ANY_SEED");
@@ -495,7 +474,7 @@ TEST(storm)
 	open_all(2, 2);
 	sent = received = posted = taken = 0;
 	for (i = 0; i < TASKS; i++)
-		r[i] = ask(anything, (void *)(uintptr_t)i);
+		r[i] = ask_batch(tenant, anything, (void *)(uintptr_t)i);
 	for (i = 0; i < TASKS; i += 3) {
 		nanosleep(&pause, NULL);
 		baton_request_cancel(r[i]);
@@ -505,7 +484,7 @@ TEST(storm)
 		CHECK(!result || (i % 3 == 0 && result == -ECANCELED));
 		baton_request_put(r[i]);
 	}
-	end_request(ask(empties, NULL), 0);
+	end_request(ask_batch(tenant, empties, NULL), 0);
 	CHECK_EQ(received, sent);
 	CHECK_EQ(taken, posted);
 	close_all();

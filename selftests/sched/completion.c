@@ -14,6 +14,7 @@
 #include <baton/completion.h>
 #include <baton/sched.h>
 
+#include "delays.h"
 #include "inject.h"
 #include "sched_end.h"
 #include "tap.h"
@@ -33,20 +34,12 @@ static _Atomic bool stop, holding;
 static _Atomic long ran;
 
 #ifdef BTN_INJECT
-static _Thread_local uint64_t chance;
-
 /* Between the list and the file descriptor, now and then, for a while. */
 static int delays(const char *point)
 {
-	static const struct timespec pause = { 0, 50000 };
-
 	if (strncmp(point, "completion:", 11) || !strcmp(point, "completion:create"))
 		return 0;
-	chance = (chance ^ (uintptr_t)&chance) * 6364136223846793005ULL + 1442695040888963407ULL;
-	if (chance >> 61 == 0)
-		nanosleep(&pause, NULL);
-	else if (chance >> 62 == 1)
-		sched_yield();
+	delay_sometimes(8, 50000);
 	return 0;
 }
 #endif

@@ -55,6 +55,7 @@ static void burn(uint64_t ns)
 }
 
 #ifdef BTN_INJECT
+#include "delays.h"
 #include "inject.h"
 
 static _Atomic int resumed;
@@ -68,18 +69,9 @@ static int counts(const char *point)
 
 static int delays(const char *point)
 {
-	static const struct timespec pause = { 0, 50000 };
-	static __thread uint64_t chance;
-
 	if (strncmp(point, "lazy:", 5))
 		return 0;
-	if (!chance)
-		chance = (uintptr_t)&chance;
-	chance = chance * 6364136223846793005ULL + 1442695040888963407ULL;
-	if (chance >> 61 == 0)
-		nanosleep(&pause, NULL);
-	else if (chance >> 62 == 1)
-		sched_yield();
+	delay_sometimes(8, 50000);
 	return 0;
 }
 

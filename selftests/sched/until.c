@@ -14,6 +14,7 @@
 #include <baton/stats.h>
 #include <baton/sync.h>
 
+#include "delays.h"
 #include "inject.h"
 #include "sched_end.h"
 #include "tap.h"
@@ -38,23 +39,15 @@ static struct baton_sem *sem;
 static struct baton_chan *chan;
 
 #ifdef BTN_INJECT
-static _Thread_local uint64_t chance;
-
 /* In the windows between two holds of the lock, now and then, for a while. */
 static int delays(const char *point)
 {
-	static const struct timespec pause = { 0, 100000 };
-
 	if (strncmp(point, "sched:", 6) && strncmp(point, "sync:", 5))
 		return 0;
 	if (!strcmp(point, "sched:worker") || !strcmp(point, "sched:thread") || !strcmp(point, "sched:request") ||
 	    !strcmp(point, "sched:task"))
 		return 0;
-	chance = (chance ^ (uintptr_t)&chance) * 6364136223846793005ULL + 1442695040888963407ULL;
-	if (chance >> 60 == 0)
-		nanosleep(&pause, NULL);
-	else if (chance >> 62 == 1)
-		sched_yield();
+	delay_sometimes(16, 100000);
 	return 0;
 }
 #endif
