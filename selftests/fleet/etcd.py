@@ -337,7 +337,8 @@ def measure(fleet):
     return says
 
 
-def main():
+def main(measure, report=lambda says: None):
+    """A test of a fleet with a real etcd: the exit status of measure(fleet), whose result goes to report()."""
     if not shutil.which("etcd"):
         print("1..0 # SKIP mend: no etcd; apt-get install etcd-server")
         return 4
@@ -352,6 +353,12 @@ def main():
         fleet.end()
         if not os.environ.get("KEEP"):
             shutil.rmtree(folder)
+    report(says)
+    print(f"1..{len(results)}")
+    return 0 if all(results) else 1
+
+
+def print_lines(says):
     units = {"fleet_utilisation": "%", "fleet_move": "ms", "fleet_etcd": "1/s", "fleet_oversell_worst": "%"}
     lines = [json.dumps({"bench": "fleet", "case": k, "where": "host", "value": round(v, 3), "unit": units[k], "n": n})
              for k, (v, n) in says.items()]
@@ -359,9 +366,7 @@ def main():
     if "--lines" in sys.argv:
         with open(sys.argv[sys.argv.index("--lines") + 1], "w") as out:
             out.write("\n".join(lines) + "\n")
-    print(f"1..{len(results)}")
-    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(measure, print_lines))

@@ -5,10 +5,8 @@ Two schedulers (joined.c) that each want all of what a tenant bought, with their
 and in no sliding second more; an agent that dies leaves its scheduler the base share.
 """
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -73,23 +71,5 @@ def measure(fleet):
     check("no second oversells", most <= BOUGHT + 2 * PAST, f"the worst: {most / BOUGHT:.4f} of what was bought")
 
 
-def main():
-    if not shutil.which("etcd"):
-        print("1..0 # SKIP mend: no etcd; apt-get install etcd-server")
-        return 4
-    if "built without" in subprocess.run([etcd.BATON, "fleet", "show"], capture_output=True, text=True).stderr:
-        print("1..0 # SKIP mend: baton is built without libcurl and jansson")
-        return 4
-    folder = tempfile.mkdtemp(prefix="fleet.")
-    fleet = etcd.Fleet(folder)
-    try:
-        measure(fleet)
-    finally:
-        fleet.end()
-        shutil.rmtree(folder)
-    print(f"1..{len(etcd.results)}")
-    return 0 if all(etcd.results) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(etcd.main(measure))

@@ -8,11 +8,9 @@ import base64
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.parse
@@ -181,23 +179,5 @@ def measure(f):
     check("a quota that is readable again is to be had", etcd.gets(f, "red/low", 1, 0.4e9) is not None)
 
 
-def main():
-    if not shutil.which("etcd"):
-        print("1..0 # SKIP mend: no etcd; apt-get install etcd-server")
-        return 4
-    if "built without" in subprocess.run([etcd.BATON, "fleet", "show"], capture_output=True, text=True).stderr:
-        print("1..0 # SKIP mend: baton is built without libcurl and jansson")
-        return 4
-    folder = tempfile.mkdtemp(prefix="fleet.")
-    fleet = etcd.Fleet(folder)
-    try:
-        measure(fleet)
-    finally:
-        fleet.end()
-        shutil.rmtree(folder)
-    print(f"1..{len(etcd.results)}")
-    return 0 if all(etcd.results) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(etcd.main(measure))
