@@ -404,7 +404,7 @@ TEST(who_is_stopped_is_not_parked_as_well)
 	reading = written = 0;
 	r = submit(writes_much, NULL);
 	CHECK(WITHIN(10, reading && stats().blocks > 0));
-	/* Its slot is taken, and it uses CPU without one. */
+	/* The slot of the task is taken, and the task uses CPU without one. */
 	r2 = submit(count, &ends);
 	while (sum < MUCH) {
 		n = read(fds[0], some, sizeof(some));

@@ -262,7 +262,7 @@ TEST(leases)
 	close_all();
 }
 
-/* What was used is in the answers, and for a second after a rate is lowered. */
+/* CPU that was used is in the answers, and for a second after a rate is lowered. */
 TEST(use)
 {
 	struct baton_request *r;
@@ -323,7 +323,7 @@ TEST(wakes)
 	close_all();
 }
 
-/* What is no message of an agent's ends the connection, and changes nothing. */
+/* A message that is no agent's ends the connection, and changes nothing. */
 TEST(hostile)
 {
 	static const char *const bad[] = {
