@@ -8,6 +8,9 @@
 # Exit status: 0 applied; 1 does not apply, nothing changed; 2 TREE is not a
 # kernel tree, of no base, or a patch is missing; 3 the tree has the series already.
 set -euo pipefail
+case ${1:-} in
+-h | --help) sed -n '4,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+esac
 here=$(cd "$(dirname "$0")" && pwd)
 tree=${1:-.}
 

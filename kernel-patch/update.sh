@@ -16,6 +16,9 @@
 #
 # Exit status: 0 done; 1 not in order, nothing changed; 2 usage.
 set -euo pipefail
+case ${1:-} in
+-h | --help) sed -n '4,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+esac
 here=$(cd "$(dirname "$0")" && pwd)
 check=y
 if [ "${1:-}" = --no-check ]; then

@@ -19,8 +19,11 @@
  * if `after` says so, or if all threads that are left sleep for ever; the test
  * function then ends with the list of what happened.
  *
+ * A schedule takes some 30 switches, and there are 300,000: threads begin once, by setcontext(), and go from schedule to
+ * schedule; all other switches are jumps within the process, without the two system calls of swapcontext().
+ *
  * One test function at a time; not for sanitizers, which do not follow
- * swapcontext().
+ * jumps between stacks.
  */
 #ifndef FUTEX_SIM_H
 #define FUTEX_SIM_H
@@ -42,10 +45,10 @@
 #define SIM_LATER UINT64_C(1000)
 
 struct sim_case {
-	void (*before)(void);		/* of each schedule */
+	void (*before)(void);		/* at each schedule's begin */
 	void (*threads[SIM_THREADS])(void);
 	void (*signals[SIM_THREADS])(void); /* handler in that thread, or NULL */
-	void (*after)(void);		/* of each schedule; may CHECK */
+	void (*after)(void);		/* at each schedule's end; may CHECK */
 	int preemptions;		/* 0: no bound */
 	int timeouts, spurious, eintr;
 	bool swap;			/* the kernel has FUTEX_SWAP */
@@ -53,19 +56,24 @@ struct sim_case {
 
 enum sim_state { SIM_DONE, SIM_RUNNABLE, SIM_WAITING };
 
+/* Where one that does not run goes on. */
+typedef void *sim_place[5];
+
 struct sim_thread {
-	ucontext_t uc;
+	ucontext_t uc;			/* where it begins */
+	sim_place on;
 	char *stack;
+	bool begun;
 	enum sim_state state;
 	_Atomic uint32_t *word;		/* where it waits */
 	uint64_t deadline;
-	int result;			/* of the wait */
+	int result;			/* the wait's */
 	bool signal_due;
 };
 
 static struct sim {
 	const struct sim_case *c;
-	ucontext_t main;
+	sim_place main;
 	struct sim_thread t[SIM_THREADS];
 	int now;			/* the thread that runs, -1: none */
 	int preemptions, timeouts, spurious, eintr;
@@ -91,6 +99,19 @@ __attribute__((format(printf, 1, 2))) static void sim_note(const char *fmt, ...)
 		sim.len += (size_t)n;
 }
 
+/* In a function of its own: the compiler takes no jump to a place in the same one. */
+__attribute__((noinline, noreturn)) static void sim_jump(sim_place to)
+{
+	__builtin_longjmp(to, 1);
+}
+
+/* From here to there; comes back when others jump here. */
+__attribute__((noinline)) static void sim_switch(sim_place here, sim_place to)
+{
+	if (!__builtin_setjmp(here))
+		sim_jump(to);
+}
+
 /* In a thread: this schedule has failed; never comes back. */
 #define SIM_CHECK(COND)                                                        \
 	do {                                                                   \
@@ -98,7 +119,7 @@ __attribute__((format(printf, 1, 2))) static void sim_note(const char *fmt, ...)
 			snprintf(sim.failed, sizeof(sim.failed),               \
 				 "%s:%d: %s is false", __FILE__, __LINE__,     \
 				 #COND);                                       \
-			setcontext(&sim.main);                                 \
+			sim_jump(sim.main);                                    \
 		}                                                              \
 	} while (0)
 
@@ -122,7 +143,7 @@ static void sim_yield(const char *where)
 	struct sim_thread *t = &sim.t[sim.now];
 
 	sim_note(" %c:%s", 'A' + sim.now, where);
-	swapcontext(&t->uc, &sim.main);
+	sim_switch(t->on, sim.main);
 	/* A signal that arrived meanwhile is handled first. */
 	if (t->signal_due) {
 		t->signal_due = false;
@@ -199,13 +220,16 @@ static const struct btn_futex_ops sim_ops_wakewait = {
 
 static void sim_thread_main(void)
 {
-	sim.c->threads[sim.now]();
-	sim.t[sim.now].state = SIM_DONE;
-	sim_note(" %c:ends", 'A' + sim.now);
-	setcontext(&sim.main);
+	/* Each schedule. */
+	for (;;) {
+		sim.c->threads[sim.now]();
+		sim.t[sim.now].state = SIM_DONE;
+		sim_note(" %c:ends", 'A' + sim.now);
+		sim_switch(sim.t[sim.now].on, sim.main);
+	}
 }
 
-/* What may happen next. */
+/* An event that may happen next. */
 struct sim_event {
 	enum { SIM_RUN, SIM_TIMEOUT, SIM_SPURIOUS, SIM_EINTR, SIM_SIGNAL } what;
 	int who;
@@ -247,30 +271,26 @@ static void sim_end_wait(int who, int result, const char *why)
 	sim_note(" %c:%s", 'A' + who, why);
 }
 
-__attribute__((noinline)) static void sim_run(int who)
+__attribute__((noinline)) static void sim_begin_thread(struct sim_thread *t)
 {
-	volatile bool back = false;
-
-	getcontext(&sim.main);
-	if (!back) {
-		back = true;
-		sim.now = who;
-		setcontext(&sim.t[who].uc);
-	}
-	sim.now = -1;
-}
-
-/* In a function of its own, like sim_run: getcontext() returns twice. */
-__attribute__((noinline)) static void sim_make_thread(struct sim_thread *t)
-{
-	if (!t->stack)
-		t->stack = mmap(NULL, SIM_STACK, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	t->begun = true;
+	t->stack = mmap(NULL, SIM_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	getcontext(&t->uc);
 	t->uc.uc_stack.ss_sp = t->stack;
 	t->uc.uc_stack.ss_size = SIM_STACK;
 	t->uc.uc_link = NULL;
 	makecontext(&t->uc, sim_thread_main, 0);
+	setcontext(&t->uc);
+}
+
+__attribute__((noinline)) static void sim_run(int who)
+{
+	sim.now = who;
+	if (sim.t[who].begun)
+		sim_switch(sim.main, sim.t[who].on);
+	else if (!__builtin_setjmp(sim.main))
+		sim_begin_thread(&sim.t[who]);
+	sim.now = -1;
 }
 
 static void sim_schedule(void)
@@ -289,9 +309,6 @@ static void sim_schedule(void)
 	for (i = 0; i < SIM_THREADS; i++) {
 		sim.t[i].state = sim.c->threads[i] ? SIM_RUNNABLE : SIM_DONE;
 		sim.t[i].signal_due = false;
-		if (!sim.c->threads[i])
-			continue;
-		sim_make_thread(&sim.t[i]);
 	}
 	for (;;) {
 		for (i = alive = 0; i < SIM_THREADS; i++)
@@ -345,7 +362,7 @@ static unsigned long sim_explore(const struct sim_case *c)
 
 	btn_futex_use(c->swap ? &sim_ops_swap : &sim_ops_wakewait);
 #ifdef BTN_INJECT
-	/* [INJECT-1] there is only this thread. */
+	/* [INJECT-1] only this thread is there. */
 	atomic_store_explicit(&btn_inject_hook, sim_point, memory_order_relaxed); /* [INJECT-1] */
 #endif
 	sim.c = c;

@@ -136,7 +136,7 @@ TEST(same_word_through_two_mappings)
 	calls_end(&c, 1);
 }
 
-/* One of three waiters, whatever becomes of the wait; each way says so. */
+/* Wakes one of three waiters, whatever becomes of the wait; each way says so. */
 static void wakes_one(int op, uint32_t val, const void *ts, long expect)
 {
 	uint32_t *w1 = word(0), *w2 = word(0);
@@ -213,7 +213,7 @@ TEST(swap_wakes_a_swapper)
 	CHECK_EQ(call_result(b), 1);
 }
 
-/* Whatever can wake or move a FUTEX_WAIT can do so to the wait of a swap. */
+/* All that can wake or move a FUTEX_WAIT can do so to the wait of a swap. */
 TEST(wait_is_an_ordinary_wait)
 {
 	uint32_t *w1 = word(0), *w2 = word(0), *w3 = word(0);

@@ -340,7 +340,7 @@ long call_now(uint32_t *uaddr, int op, uint32_t val, const void *timeout,
 	c->timeout = timeout;
 	c->val3 = val3;
 	call_thread(c);
-	/* One whose time is up may be seen asleep for a moment. */
+	/* A call whose time is up may be seen asleep for a moment. */
 	give_up = now_ns(CLOCK_MONOTONIC) + (timeout ? 5 * NSEC : 0);
 	while (!c->done) {
 		CHECK_MSG(!call_asleep(c) || now_ns(CLOCK_MONOTONIC) < give_up,
@@ -475,7 +475,7 @@ long counter(const char *prefix)
 
 void counters_reset(void)
 {
-	/* What is counted is checked after what can be seen from outside. */
+	/* Counters are checked after what can be seen from outside. */
 	if (!counters_read(&base))
 		base.n = 0;
 }

@@ -48,24 +48,24 @@ struct timespec to_ts(int64_t ns);
 void nap(void);	/* between two polls */
 
 /*
- * One futex call in a thread or a process of its own.
+ * A futex call in a thread or a process of its own.
  * before, after: run by that thread around the call.
  */
 struct call {
-	/* what to call */
+	/* the call */
 	int op, nr32;	/* nr32: through int $0x80 with this number */
 	uint32_t *uaddr, *uaddr2, val, val3;
 	const void *timeout;
 	void (*before)(struct call *c), (*after)(struct call *c);
 	int cpu;	/* pinned there, if not negative */
-	/* what became of it */
+	/* the outcome */
 	_Atomic pid_t tid;
 	atomic_bool done;
 	long ret;
 	int ran_on;	/* the CPU it found itself on afterwards */
 	int64_t ended;	/* CLOCK_MONOTONIC */
 	pthread_t thread;
-	pid_t pid;	/* of its process, if forked */
+	pid_t pid;	/* the process, if forked */
 };
 
 struct call *call_new(int op, uint32_t *uaddr, uint32_t val, uint32_t *uaddr2);

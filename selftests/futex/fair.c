@@ -19,7 +19,7 @@ static int64_t window(void)
 	return (s ? atof(s) : 2) * NSEC;
 }
 
-/* What each used of the CPU between two moments. */
+/* CPU that each used between two moments. */
 struct shares {
 	double pair, spinner;	/* % of the two together */
 	double busy;		/* % of the time that passed */
@@ -70,7 +70,7 @@ static int the_cpu(void)
 }
 
 struct setup {
-	const char *cgroup[3];	/* of side 0, side 1, the spinner */
+	const char *cgroup[3];	/* side 0's, side 1's, the spinner's */
 	int nice[2];
 	bool sleeps;
 };
@@ -130,7 +130,7 @@ TEST(pair_against_spinner)
 	struct setup u = { .nice = { 0, 0 } };
 
 	fresh_start();
-	/* And what they were charged is the time that passed. */
+	/* The time that they were charged is the time that passed. */
 	contests(&u, true, 47, 53, 95, 101);
 }
 
@@ -158,7 +158,7 @@ TEST(pair_against_spinner_in_a_limited_cgroup)
 	CHECK_SHARE(r.pair, 47, 53);
 	CHECK_SHARE(r.busy, 40, 56);
 	CHECK_CMP(cgroup_value(cg, "cpu.stat", "nr_throttled"), >, 0);
-	/* It ran a little before and after the window. */
+	/* The group ran a little before and after the window. */
 	CHECK_CMP(usage * 1000, >=, r.used * 98 / 100);
 	cgroup_delete(cg);
 }

@@ -114,7 +114,7 @@ TEST(sleeping_fault_strands_nobody_shared)
 	stranded(true, 1, -EAGAIN);
 }
 
-/* And when the fault is over exactly one was woken. */
+/* Exactly one was woken when the fault is over. */
 static void once(bool shared, uint32_t value)
 {
 	struct page p = page_new(shared);

@@ -72,14 +72,26 @@ TEST(two_processes)
 	direct(p, "two processes", 95);
 }
 
+/* A tick of the kernel, ns: how exact its coarse clock is. */
+static int64_t tick(void)
+{
+	struct timespec ts;
+
+	CHECK_ANY(!clock_getres(CLOCK_MONOTONIC_COARSE, &ts));
+	return ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
 /*
  * A third thread wants the CPU all the time. It gets it when the pair's slice
- * is over, but not as a rule between the wake and the wakee.
+ * is over, but not as a rule between the wake and the wakee. A slice ends at a
+ * tick, and where the machine is slow there is one in each turn: the pair's own
+ * CPU time has so many of them.
  */
 TEST(nobody_in_between)
 {
 	struct spinner *s;
 	struct pair *p;
+	int64_t ticks;
 
 	fresh_start();
 	p = pinned(4000);
@@ -88,11 +100,12 @@ TEST(nobody_in_between)
 	counters_reset();
 	pair_run(p);
 	spinner_stop(s);
-	printf("# disturbed %llu of %llu\n",
+	ticks = (p->side[0].used + p->side[1].used) / tick();
+	printf("# disturbed %llu of %llu, in %lld ticks\n",
 	       (unsigned long long)(p->side[0].disturbed + p->side[1].disturbed),
-	       (unsigned long long)pair_turns(p));
+	       (unsigned long long)pair_turns(p), (long long)ticks);
 	CHECK_CMP((p->side[0].disturbed + p->side[1].disturbed) * 100, <=,
-		  pair_turns(p) * (is_debug_kernel() ? 60 : 30));
+		  pair_turns(p) * 30 + ticks * 100);
 	direct(p, "with a spinner", 95);
 }
 
@@ -142,7 +155,7 @@ TEST(affinity_changes_in_its_sleep)
 	}
 }
 
-/* It ran on the other CPU last, and may run anywhere: it comes here. */
+/* The wakee ran on the other CPU last, and may run anywhere: it comes here. */
 TEST(wakee_from_another_cpu)
 {
 	uint32_t *w2 = word(0);
@@ -320,6 +333,86 @@ TEST(throttled_partner)
 }
 
 /*
+ * The two may use a quota together, and mostly it runs out within a turn, which is
+ * shorter than a tick: then the hand-over is where that is found out, and whoever gets
+ * the CPU has to stop. A side that begins a turn when more than the quota was used since
+ * the two last stood still goes on until they do, or for as long as four quotas.
+ */
+struct account {
+	int64_t quota, used, still, seen;	/* ns; used up to now, when they last stood still; the last look's time */
+	atomic_ulong overdrawn;
+};
+static struct account *account;
+
+static void overdraw(struct side *s)
+{
+	int64_t began = now_ns(CLOCK_THREAD_CPUTIME_ID), before = account->used, turn = 0, mine = 0, now;
+	bool stood = false;
+
+	(void)s;
+	while (!turn || (mine < turn && !stood)) {
+		mine = now_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+		now = now_ns(CLOCK_MONOTONIC);
+		account->used = before + mine;
+		stood = now - account->seen > account->quota;
+		if (stood)
+			account->still = account->used;
+		account->seen = now;
+		if (!turn) {
+			bool over = account->used - account->still > account->quota;
+
+			account->overdrawn += over;
+			turn = over ? account->quota * 4 : account->quota / 16;
+		}
+	}
+}
+
+TEST(limited_pair)
+{
+	long quota = is_debug_kernel() ? 50000 : 5000, period = quota * 10, periods = is_debug_kernel() ? 10 : 30;
+	int64_t start, elapsed;
+	const char *cg;
+	struct pair *p;
+	char max[32];
+	long used;
+	int i;
+
+	fresh_start();
+	cg = cgroup_new("limited");
+	p = pair_new(0);
+	account = arena(sizeof(*account));
+	account->quota = quota * 1000;
+	for (i = 0; i < 2; i++) {
+		p->side[i].cpu = 0;
+		p->side[i].process = true;
+		p->side[i].cgroup = cg;
+		p->side[i].turn = overdraw;
+	}
+	pair_start(p);
+	snprintf(max, sizeof(max), "%ld %ld", quota, period);
+	CHECK(cgroup_write(cg, "cpu.max", max));
+	counters_reset();
+	start = now_ns(CLOCK_MONOTONIC);
+	used = cgroup_value(cg, "cpu.stat", "usage_usec");
+	pair_go(p);
+	do {
+		usleep(period);
+		elapsed = now_ns(CLOCK_MONOTONIC) - start;
+	} while (elapsed < periods * period * 1000);
+	pair_stop(p);
+	pair_join(p);
+	elapsed = now_ns(CLOCK_MONOTONIC) - start;
+	used = cgroup_value(cg, "cpu.stat", "usage_usec") - used;
+	counters_show("limited");
+	printf("# used %ld us in %lld us, throttled %ld times, overdrew %lu times\n", used, (long long)elapsed / 1000,
+	       cgroup_value(cg, "cpu.stat", "nr_throttled"), account->overdrawn);
+	CHECK_CMP(cgroup_value(cg, "cpu.stat", "nr_throttled"), >, periods / 2);
+	/* Within the quota, and in each period a tick or two and what an emulated CPU's stall is charged; not a long turn. */
+	CHECK_CMP(used, <=, (elapsed / (period * 1000) + 2) * quota * 8 / 5);
+	cgroup_delete(cg);
+}
+
+/*
  * EEVDF leaves a sleeper that ran more than its share on the run queue, in
  * competition with others, until its lag is paid off. Pinned to one CPU are a
  * spinner, a wakee that burns and goes to sleep, and a swapper that wakes it at
@@ -396,7 +489,7 @@ TEST(delayed_dequeue_on_another_cpu)
 	fresh_start();
 	if (n_cpus() < 2)
 		SKIP("one CPU");
-	/* One on this CPU as well, or it would pull the wakee here when it idles. */
+	/* A spinner on this CPU as well, or the CPU would pull the wakee here when it idles. */
 	s[0] = spinner_start(0, false, NULL);
 	s[1] = spinner_start(1, false, NULL);
 	counters_reset();

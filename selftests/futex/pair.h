@@ -18,7 +18,7 @@ struct side {
 	bool process;		/* a process of its own, not a thread */
 	int cpu;		/* pinned there, if not negative */
 	int policy, nice;
-	int uclamp_max;		/* of 1024, if not 0 */
+	int uclamp_max;		/* out of 1024, if not 0 */
 	const char *cgroup;
 	int64_t burn;		/* ns of CPU time used up in each turn */
 	void (*turn)(struct side *s);	/* done in each turn */
@@ -28,11 +28,11 @@ struct side {
 	atomic_bool done;
 	int error;		/* -errno of what it could not set up */
 	atomic_ullong turns;
-	uint64_t woke_one, woke_none, eagain, other;	/* what its swaps returned */
+	uint64_t woke_one, woke_none, eagain, other;	/* returned by its swaps */
 	uint64_t moved;		/* turns begun on another CPU than the one that gave it */
 	uint64_t disturbed;	/* turns before which the spinner ran */
 	uint64_t first_cpu_turns[8];	/* turns by CPU */
-	int64_t used;		/* its CPU time, at the end */
+	int64_t used;		/* CPU time, at the end */
 	pthread_t thread;
 	pid_t pid;
 };
@@ -43,7 +43,7 @@ struct pair {
 	uint32_t *w[2];
 	atomic_bool stop;
 	atomic_int gave_on;	/* CPU */
-	atomic_ullong *spins, gave_at;	/* of the spinner that may run in between */
+	atomic_ullong *spins, gave_at;	/* the spinner's that may run in between */
 };
 
 /* First thing in a test: end what a failed one left running. */
@@ -57,7 +57,7 @@ void pair_stop(struct pair *p);		/* ask it to end */
 void pair_join(struct pair *p);		/* until it has; ends the test if it is stuck */
 void pair_run(struct pair *p);		/* start, go, join */
 uint64_t pair_turns(struct pair *p);
-uint64_t pair_swaps(struct pair *p);	/* that woke the partner */
+uint64_t pair_swaps(struct pair *p);	/* swaps that woke the partner */
 
 /* A thread or process that does nothing but count. */
 struct spinner {

@@ -138,7 +138,7 @@ static struct scene *scene_apart(int64_t due)
 	return sc;
 }
 
-/* It was interrupted and went back to sleep: wake it, and it says what it woke. */
+/* The swap was interrupted and went back to sleep: wake it, and it says what it woke. */
 static void resumes(struct scene *sc)
 {
 	call_until_asleep(sc->s);

@@ -29,7 +29,7 @@ static struct actor {
 	uint32_t *box;
 	pthread_t thread;
 	_Atomic pid_t tid;
-	atomic_bool ended;	/* and not yet joined */
+	atomic_bool ended;	/* ended, and not yet joined */
 	uint32_t random;
 	atomic_ullong turns;
 	uint64_t woke, unsure, woken, failed, result[8];
@@ -142,7 +142,7 @@ static void pass(struct actor *a)
 }
 
 /*
- * Whoever joins it is woken by the kernel as it exits, and an error injected
+ * A thread that joins it is woken by the kernel as it exits, and an error injected
  * there would lose that wakeup.
  */
 static void *end(struct actor *a)
@@ -198,7 +198,7 @@ static void on_signal(int sig)
 
 static const char *cgroups[3];
 
-/* One disturbance. */
+/* Disturbs once. */
 static void disturb(uint32_t *random)
 {
 	static const int policies[] = { SCHED_OTHER, SCHED_OTHER, SCHED_BATCH, SCHED_IDLE, SCHED_FIFO };

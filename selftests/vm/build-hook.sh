@@ -6,7 +6,8 @@
 # Without what it needs, DIR has no block_hook and a file `why`.
 set -euo pipefail
 out=$1
-tarball=${LINUX_TARBALL:-/usr/src/linux-source-6.12.tar.xz}
+base=${BATON_KERNEL:-6.12}
+tarball=$("$TOP/tools/vm/source" "$base" 2>/dev/null) || tarball=
 tests=tools/testing/selftests
 
 rm -rf "$out"
@@ -15,12 +16,13 @@ no() {
 	echo "$*" >"$out/why"
 	exit 0
 }
-[ -r "$tarball" ] || no "mend: apt-get install linux-source-6.12, and make again"
+[ -r "$tarball" ] || no "mend: apt-get install linux-source-$base, and make again"
+grep -qs "$tests/sched_block" "$TOP/kernel-patch/$base"/*.patch || no "the series for Linux $base has no block hook"
 grep -q 'HAVE_BPF 1' "$O/config.h" || no "mend: built without BPF (Debian: apt-get install clang libbpf-dev bpftool)"
 
 tar -C "$out/src" --strip-components=1 --wildcards -xf "$tarball" "*/$tests/kselftest.h"
-for p in $(sed 's/#.*//' "$TOP/kernel-patch/6.12/series"); do
-	GIT_CEILING_DIRECTORIES=$out git -C "$out/src" apply --include="$tests/sched_block/*" "$TOP/kernel-patch/6.12/$p"
+for p in $(sed 's/#.*//' "$TOP/kernel-patch/$base/series"); do
+	GIT_CEILING_DIRECTORIES=$out git -C "$out/src" apply --include="$tests/sched_block/*" "$TOP/kernel-patch/$base/$p"
 done
 cd "$out/src/$tests/sched_block"
 gcc -O2 -Wall -Werror -o "$out/block_hook" block_hook.c -lbpf -lelf -lz -pthread

@@ -6,17 +6,21 @@ set -u
 . "$TOP/selftests/tap.sh"
 [ -n "${BATON_VM:-}" ] || skip_all "not in the VM"
 
+base=$(uname -r | cut -d. -f 1,2)
+debug=
+[ "${BATON_GROUP:-}" != debug ] || debug=y
+
 # has_options FRAGMENT...: the kernel was really built with them, the last word on
-# an option counts; an option of the series is there once the series has a patch.
+# an option counts; an option of the series is there once a patch for this base adds it.
 has_options() {
-	local bad series=0
-	! grep -q '^[^#]' "$TOP/kernel-patch/6.12/series" || series=1
-	bad=$(zcat /proc/config.gz | awk -v series=$series '
+	local bad series
+	series=$(sed -n 's/^+config \([A-Z_]*\)$/ CONFIG_\1 /p' "$TOP/kernel-patch/$base"/*.patch | tr -d '\n')
+	bad=$(zcat /proc/config.gz | awk -v series="$series" '
 		FILENAME == "-" { if (/^CONFIG/) has[$0] = 1; next }
 		/^#/ { from_series = /^# series:/ }
 		/^CONFIG/ {
 			o = $0; sub(/=.*/, "", o)
-			if (series || !from_series)
+			if (!from_series || index(series, " " o " "))
 				v[o] = $0
 		}
 		END {
@@ -28,10 +32,11 @@ has_options() {
 }
 has_the_options_of_the_snippet() { has_options "$TOP/Kconfig.snippet"; }
 has_the_options_of_the_vm() {
-	case ${BATON_GROUP:-} in
-	debug) has_options "$TOP/tools/vm/vm.config" "$TOP/tools/vm/debug.config" ;;
-	*) has_options "$TOP/tools/vm/vm.config" ;;
-	esac
+	local f fragments=()
+	for f in vm "vm-$base" ${debug:+debug "debug-$base"}; do
+		[ ! -f "$TOP/tools/vm/$f.config" ] || fragments+=("$TOP/tools/vm/$f.config")
+	done
+	has_options "${fragments[@]}"
 }
 has_precise_clocks() {
 	expect [ "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource | sed 's/-early//')" = tsc ]

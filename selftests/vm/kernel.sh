@@ -6,6 +6,7 @@
 set -u
 . "$TOP/selftests/tap.sh"
 w=$tap_dir
+unset BATON_KERNEL
 export BATON_CACHE=$w/cache LINUX_TARBALL=$w/linux.tar.xz MAKELOG=$w/made
 # The tools under test, with fragments that a test may change.
 mkdir -p "$w/top/tools" "$w/top/kernel-patch/6.12" "$w/src/init"
@@ -16,7 +17,7 @@ kernel() { "$w/top/tools/vm/kernel" "$@"; }
 image() { kernel "$@" | tail -n 1; }
 made() { grep -c vmlinux "$MAKELOG"; }
 
-# Its make takes every option but those in the file `refuses`.
+# The tree's make takes every option but those in the file `refuses`.
 cat >"$w/src/Makefile" <<'MAKE'
 allnoconfig olddefconfig:
 	sed 's/^\(.*\)=n$$/# \1 is not set/' $(KCONFIG_ALLCONFIG) | grep -vxFf refuses >$(O)/.config
@@ -47,6 +48,19 @@ builds_once() {
 	expect [ "$(image unpatched)" = "$i" ]
 	expect [ "$(made)" -eq 1 ]
 }
+# The kinds of preemption are one choice of Kconfig's: of two that are wanted, one is not taken.
+one_preemption() {
+	mkdir -p "$w/top/kernel-patch/7.3"
+	: >"$w/top/kernel-patch/7.3/series"
+	for base in 6.12 7.3; do
+		for kind in plain debug trace kcsan; do
+			i=$(BATON_KERNEL=$base image $kind) || exit 1
+			grep -E '^CONFIG_PREEMPT(_NONE|_VOLUNTARY|_LAZY)?=y' "${i%/*}/config" >"$w/preemption"
+			expect [ "$base $kind $(wc -l <"$w/preemption")" = "$base $kind 1" ]
+		done
+	done
+	rm -rf "$BATON_CACHE/kernel" "$w/top/kernel-patch/7.3"
+}
 # ccache tells objects apart by the path they are built in.
 builds_a_kind_at_one_path() {
 	rm -f "$MAKELOG.path"
@@ -67,12 +81,35 @@ tells_kernels_apart() {
 	echo 'CONFIG_ANYTHING=y' >>"$w/top/tools/vm/vm.config"
 	expect [ "$a" != "$(kernel --key naive "$w/a.patch")" ]
 }
+has_bases_side_by_side() {
+	local a
+	a=$(kernel --key plain)
+	expect_rc 1 env BATON_KERNEL=6.13 "$w/top/tools/vm/kernel" --key plain
+	expect_says 'no series for Linux 6.13'
+	mkdir "$w/top/kernel-patch/6.13" && : >"$w/top/kernel-patch/6.13/series"
+	expect [ "$(BATON_KERNEL=6.13 kernel --key plain)" = "$a" ]
+	# A fragment of that base's own, and patches of its own.
+	echo 'CONFIG_OF_6_13=y' >"$w/top/tools/vm/vm-6.13.config"
+	expect [ "$(BATON_KERNEL=6.13 kernel --key plain)" != "$a" ]
+	rm "$w/top/tools/vm/vm-6.13.config"
+	cp "$w/a.patch" "$w/top/kernel-patch/6.13/" && echo a.patch >"$w/top/kernel-patch/6.13/series"
+	expect [ "$(BATON_KERNEL=6.13 kernel --key plain)" != "$a" ]
+	expect [ "$(kernel --key plain)" = "$a" ]
+}
+finds_the_source() {
+	expect [ "$("$w/top/tools/vm/source" 6.13)" = "$LINUX_TARBALL" ]
+	expect_rc 1 env LINUX_TARBALL= "$w/top/tools/vm/source" 0.1
+	expect_says 'no linux-source-0.1'
+	mkdir -p "$BATON_CACHE/source" && : >"$BATON_CACHE/source/linux-source-0.1.tar.xz"
+	expect [ "$(LINUX_TARBALL='' "$w/top/tools/vm/source" 0.1)" = "$BATON_CACHE/source/linux-source-0.1.tar.xz" ]
+	expect_rc 2 "$w/top/tools/vm/source" newest
+}
 names_an_option_that_does_not_take() {
 	mkdir "$w/tree" && cp -r "$w/src/." "$w/tree"
 	echo CONFIG_SMP=y >>"$w/tree/refuses"
 	expect_rc 1 kernel --tree "$w/tree" plain
 	expect_says 'did not take: CONFIG_SMP=y \('
-	# What belongs to the series may be unknown, but not known and refused.
+	# An option that belongs to the series may be unknown, but not known and refused.
 	echo 'CONFIG_FUTEX_SWAP=y' >"$w/tree/refuses"
 	expect_rc 0 kernel --tree "$w/tree" plain
 	echo 'config FUTEX_SWAP' >"$w/tree/init/Kconfig"
@@ -142,7 +179,7 @@ bounds_the_cache() {
 	expect [ ! -e "$BATON_CACHE/kernel/plain-20" ]
 }
 
-for t in builds_once builds_a_kind_at_one_path tells_kernels_apart names_an_option_that_does_not_take refuses_a_patch_that_does_not_apply \
+for t in builds_once one_preemption builds_a_kind_at_one_path tells_kernels_apart has_bases_side_by_side finds_the_source names_an_option_that_does_not_take refuses_a_patch_that_does_not_apply \
 	leaves_nothing_when_interrupted takes_away_what_a_killed_build_left two_build_it_once bounds_the_cache; do
 	check "$t" "$t"
 done

@@ -10,7 +10,7 @@ mkdir "$TMPDIR" "$w/out"
 # The guest has a /tmp of its own, with this one directory of ours in it.
 cd "$w" || exit 1
 vm() { "$TOP/tools/vm/run" --timeout 150 "$@"; }
-# Of this test's own runs: their directory is on QEMU's command line.
+# Processes of this test's own runs: their directory is on QEMU's command line.
 nothing_left() {
 	local i
 	for i in $(seq 50); do
@@ -121,7 +121,7 @@ counts_instructions() {
 	echo "$x $y"
 	expect [ $(((x - y) * 100 / x)) -eq 0 ]
 }
-# What the tests' runner does in the guest: a bug fails the test that met it, by name.
+# The tests' runner in the guest: a bug fails the test that met it, by name.
 blames_the_test_that_met_the_bug() {
 	mkdir -p "$w/out/t"
 	printf '#!/bin/sh\necho 1..1\necho ok 1 - fine\n' >"$w/out/t/good"
@@ -132,7 +132,7 @@ blames_the_test_that_met_the_bug() {
 	expect_says '^FAIL  .*/t/bad'
 	expect_says '^ok    .*/t/good'
 	expect_says '^3 passed, 1 failed, 0 skipped'
-	# And the runner outside, which sees the same messages, fails as well.
+	# The runner outside, which sees the same messages, fails as well.
 	expect_rc 125 vm --out "$w/out" --env "BATON_LOGS=$w/out" -- "$TOP/selftests/run" --list "$w/out/list"
 }
 has_a_shell() {
