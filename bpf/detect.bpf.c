@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who blocks and who wakes, on a kernel as it is.
+ * Threads that block and wake, on a kernel as it is.
  *
  * A scheduler in user space gives its workers slots: the right to run on a CPU.
  * A worker that blocks in the kernel with its slot, in a place that nobody
@@ -148,7 +148,7 @@ int BPF_PROG(baton_switch, bool preempt, struct task_struct *prev, struct task_s
 		return 0;
 	armed = *(volatile __u32 *)&cell->armed;
 	if (!sleeps || armed == BATON_CELL_NOT) {
-		/* It goes on, or sleeps where its slot is not taken, and did not look yet. */
+		/* The worker goes on, or sleeps where its slot is not taken, and did not look yet. */
 		if (cell->owes && wanted(cells)) {
 			if (!goes_to_look(next, worker, cells))
 				ring(worker, cells, cell);
@@ -174,9 +174,11 @@ int BPF_PROG(baton_wakeup, struct task_struct *p)
 	if (nothing || !p->bpf_storage)
 		return 0;
 	cell = its_cell(p, &worker, &cells);
-	if (!cell || cell->state == BATON_CELL_RUNS)
+	if (!cell)
 		return 0;
 	slept(cell);
+	if (cell->state == BATON_CELL_RUNS)
+		return 0;
 	__sync_lock_test_and_set(&cell->state, BATON_CELL_RUNS); /* [DETECT-1] */
 	return 0;
 }

@@ -38,9 +38,9 @@ struct baton_cell {
 	/* The programs. */
 	__u32 state;
 	__u32 blocks;		/* times it blocked with a slot */
-	__u32 unannounced;	/* of those */
-	__u32 rung;		/* of those, the doorbell was rung */
-	__u64 since;		/* CLOCK_MONOTONIC ns: it blocked, or woke */
+	__u32 unannounced;	/* blocks that nobody announced */
+	__u32 rung;		/* unannounced ones for which the doorbell was rung */
+	__u64 since;		/* CLOCK_MONOTONIC ns: it blocked; 0: it woke since */
 	__u64 cpu;		/* CPU that the thread had used when it blocked, ns */
 	__u64 blocked;		/* ns, sum */
 	/* The worker. */
@@ -71,7 +71,7 @@ struct baton_head {
 struct baton_counts {
 	/* The programs, atomically. */
 	__u64 rung;
-	__u64 notified;		/* of those, by waking whom `waker` named */
+	__u64 notified;		/* rung by waking the thread that `waker` named */
 	__u64 unused[6];
 };
 
@@ -79,11 +79,11 @@ struct baton_counts {
 struct baton_session {
 	__u64 token;		/* 0: there is no such session */
 	__u32 gen;		/* changes when it ends: who joined it has left */
-	__u32 tgid;		/* of the first that joined; 0: nobody yet */
-	__u64 start;		/* and when that process began */
+	__u32 tgid;		/* the process that joined first; 0: nobody yet */
+	__u64 start;		/* when that process began */
 	/* For whoever takes over from a loader that died: not the programs'. */
 	__u32 pid, uid;
-	__u64 pid_start;	/* of /proc/PID/stat */
+	__u64 pid_start;	/* start time by /proc/PID/stat */
 	__u32 cells, unused;
 	__u64 since;		/* CLOCK_REALTIME, s */
 };
@@ -96,7 +96,7 @@ struct baton_join {
 	__u64 word;		/* the address of its cell, where the caller has it mapped */
 };
 
-/* Its task storage: one word, so that nobody sees half of it. */
+/* A worker's task storage: one word, so that nobody sees half of it. */
 #define BATON_WORKER(SESSION, GEN, CELL)	((__u64)(GEN) << 32 | (SESSION) << 16 | (CELL))
 #define BATON_WORKER_GEN(W)			((__u32)((W) >> 32))
 #define BATON_WORKER_SESSION(W)			((__u32)(W) >> 16)

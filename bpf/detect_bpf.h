@@ -138,7 +138,7 @@ static __always_inline void ring(__u64 worker, void *cells, struct baton_cell *c
 	bpf_ringbuf_output(doorbell, &word, sizeof(word), 0);
 }
 
-/* It is about to sleep, or does, with its slot. Not 0: which somebody wants. */
+/* The worker is about to sleep, or does, with its slot. Returns not 0 where somebody wants the slot. */
 static __always_inline int falls_asleep(void *cells, struct baton_cell *cell, __u32 armed, __u64 cpu)
 {
 	int want;
@@ -161,12 +161,13 @@ static __always_inline int falls_asleep(void *cells, struct baton_cell *cell, __
 	return want;
 }
 
+/* The worker wakes. Also where the state says no more that it slept: the scheduler may have set that meanwhile. */
 static __always_inline void slept(struct baton_cell *cell)
 {
-	__u64 now = bpf_ktime_get_ns();
-
-	cell->blocked += now - cell->since;
-	cell->since = now;
+	if (!cell->since)
+		return;
+	cell->blocked += bpf_ktime_get_ns() - cell->since;
+	cell->since = 0;
 }
 
 /* May the caller be the worker of the cell it asks for (0: of none)? 0: *worker. */

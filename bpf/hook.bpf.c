@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who blocks and who wakes, on a kernel with sched_block_ops, which the patches
+ * Threads that block and wake, on a kernel with sched_block_ops, which the patches
  * in kernel-patch/ add.
  *
  * The same maps, cells and doorbell as detect.bpf.c, whose head says what they are
@@ -119,9 +119,11 @@ int BPF_PROG(baton_woke, struct task_struct *task, __u64 worker)
 		return 0;
 	cells = cells_of(worker);
 	cell = cells ? cell_of(cells, BATON_WORKER_CELL(worker)) : NULL;
-	if (!cell || *(volatile __u32 *)&cell->state == BATON_CELL_RUNS)
+	if (!cell)
 		return 0;
 	slept(cell);
+	if (*(volatile __u32 *)&cell->state == BATON_CELL_RUNS)
+		return 0;
 	/* [DETECT-1] */
 	if (__sync_val_compare_and_swap(&cell->state, BATON_CELL_BLOCKED, BATON_CELL_RUNS) == BATON_CELL_TAKEN)
 		bpf_sched_block_park(BATON_CELL_PARKED);

@@ -15,7 +15,7 @@ struct baton_place {
 
 struct baton_asleep {
 	__u64 times;
-	__u64 ns;		/* of those that have woken */
+	__u64 ns;		/* sleep of threads that have woken */
 };
 
 #endif

@@ -10,6 +10,22 @@
  * producer's position was; the consumer's is released, as the kernel asks.
  * epoll looks at the positions itself, so a doorbell that rings before it is
  * called is not missed.
+ *
+ * Workers that are parked in the kernel are let go on in two steps, since waking is a system call, and none is made with the
+ * scheduler's lock:
+ *
+ *	with the lock				without it
+ *	(a) cell: PARKED -> RUNS
+ *	(b) listed = true; was false: into
+ *	    this thread's list
+ *						(c) listed = false
+ *						(d) binds, wakes
+ *
+ * The thread that wakes may be late, and the worker may have come out of there by a signal, and be parked once more by
+ * then. The wake is one too many: the kernel looks at the cell again. If the worker is let go for the second time while it stands in the list
+ * of a late thread, that one has it: (b) finds true, so (c) comes after (b), and (d) after (a).
+ * selftests/model/parting.pml is a model of this.
+ * [PARTING-1] (b) and (c) are exchanges, released and acquired: (d) sees the CPU that was written before (b).
  */
 #include "detect.h"
 
@@ -28,7 +44,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cpus.h"
+#include "die.h"
 #include "futex.h"
+#include "hooks.h"
 #include "inject.h"
 
 /* The sessions of this process; and their cells that are free. */
@@ -54,6 +73,13 @@ static void watch_forks(void)
 }
 
 #define PAGE ((size_t)sysconf(_SC_PAGESIZE))
+
+struct btn_parting {
+	_Atomic bool listed;		/* [PARTING-1] */
+	_Atomic int cpu;
+	_Atomic pid_t tid;
+	uint32_t next;			/* in the list; 0: the last */
+};
 
 static int no(char *how, int err, const char *what)
 {
@@ -149,11 +175,13 @@ static int receive(int sock, struct btn_detect_answer *a, int fd[3], char *how)
 		return no(how, 0, "`baton load` sent too much, or no more files can be opened");
 	if (n != sizeof(*a) || a->magic != BTN_DETECT_MAGIC || a->version != BTN_DETECT_VERSION)
 		return no(how, EPROTO, "`baton load` is of another version");
-	if (a->err) {
-		a->how[sizeof(a->how) - 1] = 0;
+	a->how[sizeof(a->how) - 1] = 0;
+	if (a->err < 0) {
 		snprintf(how, 96, "%s", a->how);
 		return a->err;
 	}
+	if (a->err || a->cells > BTN_CELLS_MAX + BTN_CELL_FIRST)
+		return no(how, EPROTO, "`baton load` sent what is no answer");
 	if (fd[0] < 0 || fd[1] < 0 || fd[2] < 0 || a->cells <= BTN_CELL_FIRST)
 		return no(how, EPROTO, "`baton load` sent too little");
 	return 0;
@@ -199,7 +227,7 @@ int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
 		no(how, 0, "BATON_DETECT=off");
 		return -ENOENT;
 	}
-	d = calloc(1, sizeof(*d));
+	d = btn_mem_zeroed(1, sizeof(*d));
 	if (!d)
 		return no(how, ENOMEM, "calloc");
 	d->doorbell = d->join = d->stop = d->told = d->poll = -1;
@@ -232,8 +260,9 @@ int btn_detect_open(struct btn_detect **out, unsigned workers, char *how)
 	d->stop = eventfd(0, EFD_CLOEXEC);
 	d->told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d->poll = epoll_create1(EPOLL_CLOEXEC);
-	d->free = calloc(d->n_cells, sizeof(*d->free));
-	if (d->stop < 0 || d->told < 0 || d->poll < 0 || !d->free || watch(d, d->doorbell, EPOLLIN) ||
+	d->free = btn_mem_zeroed(d->n_cells, sizeof(*d->free));
+	d->parting = btn_mem_zeroed(d->n_cells, sizeof(*d->parting));
+	if (!d->parting || d->stop < 0 || d->told < 0 || d->poll < 0 || !d->free || watch(d, d->doorbell, EPOLLIN) ||
 	    watch(d, d->stop, EPOLLIN) || watch(d, d->told, EPOLLIN) || watch(d, d->sock, EPOLLRDHUP))
 		err = no(how, ENOMEM, "epoll");
 out:
@@ -283,7 +312,8 @@ void btn_detect_close(struct btn_detect *d)
 	let_go(d->stop);
 	let_go(d->poll);
 	let_go(d->sock);
-	free(d->free);
+	btn_mem_free(d->free);
+	btn_mem_free(d->parting);
 	btn_detect_put(d);
 }
 
@@ -300,7 +330,7 @@ void btn_detect_put(struct btn_detect *d)
 	if (d->cells)
 		munmap(d->cells, d->n_cells * sizeof(struct btn_cell));
 	let_go(d->told);
-	free(d);
+	btn_mem_free(d);
 }
 
 struct btn_cell *btn_detect_cell(struct btn_detect *d)
@@ -366,14 +396,60 @@ void btn_detect_cell_put(uint64_t id, struct btn_cell *cell)
 	pthread_mutex_unlock(&lock);
 }
 
-void btn_cell_let_go(struct btn_cell *cell)
+bool btn_cell_release(struct btn_cell *cell)
 {
 	uint32_t parked = BTN_CELL_PARKED;
 
 	/* Released: it runs on with what was written before. */
-	if (atomic_compare_exchange_strong_explicit(&cell->state, &parked, BTN_CELL_RUNS, memory_order_seq_cst, /* [DETECT-1] */
-						    memory_order_relaxed)) /* [DETECT-1] */
-		btn_futex_wake_bits(&cell->state, 1, FUTEX_BITSET_MATCH_ANY);
+	return atomic_compare_exchange_strong_explicit(&cell->state, &parked, BTN_CELL_RUNS, memory_order_seq_cst, /* [DETECT-1] */
+						       memory_order_relaxed); /* [DETECT-1] */
+}
+
+void btn_cell_wake_parked(struct btn_cell *cell)
+{
+	btn_futex_wake_bits(&cell->state, 1, FUTEX_BITSET_MATCH_ANY);
+}
+
+void btn_cell_let_go(struct btn_cell *cell)
+{
+	if (btn_cell_release(cell))
+		btn_cell_wake_parked(cell);
+}
+
+void btn_detect_release(struct btn_detect *d, struct btn_cell *cell, pid_t tid, int cpu, uint32_t *list)
+{
+	struct btn_parting *p = &d->parting[cell - d->cells];
+
+	if (!btn_cell_release(cell))
+		return;
+	atomic_store_explicit(&p->tid, tid, memory_order_relaxed); /* [PARTING-1] */
+	atomic_store_explicit(&p->cpu, cpu, memory_order_relaxed); /* [PARTING-1] */
+	BTN_POINT("detect:release:list");
+	if (atomic_exchange_explicit(&p->listed, true, memory_order_acq_rel)) /* [PARTING-1] (b) */
+		return;
+	p->next = *list;
+	*list = cell - d->cells;
+}
+
+void btn_detect_wake_parked(struct btn_detect *d, uint32_t *list)
+{
+	struct btn_cpus set;
+	uint32_t at;
+
+	while ((at = *list)) {
+		struct btn_parting *p = &d->parting[at];
+		int cpu;
+
+		*list = p->next;
+		BTN_POINT("detect:wake:unlist");
+		atomic_exchange_explicit(&p->listed, false, memory_order_acq_rel); /* [PARTING-1] (c) */
+		cpu = atomic_load_explicit(&p->cpu, memory_order_relaxed); /* [PARTING-1] */
+		if (cpu >= 0) {
+			btn_cpus_one(&set, cpu);
+			btn_cpus_use(&set, atomic_load_explicit(&p->tid, memory_order_relaxed)); /* [PARTING-1] */
+		}
+		btn_cell_wake_parked(&d->cells[at]);
+	}
 }
 
 int btn_cell_wake(struct btn_cell *cell)
@@ -425,7 +501,7 @@ static void signal_to(int fd)
 
 	/* EAGAIN: so often already that no more can be counted, and it did not come yet. */
 	if (write(fd, &one, sizeof(one)) != sizeof(one) && errno != EAGAIN)
-		abort();
+		btn_die("writing a notifier's eventfd:", errno);
 }
 
 void btn_detect_tell(struct btn_detect *d)

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "detect_abi.h"
 
@@ -24,6 +25,7 @@ struct btn_detect {
 	uint64_t token, id;		/* id: of no other session of this process */
 	bool notifies;			/* the kernel, or an idle poller, wakes whom btn_detect_designate() names */
 	struct btn_detect *next;
+	struct btn_parting *parting;	/* for each cell: detect.c */
 	uint32_t session;
 	int sock, doorbell, join, stop, told, poll;
 	_Atomic unsigned refs;		/* references to the cells and `told`; the rest goes with btn_detect_close() */
@@ -205,7 +207,7 @@ static inline unsigned btn_detect_idle_cpu(struct btn_detect *d)
 }
 
 /*
- * This worker is not the designated waker any more. False: the kernel was first, and has
+ * The worker is not the designated waker any more. False: the kernel was first, and has
  * notified it alone.
  */
 static inline bool btn_detect_undesignate(struct btn_detect *d, struct btn_cell *cell)
@@ -237,7 +239,22 @@ static inline bool btn_cell_parked(struct btn_cell *cell)
 	return atomic_load_explicit(&cell->state, memory_order_seq_cst) == BTN_CELL_PARKED; /* [DETECT-1] */
 }
 
+/*
+ * Lets a worker go that is parked in the kernel: first, with the scheduler's lock, its cell says so. True: the worker is to be woken,
+ * by btn_cell_wake_parked(), which needs no lock and may come late: a worker that has parked again by then sees its cell, and
+ * goes on waiting.
+ */
+bool btn_cell_release(struct btn_cell *cell);
+void btn_cell_wake_parked(struct btn_cell *cell);
+/* Both. */
 void btn_cell_let_go(struct btn_cell *cell);
+
+/*
+ * With the scheduler's lock: as btn_cell_release(), and the cell is in the list, whose head is 0 at first, unless it is another
+ * thread's already. Once the lock is given up btn_detect_wake_parked() binds those threads to their CPUs (-1: to none), and wakes them.
+ */
+void btn_detect_release(struct btn_detect *d, struct btn_cell *cell, pid_t tid, int cpu, uint32_t *list);
+void btn_detect_wake_parked(struct btn_detect *d, uint32_t *list);
 /*
  * Wakes the notified worker, which waits for a slot on its parker, so that it looks. Returns
  * how many were asleep there: 0, 1.

@@ -19,6 +19,8 @@
 #define BTN_CELL_HEAD	0
 #define BTN_CELL_COUNTS	1
 #define BTN_CELL_FIRST	2
+/* Workers of one session, at most. */
+#define BTN_CELLS_MAX	32768
 
 enum { BTN_CELL_RUNS, BTN_CELL_BLOCKED, BTN_CELL_TAKEN, BTN_CELL_PARKED };
 enum { BTN_CELL_NOT, BTN_CELL_ARMED, BTN_CELL_ANNOUNCED };

@@ -103,8 +103,8 @@ void load_again(void)
 	int status;
 
 	load_pid = start("load", options);
-	/* The socket is there before it is listened to. */
-	if (!WITHIN(120, (access(load_socket, F_OK) == 0 && load_said("serving")) ||
+	/* The socket is there before it is listened to. A debug kernel takes minutes to check the programs. */
+	if (!WITHIN(400, (access(load_socket, F_OK) == 0 && load_said("serving")) ||
 			waitpid(load_pid, &status, WNOHANG) == load_pid))
 		tap_end(1, "`baton load` does not come up: %s", last_words());
 	CHECK_MSG(!access(load_socket, F_OK), "`baton load` failed: %s", last_words());

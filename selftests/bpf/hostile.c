@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who does not keep to the rules of `baton load`: is refused, is in the log, and
+ * Processes that do not keep to the rules of `baton load` are refused and logged, and
  * the others notice nothing.
  */
 #include <errno.h>
@@ -51,7 +51,7 @@ static int as(uid_t uid, int (*fn)(void))
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 126;
 }
 
-/* That everything still works, for somebody who does keep to them. */
+/* Everything still works for somebody who does keep to the rules. */
 static void others_notice_nothing(void)
 {
 	struct btn_detect *d = session(4);
@@ -135,7 +135,7 @@ static int joins_alone(void)
 	return 0;
 }
 
-/* It has everything of the session, and is not its process. */
+/* The caller has everything of the session, and is not its process. */
 static int joins_with_the_token(void)
 {
 	return btn_detect_join(ours, &ours->cells[BTN_CELL_FIRST]) == -EPERM ? 0 : 1;
@@ -161,7 +161,7 @@ TEST(only_its_own_threads)
 	load_end();
 }
 
-/* What it can do to its memory is its own affair. */
+/* Damage that a process does to its own memory is its own affair. */
 TEST(a_session_full_of_garbage)
 {
 	struct btn_detect *d;
@@ -337,12 +337,18 @@ TEST(sessions_for_others)
 	load_end();
 }
 
-static int greet(void)
+static bool greet_on(int fd)
 {
 	struct btn_detect_hello hello = { BTN_DETECT_MAGIC, BTN_DETECT_VERSION, 4 };
+
+	return send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello);
+}
+
+static int greet(void)
+{
 	int fd = connected();
 
-	return send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello) ? fd : -1;
+	return greet_on(fd) ? fd : -1;
 }
 
 /* The kernel takes its time to make a session: nobody else waits for it, and users take turns. */
@@ -423,6 +429,45 @@ TEST(descriptors_are_refused)
 	load_end();
 }
 
+/* The child has the connection, and speaks only once the process that made it is gone. */
+static int leaves_its_connection(void)
+{
+	struct btn_detect_answer a;
+	pid_t parent = getpid();
+	int fd = connected();
+	char c;
+
+	if (fd < 0)
+		return 1;
+	if (fork())
+		return 0;
+	/* Nobody waits for this one but the pipe's other end. */
+	if (!WITHIN(30, getppid() != parent && kill(parent, 0)))
+		_exit(1);
+	greet_on(fd);
+	c = recv(fd, &a, sizeof(a), 0) > 0 && !a.err ? 'y' : 'n';
+	_exit(write(got[1], &c, 1) != 1);
+}
+
+/* A session is of the process that connected, not of one that has its connection, nor of the next one with its number. */
+TEST(a_connection_that_is_left)
+{
+	char c;
+	int i;
+
+	begin("65534");
+	CHECK(!pipe(got));
+	for (i = 0; i < 8; i++) {
+		CHECK_EQ(as(NOBODY, leaves_its_connection), 0);
+		CHECK_EQ(read(got[0], &c, 1), 1);
+		CHECK_EQ(c, 'n');
+	}
+	close(got[0]);
+	close(got[1]);
+	others_notice_nothing();
+	load_end();
+}
+
 /*
  * A thread that stays in a session that ended, and the next session of that
  * number: what it does is not in there.
@@ -467,7 +512,7 @@ TEST(a_number_used_again)
 	load_end();
 }
 
-/* It dies: its session ends, and its number is somebody else's. */
+/* The process dies: its session ends, and its number is somebody else's. */
 static int dies(void)
 {
 	struct btn_detect *d;

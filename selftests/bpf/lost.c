@@ -184,7 +184,7 @@ static bool goes_on_with_it(bool pays)
 		while (!ready)
 			pause_us(100);
 		pthread_create(&b, NULL, blocks_main, NULL);
-		/* It has run by then, and is about to sleep. */
+		/* The task has run by then, and is about to sleep. */
 		CHECK(WITHIN(20, btn_cell_blocked(cell) && !other->slotless));
 		CHECK_EQ(write(fds[1], "a", 1), 1);
 		pthread_join(b, NULL);

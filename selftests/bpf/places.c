@@ -104,7 +104,7 @@ static void blocks(void (*fn)(void), void (*wake)(void))
 	start(&w, fn);
 	CHECK_MSG(WITHIN(20, heard() && btn_cell_blocked(w.cell)), "no doorbell rang: state %u armed %u, %u blocks, %u rung, want %u, done %d",
 		  w.cell->state, w.cell->armed, w.cell->blocks, w.cell->rung, btn_detect_wanted(d), w.done);
-	/* It may have blocked for something else before; here it stays. */
+	/* The worker may have blocked for something else before; here it stays. */
 	CHECK(WITHIN(20, btn_cell_blocked(w.cell) && now_ns() - w.cell->since > 5000000));
 	CHECK(w.cell->unannounced >= 1);
 	CHECK_EQ(w.cell->unannounced, w.cell->blocks);
@@ -266,7 +266,7 @@ TEST(a_lock_of_a_directory)
 	drop_page();
 }
 
-/* What sleeps for as long as the disk takes: only that it was seen. */
+/* Sleeps that last as long as the disk takes: only that they were seen. */
 static char a_file[] = "/var/tmp/baton-file-XXXXXX";
 static int file;
 #define FILE_SIZE (8 << 20)
@@ -469,7 +469,7 @@ TEST(preempted_is_not_blocked)
  * late and being preempted: a wakeup without a switch counts for nothing.
  */
 static _Atomic uint32_t turn;
-static _Atomic long counted;
+static _Atomic long counted, waited;
 
 static void play(uint32_t mine)
 {
@@ -477,7 +477,7 @@ static void play(uint32_t mine)
 
 	for (i = 0; i < 3000; i++) {
 		while (turn != mine)
-			syscall(SYS_futex, &turn, FUTEX_WAIT_PRIVATE, !mine, NULL, NULL, 0);
+			waited += !syscall(SYS_futex, &turn, FUTEX_WAIT_PRIVATE, !mine, NULL, NULL, 0);
 		turn = !mine;
 		syscall(SYS_futex, &turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	}
@@ -493,19 +493,22 @@ TEST(as_often_as_the_kernel_counts)
 
 	fresh();
 	turn = 0;
-	counted = 0;
+	counted = waited = 0;
 	start(&a, play0);
 	start(&b, play1);
 	finish(&a);
 	finish(&b);
 	seen = a.cell->blocks + b.cell->blocks;
-	printf("# counted %ld, seen %lu\n", (long)counted, (unsigned long)seen);
+	printf("# waited %ld times, counted %ld, seen %lu\n", (long)waited, (long)counted, (unsigned long)seen);
 	/* Each of them slept for no longer than it took. */
 	CHECK(a.cell->blocked <= now_ns() - began && b.cell->blocked <= now_ns() - began);
 	/* Reading the counters may have slept, before the first and after the last look. */
 	CHECK(seen >= (uint64_t)counted);
-	/* The hook is before the sleep: who is woken just then does not, and is not counted. */
-	CHECK(seen <= (uint64_t)counted + 8 + (strstr(d->how, "hook") ? counted / 4 : 0));
+	/*
+	 * The hook is before the sleep: a thread that is woken just then does not sleep, and is not counted,
+	 * but has waited. How many those are depends on the machine.
+	 */
+	CHECK(seen <= (uint64_t)(strstr(d->how, "hook") && waited > counted ? waited : counted) + 8);
 }
 
 TEST(no_bell_that_nobody_wants)
@@ -538,7 +541,7 @@ TEST(not_who_parks)
 	start(&w, sleep_unarmed);
 	finish(&w);
 	CHECK(!w.cell->rung);
-	/* Nor does a wakeup that no switch went before count. */
+	/* A wakeup that no switch went before does not count. */
 	CHECK_EQ(w.cell->blocked, 0);
 }
 
@@ -595,7 +598,7 @@ TEST(not_after_exec)
 	btn_detect_close(mine);
 }
 
-/* Nor who has left, whose cell may be another's. */
+/* A thread that has left is not seen: its cell may be another's. */
 TEST(not_after_it_left)
 {
 	struct btn_detect *mine;
@@ -615,7 +618,7 @@ TEST(not_after_it_left)
 	CHECK_EQ(cell->blocks, before);
 	CHECK_EQ(cell->state, BTN_CELL_RUNS);
 	btn_detect_close(mine);
-	/* It is closed. */
+	/* A closed one stays as it is. */
 	btn_detect_leave(1);
 }
 

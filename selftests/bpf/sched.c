@@ -95,9 +95,10 @@ static void sleeps_first(baton_task_fn *fn, bool hinted)
 
 	begin(1);
 	/*
-	 * They may sleep elsewhere, too, which is seen and counted as well: for pages of
-	 * their code the first time, for a lock of a slow kernel at any time. One round
-	 * has to be without that.
+	 * Tasks may sleep elsewhere, too, which is seen and counted as well: for pages of
+	 * their code the first time, for a lock of a slow kernel at any time. Such a sleep may
+	 * also come before the reader's, whose slot is then not taken: the task that waits rings
+	 * for it. One round has to be without that.
 	 */
 	for (i = 0, once = false; i < 2 || (i < 20 && !once); i++) {
 		before = stats();
@@ -107,8 +108,6 @@ static void sleeps_first(baton_task_fn *fn, bool hinted)
 		wait_for(submit(count, &n));
 		CHECK_EQ(n, i + 1);
 		st = stats();
-		CHECK(st.taken > before.taken);
-		CHECK(hinted || st.unannounced > before.unannounced);
 		once = st.taken == before.taken + 1 && st.unannounced == before.unannounced + !hinted;
 		CHECK_EQ(write(fds[1], "x", 1), 1);
 		wait_for(r);
@@ -358,12 +357,30 @@ TEST(with_the_hook_not_before_that)
 		CHECK(WITHIN(10, btn_cell_blocked(cell)));
 		CHECK(btn_cell_take(cell));
 		CHECK_EQ(write(fds[1], "x", 1), 1);
-		/* It rings though nobody asked: somebody has to make its task ready. */
+		/* The doorbell rings though nobody asked: somebody has to make the task ready. */
 		CHECK(btn_detect_wait(d));
 		CHECK(btn_cell_parked(cell));
 		pause_us(50000);
 		CHECK_EQ(ran, 0);
-		btn_cell_let_go(cell);
+		/* A wake that comes late, of a time when it was let go before: it stays. */
+		btn_cell_wake_parked(cell);
+		pause_us(50000);
+		CHECK_EQ(ran, 0);
+		CHECK(btn_cell_parked(cell));
+		if (i) {
+			uint32_t list = 0, second = 0;
+
+			/* In the list of one thread, that is late, it is not in another's. */
+			btn_detect_release(d, cell, 0, -1, &list);
+			CHECK(list);
+			CHECK(!btn_cell_release(cell));
+			btn_detect_release(d, cell, 0, -1, &second);
+			CHECK(!second);
+			btn_detect_wake_parked(d, &list);
+			CHECK(!list);
+		} else {
+			btn_cell_let_go(cell);
+		}
 		pthread_join(thread, NULL);
 		CHECK_EQ(ran, 1);
 	}

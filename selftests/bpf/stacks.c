@@ -72,7 +72,7 @@ static void *writer(void *unused)
 	return NULL;
 }
 
-/* What `baton stacks` prints, and must exit with. */
+/* Output of `baton stacks`, which must exit with rc. */
 static char *stacks(int rc, const char *options)
 {
 	static char text[65536];

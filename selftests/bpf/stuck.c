@@ -47,7 +47,7 @@ void stuck_end(void)
 		place[mine - 1].what = NULL;
 }
 
-/* One line of a file of the thread's. */
+/* The first line of a file of the thread's. */
 static void show_file(const char *name, int tid)
 {
 	char path[64], text[256];
@@ -114,10 +114,10 @@ void stuck_show(const struct baton_sched *s)
 		fprintf(stderr, "# detecting %d, want %u, doorbell %lu of %lu, taken %lu\n", s->detecting,
 			btn_detect_head(s->detect)->want, (unsigned long)*s->detect->consumer,
 			(unsigned long)*s->detect->producer, (unsigned long)s->taken);
-	/* Also those that are no more, by a reload, and still have a task. */
+	/* Slots that a reload took away are shown, too, if they still have a task. */
 	for (i = 0; i < c->slots_in_use; i++) {
 		fprintf(stderr, "# slot %u: task %p worker %d need_resched %lu cpu %lu\n", i, (void *)c->run[i].task,
-			s->on[i] ? s->on[i]->tid : 0, (unsigned long)s->resched_at[i], (unsigned long)s->cpu_at[i]);
+			s->on[i] ? s->on[i]->tid : 0, (unsigned long)s->looks[i].resched_at, (unsigned long)s->looks[i].cpu_at);
 		if (s->on[i])
 			show_worker(s, s->on[i]);
 	}

@@ -11,7 +11,7 @@
 /* By each task when it begins and before it ends, so that no worker is overlooked. */
 void stuck_begin(const char *what);
 void stuck_end(void);
-/* What it is about to do. */
+/* Says what the test is about to do. */
 void stuck_at(const char *what, int n);
 
 /* Says all on stderr. */

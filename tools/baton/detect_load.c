@@ -32,21 +32,21 @@ unsigned long long detect_pid_start(pid_t pid)
 
 #ifndef HAVE_BPF
 
-int detect_look_around(const char *who)
+int detect_look_around(const char *who, FILE *say)
 {
-	fprintf(stderr, "baton: built without BPF; install clang, libbpf-dev and bpftool (Debian's names), remove %s, and build again\n",
+	fprintf(say, "baton: built without BPF; install clang, libbpf-dev and bpftool (Debian's names), remove %s, and build again\n",
 		"build/config.mk");
 	return -ENOSYS;
 }
 
 int detect_load(struct detect *d, const char *pins, const struct detect_knobs *knobs)
 {
-	return detect_look_around("`baton load`");
+	return detect_look_around("`baton load`", stderr);
 }
 
-int detect_open(struct detect *d, const char *pins)
+int detect_open(struct detect *d, const char *pins, FILE *say)
 {
-	return detect_load(d, pins, NULL);
+	return detect_look_around("`baton load`", say);
 }
 
 int detect_unload(const char *pins)
@@ -152,7 +152,7 @@ static bool locked_down(char *how, size_t size)
 	return true;
 }
 
-int detect_look_around(const char *who)
+int detect_look_around(const char *who, FILE *say)
 {
 	struct utsname u;
 	int major = 0, minor = 0;
@@ -160,7 +160,7 @@ int detect_look_around(const char *who)
 	libbpf_set_print(keep);
 	libbpf_said[0] = 0;
 	if (!capable(CAP_SYS_ADMIN) && !(capable(CAP_BPF) && capable(CAP_PERFMON))) {
-		fprintf(stderr, "baton: %s needs CAP_BPF and CAP_PERFMON, this process has %s; run it as root\n", who,
+		fprintf(say, "baton: %s needs CAP_BPF and CAP_PERFMON, this process has %s; run it as root\n", who,
 			capable(CAP_BPF) ? "only the first" : capable(CAP_PERFMON) ? "only the second" : "neither");
 		return -EPERM;
 	}
@@ -168,24 +168,24 @@ int detect_look_around(const char *who)
 	sscanf(u.release, "%d.%d", &major, &minor);
 	/* Before that a process without CAP_BPF cannot run a program it was handed. */
 	if (major < 6) {
-		fprintf(stderr, "baton: this kernel is %s; the programs need Linux 6.0 or later\n", u.release);
+		fprintf(say, "baton: this kernel is %s; the programs need Linux 6.0 or later\n", u.release);
 		return -EOPNOTSUPP;
 	}
 	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
-		fprintf(stderr, "baton: this kernel has no BTF (no /sys/kernel/btf/vmlinux); it needs CONFIG_DEBUG_INFO_BTF=y\n");
+		fprintf(say, "baton: this kernel has no BTF (no /sys/kernel/btf/vmlinux); it needs CONFIG_DEBUG_INFO_BTF=y\n");
 		return -ENOENT;
 	}
 	return 0;
 }
 
-int detect_explain(int err, const char *what)
+int detect_explain(int err, const char *what, FILE *say)
 {
 	char mode[64];
 
 	if (err == -EPERM && locked_down(mode, sizeof(mode)))
-		fprintf(stderr, "baton: %s: the kernel is locked down (%s); boot with lockdown=none\n", what, mode);
+		fprintf(say, "baton: %s: the kernel is locked down (%s); boot with lockdown=none\n", what, mode);
 	else
-		fprintf(stderr, "baton: %s: %s\n%s", what, strerror(-err), libbpf_said);
+		fprintf(say, "baton: %s: %s\n%s", what, strerror(-err), libbpf_said);
 	return err;
 }
 
@@ -279,7 +279,7 @@ static int open_pins(struct detect *d)
 	return 0;
 }
 
-int detect_open(struct detect *d, const char *pins)
+int detect_open(struct detect *d, const char *pins, FILE *say)
 {
 	char mark[320];
 	int v = other_version(pins), err;
@@ -288,7 +288,7 @@ int detect_open(struct detect *d, const char *pins)
 	d->cells = d->doorbells = d->sessions = d->join = -1;
 	snprintf(d->pins, sizeof(d->pins), "%s", pins);
 	if (v) {
-		fprintf(stderr, "baton: the programs of another version of baton (%d, this one has %d) are loaded in %s; `baton unload` removes them\n",
+		fprintf(say, "baton: the programs of another version of baton (%d, this one has %d) are loaded in %s; `baton unload` removes them\n",
 			v, BATON_DETECT_VERSION, pins);
 		return -EBUSY;
 	}
@@ -297,7 +297,7 @@ int detect_open(struct detect *d, const char *pins)
 		return errno == ENOENT ? -ENOENT : -errno;
 	err = open_pins(d);
 	if (err)
-		fprintf(stderr, "baton: %s is not complete; `baton unload` removes it\n", pins);
+		fprintf(say, "baton: %s is not complete; `baton unload` removes it\n", pins);
 	return err == -ENOENT ? -EBUSY : err;
 }
 
@@ -320,7 +320,7 @@ static int pin_all(struct detect *d, const struct pin *pin, unsigned n)
 	for (i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", d->pins, pin[i].name);
 		if (bpf_obj_pin(pin[i].fd, path)) {
-			err = detect_explain(-errno, d->pins);
+			err = detect_explain(-errno, d->pins, stderr);
 			detect_unload(d->pins);
 			return err;
 		}
@@ -342,16 +342,16 @@ static int load_tracepoints(struct detect *d, const struct detect_knobs *knobs)
 	int err;
 
 	if (!skel)
-		return detect_explain(-errno, "cannot read the programs");
+		return detect_explain(-errno, "cannot read the programs", stderr);
 	SET_KNOBS(skel, knobs);
 	err = detect_bpf__load(skel);
 	if (err) {
-		err = detect_explain(err, "the kernel does not take the programs");
+		err = detect_explain(err, "the kernel does not take the programs", stderr);
 		goto out;
 	}
 	err = detect_bpf__attach(skel);
 	if (err) {
-		err = detect_explain(err, "the programs cannot be attached to the scheduler's tracepoints");
+		err = detect_explain(err, "the programs cannot be attached to the scheduler's tracepoints", stderr);
 		goto out;
 	}
 	const struct pin pins[] = {
@@ -409,19 +409,19 @@ static int load_hook(struct detect *d, const struct detect_knobs *knobs)
 	int err, fd = -1;
 
 	if (!skel)
-		return detect_explain(-errno, "cannot read the programs");
+		return detect_explain(-errno, "cannot read the programs", stderr);
 	SET_KNOBS(skel, knobs);
 	err = bpf_map__set_map_flags(skel->maps.baton_hook, F_LINK);
 	if (!err)
 		err = hook_bpf__load(skel);
 	if (err) {
-		err = detect_explain(err, "the kernel does not take the programs for its hook");
+		err = detect_explain(err, "the kernel does not take the programs for its hook", stderr);
 		goto out;
 	}
 	err = link_hook(skel->maps.baton_hook, &of_map, &fd);
 	if (err) {
 		err = detect_explain(err, err == -EBUSY ? "another program has the kernel's hook (bpftool struct_ops)" :
-			      "the programs cannot be attached to the kernel's hook");
+			      "the programs cannot be attached to the kernel's hook", stderr);
 		goto out;
 	}
 	const struct pin pins[] = {
@@ -461,11 +461,11 @@ int detect_load(struct detect *d, const char *pins, const struct detect_knobs *k
 	bool hook;
 	int err;
 
-	err = detect_look_around("`baton load`");
+	err = detect_look_around("`baton load`", stderr);
 	if (err)
 		return err;
 	uname(&u);
-	err = detect_open(d, pins);
+	err = detect_open(d, pins, stderr);
 	if (err != -ENOENT) {
 		snprintf(d->how, sizeof(d->how), "%s, taken over", d->notifies ? "the kernel's hook" : "tracepoints");
 		return err;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "../../bpf/detect.h"
@@ -19,7 +20,7 @@ struct detect {
 	int cells, doorbells, sessions, join;
 	struct baton_session *session;	/* BATON_SESSIONS of them, mapped */
 	char pins[256];
-	char how[96];			/* what was chosen, and why */
+	char how[96];			/* the programs that were chosen, and why */
 	bool notifies;			/* the programs wake whom a scheduler names */
 };
 
@@ -38,16 +39,15 @@ struct detect_knobs {
  * what would be right.
  */
 int detect_load(struct detect *d, const char *pins, const struct detect_knobs *knobs);
-/* Only those that are there: -ENOENT if none are. */
-int detect_open(struct detect *d, const char *pins);
+/* Only those that are there: -ENOENT if none are. Other errors are written to `say`, as with the two below. */
+int detect_open(struct detect *d, const char *pins, FILE *say);
 void detect_close(struct detect *d);
 /*
  * Why programs cannot be loaded, as far as that can be known before it is tried:
  * 0, or -errno, having said it; and what the kernel or libbpf said to an attempt.
- * Both of them write to stderr.
  */
-int detect_look_around(const char *who);
-int detect_explain(int err, const char *what);
+int detect_look_around(const char *who, FILE *say);
+int detect_explain(int err, const char *what, FILE *say);
 /* The map of who is which worker; -ENOENT: the programs have none. The caller closes it. */
 int detect_workers(const struct detect *d);
 /* Removes the pins, and so, when nobody has them open, the programs. */

@@ -178,7 +178,7 @@ static void refuse(int sock, const struct ucred *who, int err, const char *why)
 	char unread[64];
 
 	note("refused process %d of user %u: %s", who->pid, who->uid, why);
-	/* What it sent and nobody read would make it lose the answer. */
+	/* Bytes that it sent and nobody read would make it lose the answer. */
 	shutdown(sock, SHUT_RD);
 	while (recv(sock, unread, sizeof(unread), MSG_DONTWAIT) > 0)
 		;
@@ -283,7 +283,7 @@ static bool hear(struct peer *p)
 		note("process %d of user %u: a second message in a session, which ends it", p->who.pid, p->who.uid);
 		return false;
 	}
-	/* There was no room for any: the kernel has closed them. */
+	/* No descriptor had room: the kernel has closed them. */
 	if (msg.msg_flags & MSG_CTRUNC) {
 		refuse(p->sock, &p->who, -EPROTO, "it sent descriptors, and nobody wants them");
 		return false;

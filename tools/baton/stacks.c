@@ -19,9 +19,9 @@
 
 #ifndef HAVE_BPF
 
-int stacks_open(struct stacks **out, const char *pins, pid_t pid)
+int stacks_open(struct stacks **out, const char *pins, pid_t pid, FILE *say)
 {
-	return detect_look_around("`baton stacks`");
+	return detect_look_around("`baton stacks`", say);
 }
 
 void stacks_close(struct stacks *s)
@@ -74,7 +74,7 @@ struct stacks {
 };
 
 /* The session of that process; -1, having said which there are. */
-static int session_of(const struct detect *d, pid_t pid)
+static int session_of(const struct detect *d, pid_t pid, FILE *say)
 {
 	int i, n = 0, found = -1;
 
@@ -88,16 +88,16 @@ static int session_of(const struct detect *d, pid_t pid)
 	if (found >= 0 && (pid || n == 1))
 		return found;
 	if (!n)
-		fprintf(stderr, "baton: no service is connected to the programs of `baton load`\n");
+		fprintf(say, "baton: no service is connected to the programs of `baton load`\n");
 	else if (pid)
-		fprintf(stderr, "baton: process %d is not connected to the programs of `baton load`; these are:", (int)pid);
+		fprintf(say, "baton: process %d is not connected to the programs of `baton load`; these are:", (int)pid);
 	else
-		fprintf(stderr, "baton: more than one service is connected; which of these processes?");
+		fprintf(say, "baton: more than one service is connected; which of these processes?");
 	for (i = 0; n && i < BATON_SESSIONS; i++)
 		if (d->session[i].token)
-			fprintf(stderr, " %u", d->session[i].pid);
+			fprintf(say, " %u", d->session[i].pid);
 	if (n)
-		fprintf(stderr, "\n");
+		fprintf(say, "\n");
 	return -1;
 }
 
@@ -121,40 +121,40 @@ static int share_maps(struct stacks_bpf *skel, const struct detect *d, unsigned 
 	return err;
 }
 
-static int load_programs(struct stacks *s, const struct detect *d, unsigned session)
+static int load_programs(struct stacks *s, const struct detect *d, unsigned session, FILE *say)
 {
 	int err;
 
 	s->skel = stacks_bpf__open();
 	if (!s->skel)
-		return detect_explain(-errno, "cannot read the programs");
+		return detect_explain(-errno, "cannot read the programs", say);
 	s->skel->rodata->session = session;
 	err = share_maps(s->skel, d, session);
 	if (!err)
 		err = stacks_bpf__load(s->skel);
 	if (err)
-		return detect_explain(err, "the kernel does not take the programs");
+		return detect_explain(err, "the kernel does not take the programs", say);
 	err = stacks_bpf__attach(s->skel);
-	return err ? detect_explain(err, "the programs cannot be attached to the scheduler's tracepoints") : 0;
+	return err ? detect_explain(err, "the programs cannot be attached to the scheduler's tracepoints", say) : 0;
 }
 
-int stacks_open(struct stacks **out, const char *pins, pid_t pid)
+int stacks_open(struct stacks **out, const char *pins, pid_t pid, FILE *say)
 {
 	struct stacks *s;
 	struct detect d;
 	int err, session;
 
 	*out = NULL;
-	err = detect_look_around("to see the stacks");
+	err = detect_look_around("to see the stacks", say);
 	if (err)
 		return err;
-	err = detect_open(&d, pins);
+	err = detect_open(&d, pins, say);
 	if (err) {
 		if (err == -ENOENT)
-			fprintf(stderr, "baton: no programs are loaded in %s; `baton load` does that\n", pins);
+			fprintf(say, "baton: no programs are loaded in %s; `baton load` does that\n", pins);
 		return err;
 	}
-	session = session_of(&d, pid);
+	session = session_of(&d, pid, say);
 	s = session < 0 ? NULL : calloc(1, sizeof(*s));
 	err = session < 0 ? -ESRCH : -ENOMEM;
 	if (s) {
@@ -162,9 +162,9 @@ int stacks_open(struct stacks **out, const char *pins, pid_t pid)
 		s->seen = calloc(BATON_STACKS, sizeof(*s->seen));
 		s->symbols = symbols_open(s->pid);
 		if (s->seen && s->symbols)
-			err = load_programs(s, &d, session);
+			err = load_programs(s, &d, session, say);
 		else
-			fprintf(stderr, "baton: no memory\n");
+			fprintf(say, "baton: no memory\n");
 	}
 	detect_close(&d);
 	if (err) {
@@ -387,7 +387,7 @@ int verb_stacks(int argc, char **argv)
 		if (pid < 1 || *end)
 			return options_wrong(&o, "one process by its number, not \"%s\"", argv[i]);
 	}
-	if (stacks_open(&s, pins, pid))
+	if (stacks_open(&s, pins, pid, stderr))
 		return 1;
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);

@@ -8,14 +8,15 @@
 #define TOOLS_STACKS_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #define STACKS_FRAMES	32
 
-/* One place. Its strings are the struct stacks'. */
+/* A place. Its strings are the struct stacks'. */
 struct stack {
 	uint64_t times;
-	uint64_t ns;			/* of those that have woken */
+	uint64_t ns;			/* sleep of threads that have woken */
 	const char *kernel;		/* in which function of the kernel; "?" */
 	unsigned frames;
 	const char *frame[STACKS_FRAMES];	/* innermost first */
@@ -25,9 +26,9 @@ struct stacks;
 
 /*
  * Counts from now on. pid 0: of the only service there is. 0; or -errno, and
- * stderr says what is wrong and what would be right.
+ * `say` has what is wrong and what would be right.
  */
-int stacks_open(struct stacks **out, const char *pins, pid_t pid);
+int stacks_open(struct stacks **out, const char *pins, pid_t pid, FILE *say);
 void stacks_close(struct stacks *s);
 pid_t stacks_pid(const struct stacks *s);
 

@@ -79,7 +79,7 @@ struct symbols *symbols_open(pid_t pid)
 	s->dwfl = dwfl_begin(&callbacks);
 	if (s->dwfl) {
 		dwfl_report_begin(s->dwfl);
-		/* What it may not look into gives no module, and so addresses. */
+		/* A process that may not be looked into gives no module, and so addresses. */
 		dwfl_linux_proc_report(s->dwfl, pid);
 		dwfl_report_end(s->dwfl, NULL, NULL);
 	}
@@ -127,7 +127,7 @@ static char *describe(Dwfl *dwfl, uint64_t address, bool call)
 	if (!module)
 		return NULL;
 	file = base_name(dwfl_module_info(module, NULL, &start, &end, NULL, NULL, NULL, NULL));
-	/* It may also be the one before. */
+	/* The module may be the one before. */
 	if (at < start || at >= end)
 		return NULL;
 	function = dwfl_module_addrinfo(module, at, &offset, &symbol, NULL, NULL, NULL);
