@@ -50,6 +50,7 @@ static void serves(void *arg)
 static void asks(void *arg)
 {
 	uint64_t deadline = baton_clock_now() + 30000000000;
+	struct iovec hello[2] = { { (void *)"hel", 3 }, { (void *)"lo", 2 } }, end = { NULL, 1 };
 	struct baton_stream *st;
 	char in[5];
 	size_t n;
@@ -59,12 +60,13 @@ static void asks(void *arg)
 	if (baton_stream_connect(&st, s, (struct sockaddr *)&where, sizeof(where), deadline))
 		return;
 	for (i = 0; i < ROUNDS; i++) {
-		if (baton_stream_write(st, "hello", 5, &n, deadline) ||
+		if (baton_stream_writev(st, hello, 2, &n, deadline) ||
 		    baton_stream_read_full(st, in, 5, &n, deadline) || n < 5)
 			break;
 	}
-	/* The server sees the end, and so do we. */
-	if (i == ROUNDS && !baton_stream_shutdown(st, SHUT_WR) && !baton_stream_read(st, in, 1, &n, deadline) && !n)
+	/* The server sees the end, and then this side does. */
+	end.iov_base = in;
+	if (i == ROUNDS && !baton_stream_shutdown(st, SHUT_WR) && !baton_stream_readv(st, &end, 1, &n, deadline) && !n)
 		__atomic_fetch_add(&echoed, 1, __ATOMIC_RELAXED);
 	baton_stream_close(st);
 }

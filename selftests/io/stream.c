@@ -4,6 +4,7 @@
  * and close by another thread while tasks wait.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 
 #include <baton/io.h>
 #include <baton/sched.h>
+#include <baton/stats.h>
 #include <baton/sync.h>
 #include <baton/wait.h>
 
@@ -754,6 +756,368 @@ TEST(several_lines)
 	end_sched(s);
 	open_all(2);
 	run(gets_all, NULL);
+	end_sched(s);
+}
+
+/* ---------------------------------------------------------- the last bytes and the end at once */
+
+static void reads_to_the_end(void *l)
+{
+	struct baton_stream *st;
+	size_t n, sum = 0;
+	char buf[64];
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		CHECK_ANY(baton_stream_accept(l, &st, BATON_FOREVER) == 0);
+		do {
+			CHECK_ANY(baton_stream_read(st, buf, sizeof(buf), &n, BATON_FOREVER) == 0);
+			sum += n;
+		} while (n);
+		baton_stream_close(st);
+	}
+	CHECK_ANY(sum == 300);
+	baton_stream_close(l);
+}
+
+static void sends_and_ends(void *arg)
+{
+	struct sockaddr_in sa = loopback(NULL);
+	struct baton_stream *l, *st;
+	struct baton_task *t;
+	size_t n;
+	int i;
+
+	/* Room for all: a connect that finds none is sent again by the kernel, a second later. */
+	CHECK_ANY(baton_stream_listen(&l, s, (struct sockaddr *)&sa, sizeof(sa), 128) == 0);
+	sa = loopback(l);
+	CHECK_ANY(baton_task_spawn(&t, reads_to_the_end, l) == 0);
+	for (i = 0; i < 100; i++) {
+		CHECK_ANY(baton_stream_connect(&st, s, (struct sockaddr *)&sa, sizeof(sa), BATON_FOREVER) == 0);
+		CHECK_ANY(baton_stream_write(st, "abc", 3, &n, BATON_FOREVER) == 0);
+		baton_stream_close(st);
+		if (i % 2)
+			wait_ms(0);
+	}
+	CHECK_ANY(baton_task_join(t) == 0);
+}
+
+TEST(end_with_the_last_bytes)
+{
+	open_all(1);
+	run(sends_and_ends, NULL);
+	end_sched(s);
+	open_all(2);
+	run(sends_and_ends, NULL);
+	end_sched(s);
+}
+
+/* ---------------------------------------------------------- events while tasks compute */
+
+static _Atomic bool answered;
+
+static void answers(void *st)
+{
+	size_t n;
+	char c;
+
+	atomic_fetch_add(&readers, 1);
+	CHECK_ANY(baton_stream_read(st, &c, 1, &n, BATON_FOREVER) == 0);
+	atomic_store(&answered, true);
+}
+
+/* The event comes while no worker goes idle on this task's slot. */
+static void computes(void *arg)
+{
+	struct baton_stream *st[2];
+	struct baton_task *t;
+	size_t n;
+
+	open_pair(st);
+	atomic_store(&readers, 0);
+	atomic_store(&answered, false);
+	CHECK_ANY(baton_task_spawn(&t, answers, st[0]) == 0);
+	while (!atomic_load(&readers))
+		wait_ms(0);
+	wait_ms(1);
+	CHECK_ANY(baton_stream_write(st[1], "a", 1, &n, BATON_FOREVER) == 0);
+	while (!atomic_load(&answered))
+		baton_checkpoint();
+	CHECK_ANY(baton_task_join(t) == 0);
+	baton_stream_close(st[0]);
+	baton_stream_close(st[1]);
+}
+
+/* CPU of workers that polled, in all slots. */
+static uint64_t polled(void)
+{
+	struct baton_stats_slot slot;
+	struct baton_stats *st;
+	uint64_t sum = 0;
+	unsigned i;
+
+	CHECK_EQ(baton_stats_of(&st, s), 0);
+	for (i = 0; !baton_stats_slot(st, i, &slot, sizeof(slot)); i++)
+		sum += slot.polled;
+	baton_stats_close(st);
+	return sum;
+}
+
+/* CPU of a worker that polls is shown by itself. */
+TEST(polling_is_shown)
+{
+	open_all(1);
+	CHECK_EQ(polled(), 0);
+	run(sends_and_ends, NULL);
+	CHECK_CMP(polled(), >, 0);
+	end_sched(s);
+}
+
+static void computes_for_another(void *st)
+{
+	size_t n;
+
+	CHECK_ANY(baton_stream_write(st, "a", 1, &n, BATON_FOREVER) == 0);
+	while (!atomic_load(&answered))
+		baton_checkpoint();
+}
+
+TEST(beside_a_task_that_computes)
+{
+	struct baton_stream *st[2];
+	struct baton_request *r;
+
+	open_all(2);
+	run(computes, NULL);
+	end_sched(s);
+	/* No slot is ever idle, and the request that waits came first. */
+	open_all(1);
+	open_pair(st);
+	atomic_store(&readers, 0);
+	atomic_store(&answered, false);
+	r = ask_batch(tenant, answers, st[0]);
+	while (!atomic_load(&readers))
+		usleep(1000);
+	run(computes_for_another, st[1]);
+	end_request(r, 0);
+	baton_stream_close(st[0]);
+	baton_stream_close(st[1]);
+	end_sched(s);
+}
+
+/* Pieces of lengths that grow, the first one 0; more of them than one system call takes here. */
+#define PIECES	40
+
+static char pieces_in[LARGE], pieces_out[LARGE];
+
+static void reads_pieces(void *st)
+{
+	struct iovec to[3];
+	size_t at = 0, n, room;
+
+	for (;;) {
+		room = sizeof(pieces_in) - at;
+		to[0] = (struct iovec){ pieces_in + at, room / 3 };
+		to[1] = (struct iovec){ pieces_in + at + room / 3, 0 };
+		to[2] = (struct iovec){ pieces_in + at + room / 3, room - room / 3 };
+		CHECK_ANY(baton_stream_readv(st, to, 3, &n, BATON_FOREVER) == 0);
+		if (!n)
+			break;
+		at += n;
+	}
+	CHECK_ANY(at == LARGE);
+}
+
+static void writes_pieces(void *arg)
+{
+	struct iovec piece[PIECES], too_much[2] = { { pieces_out, SIZE_MAX / 2 }, { pieces_out, SIZE_MAX / 2 } };
+	struct baton_stream *st[2];
+	struct baton_task *t;
+	size_t n, at = 0;
+	int i;
+
+	(void)arg;
+	for (i = 0; i < LARGE; i++)
+		pieces_out[i] = (char)(i * 7 + i / 256);
+	for (i = 0; i < PIECES; i++) {
+		n = i < PIECES - 1 ? (size_t)i * 1000 : LARGE - at;
+		piece[i] = (struct iovec){ pieces_out + at, n };
+		at += n;
+	}
+	open_pair(st);
+	CHECK_ANY(baton_stream_writev(st[0], piece, -1, &n, 0) == -EINVAL && n == 0);
+	CHECK_ANY(baton_stream_writev(st[0], piece, IOV_MAX + 1, &n, 0) == -EINVAL);
+	CHECK_ANY(baton_stream_writev(st[0], too_much, 2, &n, 0) == -EINVAL);
+	CHECK_ANY(baton_stream_readv(st[0], too_much, 2, &n, 0) == -EINVAL && n == 0);
+	CHECK_ANY(baton_stream_writev(st[0], piece, 1, &n, 0) == 0 && n == 0);
+	CHECK_ANY(baton_stream_readv(st[0], piece, 0, &n, 0) == 0 && n == 0);
+	CHECK_ANY(baton_stream_readv(st[0], piece + 1, 1, &n, 0) == -ETIMEDOUT && n == 0);
+	CHECK_ANY(baton_task_spawn(&t, reads_pieces, st[1]) == 0);
+	CHECK_ANY(baton_stream_writev(st[0], piece, PIECES, &n, BATON_FOREVER) == 0 && n == LARGE);
+	CHECK_ANY(baton_stream_shutdown(st[0], SHUT_WR) == 0);
+	CHECK_ANY(baton_task_join(t) == 0);
+	CHECK_ANY(!memcmp(pieces_in, pieces_out, LARGE));
+	/* Bytes that fit are in the hands of the kernel when the deadline comes. */
+	CHECK_ANY(baton_stream_writev(st[1], piece, PIECES, &n, baton_clock_now() + 10 * MS) == -ETIMEDOUT && n > 0 && n < LARGE);
+	baton_stream_close(st[0]);
+	CHECK_ANY(baton_stream_writev(st[1], piece, PIECES, &n, BATON_FOREVER) == -EPIPE);
+	baton_stream_close(st[1]);
+}
+
+static void sends_a_file(void *arg)
+{
+	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), two[2];
+	struct baton_stream *st[2];
+	struct baton_task *t;
+	size_t n;
+
+	(void)arg;
+	memset(pieces_in, 0, sizeof(pieces_in));
+	CHECK_ANY(fd >= 0 && write(fd, "ahead", 5) == 5 && write(fd, pieces_out, LARGE) == LARGE);
+	open_pair(st);
+	CHECK_ANY(baton_stream_sendfile(st[0], -1, 0, 1, &n, 0) == -EBADF && n == 0);
+	CHECK_ANY(baton_stream_sendfile(st[0], fd, -1, 1, &n, 0) == -EINVAL);
+	CHECK_ANY(baton_task_spawn(&t, reads_pieces, st[1]) == 0);
+	/* More than there is. */
+	CHECK_ANY(baton_stream_sendfile(st[0], fd, 5, 2 * LARGE, &n, BATON_FOREVER) == 0 && n == LARGE);
+	CHECK_ANY(lseek(fd, 0, SEEK_CUR) == LARGE + 5);
+	CHECK_ANY(baton_stream_shutdown(st[0], SHUT_WR) == 0);
+	CHECK_ANY(baton_task_join(t) == 0);
+	CHECK_ANY(!memcmp(pieces_in, pieces_out, LARGE));
+	CHECK_ANY(baton_stream_sendfile(st[1], fd, 0, LARGE, &n, baton_clock_now() + 10 * MS) == -ETIMEDOUT && n > 0 && n < LARGE);
+	/* No signal, which would end this process. */
+	baton_stream_close(st[0]);
+	CHECK_ANY(baton_stream_sendfile(st[1], fd, 0, LARGE, &n, BATON_FOREVER) == -EPIPE);
+	baton_stream_close(st[1]);
+	CHECK_ANY(pipe2(two, O_CLOEXEC) == 0);
+	CHECK_ANY(baton_stream_open(&st[0], s, two[1]) == 0);
+	CHECK_ANY(baton_stream_sendfile(st[0], fd, 1, 4, &n, 0) == 0 && n == 4);
+	CHECK_ANY(read(two[0], pieces_in, 5) == 4 && !memcmp(pieces_in, "head", 4));
+	close(two[0]);
+	CHECK_ANY(baton_stream_sendfile(st[0], fd, 1, 4, &n, 0) == -EPIPE && n == 0);
+	CHECK_ANY(baton_stream_writev(st[0], &(struct iovec){ pieces_out, 4 }, 1, &n, 0) == -EPIPE);
+	baton_stream_close(st[0]);
+	close(fd);
+}
+
+/* Several buffers, and files, of which each is more than a socket takes at once. */
+TEST(pieces_and_files)
+{
+	open_all(1);
+	run(writes_pieces, NULL);
+	run(sends_a_file, NULL);
+	end_sched(s);
+}
+
+static _Atomic int bytes_read;
+
+static void reads_a_byte(void *st)
+{
+	size_t n;
+	char c;
+
+	atomic_fetch_add(&readers, 1);
+	CHECK_ANY(baton_stream_read(st, &c, 1, &n, BATON_FOREVER) == 0 && n == 1);
+	atomic_fetch_add(&bytes_read, 1);
+}
+
+static void is_closed(void *st)
+{
+	size_t n;
+	char c;
+
+	CHECK_ANY(baton_stream_read(st, &c, 1, &n, BATON_FOREVER) == -ESHUTDOWN && n == 0);
+}
+
+/* Computes until another task has read so many bytes, or for 10 s. */
+static bool computes_until(int bytes)
+{
+	uint64_t limit = baton_clock_now() + 10000 * MS;
+
+	while (atomic_load(&bytes_read) < bytes && baton_clock_now() < limit)
+		baton_checkpoint();
+	return atomic_load(&bytes_read) >= bytes;
+}
+
+/* The first event ends the poll of a worker that was idle, and leaves the role vacant: this task never gives its slot up. */
+static void sends_while_it_computes(void *peer)
+{
+	struct baton_stream **st = peer;
+	size_t n;
+
+	CHECK_ANY(baton_stream_write(st[0], "a", 1, &n, BATON_FOREVER) == 0);
+	CHECK_ANY(computes_until(1));
+	CHECK_ANY(baton_stream_write(st[1], "b", 1, &n, BATON_FOREVER) == 0);
+	CHECK_ANY(computes_until(2));
+}
+
+/* Tasks of the first tenant that wait for streams, as the page has them. */
+static uint64_t on_streams(void)
+{
+	struct baton_stats_tenant t;
+	struct baton_stats *st;
+
+	CHECK_EQ(baton_stats_of(&st, s), 0);
+	CHECK_EQ(baton_stats_tenant(st, 0, &t, sizeof(t)), 0);
+	baton_stats_close(st);
+	return t.on_streams;
+}
+
+/* Two that wait, of which one gets its byte, and the other is told of the end by close. */
+TEST(waits_are_shown)
+{
+	struct baton_stream *st[2], *peer[2], *pair[2];
+	struct baton_request *r[2];
+	size_t n;
+	int i;
+
+	open_all(1);
+	atomic_store(&readers, 0);
+	for (i = 0; i < 2; i++) {
+		open_pair(pair);
+		st[i] = pair[0];
+		peer[i] = pair[1];
+		r[i] = ask_batch(tenant, i ? is_closed : reads_a_byte, st[i]);
+	}
+	while (on_streams() != 2)
+		usleep(1000);
+	CHECK_EQ(baton_stream_write(peer[0], "a", 1, &n, BATON_FOREVER), 0);
+	end_request(r[0], 0);
+	CHECK_EQ(on_streams(), 1);
+	baton_stream_close(st[1]);
+	end_request(r[1], 0);
+	CHECK_EQ(on_streams(), 0);
+	baton_stream_close(st[0]);
+	for (i = 0; i < 2; i++)
+		baton_stream_close(peer[i]);
+	end_sched(s);
+}
+
+/* Nobody polls while tasks use all slots, and the monitor looks for events. */
+TEST(monitor_looks)
+{
+	struct baton_stream *st[2], *peer[2], *pair[2];
+	struct baton_request *r[2];
+	int i;
+
+	open_all(1);
+	atomic_store(&readers, 0);
+	atomic_store(&bytes_read, 0);
+	for (i = 0; i < 2; i++) {
+		open_pair(pair);
+		st[i] = pair[0];
+		peer[i] = pair[1];
+		r[i] = ask_batch(tenant, reads_a_byte, st[i]);
+	}
+	while (atomic_load(&readers) < 2)
+		usleep(1000);
+	run(sends_while_it_computes, peer);
+	for (i = 0; i < 2; i++) {
+		/* Where no event was seen, the end of the file is. */
+		baton_stream_close(peer[i]);
+		end_request(r[i], 0);
+		baton_stream_close(st[i]);
+	}
 	end_sched(s);
 }
 

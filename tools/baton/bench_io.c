@@ -31,11 +31,13 @@
 #include "bench.h"
 
 #define BYTES	64
+/* Bytes for which a server has room: it does not know how long a request is. */
+#define ROOM	4096
 #define ROUNDS_MAX	101
 
-enum server { EPOLL, THREADS, TASKS, SERVERS };
+enum server { EPOLL, THREADS, TASKS, SERVED, SERVERS };
 
-static const char *const server_names[SERVERS] = { "epoll", "threads", "read" };
+static const char *const server_names[SERVERS] = { "epoll", "threads", "read", "serve" };
 static const int sizes[] = { 1, 8, 64, 1000 };
 
 #define SIZES	(sizeof(sizes) / sizeof(sizes[0]))
@@ -65,7 +67,7 @@ static void serve_epoll(int listener)
 {
 	struct epoll_event events[64], event = { .events = EPOLLIN, .data.fd = listener };
 	int set = epoll_create1(0), n, i, fd;
-	char buf[BYTES];
+	char buf[ROOM];
 	ssize_t got;
 
 	if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, listener, &event))
@@ -93,7 +95,7 @@ static void serve_epoll(int listener)
 static void *serve_thread(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
-	char buf[BYTES];
+	char buf[ROOM];
 	ssize_t got;
 
 	while ((got = read(fd, buf, sizeof(buf))) > 0 && write(fd, buf, (size_t)got) == got)
@@ -123,7 +125,7 @@ static struct baton_sched *s;
 
 static void serve_task(void *st)
 {
-	char buf[BYTES];
+	char buf[ROOM];
 	size_t n;
 
 	while (!baton_stream_read(st, buf, sizeof(buf), &n, BATON_FOREVER) && n &&
@@ -146,11 +148,44 @@ static void accept_streams(void *l)
 	cannot("baton_stream_accept", -err);
 }
 
-static void serve_tasks(int listener)
+static void serve_stream(struct baton_stream *st, int why, void *arg)
+{
+	char buf[ROOM];
+	size_t n;
+	int err;
+
+	(void)arg;
+	if (why == -ESHUTDOWN)
+		return;
+	err = baton_stream_read(st, buf, sizeof(buf), &n, 0);
+	if (err == -ETIMEDOUT || (!err && n && !baton_stream_write(st, buf, n, &n, BATON_FOREVER)))
+		return;
+	baton_stream_close(st);
+}
+
+static void serve_listener(struct baton_stream *l, int why, void *tenant)
+{
+	struct baton_request_opts r = { .sz = sizeof(r), .cls = BATON_TOLERANT };
+	struct baton_stream *st;
+	int err;
+
+	(void)why;
+	while (!(err = baton_stream_accept(l, &st, 0))) {
+		make_nodelay(baton_stream_fd(st));
+		err = baton_stream_serve(st, tenant, &r, serve_stream, NULL);
+		if (err)
+			break;
+	}
+	if (err != -ETIMEDOUT)
+		cannot("baton_stream_serve", -err);
+}
+
+/* served: no task waits for a stream; else each has a task of its own. */
+static void serve_streams(int listener, bool served)
 {
 	struct baton_sched_opts o = { .sz = sizeof(o), .slots = 1, .workers_max = 4096 };
 	struct baton_tenant_opts t = { .sz = sizeof(t), .low_ppm = 100000, .high_ppm = 900000 };
-	struct baton_request_opts r = { .sz = sizeof(r), .cls = BATON_TOLERANT, .fn = accept_streams };
+	struct baton_request_opts r = { .sz = sizeof(r), .cls = BATON_TOLERANT };
 	struct baton_tenant *tenant;
 	struct baton_stream *l;
 	int err = baton_sched_create(&s, &o);
@@ -159,23 +194,30 @@ static void serve_tasks(int listener)
 		err = baton_tenant_add(s, &tenant, &t);
 	if (!err)
 		err = baton_stream_open(&l, s, listener);
-	r.arg = l;
-	if (!err)
+	if (!err && served) {
+		err = baton_stream_serve(l, tenant, &r, serve_listener, tenant);
+	} else if (!err) {
+		r.fn = accept_streams;
+		r.arg = l;
 		err = baton_submit(tenant, &r, NULL);
+	}
 	if (err)
 		cannot("the scheduler", -err);
 	for (;;)
 		pause();
 }
 
+/* CPUs that this process had when it began: a server is forked from a client that is bound to one. */
+static cpu_set_t all;
+
+/* Binds the caller to the first of all CPUs, the servers'; or to the last, the client's. */
 static void use_cpu(bool last)
 {
-	cpu_set_t set, one;
+	cpu_set_t one;
 	int i, cpu = -1;
 
-	sched_getaffinity(0, sizeof(set), &set);
 	for (i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &set) && (last || cpu < 0))
+		if (CPU_ISSET(i, &all) && (last || cpu < 0))
 			cpu = i;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
@@ -192,7 +234,7 @@ static void start_server(enum server which)
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
-	use_cpu(true);
+	use_cpu(false);
 	memset(&shared->where, 0, sizeof(shared->where));
 	shared->where.sin_family = AF_INET;
 	shared->where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -205,7 +247,7 @@ static void start_server(enum server which)
 	else if (which == THREADS)
 		serve_threads(fd);
 	else
-		serve_tasks(fd);
+		serve_streams(fd, which == SERVED);
 }
 
 /* ---------------------------------------------------------- the client */
@@ -280,6 +322,65 @@ static double use_server(pid_t server, int n, long requests)
 	return before / (double)requests;
 }
 
+#define IDLE	10000
+#define IDLE_S	10
+
+/* Memory of a process, with the kernel's part of which nobody tells left out. */
+static double resident(pid_t pid)
+{
+	unsigned long size = 0, pages = 0;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%lu %lu", &size, &pages) != 2)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double idle_bytes;
+
+/* The server's CPU in IDLE_S seconds in which no connection says anything, and its memory for each connection. */
+static double leave_idle(pid_t server)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int *fd = calloc(IDLE, sizeof(*fd)), i, one, err = 0;
+	double cpu = 0, before = 0;
+	clockid_t clock;
+
+	for (i = 0; i < IDLE && !err; i++) {
+		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
+		one = epoll_create1(EPOLL_CLOEXEC);
+		event.data.fd = fd[i];
+		if (fd[i] < 0 || connect(fd[i], (struct sockaddr *)&shared->where, sizeof(shared->where)) ||
+		    epoll_ctl(one, EPOLL_CTL_ADD, fd[i], &event))
+			err = errno;
+		/* Each is accepted, and has been served once. */
+		if (!err)
+			err = exchange(one, &fd[i], 1, 1);
+		close(one);
+		if (i == 100)
+			before = resident(server);
+	}
+	if (!err)
+		err = clock_getcpuclockid(server, &clock);
+	if (!err) {
+		idle_bytes = (resident(server) - before) / (IDLE - 101);
+		cpu = cpu_of(clock);
+		sleep(IDLE_S);
+		cpu = cpu_of(clock) - cpu;
+	}
+	if (err && !shared->why_not[0])
+		snprintf(shared->why_not, sizeof(shared->why_not), "%d connections: %s", i, strerror(err));
+	for (; i > 0; i--)
+		close(fd[i - 1]);
+	free(fd);
+	return cpu;
+}
+
 static double measure_server(enum server which, int n, long requests)
 {
 	int status;
@@ -297,7 +398,7 @@ static double measure_server(enum server which, int n, long requests)
 	if (!WIFSTOPPED(status))
 		return 0;
 	kill(pid, SIGCONT);
-	v = use_server(pid, n, requests);
+	v = n == IDLE ? leave_idle(pid) : use_server(pid, n, requests);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	return v;
@@ -415,13 +516,18 @@ static void bench_servers(const struct bench *b, bool icount, int rounds)
 {
 	long requests = icount ? 500 : b->quick ? 2000 : 20000;
 	char name[32];
+	bool wanted;
 	size_t k;
 	int i, which;
 
-	use_cpu(false);
+	use_cpu(true);
 	for (k = 0; k < SIZES; k++) {
-		name_row(name, sizeof(name), icount, k, TASKS);
-		if (!bench_wants(b, name))
+		wanted = false;
+		for (which = TASKS; which < SERVERS; which++) {
+			name_row(name, sizeof(name), icount, k, which);
+			wanted |= bench_wants(b, name);
+		}
+		if (!wanted)
 			continue;
 		for (i = 0; i < rounds; i++)
 			for (which = 0; which < SERVERS; which++) {
@@ -434,21 +540,41 @@ static void bench_servers(const struct bench *b, bool icount, int rounds)
 		put_row(b, icount, k, THREADS, EPOLL, rounds);
 		put_row(b, icount, k, TASKS, EPOLL, rounds);
 		put_row(b, icount, k, TASKS, THREADS, rounds);
+		put_row(b, icount, k, SERVED, EPOLL, rounds);
+		put_row(b, icount, k, SERVED, TASKS, rounds);
 	}
+}
+
+static void bench_idle(const struct bench *b)
+{
+	struct bench_result cpu = { .name = "idle_10000_connections", .unit = "ns", .n = 1 };
+	struct bench_result bytes = { .name = "idle_10000_bytes", .unit = "bytes", .n = 1 };
+	struct rlimit files;
+
+	if (!bench_wants(b, cpu.name) && !bench_wants(b, bytes.name))
+		return;
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	cpu.value = measure_server(SERVED, IDLE, 0);
+	bytes.value = idle_bytes;
+	if (shared->why_not[0])
+		cpu.skipped = bytes.skipped = shared->why_not;
+	bench_put(b, &cpu);
+	bench_put(b, &bytes);
 }
 
 int bench_io(int argc, char **argv)
 {
 	struct bench_result one = { .name = "chan_recv" }, four = { .name = "wait_any_4", .baseline = "chan_recv" };
 	double recv[ROUNDS_MAX], any[ROUNDS_MAX];
-	cpu_set_t all;
 	struct bench b;
 	bool icount;
 	int i, rounds;
 
 	i = bench_options(&b, "io",
 			  "What a request costs a server on loopback that has a task (read), a thread or an\n"
-			  "event (epoll) for each connection: its CPU, in ratios of rounds in which the servers took\n"
+			  "event (epoll; serve: a request) for each connection: its CPU, in ratios of rounds in which the servers took\n"
 			  "turns. And what a wait for the first of four channels costs.",
 			  argc, argv);
 	if (i)
@@ -465,6 +591,8 @@ int bench_io(int argc, char **argv)
 	bench_begin(&b);
 	/* Before the other one: its servers are forked from a process without threads. */
 	bench_servers(&b, icount, rounds);
+	if (!icount && !b.quick)
+		bench_idle(&b);
 	sched_setaffinity(0, sizeof(all), &all);
 	if (bench_wants(&b, four.name)) {
 		for (i = 0; i < rounds && measure_any(); i++) {

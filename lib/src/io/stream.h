@@ -9,9 +9,10 @@ struct baton_stream {
 	struct btn_source source;
 	struct baton_sched *s;
 	int fd;
-	bool socket;
+	bool socket, tcp;
 	bool closed;			/* with the lock */
 	_Atomic bool watches_out;	/* [STREAM-2] */
+	_Atomic uint64_t drained;	/* [STREAM-3] */
 	_Atomic unsigned refs;		/* references: the handle, and each call that is under way: [STREAM-1] */
 };
 
