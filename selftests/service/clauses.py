@@ -20,8 +20,8 @@ import urllib.request
 from harness import Raw, Server, code, free_port, has, main, same
 
 # Some 50 ms of CPU; as many as it takes until it is cancelled.
-BURN = "select count(*) from generate_series(1, 1000000) as x"
-HOG = "select count(*) from generate_series(1, 1000000000000) as x"
+BURN = "select count(*) from numbers(1000000) as x"
+HOG = "select count(*) from numbers(1000000000000) as x"
 
 
 def at_least(a, b, what=""):
@@ -43,7 +43,7 @@ class Database(Server):
     def __init__(self, *conf, users=(), slots=1):
         self.http = free_port()
         super().__init__(f"slots={slots}", f"http_port={self.http}", "synchronous_commit=off", *conf)
-        # Who asks how it goes is to be answered.
+        # A client that asks how it goes is to be answered.
         sql = "alter user postgres set baton.low_latency = '10%';"
         for name, low, high, cls in users:
             sql += (f"create user {name}; alter user {name} set baton.low_latency = '{low}%';"
@@ -147,7 +147,7 @@ def q1():
     c.query("set baton.class = batch")
     same(code(c.query(BURN)), None)
     at_least(s.tenant("a", "cpu_high_ms"), 5)
-    # But for SET itself, which was asked for as the other class.
+    # All but SET itself, which was asked for as the other class.
     at_least(low + 5, s.tenant("a", "cpu_low_ms"))
 
 
@@ -186,7 +186,7 @@ def q3():
     has(text, "Retry after")
     same(s.tenant("a", "cpu_high_ms"), 0)
     same(s.tenant("a", "rejected"), codes.count("53400"))
-    # It was not made to wait for quota, and in another second there is some.
+    # The statement was not made to wait for quota, and in another second there is some.
     until(lambda: code(cs[0].query("select 1")) is None, "quota again")
 
 
@@ -205,7 +205,7 @@ def q5():
     # 10 ms a second are little, also on a machine that is busy, for which the statement is many seconds long.
     s = Database(users=[("a", 1, 50, "tolerant")])
     c = Raw(s, "a")
-    got = c.query("select count(*) from generate_series(1, 10000000) as x")
+    got = c.query("select count(*) from numbers(10000000) as x")
     same(code(got), None)
     same([values(b) for t, b in got if t == "D"], [["10000000"]])
     at_least(s.tenant("a", "cpu_low_ms"), 5)
@@ -258,7 +258,7 @@ def q8():
     loads += [Load(s, "h", "begin; update t set n = n + 1; select pg_sleep(0.05); commit")]
     until(lambda: s.tenant("h", "throttled_ms") > 0, "the hostile ones want more than they bought")
     # Some milliseconds, and some more to write.
-    a = Load(s, "a", "select count(*) from generate_series(1, 50000) as x", pause=0.05)
+    a = Load(s, "a", "select count(*) from numbers(50000) as x", pause=0.05)
     p = Load(s, "p", "update t set n = n + 1", pause=0.1)
     until(lambda: len(a.times) > 40 and len(p.times) > 3, "the others were answered")
     stop(a, p, *loads)
@@ -282,7 +282,7 @@ def q9():
     same(code(c.until("Z")), "57014")
     same(s.ask("select count(*) from t"), [["0"]])
     at_least(s.tenant("a", "dropped"), 1)
-    # One that runs ends at its next checkpoint, as told.
+    # A statement that runs ends at its next checkpoint, as told.
     s.ask("alter user a set baton.high_latency = '90%'")
     d.query("set statement_timeout = 300")
     got = d.query(HOG)
@@ -392,7 +392,7 @@ def asked_behind(policy, late):
         n = len(asked)
         until(lambda: s.queued("x") + s.queued("y") == n or early(), f"{name} is queued")
     if late:
-        # Its transaction's request, and so its arrival, is older than all of these.
+        # The transaction's request, and so its arrival, is older than all of these.
         z.send("Q", b"insert into started (who) values ('z'); commit\0")
         until(lambda: s.queued("z") + s.running("z") == 1, "z is queued")
     if early():
@@ -424,7 +424,7 @@ def started_after(policy):
         asked.append(Raw(s, u))
         asked[-1].send("Q", f"insert into started (who) values ('{u}')".encode() + b"\0")
         until(lambda: s.queued(u) == 1, f"{u} is queued")
-    # Its transaction's request, and so its arrival, is older than all of these.
+    # The transaction's request, and so its arrival, is older than all of these.
     z.send("Q", b"insert into started (who) values ('z'); commit\0")
     until(lambda: s.queued("z") == 1, "z is queued")
     s.cancel(h)
@@ -459,7 +459,7 @@ def q13():
     begin, was = time.monotonic(), s.used("boss")
     time.sleep(2.5)
     used, took = s.used("boss") - was, time.monotonic() - begin
-    # It sees one more second's worth, of a second that ends inside.
+    # The client sees one more second's worth, of a second that ends inside.
     at_least(100 * (took + 1) + 30, used, "ms, the limit is 10%:")
     # Beside all others: high priority comes first, low priority has its part.
     loads = [boss, Load(s, "a", HOG), Load(s, "maid", HOG)]
@@ -508,7 +508,7 @@ def q15():
     for _ in range(8):
         begin = time.monotonic()
         for c in cs:
-            c.send("Q", b"select count(*) from generate_series(1, 600000) as x\0")
+            c.send("Q", b"select count(*) from numbers(600000) as x\0")
         ended = []
         got = [threading.Thread(target=lambda c=c: ended.append((code(c.until("Z")), time.monotonic() - begin))) for c in cs]
         for t in got:
@@ -532,7 +532,7 @@ def q15():
 def q16():
     """Quotas change, tenants come and go, under load, and no request is lost."""
     s = Database(users=[("a", 20, 50, "tolerant"), ("b", 0, 50, "batch")])
-    small = "select count(*) from generate_series(1, 20000) as x"
+    small = "select count(*) from numbers(20000) as x"
     loads = [Load(s, u, small) for u in "aabb"]
     rounds, end = 0, time.monotonic() + 6
     while rounds < 12 or time.monotonic() < end:

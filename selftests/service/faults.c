@@ -94,7 +94,7 @@ static void state(struct buf *b)
 			continue;
 		memset(&ts, 0, sizeof(ts));
 		baton_tenant_stats(r->tenant, &ts, sizeof(ts));
-		buf_fmt(b, "%s %d%d %s %u %u %d %u\n", r->name, r->is.super, r->is.createdb, r->is.verifier ? r->is.verifier : "-",
+		buf_fmt(b, "%s %d %s %u %u %d %u\n", r->name, r->is.super, r->is.verifier ? r->is.verifier : "-",
 			r->is.low_ppm, r->is.high_ppm, r->is.cls, (unsigned)(ts.low_left / 1000000));
 	}
 	for (d = server.databases; d; d = d->next)
@@ -115,7 +115,7 @@ static void state(struct buf *b)
 TEST(whole_or_not_at_all)
 {
 	static const char *const statements[] = {
-		"create user a password 'x'", "create role r superuser", "alter user a superuser password 'y'", "alter user a nosuperuser createdb",
+		"create user a password 'x'", "create role r superuser", "alter user a superuser password 'y'", "alter user a nosuperuser",
 		"alter user a set baton.low_latency = '10%'", "alter user a set baton.high_latency = '20%'", "alter user a set baton.class = batch",
 		"alter user a reset baton.low_latency", "alter user a reset baton.class", "alter system set baton.quotas = off",
 		"alter system reset baton.quotas", "create database d", "drop database d", "alter user a password null",
@@ -159,7 +159,7 @@ TEST(refused_without_a_write)
 		{ "drop user postgres", "postgres", "55006" }, { "alter user u set baton.low_latency = '71%'", "postgres", "53000" },
 		{ "alter user u set baton.low_latency = 'much'", "postgres", "22023" }, { "alter system set baton.low_latency = '1%'", "postgres", "42704" },
 		{ "create user u", "postgres", "42710" }, { "drop user nobody", "postgres", "42704" }, { "create database \"../x\"", "postgres", "42602" },
-		{ "drop database nope", "postgres", "3D000" },
+		{ "drop database nope", "postgres", "3D000" }, { "create user \"a\nb\"", "postgres", "42602" },
 	};
 	const char *why, *code;
 	unsigned i;

@@ -3,7 +3,7 @@
 #
 # fuzz [SECONDS]: libFuzzer against a whole batondb (fuzz_client.c), from a corpus that
 # is made from the other tests' statements. Without SECONDS a run of a fixed
-# number of inputs from a fixed seed, as a test; with, a run of that long, whose
+# number of inputs from a fixed seed, as a test; with, a run of that long (FUZZ_SEED=N: from that seed), whose
 # finds and corpus stay in $O/fuzz.
 set -u
 . "$TOP/selftests/tap.sh"
@@ -25,7 +25,7 @@ seeds() {
 }
 fuzz() {
 	(cd "$out" && ASAN_OPTIONS=detect_stack_use_after_return=0 LD_LIBRARY_PATH=$O/stage/lib \
-		"$out/service/batondb/fuzz" -seed=1 -max_len=2000 -timeout=60 -rss_limit_mb=4096 -dict="$out/words" -artifact_prefix="$out/found/" \
+		"$out/service/batondb/fuzz" -seed="${FUZZ_SEED:-1}" -max_len=2000 -timeout=60 -rss_limit_mb=4096 -dict="$out/words" -artifact_prefix="$out/found/" \
 		-print_final_stats=1 "$@")
 }
 

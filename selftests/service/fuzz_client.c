@@ -88,11 +88,11 @@ static void fresh(void)
 		}
 		admin("drop database postgres");
 		admin("create database postgres");
-		admin("alter user postgres superuser createdb password null");
+		admin("alter user postgres superuser password null");
 		admin("alter user postgres reset baton.class");
 	}
 	admin("create user ordinary");
-	admin("create user maker createdb");
+	admin("create user maker superuser");
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -255,7 +255,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	for (fd.fd = fds[1];;) {
 		fd.events = POLLIN | (at < b.len ? POLLOUT : 0);
 		poll(&fd, 1, 100);
-		/* One that has set its timeout to something else. */
+		/* A connection that has set its timeout to something else. */
 		if (baton_clock_now() - begin > 500 * MS)
 			stop_all();
 		if (fd.revents & POLLOUT) {
@@ -274,7 +274,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	}
 	close(fds[1]);
 	buf_free(&b);
-	/* Its thread goes after its socket. */
+	/* The connection's thread goes after its socket. */
 	pthread_mutex_lock(&server.lock);
 	while (server.n_sessions) {
 		clock_gettime(CLOCK_REALTIME, &ts);

@@ -2,6 +2,7 @@
 """What the tests of batondb share: a server, psql, pgbench, and the protocol by hand."""
 import glob
 import os
+import re
 import shutil
 import signal
 import socket
@@ -30,6 +31,19 @@ class Skip(Exception):
 def need(path, package):
     if not os.path.exists(path):
         raise Skip(f"mend: no {path} (Debian: apt-get install {package})")
+
+
+def expand(sql):
+    """numbers(N), in a FROM, is what the tests write for a subquery of the numbers from 1 to N, a digit and zeros: digits that are joined."""
+    def digits(n):
+        return ", ".join(f"({i})" for i in range(n))
+
+    def one(m):
+        tens = range(len(m[2]))
+        value = "".join(f" + {10 ** i} * d{i}.x" for i in tens)
+        return (f"(with h (x) as (values {digits(int(m[1]))}), d (x) as (values {digits(10)}) select 1 + {10 ** len(m[2])} * h.x{value} as value "
+                f"from h{''.join(f', d d{i}' for i in reversed(tens))})")
+    return re.sub(r"numbers\(([1-9])(0*)\)", one, sql)
 
 
 class Server:
@@ -81,7 +95,7 @@ class Server:
                 "PGCONNECT_TIMEOUT": "60", **more}
 
     def psql(self, sql, fail=False, **env):
-        r = subprocess.run(["psql", "-XAt", "-F", "|", "-v", "VERBOSITY=verbose", "-v", "ON_ERROR_STOP=1"], input=sql, text=True,
+        r = subprocess.run(["psql", "-XAt", "-F", "|", "-v", "VERBOSITY=verbose", "-v", "ON_ERROR_STOP=1"], input=expand(sql), text=True,
                            capture_output=True, timeout=120, env=self.env(**env))
         if (r.returncode != 0) != fail:
             raise AssertionError(f"psql returned {r.returncode} for {sql[:200]}: {r.stdout}{r.stderr}")
@@ -120,6 +134,8 @@ class Raw:
             self.key = next((b for t, b in self.hello if t == "K"), None)
 
     def send(self, t, body=b""):
+        if t in "QP" and b"numbers(" in body:
+            body = expand(body.decode()).encode()
         self.s.sendall(t.encode() + struct.pack("!I", len(body) + 4) + body)
 
     def message(self):

@@ -112,7 +112,7 @@ def copies(server, user, c):
 
 def reads_nothing(server, user, c):
     m = Raw(server, user)
-    m.send("Q", b"select hex(zeroblob(1000000)) from generate_series(1, 1000)\0")
+    m.send("Q", b"select hex(zeroblob(1000000)) from numbers(1000)\0")
     time.sleep(0.5)
     m.close()
 
@@ -122,12 +122,12 @@ def holds_the_lock(server, user, c):
 
 
 KINDS = [
-    asks("select group_concat(hex(zeroblob(1000000)), '') from generate_series(1, 100)"),
-    asks("select value, hex(zeroblob(1000)) from generate_series(1, 100000) order by value desc limit 1 offset 99999"),
+    asks("select group_concat(hex(zeroblob(1000000)), '') from numbers(100)"),
+    asks("select value, hex(zeroblob(1000)) from numbers(100000) order by value desc limit 1 offset 99999"),
     asks("with recursive r(n, x) as (select 1, zeroblob(4000000) union all select n + 1, zeroblob(4000000 + n) from r) "
          "select count(*) from r a, r b where a.x < b.x"),
-    asks("set statement_timeout = 300; select count(*) from generate_series(1, 1000000000) a, generate_series(1, 1000000000) b"),
-    asks("insert into t select hex(zeroblob(500000)) from generate_series(1, 100)", "delete from t"),
+    asks("set statement_timeout = 300; select count(*) from numbers(1000000000) a, numbers(1000000000) b"),
+    asks("insert into t select hex(zeroblob(500000)) from numbers(100)", "delete from t"),
     asks("select length(replace(hex(zeroblob(7000000)), '00', 'abc')), hex(zeroblob(7000000)) like '%0%0%0%1'"),
     prepares, writes_long_statements, connects, copies, reads_nothing, holds_the_lock,
 ]
@@ -138,7 +138,7 @@ def in_512_megabytes():
         s = Server("slots=1", "session_memory=32MB", "tenant_memory=40MB", "server_memory=256MB", "temp_file_limit=8MB",
                    "database_size_limit=64MB", "max_connections_per_user=30", "max_connections_unauthenticated=50",
                    before=["sh", "-c", f'echo $$ >{path}/cgroup.procs; exec "$@"', "sh"])
-        sql = "create table t (x text); create table p (id int primary key, n int); insert into p select value, 0 from generate_series(1, 1000);" \
+        sql = "create table t (x text); create table p (id int primary key, n int); insert into p select value, 0 from numbers(1000);" \
               "create user payer; alter user payer set baton.low_latency = '40%'; alter user payer set baton.class = critical;"
         for i in range(len(KINDS)):
             sql += f"create user h{i}; alter user h{i} set baton.high_latency = '20%'; alter user h{i} set baton.class = batch;"

@@ -20,7 +20,7 @@ import urllib.request
 
 from harness import Raw, Server, free_port, main, need, same
 
-BURN = "select count(*) from generate_series(1, 1000000) as x"
+BURN = "select count(*) from numbers(1000000) as x"
 
 
 class Browser:
@@ -154,11 +154,11 @@ def is_live(browser, s, url):
     browser.go(url)
     status = "return document.getElementById('s').innerText"
     until(lambda: browser.js(status).endswith("quotas on"), "quotas on")
-    # What changes is seen, without loading the page again.
+    # Changes are seen, without loading the page again.
     s.psql("create user b; alter user b set baton.class = batch; alter system set baton.quotas = off")
     until(lambda: browser.js(status).endswith("quotas off"), "quotas off")
     until(lambda: browser.rows().get("b", (["", ""],))[0][1] == "batch", "the new user")
-    # It says so when the server is gone, and goes on when it is back.
+    # The page says so when the server is gone, and goes on when it is back.
     s.kill()
     until(lambda: browser.js(status) == "no connection to the server", "the server is gone")
     s.start()

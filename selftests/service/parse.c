@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What batondb makes of bytes and of SQL, without a server. */
+/* Bytes and SQL as batondb reads them, without a server. */
 #include <sqlite3.h>
 
 #include "lex.h"
@@ -25,9 +25,8 @@ static void put_message(char type, const void *p, size_t n)
 static long next(struct proto_msg *m, size_t n, bool begin)
 {
 	const char *why = NULL;
-	size_t need;
 
-	return proto_next(b.p, n, begin, 1 << 20, m, &need, &why);
+	return proto_next(b.p, n, begin, 1 << 20, m, &why);
 }
 
 TEST(messages_in_pieces)
@@ -153,9 +152,9 @@ static void take_apart(const struct proto_msg *m)
 			if (q && n)
 				rows = q[0] + q[n - 1];
 		}
-	proto_target(m, &kind, &t);
-	proto_execute(m, &t, &rows);
-	proto_query(m, &t);
+	proto_read(m, "1s", &kind, &t);
+	proto_read(m, "s4", &t, &rows);
+	proto_read(m, "s", &t);
 	proto_sasl_first(m, &u, &q, &n);
 }
 
@@ -172,7 +171,6 @@ TEST(mutated_messages)
 		char *copy;
 		struct proto_msg m;
 		const char *why;
-		size_t need;
 		long n;
 
 		i = rnd(7);
@@ -181,7 +179,7 @@ TEST(mutated_messages)
 		memcpy(copy, seeds[i], len[i]);
 		for (k = rnd(4); k; k--)
 			copy[rnd(len[i])] = (char)rnd(256);
-		n = proto_next(copy, len[i] - rnd(3), rnd(8) == 0, 1 << 16, &m, &need, &why);
+		n = proto_next(copy, len[i] - rnd(3), rnd(8) == 0, 1 << 16, &m, &why);
 		if (n > 0) {
 			CHECK_CMP(n, <=, len[i]);
 			take_apart(&m);
@@ -267,6 +265,8 @@ TEST(types)
 		CHECK_MSG(type_of_decl(decls[i].decl) == decls[i].type, "%s", decls[i].decl);
 	CHECK_EQ(type_of_client(1043), T_TEXT);
 	CHECK_EQ(type_of_client(705), 0);
+	CHECK_EQ(type_of_client(21), T_INT8);
+	CHECK_EQ(type_of_client(700), T_FLOAT8);
 	CHECK_EQ(type_of_client(1700), T_REFUSED);
 }
 
@@ -290,7 +290,7 @@ TEST(literals)
 		{ T_INT8, "99999999999999999999", "22003" }, { T_FLOAT8, "1e5", NULL }, { T_FLOAT8, "nan", "22P02" }, { T_FLOAT8, "1e999", "22003" },
 		{ T_BOOL, "true", "42804" }, { T_BYTEA, "x", "42804" }, { T_TEXT, "anything", NULL }, { 0, "x", "42804" },
 	};
-	struct type_error e;
+	struct sql_error e;
 	unsigned i;
 	bool ok;
 

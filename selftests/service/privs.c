@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What batondb lets whom change: each option of each statement, about oneself, about another, as a superuser. */
+/* Changes that batondb allows: each option of each statement, about oneself, about another, as a superuser. */
 #include "priv.h"
 #include "tap.h"
 
-enum { SELF = 1, OTHER = 2, MAKER = 4, SUPER = 8, ALL = 15 };
+enum { SELF = 1, OTHER = 2, SUPER = 4, ALL = 7 };
 
-/* %s: the role. may: who may say so about himself, about another, with CREATEDB about another, as a superuser. */
+/* %s: the role. may: who may say so about himself, about another, as a superuser. */
 static const struct {
 	const char *sql;
 	unsigned may;
@@ -21,11 +21,9 @@ static const struct {
 	{ "alter user %s set \"BATON.LOW_LATENCY\" = '10%'", SUPER },
 	{ "alter user %s reset baton.low_latency", SUPER },
 	{ "alter user %s superuser", SUPER }, { "alter user %s nosuperuser", SUPER },
-	{ "alter user %s createdb", SUPER }, { "alter user %s nocreatedb", SUPER },
 	{ "alter user %s password 'x' superuser", SUPER }, { "alter user %s superuser password 'x'", SUPER },
-	{ "alter user %s password 'x' createdb", SUPER },
 	{ "create user %s", SUPER }, { "create role %s superuser", SUPER }, { "drop user %s", SUPER }, { "drop role if exists %s", SUPER },
-	{ "create database %s", MAKER | SUPER }, { "drop database %s", SUPER }, { "drop database if exists %s", SUPER },
+	{ "create database %s", SUPER }, { "drop database %s", SUPER }, { "drop database if exists %s", SUPER },
 	{ "alter system set baton.quotas = off", SUPER }, { "alter system reset baton.quotas", SUPER },
 	{ "select 1", ALL },
 };
@@ -33,7 +31,7 @@ static const struct {
 static const char *const wrong[] = {
 	"alter user a", "alter user a passwords 'x'", "alter user a password x", "alter user a password", "alter user a superuser nosuperuser",
 	"alter user a password 'x' password 'y'", "alter user a set", "alter user a set x", "alter user a set x =", "alter user a reset x y",
-	"alter user a inherit", "alter user a createrole", "alter user a replication", "alter user a bypassrls", "alter user a valid until 'x'",
+	"alter user a inherit", "alter user a createdb", "alter user a createrole", "alter user a replication", "alter user a bypassrls", "alter user a valid until 'x'",
 	"alter user a rename to b", "alter user a connection limit 5", "alter user a login", "create user a nologin",
 	"create user", "create user a in role b", "create user a b", "drop user", "drop user a, b", "drop user a cascade", "create database",
 	"create database a owner b", "alter system", "alter system set", "alter system superuser",
@@ -55,9 +53,8 @@ static bool parse(struct priv *p, const char *sql)
 
 TEST(who_may_what)
 {
-	static const struct { unsigned bit; struct priv_who who; bool self; const char *name; } cases[] = {
-		{ SELF, { false, false }, true, "himself" }, { OTHER, { false, false }, false, "another" },
-		{ MAKER, { false, true }, false, "another, with CREATEDB" }, { SUPER, { true, false }, false, "a superuser" },
+	static const struct { unsigned bit; bool super, self; const char *name; } cases[] = {
+		{ SELF, false, true, "himself" }, { OTHER, false, false, "another" }, { SUPER, true, false, "a superuser" },
 	};
 	struct priv p;
 	char sql[200];
@@ -70,8 +67,8 @@ TEST(who_may_what)
 		snprintf(sql, sizeof(sql), "%.*s%s%s", (int)(mark ? mark - matrix[i].sql : 100), matrix[i].sql, mark ? "somebody" : "",
 			 mark ? mark + 2 : "");
 		CHECK_MSG(parse(&p, sql), "%s: a syntax error", sql);
-		for (k = 0; k < 4; k++) {
-			may = priv_may(&cases[k].who, cases[k].self, &p);
+		for (k = 0; k < 3; k++) {
+			may = priv_may(cases[k].super, cases[k].self, &p);
 			CHECK_MSG(may == !!(matrix[i].may & cases[k].bit), "%s: %s %s", sql, cases[k].name, may ? "may" : "may not");
 		}
 		priv_free(&p);
@@ -95,14 +92,14 @@ TEST(what_is_said)
 {
 	struct priv p;
 
-	CHECK(parse(&p, "create role r superuser createdb password 'it''s'"));
+	CHECK(parse(&p, "create role r superuser password 'it''s'"));
 	CHECK_EQ(p.verb, PRIV_CREATE_ROLE);
-	CHECK_EQ(p.says, (unsigned)(PRIV_SUPER | PRIV_CREATEDB | PRIV_PASSWORD));
-	CHECK(p.super && p.createdb);
+	CHECK_EQ(p.says, (unsigned)(PRIV_SUPER | PRIV_PASSWORD));
+	CHECK(p.super);
 	CHECK_STR(p.password, "it's");
 	priv_free(&p);
 	CHECK(parse(&p, "create user u"));
-	CHECK(!p.super && !p.createdb);
+	CHECK(!p.super);
 	priv_free(&p);
 	CHECK(parse(&p, "alter user current_user set baton.class to default"));
 	CHECK(p.current && !p.value);

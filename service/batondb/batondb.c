@@ -3,8 +3,8 @@
  * batondb - PostgreSQL's protocol in front of SQLite, for many tenants, each
  * with the CPU that it bought.
  *
- * How its parts depend on each other, from the bottom: mem, buf; proto, lex, hist, log,
- * priv; types; vtab; guard; check, db; conf, base, role; report, net, work, settings, auth;
+ * How its parts depend on each other, from the bottom: mem, buf; proto, lex,
+ * priv; types; guard; check, db; conf, base, role; report, net, work, settings, auth;
  * funcs, view, forms, stmt; exec, copy, util; session; batondb and http.
  */
 #include <arpa/inet.h>
@@ -43,12 +43,13 @@ static int read_configuration(struct conf *c, char *why, size_t room);
 
 static void usage(FILE *f)
 {
-	fputs("usage: batondb [-f FILE] [-D DIR] [-p PORT] [-c LINE]... [-b DIR]\n"
-	      "  -f FILE  settings, a line each: SETTING VALUE\n"
-	      "  -D DIR   where the databases are (data_dir)\n"
-	      "  -p PORT  of 127.0.0.1 (port, listen_address)\n"
-	      "  -c LINE  of such a file, or SETTING=VALUE; batondb(8) lists them\n"
-	      "  -b DIR   makes a backup there, also while the server runs, and ends\n", f);
+	fputs("usage: batondb [OPTION]...\n"
+	      "  -f, --config FILE   settings, a line each: SETTING VALUE\n"
+	      "  -D, --data-dir DIR  where the databases are (data_dir)\n"
+	      "  -p, --port PORT     of 127.0.0.1 (port, listen_address)\n"
+	      "  -c, --set LINE      of such a file, or SETTING=VALUE; batondb(8) lists them\n"
+	      "  -b, --backup DIR    makes a backup there, also while the server runs, and ends\n"
+	      "  -h, --help; -V, --version\n", f);
 }
 
 static int fail(const char *what, const char *why)
@@ -57,50 +58,38 @@ static int fail(const char *what, const char *why)
 	return 1;
 }
 
-static int listen_on(const char *address, int port, const char **why)
+static const char *listen_on(const char *address, int port, int *fd)
 {
 	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *ai;
+	const char *why = NULL;
 	char service[16];
-	int fd, rc, on = 1;
+	int rc, on = 1;
 
 	snprintf(service, sizeof(service), "%d", port);
 	rc = getaddrinfo(!strcmp(address, "*") ? NULL : address, service, &hints, &ai);
-	if (rc) {
-		*why = gai_strerror(rc);
-		return -1;
-	}
-	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (fd < 0 || bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, 1024)) {
-		*why = strerror(errno);
-		if (fd >= 0)
-			close(fd);
-		fd = -1;
-	}
+	if (rc)
+		return gai_strerror(rc);
+	*fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*fd < 0 || setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) || bind(*fd, ai->ai_addr, ai->ai_addrlen) || listen(*fd, 1024))
+		why = strerror(errno);
 	freeaddrinfo(ai);
-	return fd;
+	return why;
 }
 
-static int tls_setup(const char **why)
+/* NULL, or why not. */
+static const char *tls_setup(void)
 {
 	struct stat st;
 
-	*why = "tls_required needs tls_cert_file";
 	if (!*server.conf.tls_cert)
-		return server.conf.tls_required ? -1 : 0;
-	if (!stat(server.conf.tls_key, &st) && st.st_mode & 077 && !(st.st_uid == 0 && !(st.st_mode & 037))) {
-		*why = "tls_key_file may be read by others: chmod 600";
-		return -1;
-	}
+		return server.conf.tls_required ? "tls_required needs tls_cert_file" : NULL;
+	if (!stat(server.conf.tls_key, &st) && st.st_mode & 077 && !(st.st_uid == 0 && !(st.st_mode & 037)))
+		return "tls_key_file may be read by others: chmod 600";
 	server.tls = SSL_CTX_new(TLS_server_method());
-	if (server.tls && SSL_CTX_set_min_proto_version(server.tls, TLS1_2_VERSION) == 1 &&
-	    SSL_CTX_use_certificate_chain_file(server.tls, server.conf.tls_cert) == 1 &&
-	    SSL_CTX_use_PrivateKey_file(server.tls, server.conf.tls_key, SSL_FILETYPE_PEM) == 1 &&
-	    SSL_CTX_check_private_key(server.tls) == 1)
-		return 0;
-	*why = ERR_reason_error_string(ERR_get_error());
-	return -1;
+	return server.tls && SSL_CTX_set_min_proto_version(server.tls, TLS1_2_VERSION) == 1 &&
+	       SSL_CTX_use_certificate_chain_file(server.tls, server.conf.tls_cert) == 1 &&
+	       SSL_CTX_use_PrivateKey_file(server.tls, server.conf.tls_key, SSL_FILETYPE_PEM) == 1 &&
+	       SSL_CTX_check_private_key(server.tls) == 1 ? NULL : ERR_reason_error_string(ERR_get_error());
 }
 
 /* NULL, or why not. The socket is removed with its directory's other files, or by the next server. */
@@ -251,13 +240,12 @@ static void drain(void)
 
 	server.stopping = true;
 	pthread_mutex_lock(&server.lock);
-	for (i = 0; server.n_sessions && i < 10 * (DRAIN_SECONDS + 2); i++) {
-		session_stop_all(i >= 10 * DRAIN_SECONDS);
-		clock_gettime(CLOCK_MONOTONIC, &ts);
-		ts.tv_nsec += 100000000;
-		ts.tv_sec += ts.tv_nsec / 1000000000;
-		ts.tv_nsec %= 1000000000;
-		pthread_cond_clockwait(&server.ended, &server.lock, CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	for (i = 0; server.n_sessions && i < DRAIN_SECONDS + 2; i++) {
+		session_stop_all(i >= DRAIN_SECONDS);
+		ts.tv_sec++;
+		while (server.n_sessions && !pthread_cond_clockwait(&server.ended, &server.lock, CLOCK_MONOTONIC, &ts))
+			session_stop_all(i >= DRAIN_SECONDS);
 	}
 	pthread_mutex_unlock(&server.lock);
 }
@@ -291,10 +279,7 @@ static int run(void)
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
-	why = become_user();
-	if (!why)
-		why = own_directory();
-	if (why)
+	if ((why = become_user()) || (why = own_directory()))
 		return fail("cannot start", why);
 	umask(077);
 	apply_limits();
@@ -307,19 +292,15 @@ static int run(void)
 	snprintf(temp, sizeof(temp), "%s/temp", server.conf.data_dir);
 	if (db_setup(temp))
 		return fail("cannot set SQLite up", "another version of it than this was built with?");
-	why = database_load();
-	if (!why)
-		why = role_load();
-	if (why)
+	if ((why = database_load()) || (why = role_load()))
 		return fail("cannot open the databases", why);
-	if (tls_setup(&why))
+	rc = *server.conf.fleet_socket ? baton_fleet_join(&server.fleet, server.sched, server.conf.fleet_socket) : 0;
+	if (rc)
+		return fail("cannot join the fleet", strerror(-rc));
+	if ((why = tls_setup()))
 		return fail("cannot use the certificate or its key", why);
-	fds[0].fd = listen_on(server.conf.listen, server.conf.port, &why);
-	if (fds[0].fd < 0)
+	if ((why = listen_on(server.conf.listen, server.conf.port, &fds[0].fd)) || (why = listen_unix(&fds[2].fd)))
 		return fail("cannot listen", why);
-	why = listen_unix(&fds[2].fd);
-	if (why)
-		return fail("cannot listen on a unix socket", why);
 	if (server.conf.http_port && http_start(server.conf.http_port))
 		return fail("cannot listen for HTTP", strerror(errno));
 	fds[1].fd = signalfd(-1, &set, SFD_CLOEXEC);
@@ -345,6 +326,7 @@ static int run(void)
 	log_line("stopping");
 	drain();
 	http_stop();
+	baton_fleet_leave(server.fleet);
 	if (server.n_sessions) {
 		log_line("stopped with connections that did not end");
 		_exit(0);
@@ -357,14 +339,12 @@ static int n_args;
 static char **args;
 static const char *backup;
 
-/* A line of the configuration: name and value; of -c, which may be a line as it stands, too. */
+/* A line of the configuration, of a name of n bytes and a value. */
 static void add_line(struct buf *b, const char *name, size_t n, const char *value)
 {
-	buf_add(b, name, n);
-	buf_str(b, " \"");
-	for (; *value; value++)
-		buf_fmt(b, strchr("\"\\", *value) ? "\\%c" : "%c", *value);
-	buf_str(b, "\"\n");
+	buf_fmt(b, "%.*s ", (int)n, name);
+	buf_quoted(b, value);
+	buf_ch(b, '\n');
 }
 
 static bool add_file(struct buf *b, const char *path)
@@ -382,7 +362,12 @@ static bool add_file(struct buf *b, const char *path)
 /* The file of -f and what else the command line says, in its order. 0, an error, or 1: nothing is left to do. */
 static int read_configuration(struct conf *c, char *why, size_t room)
 {
-	static const struct option longer[] = { { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 } };
+	static const struct option longer[] = {
+		{ "config", required_argument, NULL, 'f' }, { "data-dir", required_argument, NULL, 'D' },
+		{ "port", required_argument, NULL, 'p' }, { "set", required_argument, NULL, 'c' },
+		{ "backup", required_argument, NULL, 'b' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' }, { 0 }
+	};
 	const char *file = "command line", *eq;
 	struct buf b;
 	int o, rc = 0;
@@ -397,10 +382,8 @@ static int read_configuration(struct conf *c, char *why, size_t room)
 				rc = (snprintf(why, room, "cannot read %s", file), -EINVAL);
 			break;
 		case 'D':
-			add_line(&b, "data_dir", 8, optarg);
-			break;
 		case 'p':
-			add_line(&b, "port", 4, optarg);
+			add_line(&b, o == 'D' ? "data_dir" : "port", o == 'D' ? 8 : 4, optarg);
 			break;
 		case 'b':
 			backup = optarg;
@@ -413,7 +396,7 @@ static int read_configuration(struct conf *c, char *why, size_t room)
 				buf_fmt(&b, "%s\n", optarg);
 			break;
 		case 'V':
-			printf("batondb %s, baton %s, SQLite %s\n", BATONDB_VERSION, baton_version(), sqlite3_libversion());
+			printf("batondb %s, baton %s, SQLite %s\n", BATON_VERSION, baton_version(), sqlite3_libversion());
 			rc = 1;
 			break;
 		case 'h':
@@ -422,7 +405,7 @@ static int read_configuration(struct conf *c, char *why, size_t room)
 			break;
 		default:
 			usage(stderr);
-			rc = (snprintf(why, room, "see above"), -EINVAL);
+			rc = (snprintf(why, room, "wrong option; nothing was started"), -EINVAL);
 		}
 	}
 	if (!rc && optind < n_args)

@@ -99,41 +99,13 @@ const char *buf_cstr(struct buf *b)
 	return b->p;
 }
 
-static void quoted(struct buf *b, const char *s, size_t n, char q)
-{
-	size_t i;
-
-	buf_ch(b, q);
-	for (i = 0; i < n; i++) {
-		if (s[i] == q)
-			buf_ch(b, q);
-		buf_ch(b, s[i]);
-	}
-	buf_ch(b, q);
-}
-
-void buf_sql_str(struct buf *b, const char *s, size_t n)
-{
-	quoted(b, s, n, '\'');
-}
-
-void buf_sql_id(struct buf *b, const char *s, size_t n)
-{
-	quoted(b, s, n, '"');
-}
-
-void buf_json(struct buf *b, const char *s)
+void buf_quoted(struct buf *b, const char *s)
 {
 	buf_ch(b, '"');
 	for (; *s; s++) {
-		unsigned char c = *s;
-
-		if (c == '"' || c == '\\')
-			buf_fmt(b, "\\%c", c);
-		else if (c < 32)
-			buf_fmt(b, "\\u%04x", c);
-		else
-			buf_ch(b, c);
+		if (*s == '"' || *s == '\\')
+			buf_ch(b, '\\');
+		buf_ch(b, *s);
 	}
 	buf_ch(b, '"');
 }

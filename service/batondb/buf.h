@@ -30,10 +30,7 @@ void buf_ch(struct buf *b, char c);
 __attribute__((format(printf, 2, 3))) void buf_fmt(struct buf *b, const char *fmt, ...);
 /* A NUL behind the last byte, not counted; never NULL: "" where it failed. */
 const char *buf_cstr(struct buf *b);
-/* 'it''s', as SQL has it; and "an ""identifier""". */
-void buf_sql_str(struct buf *b, const char *s, size_t n);
-void buf_sql_id(struct buf *b, const char *s, size_t n);
-/* A JSON string with its quotes. */
-void buf_json(struct buf *b, const char *s);
+/* "a \"text\"", as the configuration and Prometheus have it. */
+void buf_quoted(struct buf *b, const char *s);
 
 #endif

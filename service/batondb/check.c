@@ -14,10 +14,9 @@ struct check {
 	struct guard *g;
 	tokp tok, end;
 	sqlite3_stmt *find;
-	/* INSERT INTO target (columns), or all of them. */
+	/* INSERT INTO target (columns), or all of them; values: the first tuple's parenthesis. */
 	const char *target;
-	tokp columns;
-	tokp values;		/* the first tuple's parenthesis */
+	tokp columns, values;
 };
 
 enum place { FREE, COMPARED, ASSIGNED, CALCULATED, TYPED };
@@ -25,7 +24,7 @@ enum place { FREE, COMPARED, ASSIGNED, CALCULATED, TYPED };
 /* Where a parameter or a text stands, and the type that this gives it. */
 struct context {
 	enum place place;
-	uint32_t type;		/* 0: not known */
+	uint32_t type;		/* 0: not known; T_REFUSED: any will do */
 	bool column;		/* SQLite makes what is compared with it a value of its type */
 };
 
@@ -37,11 +36,6 @@ static bool is_one_of(tokp t, const char *words)
 		return false;
 	snprintf(word, sizeof(word), " %s ", t->s);
 	return strstr(words, word) != NULL;
-}
-
-static bool is_compared(tokp t)
-{
-	return is_one_of(t, " = == <> != < > <= >= ");
 }
 
 static bool is_arithmetic(tokp t)
@@ -70,6 +64,26 @@ static bool is_keyword(tokp t)
 			    "raise default conflict do nothing replace ");
 }
 
+/*
+ * Back from t to one of these words, or to the parenthesis that t is in (of one that closes: that opens it), or NULL; *nth: how many
+ * commas are on the way. What is in parentheses is passed over.
+ */
+static tokp back_to(const struct check *c, tokp t, const char *words, unsigned *nth)
+{
+	unsigned depth = 0;
+
+	for (*nth = 0, t--; t >= c->tok; t--) {
+		if (lex_is(t, ")"))
+			depth++;
+		else if (lex_is(t, "(") && !depth--)
+			return t;
+		else if (!depth && is_one_of(t, words))
+			return t;
+		*nth += !depth && lex_is(t, ",");
+	}
+	return NULL;
+}
+
 /* ----------------------------------------------------------------- columns */
 
 /* The declared type of a table's column: of this name, or (name NULL) the nth one, as INSERT without a list has them. */
@@ -96,22 +110,18 @@ static uint32_t declared(struct check *c, const char *table, const char *name, i
 	return type == T_REFUSED ? 0 : type;
 }
 
-/* A name that the statement gives to something else may mean that. */
+/* A name that the statement gives to something else, with AS, without, or in WITH x (name, ...), may mean that. */
 static bool is_alias(const struct check *c, const char *name)
 {
+	bool with = false;
 	tokp t;
 
-	for (t = c->tok; t < c->end; t++)
+	for (t = c->tok; t < c->end; t++) {
+		with = lex_is(t, "with") || (with && !lex_is(t, "select") && !lex_is(t, "values"));
 		if (lex_name(t) && !sqlite3_stricmp(t->s, name) &&
-		    (lex_is(t - 1, "as") || lex_is(t - 1, ")") || (lex_name(t - 1) && !is_keyword(t - 1)) || t[-1].kind == LEX_STRING ||
-		     t[-1].kind == LEX_INT || t[-1].kind == LEX_NUMBER || t[-1].kind == LEX_PARAM || lex_is(t - 1, "end")))
+		    (with || is_one_of(t - 1, " as ) end ") || (t[-1].kind != LEX_OP && t[-1].kind != LEX_END && !is_keyword(t - 1))))
 			return true;
-	/* WITH x (name, ...) */
-	for (t = c->tok; t < c->end; t++)
-		if (lex_is(t, "with"))
-			for (; t < c->end && !lex_is(t, "select") && !lex_is(t, "values"); t++)
-				if (lex_name(t) && !sqlite3_stricmp(t->s, name))
-					return true;
+	}
 	return false;
 }
 
@@ -122,7 +132,7 @@ static uint32_t column_type(struct check *c, tokp t)
 	bool any = false;
 	unsigned i;
 
-	if (lex_is(t, "current_timestamp") || lex_is(t, "current_date"))
+	if (is_one_of(t, " current_timestamp current_date "))
 		return T_TEXT;
 	if (c->g->more || is_alias(c, t->s))
 		return 0;
@@ -135,9 +145,7 @@ static uint32_t column_type(struct check *c, tokp t)
 		type = other;
 		any = true;
 	}
-	if (!any && (!sqlite3_stricmp(t->s, "rowid") || !sqlite3_stricmp(t->s, "oid") || !sqlite3_stricmp(t->s, "_rowid_")))
-		return T_INT8;
-	return type;
+	return any || !is_one_of(t, " rowid oid _rowid_ ") ? type : T_INT8;
 }
 
 static uint32_t literal_type(tokp t)
@@ -146,235 +154,150 @@ static uint32_t literal_type(tokp t)
 	       t->kind == LEX_BLOB ? T_BYTEA : lex_is(t, "true") || lex_is(t, "false") ? T_BOOL : 0;
 }
 
-static tokp open_of(const struct check *c, tokp close)
-{
-	unsigned depth = 0;
-	tokp t;
-
-	for (t = close; t >= c->tok; t--) {
-		depth += lex_is(t, ")");
-		if (lex_is(t, "(") && !--depth)
-			return t;
-	}
-	return NULL;
-}
-
-/* The parenthesis that t is in, or NULL; *nth: how many commas are before t in it. */
-static tokp enclosing(const struct check *c, tokp t, unsigned *nth)
-{
-	unsigned depth = 0;
-
-	*nth = 0;
-	for (t--; t >= c->tok; t--) {
-		if (lex_is(t, ")"))
-			depth++;
-		else if (lex_is(t, "(")) {
-			if (!depth--)
-				return t;
-		} else if (!depth && lex_is(t, ",")) {
-			++*nth;
-		}
-	}
-	return NULL;
-}
-
 /*
- * The type of the operand whose last token (dir -1), or first one (dir 1), is t: a literal, a column, (column), or a
- * function's result. Unless loose, what is beyond it has to end an operand: nothing binds it more closely.
+ * The type of the operand whose last token (dir -1), or first one (dir 1), is t: a literal, a column, or a function's result.
+ * Unless loose, what is beyond it has to end an operand: nothing binds it more closely.
  */
 static uint32_t operand(struct check *c, tokp t, int dir, bool loose, bool *column)
 {
-	tokp first = t, last = t, name;
 	uint32_t type = literal_type(t);
-	bool call = false;
+	tokp first = t, last = t;
+	unsigned nth;
 
 	*column = false;
-	if (!type && dir < 0) {
-		if (lex_is(t, ")"))
-			first = open_of(c, t);
+	if (dir < 0 && lex_is(t, ")")) {
+		/* Parentheses alone say nothing. */
+		first = back_to(c, t, "", &nth);
 		if (!first)
 			return 0;
-		call = first < t && first[-1].kind == LEX_ID && !is_keyword(first - 1);
-		first -= call;
-		while (lex_is(first - 1, ".") && lex_name(first - 2))
-			first -= 2;
-	} else if (!type) {
-		call = lex_is(t + 1, "(");
-		if (call || lex_is(t, "("))
-			last = lex_close(t + call);
-		while (lex_is(last + 1, ".") && lex_name(last + 2))
-			last += 2;
+		first--;
+	} else if (dir > 0 && lex_is(t + 1, "(")) {
+		last = lex_close(t + 1);
 	}
+	for (; dir < 0 && !lex_is(t, ")") && lex_is(first - 1, ".") && lex_name(first - 2); first -= 2)
+		;
+	for (; dir > 0 && !lex_is(last, ")") && lex_is(last + 1, ".") && lex_name(last + 2); last += 2)
+		;
 	if (!loose && (dir < 0 ? !begins_operand(first - 1) : !ends_operand(last + 1)))
 		return 0;
 	if (type)
 		return type;
-	if (call)
+	if (lex_is(last, ")"))
 		return !is_keyword(first) && funcs_allowed(first->s, &type) ? type : 0;
-	if (lex_is(first, "(") && first + 2 != last)
+	if (!lex_name(last) || is_keyword(last))
 		return 0;
-	name = lex_is(last, ")") ? last - 1 : last;
-	if (!lex_name(name) || is_keyword(name))
-		return 0;
-	*column = !lex_is(name, "current_timestamp") && !lex_is(name, "current_date");
-	return column_type(c, name);
+	*column = !is_one_of(last, " current_timestamp current_date ");
+	return column_type(c, last);
 }
 
 /* ----------------------------------------------------------------- contexts */
 
-static struct context compared(uint32_t type, bool column)
+/* Beyond the comparison that ends, or (dir 1) begins, at t; NULL: there is none. IS is one where NULLs are equal. */
+static tokp beyond_comparison(tokp t, int dir)
 {
-	return (struct context){ COMPARED, type, column };
-}
-
-/* A comparison's operator ends at t: =, IS, IS NOT, [IS] [NOT] DISTINCT FROM; what is before it, or NULL. */
-static tokp before_comparison(tokp t)
-{
-	if (is_compared(t))
-		return t - 1;
-	if (lex_is(t, "from") && lex_is(t - 1, "distinct"))
-		t -= 2 + lex_is(t - 2, "not");
-	else if (lex_is(t, "not"))
+	if (dir < 0 && lex_is(t, "not") && lex_is(t - 1, "is"))
 		t--;
-	return lex_is(t, "is") ? t - 1 : NULL;
-}
-
-static tokp behind_comparison(tokp t)
-{
-	if (is_compared(t))
-		return t + 1;
-	if (!lex_is(t, "is"))
+	if (!is_one_of(t, " = == <> != < > <= >= is "))
 		return NULL;
-	t++;
-	t += lex_is(t, "not");
-	if (lex_is(t, "distinct") && lex_is(t + 1, "from"))
-		t += 2;
-	return t;
+	return dir > 0 && lex_are(t, "is not") ? t + 2 : t + dir;
 }
 
 /* Type of the column that an INSERT's value number nth goes to. */
-static uint32_t target_type(struct check *c, unsigned nth)
+static struct context assigned(struct check *c, unsigned nth)
 {
+	struct context x = { .place = ASSIGNED };
 	unsigned k = 0;
 	tokp p;
 
-	if (!c->columns)
-		return declared(c, c->target, NULL, (int)nth);
-	for (p = c->columns + 1; k < nth && !lex_is(p, ")") && p < c->end; p++)
+	for (p = c->columns ? c->columns + 1 : c->end; k < nth && !lex_is(p, ")") && p < c->end; p++)
 		k += lex_is(p, ",");
-	return lex_name(p) ? declared(c, c->target, p->s, 0) : 0;
+	x.type = !c->columns ? declared(c, c->target, NULL, (int)nth) : lex_name(p) ? declared(c, c->target, p->s, 0) : 0;
+	return x;
 }
 
-/* The SELECT of whose list t is a whole column, number *nth, outside of parentheses; or NULL. */
-static tokp output_of(const struct check *c, tokp t, unsigned *nth)
+/* Not the first of several tuples of VALUES. */
+static bool is_further_tuple(const struct check *c, tokp open)
 {
-	if (!is_one_of(t - 1, " select distinct all , ") || (t + 1 < c->end && t[1].kind == LEX_OP && !lex_is(t + 1, ",")))
-		return NULL;
-	for (*nth = 0, t--; t > c->tok && !is_one_of(t, " select from into where "); t--)
-		if (lex_is(t, ")")) {
-			t = open_of(c, t);
-			if (!t)
-				return NULL;
-		} else {
-			*nth += lex_is(t, ",");
-		}
-	return lex_is(t, "select") ? t : NULL;
+	unsigned nth;
+	tokp p = lex_is(open - 1, ",") && lex_is(open - 2, ")") ? back_to(c, open, " values in ", &nth) : NULL;
+
+	return p && lex_is(p, "values");
+}
+
+/* The query that t is an output column of, or the list of VALUES that it is in, is compared with something. */
+static bool is_of_compared(const struct check *c, tokp t)
+{
+	unsigned nth;
+	tokp open = back_to(c, t, "", &nth);
+
+	return open && (lex_is(open - 1, "in") || beyond_comparison(open - 1, -1) || beyond_comparison(lex_close(open) + 1, 1));
 }
 
 static struct context in_parentheses(struct check *c, tokp t, tokp open, unsigned nth)
 {
-	struct context x = { FREE, 0, false };
+	struct context x = { .place = COMPARED };
 	tokp before = open - 1;
 
-	/* A further tuple of VALUES, whose first one is known. */
-	if (c->values && open >= c->values && (open == c->values || (lex_is(before, ",") && lex_is(before - 1, ")")))) {
-		x.place = ASSIGNED;
-		x.type = target_type(c, nth);
-		return x;
-	}
+	if (c->values && (open == c->values || (open > c->values && is_further_tuple(c, open))))
+		return assigned(c, nth);
+	if (lex_is(before, "values") || is_further_tuple(c, open))
+		return is_of_compared(c, open) ? x : (struct context){ FREE, T_TEXT, false };
 	if (lex_is(before, "in")) {
-		before -= 1 + lex_is(before - 1, "not");
-		x.type = operand(c, before, -1, false, &x.column);
-		x.place = COMPARED;
-		return x;
-	}
-	if (lex_is(before, "values"))
-		x.type = T_TEXT;
-	if (before_comparison(before))
-		return compared(0, false);
-	if (before->kind == LEX_ID && !is_keyword(before)) {
+		x.type = operand(c, before - 1 - lex_is(before - 1, "not"), -1, false, &x.column);
+	} else if (before->kind == LEX_ID && (lex_is(before, "replace") || !is_keyword(before))) {
 		x.type = funcs_argument(before->s, nth);
 		/* Arguments of these are compared with each other; or what they become is compared, where nothing says with what. */
-		x.place = x.type ? TYPED : is_one_of(before, " nullif min max ") || (is_one_of(before, " coalesce ifnull iif ") &&
-			  t->kind == LEX_PARAM) ? COMPARED : FREE;
-	}
-	if (lex_is(before, "replace")) {
-		x.place = TYPED;
-		x.type = T_TEXT;
+		x.place = x.type ? TYPED : is_one_of(before, " nullif min max ") ||
+			  (is_one_of(before, " coalesce ifnull iif ") && t->kind == LEX_PARAM) ? COMPARED : FREE;
 	}
 	return x;
 }
 
+/* A place that is not recognized is taken for a comparison with something unknown, and so refused. */
 static struct context context_of(struct check *c, tokp t)
 {
-	struct context x = { FREE, 0, false };
 	tokp lo = t - 1, hi = t + 1, p;
+	struct context x = { .place = COMPARED };
+	uint32_t type = 0;
 	unsigned nth;
+	bool column;
 
-	/* Parentheses around it alone say nothing. */
-	while (lex_is(lo, "(") && lex_is(hi, ")") && begins_operand(lo - 1) && !lex_is(lo - 1, "(") && !lex_is(lo - 1, ",")) {
-		lo--;
-		hi++;
-	}
-	while (lex_is(lo, "(") && lex_is(hi, ")") && (before_comparison(lo - 1) || is_arithmetic(lo - 1))) {
-		lo--;
-		hi++;
-	}
+	p = lex_is(lo, "between") ? lo - 1 : lex_is(lo, "and") && lex_is(lo - 2, "between") ? lo - 3 : NULL;
+	p = p ? p - lex_is(p, "not") : beyond_comparison(lo, -1);
 	if (lex_is(lo, "limit") || lex_is(lo, "offset")) {
-		x = (struct context){ TYPED, T_INT8, false };
+		return (struct context){ TYPED, T_INT8, false };
 	} else if (is_arithmetic(lo) || is_arithmetic(hi)) {
-		bool column;
-		uint32_t type = is_arithmetic(lo) ? operand(c, lo - 1, -1, true, &column) : 0;
-
+		type = is_arithmetic(lo) ? operand(c, lo - 1, -1, true, &column) : 0;
 		if (!type && is_arithmetic(hi))
 			type = operand(c, hi + 1, 1, true, &column);
 		x.place = CALCULATED;
 		x.type = type == T_INT4 ? T_INT8 : type == T_INT8 || type == T_FLOAT8 ? type : 0;
-	} else if (lex_is(lo, "||") || lex_is(hi, "||") || is_one_of(lo, " like glob escape ") || is_one_of(hi, " like glob escape ") ||
-		   (lex_is(hi, "not") && is_one_of(hi + 1, " like glob "))) {
-		x = (struct context){ TYPED, T_TEXT, false };
-	} else if (lex_is(lo, "between")) {
-		x = compared(0, false);
-		x.type = operand(c, lo - 1 - lex_is(lo - 1, "not"), -1, false, &x.column);
-	} else if (lex_is(lo, "and") && lex_is(lo - 2, "between")) {
-		x = compared(0, false);
-		x.type = operand(c, lo - 3 - lex_is(lo - 3, "not"), -1, false, &x.column);
-	} else if ((p = before_comparison(lo))) {
-		x = compared(0, false);
-		if (ends_operand(hi))
-			x.type = operand(c, p, -1, false, &x.column);
-	} else if (lex_is(hi, "is") && (lex_is(hi + 1, "null") || lex_are(hi + 1, "not null"))) {
-		x.place = FREE;
-		x.type = T_REFUSED;
-	} else if ((p = behind_comparison(hi))) {
-		x = compared(0, false);
-		if (begins_operand(lo))
-			x.type = operand(c, p, 1, false, &x.column);
-	} else if (is_one_of(hi, " in between ") || (lex_is(hi, "not") && is_one_of(hi + 1, " in between ")) ||
-		   lex_is(lo, "when") || lex_is(lo, "case")) {
-		x = compared(0, false);
+	} else if (is_one_of(lo, " || like glob escape ") || is_one_of(hi + lex_is(hi, "not"), " || like glob escape ")) {
+		return (struct context){ TYPED, T_TEXT, false };
+	} else if (p) {
+		x.type = ends_operand(hi) ? operand(c, p, -1, false, &x.column) : 0;
+	} else if (lex_are(hi, "is null") || lex_are(hi, "is not null")) {
+		return (struct context){ FREE, T_REFUSED, false };
+	} else if ((p = beyond_comparison(hi, 1))) {
+		x.type = begins_operand(lo) ? operand(c, p, 1, false, &x.column) : 0;
 	} else if (lex_is(lo, "(") && lex_is(lo - 1, "cast") && lex_is(hi, "as")) {
-		x = (struct context){ TYPED, type_of_decl(hi[1].s), false };
-		x.type = x.type == T_REFUSED || !x.type ? T_TEXT : x.type;
-	} else if ((p = enclosing(c, t, &nth)) && ((lex_is(lo, "(") || lex_is(lo, ",")) && (lex_is(hi, ")") || lex_is(hi, ",")))) {
+		type = type_of_decl(hi[1].s);
+		return (struct context){ TYPED, type == T_REFUSED || !type ? T_TEXT : type, false };
+	} else if (is_one_of(lo, " ( , ") && is_one_of(hi, " ) , ") && (p = back_to(c, t, "", &nth)) && !lex_is(p + 1, "select")) {
 		return in_parentheses(c, t, p, nth);
-	} else if (c->target && !c->values && !enclosing(c, t, &nth) && (p = output_of(c, t, &nth))) {
+	} else if (!ends_operand(hi) && (!lex_name(hi) || is_keyword(hi))) {
+		return x;
+	} else if (c->target && !c->values && is_one_of(lo, " select distinct all , ") && (p = back_to(c, t, " select from into where ", &nth)) &&
+		   lex_is(p, "select")) {
 		/* INSERT INTO target SELECT ..., 'x': as if it were in VALUES. */
-		x.place = ASSIGNED;
-		x.type = target_type(c, nth);
+		return assigned(c, nth);
 	} else if (is_one_of(lo, " select distinct all returning , ") && (!c->target || c->values)) {
 		/* An output column: what it is, it is sent as. */
-		x = (struct context){ FREE, T_TEXT, false };
+		return is_of_compared(c, t) ? x : (struct context){ FREE, T_TEXT, false };
+	} else if (is_one_of(lo, " then else ") && (p = back_to(c, t, " case ", &nth))) {
+		p = beyond_comparison(p - 1, -1);
+		x.place = p ? COMPARED : FREE;
+		x.type = p ? operand(c, p, -1, false, &x.column) : 0;
 	}
 	return x;
 }
@@ -405,98 +328,75 @@ static void find_target(struct check *c)
 
 /* ------------------------------------------------------------------ verdict */
 
-__attribute__((format(printf, 5, 6)))
-static bool refuse(struct check_error *e, tokp at, const char *code, const char *hint, const char *fmt, ...)
-{
-	va_list ap;
-
-	e->code = code;
-	e->hint = hint;
-	e->at = at->at;
-	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
-	va_end(ap);
-	return false;
-}
-
-#define HINT "Say what it is: CAST(... AS INTEGER), REAL or TEXT, or compare it with a column of that type."
+#define refuse(E, CODE, ...) \
+	sql_fail(E, CODE, "Say what it is: CAST(... AS INTEGER), REAL or TEXT, or compare it with a column of that type.", __VA_ARGS__)
 
 static bool is_number(uint32_t type)
 {
-	return type == T_INT2 || type == T_INT4 || type == T_INT8 || type == T_FLOAT4 || type == T_FLOAT8;
+	return type == T_INT4 || type == T_INT8 || type == T_FLOAT8;
 }
 
 /* A parameter whose type the client has said, where another one is expected. */
 static bool fits(uint32_t given, const struct context *x)
 {
-	if (given == x->type || (is_number(given) && is_number(x->type)))
-		return true;
-	return x->place == ASSIGNED && x->type == T_TEXT && is_number(given);
+	return given == x->type || (is_number(given) && (is_number(x->type) || (x->place == ASSIGNED && x->type == T_TEXT)));
 }
 
-static bool parameter(struct check *c, tokp t, unsigned n, uint32_t *types, bool *seen, struct check_error *e)
+/* types[k]: what the client has said, and once it was seen what it is here. */
+static bool parameter(struct check *c, tokp t, unsigned k, uint32_t *types, bool *seen, struct sql_error *e)
 {
-	unsigned k = (unsigned)atoi(t->s + 1) - 1;
 	struct context x = context_of(c, t);
-	uint32_t type = x.type;
+	uint32_t type = x.type, given = seen[k] ? 0 : types[k];
 
-	if (k >= n)
-		return true;
 	/* $1 IS NULL may be of any type, which another place gives. */
 	if (type == T_REFUSED)
 		return true;
-	if (types[k] && types[k] != T_TEXT && !seen[k]) {
-		if (type && x.place != FREE && !fits(types[k], &x))
-			return refuse(e, t, "42804", HINT, "parameter %s is of type %s where one of type %s belongs", t->s, type_name(types[k]),
-				      type_name(type));
-		return true;
-	}
-	if (!type && types[k] == T_TEXT && !seen[k]) {
-		if (x.place == COMPARED || x.place == CALCULATED)
-			return refuse(e, t, "42804", HINT, "parameter %s is a text, and is compared with something that is no column", t->s);
-		type = T_TEXT;
-	}
+	if (given && given != T_TEXT)
+		return !type || x.place == FREE || fits(given, &x) ||
+		       refuse(e, "42804", "parameter %s is of type %s where one of type %s belongs", t->s, type_name(given), type_name(type));
+	if (!type && given == T_TEXT && (x.place == COMPARED || x.place == CALCULATED))
+		return refuse(e, "42804", "parameter %s is a text, and is compared with something that is no column", t->s);
 	/* A column of no type takes a text as it is. */
-	if (!type && x.place == ASSIGNED)
+	if (!type && (given == T_TEXT || x.place == ASSIGNED))
 		type = T_TEXT;
 	if (!type)
-		return refuse(e, t, "42P18", HINT, "could not determine data type of parameter %s", t->s);
+		return refuse(e, "42P18", "could not determine data type of parameter %s", t->s);
 	if (seen[k] && types[k] != type && !(is_number(types[k]) && is_number(type)))
-		return refuse(e, t, "42P18", HINT, "parameter %s stands for different types: %s and %s", t->s, type_name(types[k]),
-			      type_name(type));
+		return refuse(e, "42P18", "parameter %s stands for different types: %s and %s", t->s, type_name(types[k]), type_name(type));
 	/* Two kinds of numbers are the one that holds both. */
 	types[k] = seen[k] && types[k] != type ? (types[k] == T_FLOAT8 || type == T_FLOAT8 ? T_FLOAT8 : T_INT8) : type;
 	seen[k] = true;
 	return true;
 }
 
-static bool text(struct check *c, tokp t, struct check_error *e)
+static bool text(struct check *c, tokp t, struct sql_error *e)
 {
 	struct context x = context_of(c, t);
-	struct type_error te;
 
 	if (x.place == CALCULATED)
-		return refuse(e, t, "42804", HINT, "the text '%.40s' is calculated with", t->s);
+		return refuse(e, "42804", "the text '%.40s' is calculated with", t->s);
 	if ((x.place != COMPARED && x.place != ASSIGNED) || (x.place == ASSIGNED && !x.type))
 		return true;
 	if (!x.type || (x.place == COMPARED && !x.column && x.type != T_TEXT))
-		return refuse(e, t, "42804", HINT, "the text '%.40s' is compared with something that is no column of a known type", t->s);
-	return type_literal(x.type, t->s, t->n, &te) || refuse(e, t, te.code, NULL, "%s", te.text);
+		return refuse(e, "42804", "the text '%.40s' is compared with something that is no column of a known type", t->s);
+	return type_literal(x.type, t->s, t->n, e);
 }
 
 bool check_statement(sqlite3 *db, struct guard *g, const struct lex_tok *tok, const struct lex_tok *end, uint32_t *types,
-		     unsigned n, struct check_error *e)
+		     unsigned n, struct sql_error *e)
 {
 	struct check c = { .db = db, .g = g, .tok = tok, .end = end };
 	bool *seen = calloc(n + 1, sizeof(*seen)), ok = true;
+	unsigned k;
 	tokp t;
 
 	if (!seen)
-		return refuse(e, tok, "53200", NULL, "out of memory");
+		return refuse(e, "53200", "out of memory");
 	find_target(&c);
 	for (t = tok; t < end && ok; t++) {
-		if (t->kind == LEX_PARAM)
-			ok = parameter(&c, t, n, types, seen, e);
+		k = t->kind == LEX_PARAM ? (unsigned)atoi(t->s + 1) - 1 : n;
+		if (k < n)
+			ok = parameter(&c, t, k, types, seen, e);
 		else if (t->kind == LEX_STRING)
 			ok = text(&c, t, e);
 	}

@@ -16,17 +16,11 @@
 #include "lex.h"
 #include "types.h"
 
-struct check_error {
-	const char *code, *hint;
-	char text[240];
-	size_t at;		/* byte in the source */
-};
-
 /*
  * [tok, end) was just prepared on db, g has noted its columns. types: of n parameters as the client has said
  * (type_of_client()), and what they are here afterwards.
  */
 bool check_statement(sqlite3 *db, struct guard *g, const struct lex_tok *tok, const struct lex_tok *end, uint32_t *types,
-		     unsigned n, struct check_error *e);
+		     unsigned n, struct sql_error *e);
 
 #endif

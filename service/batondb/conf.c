@@ -29,6 +29,7 @@ static const struct key {
 	{ "port", INT, K(port), "5433", 1, 65535, NULL, false },
 	{ "socket_dir", STRING, K(socket_dir), "", 0, 0, NULL, false },
 	{ "http_port", INT, K(http_port), "0", 0, 65535, NULL, false },
+	{ "fleet_socket", STRING, K(fleet_socket), "", 0, 0, NULL, false },
 	{ "quotas", BOOL, K(quotas), "on", 0, 0, NULL, false },
 	{ "auth", STRING, K(auth), "peer", 0, 0, " peer local scram trust ", false },
 	{ "tls_cert_file", STRING, K(tls_cert), "", 0, 0, NULL, false },

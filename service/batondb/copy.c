@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* COPY FROM STDIN and TO STDOUT, as text: tabs between values, \N for NULL. */
+/* COPY FROM STDIN, as text: tabs between values, \N for NULL. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,7 @@ static bool row_in(struct copy *c, const char *p, size_t n)
 {
 	struct session *s = c->s;
 	const char *end = p + n, *from, *at;
-	struct type_error e;
+	struct sql_error e;
 	bool null;
 	int i, rc;
 
@@ -71,7 +71,7 @@ static bool row_in(struct copy *c, const char *p, size_t n)
 	rc = sqlite3_step(c->st);
 	sqlite3_reset(c->st);
 	if (rc != SQLITE_DONE)
-		return err_db(s, rc, NULL);
+		return err_db(s, rc);
 	c->rows++;
 	return true;
 }
@@ -98,23 +98,18 @@ static bool data_in(struct copy *c, const char *p, size_t n)
 	return true;
 }
 
-static void begin_copy(struct session *s, char type, int n)
-{
-	size_t at = proto_begin(&s->out, type);
-
-	buf_ch(&s->out, 0);
-	proto_put16(&s->out, (uint16_t)n);
-	while (n--)
-		proto_put16(&s->out, 0);
-	proto_end(&s->out, at);
-}
-
 static bool copy_in(struct copy *c)
 {
 	struct session *s = c->s;
+	size_t at = proto_begin(&s->out, 'G');
 	struct proto_msg m;
+	int i;
 
-	begin_copy(s, 'G', c->n);
+	buf_ch(&s->out, 0);
+	proto_put16(&s->out, (uint16_t)c->n);
+	for (i = 0; i < c->n; i++)
+		proto_put16(&s->out, 0);
+	proto_end(&s->out, at);
 	for (;;) {
 		if (!net_message(s, &m, false) || !work_begin(s))
 			return false;
@@ -139,148 +134,67 @@ static bool copy_in(struct copy *c)
 	}
 }
 
-static bool field_out(struct copy *c, uint32_t type, sqlite3_value *v)
-{
-	struct buf *b = &c->s->out;
-	struct type_error e;
-	const char *at;
-	size_t i;
-
-	if (sqlite3_value_type(v) == SQLITE_NULL) {
-		buf_str(b, "\\N");
-		return true;
-	}
-	buf_clear(&c->field, 1 << 20);
-	if (!type_text(&c->field, type, v, &e))
-		return err(c->s, e.code, "%s", e.text);
-	for (i = 0; i < c->field.len; i++) {
-		char ch = c->field.p[i];
-
-		at = ch ? strchr(control, ch) : NULL;
-		if (at || ch == '\\')
-			buf_ch(b, '\\');
-		buf_ch(b, at ? letter[at - control] : ch);
-	}
-	return true;
-}
-
-static bool copy_out(struct copy *c, struct stmt *st)
-{
-	struct session *s = c->s;
-	size_t at;
-	int i, rc;
-
-	begin_copy(s, 'H', st->n_cols);
-	while ((rc = exec_step(s, st)) == SQLITE_ROW) {
-		at = proto_begin(&s->out, 'd');
-		for (i = 0; i < st->n_cols; i++) {
-			sqlite3_value *v = sqlite3_column_value(st->st, i);
-
-			if (i)
-				buf_ch(&s->out, '\t');
-			/* Nothing was described: each value is written as what it is. */
-			if (!field_out(c, st->cols[i] ? st->cols[i] : type_of_value(sqlite3_value_type(v)), v)) {
-				s->out.len = s->out.len > at ? at - 1 : s->out.len;
-				return false;
-			}
-		}
-		buf_ch(&s->out, '\n');
-		proto_end(&s->out, at);
-		c->rows++;
-		if (!exec_sent(s))
-			return false;
-	}
-	if (rc != SQLITE_DONE)
-		return err_db(s, rc, NULL);
-	proto_send(&s->out, 'c', "");
-	return true;
-}
-
-/* select a, b from t; cols: the parenthesis of a list, or NULL. */
-static struct stmt *select_columns(struct session *s, tokp table, tokp cols)
-{
-	tokp p, close = cols ? lex_close(cols) : NULL;
-	struct stmt *st;
-	struct buf b;
-
-	buf_init(&b, 1 << 20);
-	buf_str(&b, cols ? "select " : "select *");
-	for (p = cols ? cols + 1 : NULL; p && p < close; p++)
-		if (lex_name(p))
-			buf_sql_id(&b, p->s, p->n);
-		else
-			buf_str(&b, p->s);
-	buf_str(&b, " from ");
-	buf_sql_id(&b, table->s, table->n);
-	st = exec_make(s, "", buf_cstr(&b), b.len, NULL, 0);
-	buf_free(&b);
-	return st;
-}
-
 /* An INSERT for the columns of a query. */
 static bool prepare_in(struct copy *c, tokp table, const struct stmt *st)
 {
-	struct buf b;
+	sqlite3_str *sql = sqlite3_str_new(c->s->db);
+	char *text;
 	int i, rc;
 
-	if (!st)
-		return false;
 	c->n = st->n_cols;
 	c->cols = st->cols;
-	buf_init(&b, 1 << 20);
-	buf_str(&b, "insert into ");
-	buf_sql_id(&b, table->s, table->n);
-	for (i = 0; i < c->n; i++) {
-		buf_ch(&b, i ? ',' : '(');
-		buf_sql_id(&b, st->names[i], strlen(st->names[i]));
-	}
+	sqlite3_str_appendf(sql, "insert into \"%w\"", table->s);
 	for (i = 0; i < c->n; i++)
-		buf_str(&b, i ? ",?" : ") values (?");
-	buf_ch(&b, ')');
-	rc = sqlite3_prepare_v2(c->s->db, buf_cstr(&b), -1, &c->st, NULL);
-	buf_free(&b);
-	return !rc || err_db(c->s, rc, NULL);
+		sqlite3_str_appendf(sql, "%c\"%w\"", i ? ',' : '(', st->names[i]);
+	for (i = 0; i < c->n; i++)
+		sqlite3_str_appendf(sql, i ? ",?" : ") values (?");
+	sqlite3_str_appendchar(sql, 1, ')');
+	text = sqlite3_str_finish(sql);
+	rc = text ? sqlite3_prepare_v2(c->s->db, text, -1, &c->st, NULL) : SQLITE_NOMEM;
+	sqlite3_free(text);
+	return !rc || err_db(c->s, rc);
+}
+
+/* The columns that are named, or all, as a query describes them. */
+static struct stmt *prepare_query(struct session *s, tokp table, tokp cols, const char *text)
+{
+	int n = cols ? (int)(lex_close(cols)->at - cols->end) : 1;
+	char *sql = sqlite3_mprintf("select %.*s from \"%w\"", n, cols ? text + cols->end : "*", table->s);
+	struct stmt *st = NULL;
+
+	if (sql)
+		st = exec_make(s, "", sql, strlen(sql), NULL, 0);
+	else
+		err(s, "53200", "out of memory");
+	sqlite3_free(sql);
+	return st;
 }
 
 bool copy_run(struct session *s, tokp t, tokp end, const char *text)
 {
 	struct copy c = { .s = s };
-	tokp name = t, cols = NULL, p;
+	tokp cols = lex_is(t + 1, "(") ? t + 1 : NULL, p = cols ? lex_close(cols) + 1 : t + 1;
 	struct stmt *st = NULL;
 	char tag[40];
-	bool ok, in;
+	bool ok;
 
-	if (lex_is(name, "(")) {
-		p = lex_close(name) + 1;
-	} else {
-		if (!lex_name(name))
-			return err_syntax(s, name, text);
-		cols = lex_is(name + 1, "(") ? name + 1 : NULL;
-		p = cols ? lex_close(cols) + 1 : name + 1;
-	}
-	in = p < end && lex_is(p, "from");
-	if (p >= end || (!in && !lex_is(p, "to")) || (in && lex_is(name, "(")))
-		return err_syntax(s, p < end ? p : end, text);
-	if (!lex_is(p + 1, in ? "stdin" : "stdout"))
-		return err(s, "0A000", "COPY is FROM STDIN or TO STDOUT; files are for the client to read (\\copy)");
+	if (lex_is(t, "(") || (p < end && lex_is(p, "to")))
+		return err_hint(s, "0A000", "A SELECT sends the rows.", "COPY TO is not supported");
+	if (!lex_name(t) || p >= end || !lex_is(p, "from"))
+		return err_syntax(s, p < end ? p : end);
+	if (!lex_is(p + 1, "stdin"))
+		return err(s, "0A000", "COPY is FROM STDIN; files are for the client to read (\\copy)");
 	buf_init(&c.line, server.conf.max_value);
 	buf_init(&c.field, server.conf.max_value);
-	ok = read_options(s, p + 2, end) && (!in || work_write(s));
-	if (ok)
-		st = lex_is(name, "(") ? exec_make(s, "", text + name->end, lex_close(name)->at - name->end, NULL, 0) : select_columns(s, name, cols);
-	ok = ok && st;
-	if (ok && in)
-		ok = prepare_in(&c, name, st) && copy_in(&c);
-	else if (ok)
-		ok = ((st->st && st->n_cols && !st->writes) || err(s, "0A000", "COPY needs a query with rows")) &&
-		     (!st->n_params || err(s, "42P02", "there is no parameter $1")) && copy_out(&c, st);
+	ok = read_options(s, p + 2, end) && work_write(s);
+	st = ok ? prepare_query(s, t, cols, text) : NULL;
+	ok = st && st->n_params ? err(s, "42601", "COPY takes names of columns") : st && prepare_in(&c, t, st) && copy_in(&c);
 	sqlite3_finalize(c.st);
 	exec_drop(st);
 	buf_free(&c.line);
 	buf_free(&c.field);
-	if (!ok)
-		return false;
 	snprintf(tag, sizeof(tag), "COPY %llu", (unsigned long long)c.rows);
-	proto_send(&s->out, 'C', "s", tag);
-	return true;
+	if (ok)
+		proto_send(&s->out, 'C', "s", tag);
+	return ok;
 }

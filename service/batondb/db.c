@@ -264,13 +264,12 @@ static const struct {
 	{ "permission", "42501" }, { "function", "42883" }, { "reserved", "42939" }, { "not supported", "0A000" },
 };
 
-void db_error(sqlite3 *db, int rc, struct guard *g, struct db_error *e)
+void db_error(sqlite3 *db, int rc, struct guard *g, struct sql_error *e)
 {
 	const char *code = NULL, *m = sqlite3_errmsg(db);
 	unsigned i;
 
 	memset(e, 0, sizeof(*e));
-	e->at = sqlite3_error_offset(db);
 	if (*g->why && ((rc & 255) == SQLITE_AUTH || (rc & 255) == SQLITE_ERROR)) {
 		m = g->why;
 		e->hint = strstr(m, "function") ? "Functions of SQLite are there as far as they are known to end." : NULL;
@@ -295,6 +294,6 @@ void db_error(sqlite3 *db, int rc, struct guard *g, struct db_error *e)
 			code = strstr(m, messages[i].part) ? messages[i].code : NULL;
 		snprintf(e->code, sizeof(e->code), "%s", code ? code : m == g->why ? "0A000" : "42000");
 	}
-	snprintf(e->message, sizeof(e->message), "%s", m);
+	snprintf(e->text, sizeof(e->text), "%s", m);
 	*g->why = 0;
 }

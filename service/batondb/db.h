@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "guard.h"
+#include "types.h"
 
 struct baton_sched;
 struct baton_mutex;
@@ -52,13 +53,7 @@ void db_watch(sqlite3 *db, bool (*ended)(void *arg), void *arg);
 int db_lock(struct database *d, bool task, uint64_t deadline, const _Atomic int *cancel);
 void db_unlock(struct database *d, bool task);
 
-struct db_error {
-	char code[6];
-	const char *hint;
-	char message[400];
-	int at;				/* byte in the statement, or -1 */
-};
 /* SQLite's message, and the SQLSTATE that clients know it by. */
-void db_error(sqlite3 *db, int rc, struct guard *g, struct db_error *out);
+void db_error(sqlite3 *db, int rc, struct guard *g, struct sql_error *out);
 
 #endif

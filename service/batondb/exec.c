@@ -13,21 +13,16 @@ static bool is_stale(const struct session *s, const struct stmt *st)
 	return st->st && st->alters != atomic_load(&s->database->alters);
 }
 
-struct stmt *exec_find(struct session *s, const char *name)
+struct stmt *exec_find(struct session *s, char kind, const char *name)
 {
 	struct stmt *st;
+	const char *is;
 
-	for (st = s->stmts; st && strcmp(st->name, name); st = st->next)
-		;
-	return st;
-}
-
-static struct stmt *find_portal(struct session *s, const char *name)
-{
-	struct stmt *st;
-
-	for (st = s->stmts; st && (!st->portal || strcmp(st->portal, name)); st = st->next)
-		;
+	for (st = s->stmts; st; st = st->next) {
+		is = kind == 'P' ? st->portal : st->name;
+		if (is && !strcmp(is, name))
+			break;
+	}
 	return st;
 }
 
@@ -39,10 +34,8 @@ static void close_portal(struct session *s, struct stmt *st)
 		sqlite3_clear_bindings(st->st);
 	}
 	free(st->portal);
-	free(st->formats);
 	free(st->portal_cols);
 	st->portal = NULL;
-	st->formats = NULL;
 	st->portal_cols = NULL;
 }
 
@@ -74,7 +67,7 @@ void exec_forget(struct session *s)
 
 void exec_close(struct session *s, char kind, const char *name)
 {
-	struct stmt *st = kind == 'P' ? find_portal(s, name) : exec_find(s, name);
+	struct stmt *st = exec_find(s, kind, name);
 
 	if (st && kind == 'P')
 		close_portal(s, st);
@@ -87,11 +80,6 @@ void exec_close(struct session *s, char kind, const char *name)
 static uint32_t *cols_of(const struct stmt *st)
 {
 	return st->portal ? st->portal_cols : st->cols;
-}
-
-static uint16_t format_of(const struct stmt *st, unsigned i)
-{
-	return !st->portal || !st->n_formats ? 0 : st->n_formats == 1 ? st->formats[0] : i < st->n_formats ? st->formats[i] : 0;
 }
 
 /* Columns of a portal's rows, or (statement) of a statement, whose portals may have others. */
@@ -109,7 +97,7 @@ static void describe(struct session *s, const struct stmt *st, bool statement)
 		proto_put32(&s->out, cols[i] ? cols[i] : T_TEXT);
 		proto_put16(&s->out, (uint16_t)type_size(cols[i] ? cols[i] : T_TEXT));
 		proto_put32(&s->out, UINT32_MAX);
-		proto_put16(&s->out, statement ? 0 : format_of(st, i));
+		proto_put16(&s->out, 0);
 	}
 	proto_end(&s->out, at);
 }
@@ -127,32 +115,44 @@ static void decide(const struct stmt *st, bool row)
 
 static bool send_row(struct session *s, const struct stmt *st)
 {
-	size_t at = proto_begin(&s->out, 'D');
-	struct type_error e;
+	size_t begin = proto_begin(&s->out, 'D'), at;
+	struct sql_error e;
+	sqlite3_value *v;
 	int i;
 
 	proto_put16(&s->out, (uint16_t)st->n_cols);
-	for (i = 0; i < st->n_cols; i++)
-		if (!type_out(&s->out, cols_of(st)[i], sqlite3_column_value(st->st, i), format_of(st, i), &e)) {
+	for (i = 0; i < st->n_cols; i++) {
+		v = sqlite3_column_value(st->st, i);
+		at = s->out.len;
+		proto_put32(&s->out, UINT32_MAX);
+		if (sqlite3_value_type(v) == SQLITE_NULL)
+			continue;
+		if (!type_text(&s->out, cols_of(st)[i], v, &e)) {
 			/* The message has begun with its type. */
-			s->out.len = at - 1;
+			s->out.len = begin - 1;
 			return err(s, e.code, "%s (column \"%.60s\")", e.text, st->names[i]);
 		}
-	proto_end(&s->out, at);
+		proto_length(&s->out, at, s->out.len - at - 4);
+	}
+	proto_end(&s->out, begin);
 	return true;
 }
 
-int exec_step(struct session *s, const struct stmt *st)
+/* With what the statement may do. */
+static int step_stmt(struct session *s, const struct stmt *st)
 {
-	int rc;
+	int rc = st->views && !sqlite3_stmt_busy(st->st) ? view_fill(s, st->views) : 0;
 
+	if (rc)
+		return rc;
 	s->guard.kind = st->kind;
 	rc = sqlite3_step(st->st);
 	s->guard.kind = GUARD_QUERY;
 	return rc;
 }
 
-bool exec_sent(struct session *s)
+/* After a row: what is ready goes out. */
+static bool send_ready(struct session *s)
 {
 	/* The buffer's limit, or the budget of memory. */
 	const char *code = s->out.cap * 2 > s->out.max ? "54000" : "53200";
@@ -191,11 +191,11 @@ static bool types_exist(struct session *s, const struct stmt *st)
 	const char *decl;
 	bool ok = true;
 
-	if (strcmp(st->tag, "CREATE TABLE") && strcmp(st->tag, "ALTER TABLE"))
+	if (!strstr(st->tag, " TABLE"))
 		return true;
 	s->guard.kind = GUARD_INTERNAL;
 	if (sqlite3_prepare_v2(s->db, "select i.type from sqlite_schema s, pragma_table_xinfo(s.name) i where s.type = 'table'", -1, &find, NULL))
-		ok = err_db(s, SQLITE_ERROR, NULL);
+		ok = err_db(s, SQLITE_ERROR);
 	while (ok && sqlite3_step(find) == SQLITE_ROW) {
 		decl = (const char *)sqlite3_column_text(find, 0);
 		if (type_of_decl(decl) == T_REFUSED)
@@ -224,12 +224,12 @@ static bool send_rows(struct session *s, struct stmt *st, uint32_t max, bool wit
 	int rc;
 
 	while (!max || n < max) {
-		rc = st->row ? SQLITE_ROW : exec_step(s, st);
+		rc = st->row ? SQLITE_ROW : step_stmt(s, st);
 		st->row = false;
 		if (rc == SQLITE_ROW && !st->n_cols)
 			continue;
 		if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-			return err_db(s, rc, NULL);
+			return err_db(s, rc);
 		st->done = rc == SQLITE_DONE;
 		if (st->done && !finished(s, st))
 			return false;
@@ -244,7 +244,7 @@ static bool send_rows(struct session *s, struct stmt *st, uint32_t max, bool wit
 			return false;
 		n++;
 		st->sent++;
-		if (!exec_sent(s))
+		if (!send_ready(s))
 			return false;
 	}
 	return true;
@@ -252,7 +252,7 @@ static bool send_rows(struct session *s, struct stmt *st, uint32_t max, bool wit
 
 /* --------------------------------------------------------- simple queries */
 
-static bool run_simple(struct session *s, const char *text, size_t n, bool send)
+bool exec_run(struct session *s, const char *text, size_t n, bool send)
 {
 	struct stmt *st = exec_make(s, "", text, n, NULL, 0);
 	bool ok = st && (!st->writes || work_write(s));
@@ -268,20 +268,6 @@ static bool run_simple(struct session *s, const char *text, size_t n, bool send)
 		complete(s, st);
 	exec_drop(st);
 	return ok;
-}
-
-bool exec_run(struct session *s, const char *text, size_t n)
-{
-	return run_simple(s, text, n, false);
-}
-
-static size_t characters(const char *s, size_t bytes)
-{
-	size_t n = 0;
-
-	for (; bytes--; s++)
-		n += (*s & 0xc0) != 0x80;
-	return n;
 }
 
 bool exec_simple(struct session *s, const char *text)
@@ -300,14 +286,12 @@ bool exec_simple(struct session *s, const char *text)
 		if (t == end)
 			continue;
 		any = true;
-		s->at = characters(text, t->at);
 		util = (struct stmt){ 0 };
 		if (util_is(&util, t))
 			ok = (util.lasting || !failed(s)) && util_run(s, t, end, text);
 		else
-			ok = !failed(s) && run_simple(s, text + t->at, end[-1].end - t->at, true);
+			ok = !failed(s) && exec_run(s, text + t->at, end[-1].end - t->at, true);
 	}
-	s->at = 0;
 	lex_free(&l);
 	if (!any)
 		proto_send(&s->out, 'I', "");
@@ -316,12 +300,26 @@ bool exec_simple(struct session *s, const char *text)
 
 /* ------------------------------------------------------- extended queries */
 
+static struct stmt *find_or_say(struct session *s, char kind, const char *name)
+{
+	struct stmt *st = exec_find(s, kind, name);
+
+	if (!st)
+		err(s, kind == 'P' ? "34000" : "26000", "%s \"%s\" does not exist", kind == 'P' ? "portal" : "prepared statement", name);
+	return st;
+}
+
+static bool name_fits(struct session *s, const char *name)
+{
+	return strlen(name) <= NAME_MAX || err(s, "42622", "a name has at most %d bytes", NAME_MAX);
+}
+
 bool exec_parse(struct session *s, const struct proto_parse *p)
 {
-	struct stmt *st = exec_find(s, p->name);
+	struct stmt *st = exec_find(s, 'S', p->name);
 
-	if (strlen(p->name) > NAME_MAX)
-		return err(s, "42622", "a name has at most %d bytes", NAME_MAX);
+	if (!name_fits(s, p->name))
+		return false;
 	if (st && *p->name)
 		return err(s, "42P05", "prepared statement \"%s\" already exists", p->name);
 	if (st)
@@ -366,17 +364,15 @@ static bool renew(struct session *s, struct stmt *st)
 static bool bind_values(struct session *s, const struct stmt *st, const struct proto_bind *b)
 {
 	struct proto_rd values = b->values;
-	struct type_error e;
+	struct sql_error e;
 	const uint8_t *v;
-	bool binary;
 	unsigned i;
 	int32_t n;
 
 	for (i = 0; i < b->n; i++) {
 		v = proto_value(&values, &n);
-		/* A text in binary is a text, whatever it is the text of. */
-		binary = proto_format(b->formats, b->n_formats, i) && !(i < st->n_given && type_of_client(stmt_given(st, i)) == T_TEXT);
-		if (st->places[i] && !type_bind(st->st, st->places[i], st->types[i], (const char *)v, n, binary, &e))
+		if (st->places[i] && !type_bind(st->st, st->places[i], st->types[i], (const char *)v, n,
+						proto_format(b->formats, b->n_formats, i), &e))
 			return err(s, e.code, "%s (parameter $%u)", e.text, i + 1);
 	}
 	return true;
@@ -384,13 +380,11 @@ static bool bind_values(struct session *s, const struct stmt *st, const struct p
 
 bool exec_bind(struct session *s, const struct proto_bind *b)
 {
-	struct stmt *st = exec_find(s, b->stmt), *other = find_portal(s, b->portal);
+	struct stmt *st = find_or_say(s, 'S', b->stmt), *other = exec_find(s, 'P', b->portal);
 	unsigned i;
 
-	if (!st)
-		return err(s, "26000", "prepared statement \"%s\" does not exist", b->stmt);
-	if (strlen(b->portal) > NAME_MAX)
-		return err(s, "42622", "a name has at most %d bytes", NAME_MAX);
+	if (!st || !name_fits(s, b->portal))
+		return false;
 	if (other && *b->portal)
 		return err(s, "42P03", "cursor \"%s\" already exists", b->portal);
 	if (other)
@@ -407,19 +401,16 @@ bool exec_bind(struct session *s, const struct proto_bind *b)
 	if (b->n != st->n_params)
 		return err(s, "08P01", "bind message supplies %u parameters, but prepared statement \"%s\" requires %u", b->n,
 			   b->stmt, st->n_params);
-	if (b->n_results > 1 && b->n_results != (unsigned)st->n_cols)
-		return err(s, "08P01", "bind message has %u result formats but query has %d columns", b->n_results, st->n_cols);
+	for (i = 0; i < b->n_results; i++)
+		if (proto_format(b->results, b->n_results, i))
+			return err_hint(s, "0A000", "The driver is to ask for text: with JDBC by binaryTransfer=false.", "results in binary are not supported");
 	st->portal = strdup(b->portal);
-	st->formats = calloc(b->n_results + 1, sizeof(*st->formats));
 	st->portal_cols = calloc(st->n_cols + 1, sizeof(*st->portal_cols));
 	s->n_portals += st->portal != NULL;
-	if (!st->portal || !st->formats || !st->portal_cols) {
+	if (!st->portal || !st->portal_cols) {
 		close_portal(s, st);
 		return err(s, "53200", "out of memory");
 	}
-	st->n_formats = b->n_results;
-	for (i = 0; i < b->n_results; i++)
-		st->formats[i] = proto_format(b->results, b->n_results, i);
 	if (st->cols)
 		memcpy(st->portal_cols, st->cols, st->n_cols * sizeof(*st->cols));
 	st->row = st->done = false;
@@ -443,9 +434,9 @@ static bool look_at_row(struct session *s, struct stmt *st)
 		return true;
 	if (failed(s) || !make_ready(s, st))
 		return false;
-	rc = exec_step(s, st);
+	rc = step_stmt(s, st);
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		return err_db(s, rc, NULL);
+		return err_db(s, rc);
 	st->row = rc == SQLITE_ROW;
 	st->done = !st->row;
 	decide(st, st->row);
@@ -454,13 +445,12 @@ static bool look_at_row(struct session *s, struct stmt *st)
 
 bool exec_describe(struct session *s, char kind, const char *name)
 {
-	struct stmt *st = kind == 'P' ? find_portal(s, name) : exec_find(s, name);
+	struct stmt *st = find_or_say(s, kind, name);
 	unsigned i;
 	size_t at;
 
 	if (!st)
-		return kind == 'P' ? err(s, "34000", "portal \"%s\" does not exist", name) :
-				     err(s, "26000", "prepared statement \"%s\" does not exist", name);
+		return false;
 	if (kind == 'S') {
 		at = proto_begin(&s->out, 't');
 		proto_put16(&s->out, (uint16_t)st->n_params);
@@ -496,11 +486,9 @@ static bool execute_util(struct session *s, const struct stmt *st)
 
 bool exec_execute(struct session *s, const char *portal, uint32_t max)
 {
-	struct stmt *st = find_portal(s, portal);
+	struct stmt *st = find_or_say(s, 'P', portal);
 
-	if (!st)
-		return err(s, "34000", "portal \"%s\" does not exist", portal);
-	if (!st->lasting && failed(s))
+	if (!st || (!st->lasting && failed(s)))
 		return false;
 	if (st->empty) {
 		proto_send(&s->out, 'I', "");

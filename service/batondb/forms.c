@@ -14,94 +14,61 @@
 /* A relation's number is its row's in the schema, as long as the schema stays. */
 #define OID "(16384 + s.rowid)"
 
-/* The text behind a mark, up to the quote: '16384', or '^(name)$' as a pattern of GLOB. */
-static bool quoted(struct buf *to, const char *text, const char *mark, bool pattern)
+/* The text behind a mark, up to the quote: '16384', or a name as '^(name)$'. */
+static bool quoted(struct buf *to, const char *text, const char *mark, bool name)
 {
 	const char *p = strstr(text, mark), *end;
+	size_t n;
 
 	p = p ? strchr(p + strlen(mark), '\'') : NULL;
 	end = p ? strchr(p + 1, '\'') : NULL;
-	if (!end)
+	if (!end || (name && (strncmp(p + 1, "^(", 2) || end - p < 6 || strncmp(end - 2, ")$", 2))))
 		return false;
-	p++;
-	if (!pattern) {
-		if (strspn(p, "0123456789") != (size_t)(end - p) || p == end)
-			return false;
-		buf_add(to, p, end - p);
-		return true;
-	}
-	if (strncmp(p, "^(", 2) || end - p < 4 || strncmp(end - 2, ")$", 2))
+	p += name ? 3 : 1;
+	n = (size_t)(end - p) - (name ? 2 : 0);
+	/* Neither a pattern nor a quote. */
+	if (!n || strspn(p, name ? "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789" : "0123456789") != n)
 		return false;
-	buf_ch(to, '\'');
-	for (p += 2, end -= 2; p < end; p++) {
-		if (p[0] == '.' && p[1] == '*') {
-			buf_ch(to, '*');
-			p++;
-		} else if (*p == '.') {
-			buf_ch(to, '?');
-		} else {
-			p += *p == '\\' && p + 1 < end;
-			if (strchr("[?*", *p))
-				buf_fmt(to, "[%c]", *p);
-			else
-				buf_ch(to, *p);
-		}
-	}
-	buf_ch(to, '\'');
+	buf_fmt(to, name ? "'%.*s'" : "%.*s", (int)n, p);
 	return true;
 }
 
-/* \d, \dt, \di, \dv; with + some columns more. */
+/* \d, \dt, \di, \dv. */
 static bool list_relations(struct buf *b, const char *text)
 {
-	static const struct { const char *column, *value; } more[] = {
-		{ "c2.relname as \"Table\"", "s.tbl_name" }, { "as \"Persistence\"", "'permanent'" },
-		{ "as \"Access method\"", "case s.type when 'table' then 'heap' when 'index' then 'btree' end" },
-		{ "as \"Size\"", "null" }, { "as \"Description\"", "null" },
-	};
-	const char *kinds = strstr(text, "c.relkind IN (");
-	unsigned i;
+	const char *kinds = strstr(text, "c.relkind IN ("), *name = "c.relname OPERATOR(pg_catalog.~)";
 
-	if (!kinds)
+	if (!kinds || strstr(text, "as \"Size\""))
 		return false;
 	buf_str(b, "select 'public' \"Schema\", s.name \"Name\", s.type \"Type\", 'postgres' \"Owner\"");
-	for (i = 0; i < sizeof(more) / sizeof(*more); i++)
-		if (strstr(text, more[i].column))
-			buf_fmt(b, ", %s %s", more[i].value, strchr(more[i].column, '"'));
-	buf_str(b, " from sqlite_schema s where " USERS " and instr(");
-	/* The list itself: 'r','p','v' ... */
-	kinds += strlen("c.relkind IN (");
-	buf_sql_str(b, kinds, strcspn(kinds, ")"));
-	buf_str(b, ", case s.type when 'table' then '''r''' when 'view' then '''v''' when 'index' then '''i''' end)");
-	if (strstr(text, "c.relname OPERATOR(pg_catalog.~)")) {
-		buf_str(b, " and s.name glob ");
-		if (!quoted(b, text, "c.relname OPERATOR(pg_catalog.~)", true))
-			return false;
-	}
+	buf_str(b, strstr(text, "c2.relname as") ? ", s.tbl_name \"Table\"" : "");
+	/* The list is of 'r','p','v' ... */
+	buf_fmt(b, " from sqlite_schema s where %s and s.type in ('%s', '%s', '%s') and s.name = ", USERS, strstr(kinds, "'r'") ? "table" : "",
+		strstr(kinds, "'v'") ? "view" : "", strstr(kinds, "'i'") ? "index" : "");
+	if (!strstr(text, name))
+		buf_str(b, "s.name");
+	else if (!quoted(b, text, name, true))
+		return false;
 	buf_str(b, " order by 2");
 	return true;
 }
 
 #define BY_OID " from sqlite_schema s where " OID " = "
 #define COLUMNS_OF(TABLE, LIST) "(select group_concat(name, ', ') from " LIST "(" TABLE "))"
-#define FK_DEF "'FOREIGN KEY (' || group_concat(f.\"from\", ', ') || ') REFERENCES ' || f.\"table\" || " \
-	       "coalesce('(' || group_concat(f.\"to\", ', ') || ')', '') || case f.on_delete when 'NO ACTION' then '' else ' ON DELETE ' || f.on_delete end"
-#define FK_NAME "s.name || '_' || group_concat(f.\"from\", '_') || '_fkey'"
 
-/* Each begins so; %1: what is behind mark. NULL: no rows, of so many columns. */
+/* Each begins so; what is behind mark stands between before and behind. NULL: no rows, of so many columns. */
 static const struct form {
 	const char *begins, *mark;
-	bool pattern;
+	bool name;
 	const char *before, *behind;
 	int columns;
 } forms[] = {
 	{ "SELECT c.oid,\n  n.nspname,\n  c.relname\nFROM pg_catalog.pg_class c", "c.relname OPERATOR(pg_catalog.~)", true,
-	  "select " OID " oid, 'public' nspname, s.name relname from sqlite_schema s where " USERS " and s.name glob ", " order by 3", 0 },
+	  "select " OID " oid, 'public' nspname, s.name relname from sqlite_schema s where " USERS " and s.name = ", " order by 3", 0 },
 	{ "SELECT c.relchecks, c.relkind", "WHERE c.oid =", false,
 	  "select 0, case s.type when 'table' then 'r' when 'view' then 'v' else 'i' end, "
 	  "case when exists (select 1 from pragma_index_list(s.name)) then 't' else 'f' end, 'f', "
-	  "case when exists (select 1 from sqlite_schema o, pragma_foreign_key_list(o.name) f where o.type = 'table' and "
-	  "(o.name = s.name or f.\"table\" = s.name)) then 't' else 'f' end, 'f', 'f', 'f', 'f', '', 0, '', 'p', 'd', 'heap'" BY_OID, "", 0 },
+	  "'f', 'f', 'f', 'f', 'f', '', 0, '', 'p', 'd', 'heap'" BY_OID, "", 0 },
 	{ "SELECT a.attname,\n  pg_catalog.format_type", "a.attrelid =", false,
 	  "select i.name, coalesce(nullif(lower(i.type), ''), 'any'), i.dflt_value, case when i.\"notnull\" or i.pk then 't' else 'f' end, null, '', '' "
 	  "from sqlite_schema s, pragma_table_info(s.name) i where " OID " = ", " order by i.cid", 0 },
@@ -110,13 +77,6 @@ static const struct form {
 	  "'CREATE INDEX ON x USING btree (' || " COLUMNS_OF("l.name", "pragma_index_info") " || ')', null, "
 	  "case l.origin when 'pk' then 'p' when 'u' then 'u' end, 'f', 'f', 'f', 0 "
 	  "from sqlite_schema s, pragma_index_list(s.name) l where " OID " = ", " order by l.origin <> 'pk', 1", 0 },
-	{ "SELECT true as sametable, conname,", "r.conrelid =", false,
-	  "select 't' sametable, " FK_NAME " conname, " FK_DEF " condef, s.name ontable "
-	  "from sqlite_schema s, pragma_foreign_key_list(s.name) f where " OID " = ", " group by f.id order by 2", 0 },
-	{ "SELECT conname, conrelid::pg_catalog.regclass AS ontable", "pg_partition_ancestors(", false,
-	  "select " FK_NAME " conname, s.name ontable, " FK_DEF " condef from sqlite_schema s, pragma_foreign_key_list(s.name) f "
-	  "where s.type = 'table' and f.\"table\" = (select t.name from sqlite_schema t where 16384 + t.rowid = ",
-	  ") group by s.name, f.id order by 1", 0 },
 	{ "SELECT pol.polname", NULL, false, NULL, NULL, 6 },
 	{ "SELECT oid, stxrelid::pg_catalog.regclass", NULL, false, NULL, NULL, 9 },
 	{ "SELECT pubname\n     , NULL", NULL, false, NULL, NULL, 3 },
@@ -125,7 +85,7 @@ static const struct form {
 	{ "SELECT c.oid::pg_catalog.regclass, c.relkind, inhdetachpending", NULL, false, NULL, NULL, 4 },
 	{ "SELECT r.rolname, r.rolsuper, r.rolinherit,", NULL, false,
 	  "select rolname, case when superuser then 't' else 'f' end, 't', case when superuser then 't' else 'f' end, "
-	  "case when createdb then 't' else 'f' end, 't', -1, null, '{}', 'f', 'f' "
+	  "case when superuser then 't' else 'f' end, 't', -1, null, '{}', 'f', 'f' "
 	  "from baton_roles order by 1", "", 0 },
 	{ "SELECT d.datname as \"Name\",\n       pg_catalog.pg_get_userbyid(d.datdba)", NULL, false,
 	  "select datname \"Name\", 'postgres' \"Owner\", 'UTF8' \"Encoding\", 'C.UTF-8' \"Collate\", 'C.UTF-8' \"Ctype\", null \"ICU Locale\", "
@@ -137,33 +97,24 @@ static const struct form {
 
 static bool catalog_form(struct buf *b, const char *text)
 {
-	unsigned i;
+	const struct form *f = forms, *end = forms + sizeof(forms) / sizeof(*forms);
 	int k;
 
 	if (!strncmp(text, "SELECT n.nspname as \"Schema\",\n  c.relname as \"Name\",", 52))
 		return list_relations(b, text);
-	for (i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
-		const struct form *f = &forms[i];
-
-		if (strncmp(text, f->begins, strlen(f->begins)))
-			continue;
-		if (!f->before) {
-			buf_str(b, "select null");
-			for (k = 1; k < f->columns; k++)
-				buf_str(b, ", null");
-			buf_str(b, " where 0");
-			return true;
-		}
-		/* \d+ asks for more columns, which are not there. */
-		if (strstr(text, "a.attstorage") || strstr(text, "shobj_description"))
-			return false;
-		buf_str(b, f->before);
-		if (f->mark && !quoted(b, text, f->mark, f->pattern))
-			return false;
-		buf_str(b, f->behind);
-		return true;
-	}
-	return false;
+	while (f < end && strncmp(text, f->begins, strlen(f->begins)))
+		f++;
+	/* \d+ asks for more columns, which are not there. */
+	if (f == end || (f->before && (strstr(text, "a.attstorage") || strstr(text, "shobj_description"))))
+		return false;
+	buf_str(b, f->before ? f->before : "select null");
+	for (k = 1; k < f->columns; k++)
+		buf_str(b, ", null");
+	buf_str(b, f->before ? "" : " where 0");
+	if (f->mark && !quoted(b, text, f->mark, f->name))
+		return false;
+	buf_str(b, f->before ? f->behind : "");
+	return true;
 }
 
 /* pgbench -i. */
@@ -171,7 +122,6 @@ static bool pgbench_form(struct buf *b, const char *text)
 {
 	const char *p, *name, *time;
 	char table[32], key[8], rest;
-	unsigned long n;
 
 	/* Storage that is PostgreSQL's. */
 	p = strstr(text, " with (fillfactor=");
@@ -193,13 +143,6 @@ static bool pgbench_form(struct buf *b, const char *text)
 	if ((sscanf(text, "vacuum analyze %31[a-z_]%c", table, &rest) == 1 || sscanf(text, "vacuum %31[a-z_]%c", table, &rest) == 1) &&
 	    !strncmp(table, "pgbench_", 8)) {
 		buf_fmt(b, "analyze %s", table);
-		return true;
-	}
-	/* A series' column is called value here, whatever the series is. */
-	p = strstr(text, " from generate_series(1, ");
-	if (!strncmp(text, "insert into pgbench_", 20) && p && sscanf(p, " from generate_series(1, %lu) as %7[a-z]%c", &n, key, &rest) == 2) {
-		buf_add(b, text, (size_t)(p - text));
-		buf_fmt(b, " from (select value as %s from generate_series(1, %lu))", key, n);
 		return true;
 	}
 	return false;

@@ -45,9 +45,9 @@ static void f_setting(sqlite3_context *c, int n, sqlite3_value **v)
 		sqlite3_result_text(c, value, -1, SQLITE_TRANSIENT);
 }
 
-static void signal_pid(sqlite3_context *c, sqlite3_value *v, bool end)
+static void signal_pid(sqlite3_context *c, sqlite3_value *v, int how)
 {
-	int rc = sqlite3_value_type(v) == SQLITE_NULL ? 0 : session_signal(session_of(c), (uint32_t)sqlite3_value_int(v), end);
+	int rc = sqlite3_value_type(v) == SQLITE_NULL ? 0 : session_end(session_of(c), (uint32_t)sqlite3_value_int(v), 0, how);
 
 	if (rc < 0)
 		raise_error(c, "42501", "permission denied: it is another user's connection");
@@ -57,12 +57,12 @@ static void signal_pid(sqlite3_context *c, sqlite3_value *v, bool end)
 
 static void f_cancel(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	signal_pid(c, v[0], false);
+	signal_pid(c, v[0], 1);
 }
 
 static void f_terminate(sqlite3_context *c, int n, sqlite3_value **v)
 {
-	signal_pid(c, v[0], true);
+	signal_pid(c, v[0], 2);
 }
 
 static void f_sleep(sqlite3_context *c, int n, sqlite3_value **v)
@@ -108,61 +108,48 @@ static void f_charge(sqlite3_context *c, int n, sqlite3_value **v)
 
 /* ----------------------------------------------------- in the place of SQLite's */
 
+/* The time of these two grows with the sum of what they are given, not with the product. */
 static void f_instr(sqlite3_context *c, int n, sqlite3_value **v)
 {
 	bool blobs = sqlite3_value_type(v[0]) == SQLITE_BLOB && sqlite3_value_type(v[1]) == SQLITE_BLOB;
-	const char *in, *what, *at, *p;
-	int in_len, what_len, chars = 1;
+	const char *text[2], *at, *p;
+	int i, chars = 1;
 
-	if (sqlite3_value_type(v[0]) == SQLITE_NULL || sqlite3_value_type(v[1]) == SQLITE_NULL)
-		return;
-	in = blobs ? sqlite3_value_blob(v[0]) : (const char *)sqlite3_value_text(v[0]);
-	in_len = sqlite3_value_bytes(v[0]);
-	what = blobs ? sqlite3_value_blob(v[1]) : (const char *)sqlite3_value_text(v[1]);
-	what_len = sqlite3_value_bytes(v[1]);
-	if ((!in && in_len) || (!what && what_len)) {
-		sqlite3_result_error_nomem(c);
-		return;
+	for (i = 0; i < 2; i++) {
+		if (sqlite3_value_type(v[i]) == SQLITE_NULL)
+			return;
+		text[i] = blobs ? sqlite3_value_blob(v[i]) : (const char *)sqlite3_value_text(v[i]);
+		if (!text[i] && sqlite3_value_bytes(v[i])) {
+			sqlite3_result_error_nomem(c);
+			return;
+		}
+		text[i] = text[i] ? text[i] : "";
 	}
-	/* The time of this grows with the sum of both, not with the product. */
-	at = !what_len ? in : in_len ? memmem(in, in_len, what, what_len) : NULL;
-	if (what_len && !at) {
-		sqlite3_result_int(c, 0);
-		return;
-	}
-	if (blobs)
-		chars += (int)(at - in);
-	else
-		for (p = in; p < at; p++)
-			chars += (*p & 0xc0) != 0x80;
-	sqlite3_result_int(c, chars);
+	at = memmem(text[0], sqlite3_value_bytes(v[0]), text[1], sqlite3_value_bytes(v[1]));
+	for (p = text[0]; at && p < at; p++)
+		chars += blobs || (*p & 0xc0) != 0x80;
+	sqlite3_result_int(c, at ? chars : 0);
 }
 
 static void f_replace(sqlite3_context *c, int n, sqlite3_value **v)
 {
 	const char *s = (const char *)sqlite3_value_text(v[0]), *what = (const char *)sqlite3_value_text(v[1]);
-	const char *with = (const char *)sqlite3_value_text(v[2]), *p, *end, *at;
-	size_t s_len, what_len, with_len;
+	const char *with = (const char *)sqlite3_value_text(v[2]), *p = s, *end, *at;
+	size_t what_len = sqlite3_value_bytes(v[1]);
 	struct buf b;
 
 	if (!s || !what || !with)
 		return;
-	s_len = sqlite3_value_bytes(v[0]);
-	what_len = sqlite3_value_bytes(v[1]);
-	with_len = sqlite3_value_bytes(v[2]);
-	if (!what_len) {
-		sqlite3_result_value(c, v[0]);
-		return;
-	}
+	end = s + sqlite3_value_bytes(v[0]);
 	buf_init(&b, sqlite3_limit(sqlite3_context_db_handle(c), SQLITE_LIMIT_LENGTH, -1));
-	for (p = s, end = s + s_len; (at = memmem(p, end - p, what, what_len)) && !b.failed; p = at + what_len) {
+	for (; what_len && !b.failed && (at = memmem(p, end - p, what, what_len)); p = at + what_len) {
 		buf_add(&b, p, at - p);
-		buf_add(&b, with, with_len);
+		buf_add(&b, with, sqlite3_value_bytes(v[2]));
 	}
 	buf_add(&b, p, end - p);
 	if (!b.failed)
 		sqlite3_result_text(c, buf_cstr(&b), (int)b.len, SQLITE_TRANSIENT);
-	else if (b.len + with_len + s_len > b.max)
+	else if (b.cap * 2 > b.max)
 		sqlite3_result_error_toobig(c);
 	else
 		sqlite3_result_error_nomem(c);
@@ -243,7 +230,7 @@ static const struct func {
 #define OWN(NAME, TYPE, ARGS) { NAME, TYPE, ARGS, 0, NULL, 0 }
 	OWN("abs", 0, ""), OWN("acos", T_FLOAT8, "f"), OWN("acosh", T_FLOAT8, "f"), OWN("asin", T_FLOAT8, "f"),
 	OWN("asinh", T_FLOAT8, "f"), OWN("atan", T_FLOAT8, "f"), OWN("atan2", T_FLOAT8, "ff"), OWN("atanh", T_FLOAT8, "f"),
-	OWN("avg", T_FLOAT8, ""), OWN("ceil", 0, ""), OWN("ceiling", 0, ""), OWN("changes", T_INT8, ""), OWN("char", T_TEXT, "iiii"),
+	OWN("avg", T_FLOAT8, ""), OWN("ceil", 0, ""), OWN("ceiling", 0, ""), OWN("char", T_TEXT, "iiii"),
 	OWN("coalesce", 0, ""), OWN("cos", T_FLOAT8, "f"), OWN("cosh", T_FLOAT8, "f"), OWN("count", T_INT8, ""),
 	OWN("cume_dist", T_FLOAT8, ""), OWN("current_date", T_TEXT, ""), OWN("current_time", T_TEXT, ""),
 	OWN("current_timestamp", T_TEXT, ""), OWN("date", T_TEXT, "ttt"), OWN("datetime", T_TEXT, "ttt"), OWN("degrees", T_FLOAT8, "f"),
@@ -259,7 +246,7 @@ static const struct func {
 	OWN("row_number", T_INT8, ""), OWN("sign", 0, ""), OWN("sin", T_FLOAT8, "f"), OWN("sinh", T_FLOAT8, "f"),
 	OWN("sqlite_version", T_TEXT, ""), OWN("sqrt", T_FLOAT8, "f"), OWN("strftime", T_TEXT, "tttt"), OWN("substr", T_TEXT, "tii"),
 	OWN("substring", T_TEXT, "tii"), OWN("sum", 0, ""), OWN("tan", T_FLOAT8, "f"), OWN("tanh", T_FLOAT8, "f"),
-	OWN("time", T_TEXT, "ttt"), OWN("total", T_FLOAT8, ""), OWN("total_changes", T_INT8, ""), OWN("trunc", 0, ""),
+	OWN("time", T_TEXT, "ttt"), OWN("total", T_FLOAT8, ""), OWN("trunc", 0, ""),
 	OWN("typeof", T_TEXT, ""), OWN("unicode", T_INT8, "t"), OWN("unixepoch", T_INT8, "ttt"), OWN("unlikely", 0, ""),
 	OWN("upper", T_TEXT, "t"), OWN("zeroblob", T_BYTEA, "i"),
 };

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "funcs.h"
-#include "vtab.h"
 
 static bool begins(const char *s, const char *with)
 {
@@ -21,7 +20,7 @@ static bool is_schema(const char *table)
 /* Made by SQLite or by batondb, not by a user. */
 static bool is_reserved(const char *table)
 {
-	return vtab_is(table) || begins(table, "sqlite_") || begins(table, "pragma_") || begins(table, "pg_") || begins(table, "baton_");
+	return view_is(table) || begins(table, "sqlite_") || begins(table, "pragma_") || begins(table, "pg_") || begins(table, "baton_");
 }
 
 static int refuse(struct guard *g, const char *fmt, const char *what) __attribute__((format(printf, 2, 0)));
@@ -60,7 +59,7 @@ static bool changes_schema(const struct guard *g)
 
 static int read_column(struct guard *g, const char *table, const char *column)
 {
-	bool own = vtab_is(table);
+	bool own = view_is(table);
 
 	note(g, table, column);
 	if (own || is_schema(table) || !is_reserved(table))
@@ -91,6 +90,8 @@ static int authorize(void *arg, int op, const char *a, const char *b, const char
 	struct guard *g = arg;
 	uint32_t type;
 
+	if (op == SQLITE_READ)
+		g->views |= view_is(a);
 	if (g->kind == GUARD_INTERNAL)
 		return SQLITE_OK;
 	a = a ? a : "";

@@ -29,10 +29,14 @@ struct guard {
 	} columns[GUARD_COLUMNS];
 	unsigned n;
 	bool more;		/* than there is room for */
+	unsigned views;		/* tables that the server fills, of those that a statement reads */
 };
 
 /* A connection is made safe; g stays with it. */
 int guard_apply(sqlite3 *db, struct guard *g, int max_value);
 void guard_forget(struct guard *g);	/* the columns */
+
+/* view.c: a bit for each table that the server fills; 0: it is none. */
+unsigned view_is(const char *table);
 
 #endif

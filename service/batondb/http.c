@@ -62,8 +62,14 @@ static void head(struct buf *b, const char *name, const char *help, const char *
 static void value(struct buf *b, const char *name, const char *user, const char *label, double v)
 {
 	buf_fmt(b, "batondb_%s{user=", name);
-	buf_json(b, user);
+	buf_quoted(b, user);
 	buf_fmt(b, "%s} %.10g\n", label, v);
+}
+
+static void whole(struct buf *b, const char *name, const char *help, const char *type, double v)
+{
+	head(b, name, help, type);
+	buf_fmt(b, "batondb_%s %.10g\n", name, v);
 }
 
 /* Histograms of several servers may be added up. */
@@ -72,14 +78,14 @@ static void histogram(struct buf *b, const struct role *r)
 	char label[40];
 	unsigned k;
 
-	/* 64 us to 67 s. */
-	for (k = 6; k <= 26; k += 2) {
-		snprintf(label, sizeof(label), ",le=\"%.10g\"", (double)(1UL << k) / 1e6);
-		value(b, "latency_seconds_bucket", r->name, label, (double)hist_below(&r->latency, k));
+	/* 66 us to 17 s. */
+	for (k = 16; k <= 34; k += 2) {
+		snprintf(label, sizeof(label), ",le=\"%.10g\"", (double)(1UL << k) / 1e9);
+		value(b, "latency_seconds_bucket", r->name, label, (double)hist_below(&r->latency, 1UL << k));
 	}
-	value(b, "latency_seconds_bucket", r->name, ",le=\"+Inf\"", (double)r->latency.count);
-	value(b, "latency_seconds_sum", r->name, "", (double)r->latency.sum_us / 1e6);
-	value(b, "latency_seconds_count", r->name, "", (double)r->latency.count);
+	value(b, "latency_seconds_bucket", r->name, ",le=\"+Inf\"", (double)baton_hist_count(&r->latency));
+	value(b, "latency_seconds_sum", r->name, "", (double)r->latency.sum / 1e9);
+	value(b, "latency_seconds_count", r->name, "", (double)baton_hist_count(&r->latency));
 }
 
 static void prometheus(struct buf *b)
@@ -103,14 +109,10 @@ static void prometheus(struct buf *b)
 	for (k = 0; k < n; k++)
 		histogram(b, f[k].role);
 	free(f);
-	head(b, "connections_total", "connections that were made", "counter");
-	buf_fmt(b, "batondb_connections_total %llu\n", (unsigned long long)server.connections);
-	head(b, "sessions", "connections that there are", "gauge");
-	buf_fmt(b, "batondb_sessions %u\n", server.n_sessions);
-	head(b, "slots", "connections that run at once", "gauge");
-	buf_fmt(b, "batondb_slots %d\n", server.slots);
-	head(b, "quotas", "whether quotas hold", "gauge");
-	buf_fmt(b, "batondb_quotas %d\n", (int)server.quotas);
+	whole(b, "connections_total", "connections that were made", "counter", (double)server.connections);
+	whole(b, "sessions", "connections that there are", "gauge", server.n_sessions);
+	whole(b, "slots", "connections that run at once", "gauge", server.slots);
+	whole(b, "quotas", "whether quotas hold", "gauge", server.quotas);
 }
 
 static enum MHD_Result answer(void *cls, struct MHD_Connection *c, const char *url, const char *method, const char *version,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lex.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -13,19 +14,9 @@ struct scan {
 	unsigned cap;
 };
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 static bool is_id(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) || is_digit(c) || c == '$';
-}
-
-static bool is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
+	return isalnum((unsigned char)c) || c == '_' || (c & 0x80) || c == '$';
 }
 
 static bool add_token(struct scan *c, enum lex_kind kind, const char *s, size_t n, const char *from)
@@ -58,19 +49,16 @@ static bool add_as_is(struct scan *c, enum lex_kind kind, const char *from)
 
 static void skip_space(struct scan *c)
 {
-	for (;;) {
-		while (c->p < c->end && is_space(*c->p))
-			c->p++;
-		if (c->end - c->p >= 2 && c->p[0] == '-' && c->p[1] == '-') {
-			while (c->p < c->end && *c->p != '\n')
-				c->p++;
-		} else if (c->end - c->p >= 2 && c->p[0] == '/' && c->p[1] == '*') {
-			for (c->p += 2; c->p < c->end && !(c->p[0] == '*' && c->p + 1 < c->end && c->p[1] == '/'); c->p++)
-				;
-			c->p = c->p < c->end ? c->p + 2 : c->end;
-		} else {
+	const char *p;
+
+	for (;; c->p = p) {
+		for (p = c->p; p < c->end && isspace((unsigned char)*p); p++)
+			;
+		c->p = p;
+		if (c->end - p < 2 || (memcmp(p, "--", 2) && memcmp(p, "/*", 2)))
 			return;
-		}
+		p = *p == '-' ? memchr(p, '\n', c->end - p) : memmem(p + 2, c->end - p - 2, "*/", 2);
+		p = !p ? c->end : *p == '*' ? p + 2 : p;
 	}
 }
 
@@ -95,26 +83,16 @@ static bool add_number(struct scan *c)
 {
 	const char *from = c->p, *e;
 	enum lex_kind kind = LEX_INT;
+	bool hex = c->end - c->p > 2 && c->p[0] == '0' && (c->p[1] | 32) == 'x';
 
-	if (c->end - c->p > 2 && c->p[0] == '0' && (c->p[1] | 32) == 'x') {
-		for (c->p += 2; c->p < c->end && is_id(*c->p); c->p++)
-			;
-		return add_as_is(c, LEX_INT, from);
-	}
-	while (c->p < c->end && is_digit(*c->p))
-		c->p++;
-	if (c->p < c->end && *c->p == '.') {
-		kind = LEX_NUMBER;
-		for (c->p++; c->p < c->end && is_digit(*c->p); c->p++)
-			;
-	}
-	if (c->p < c->end && (*c->p | 32) == 'e') {
+	while (c->p < c->end && (hex ? is_id(*c->p) : isdigit((unsigned char)*c->p) || (*c->p == '.' && kind == LEX_INT)))
+		kind = *c->p++ == '.' ? LEX_NUMBER : kind;
+	if (!hex && c->p < c->end && (*c->p | 32) == 'e') {
 		e = c->p + 1;
 		e += e < c->end && (*e == '+' || *e == '-');
-		if (e < c->end && is_digit(*e)) {
+		for (; e < c->end && isdigit((unsigned char)*e); e++) {
 			kind = LEX_NUMBER;
-			for (c->p = e; c->p < c->end && is_digit(*c->p); c->p++)
-				;
+			c->p = e + 1;
 		}
 	}
 	return add_as_is(c, kind, from);
@@ -135,7 +113,7 @@ static bool next_token(struct scan *c)
 		c->p++;
 		return add_quoted(c, '\'', LEX_BLOB, from);
 	}
-	if (is_digit(ch) || (ch == '.' && c->p < c->end && is_digit(*c->p))) {
+	if (isdigit((unsigned char)ch) || (ch == '.' && c->p < c->end && isdigit((unsigned char)*c->p))) {
 		c->p--;
 		return add_number(c);
 	}

@@ -95,12 +95,10 @@ bool net_flush(struct session *s)
 bool net_message(struct session *s, struct proto_msg *m, bool begin)
 {
 	const char *why = NULL;
-	size_t need;
 	long n;
 
 	for (;;) {
-		n = s->in_at < s->in.len ? proto_next(s->in.p + s->in_at, s->in.len - s->in_at, begin,
-						      server.conf.max_message, m, &need, &why) : 0;
+		n = s->in_at < s->in.len ? proto_next(s->in.p + s->in_at, s->in.len - s->in_at, begin, server.conf.max_message, m, &why) : 0;
 		if (n > 0) {
 			s->in_at += n;
 			return true;
@@ -109,7 +107,6 @@ bool net_message(struct session *s, struct proto_msg *m, bool begin)
 			return fatal(s, "08P01", "%s", why);
 		if (s->in_at == s->in.len) {
 			buf_clear(&s->in, 4 * OUT_HIGH);
-			need = 0;
 		} else if (s->in_at) {
 			s->in.len -= s->in_at;
 			memmove(s->in.p, s->in.p + s->in_at, s->in.len);

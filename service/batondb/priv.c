@@ -19,15 +19,6 @@ static const struct {
 	{ "alter system", PRIV_ALTER_SYSTEM, "ALTER SYSTEM" },
 };
 
-static const struct {
-	const char *word;
-	unsigned says;
-	bool value;
-} flags[] = {
-	{ "superuser", PRIV_SUPER, true }, { "nosuperuser", PRIV_SUPER, false },
-	{ "createdb", PRIV_CREATEDB, true }, { "nocreatedb", PRIV_CREATEDB, false },
-};
-
 static char *join_words(tokp t, tokp end)
 {
 	size_t n = 1;
@@ -82,31 +73,24 @@ bool priv_setting(tokp t, tokp end, bool reset, char *name, size_t n, char **val
 	return *value != NULL;
 }
 
-/* [WITH] PASSWORD 'x' SUPERUSER NOLOGIN ... */
+/* [WITH] PASSWORD 'x' SUPERUSER ... */
 static bool parse_options(struct priv *p, tokp t, tokp end, tokp *at, const char **why)
 {
-	unsigned i, says;
+	unsigned says;
 
 	for (; t < end; t++) {
 		*at = t;
 		if (lex_is(t, "with") || lex_is(t, "encrypted"))
 			continue;
-		for (i = 0; i < sizeof(flags) / sizeof(*flags) && !lex_is(t, flags[i].word); i++)
-			;
-		says = i < sizeof(flags) / sizeof(*flags) ? flags[i].says : lex_is(t, "password") ? PRIV_PASSWORD : 0;
-		if (!says)
+		says = lex_is(t, "password") ? PRIV_PASSWORD : lex_is(t, "superuser") || lex_is(t, "nosuperuser") ? PRIV_SUPER : 0;
+		*why = p->says & says ? "conflicting or redundant options" : NULL;
+		if (!says || *why)
 			return false;
-		if (p->says & says) {
-			*why = "conflicting or redundant options";
-			return false;
-		}
 		p->says |= says;
-		if (says == PRIV_SUPER)
-			p->super = flags[i].value;
-		if (says == PRIV_CREATEDB)
-			p->createdb = flags[i].value;
-		if (says != PRIV_PASSWORD)
+		if (says == PRIV_SUPER) {
+			p->super = lex_is(t, "superuser");
 			continue;
+		}
 		*at = ++t;
 		if (t->kind != LEX_STRING && !lex_is(t, "null"))
 			return false;
@@ -115,59 +99,49 @@ static bool parse_options(struct priv *p, tokp t, tokp end, tokp *at, const char
 	return true;
 }
 
-static bool parse_setting(struct priv *p, tokp t, tokp end, tokp *at)
-{
-	p->says = PRIV_SETTING;
-	return priv_setting(t + 1, end, lex_is(t, "reset"), p->setting, sizeof(p->setting), &p->value, at);
-}
-
-static int find_verb(tokp t)
-{
-	int i;
-
-	for (i = 0; i < (int)(sizeof(verbs) / sizeof(*verbs)); i++)
-		if (lex_are(t, verbs[i].words))
-			return i;
-	return -1;
-}
-
 bool priv_is(tokp t)
 {
-	return find_verb(t) >= 0;
+	unsigned i;
+
+	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (lex_are(t, verbs[i].words))
+			return true;
+	return false;
 }
 
 bool priv_parse(struct priv *p, tokp t, tokp end, tokp *at, const char **why)
 {
-	int i = find_verb(t);
+	unsigned i, last = sizeof(verbs) / sizeof(*verbs) - 1;
 
 	memset(p, 0, sizeof(*p));
 	*why = NULL;
-	if (i < 0)
+	for (i = 0; i < last && !lex_are(t, verbs[i].words); i++)
+		;
+	if (!lex_are(t, verbs[i].words))
 		return true;
 	p->verb = verbs[i].verb;
 	p->tag = verbs[i].tag;
 	t += lex_are(t, verbs[i].words);
-	*at = t;
-	if (p->verb == PRIV_ALTER_SYSTEM)
-		return (lex_is(t, "set") || lex_is(t, "reset")) && parse_setting(p, t, end, at);
 	if (p->verb == PRIV_DROP_ROLE || p->verb == PRIV_DROP_DATABASE)
 		p->if_exists = lex_are(t, "if exists");
 	t += p->if_exists ? 2 : 0;
 	*at = t;
-	if (!lex_name(t) || t >= end || t->n >= sizeof(p->name))
-		return false;
-	strcpy(p->name, t->s);
-	p->current = lex_is(t, "current_user");
-	*at = ++t;
+	if (p->verb != PRIV_ALTER_SYSTEM) {
+		if (!lex_name(t) || t >= end || t->n >= sizeof(p->name))
+			return false;
+		strcpy(p->name, t->s);
+		p->current = lex_is(t, "current_user");
+		*at = ++t;
+	}
 	if (p->verb == PRIV_CREATE_ROLE)
 		return parse_options(p, t, end, at, why);
-	if (p->verb != PRIV_ALTER_ROLE)
+	if (p->verb != PRIV_ALTER_ROLE && p->verb != PRIV_ALTER_SYSTEM)
 		return t == end;
-	if (t == end)
-		return false;
-	if (lex_is(t, "set") || lex_is(t, "reset"))
-		return parse_setting(p, t, end, at);
-	return parse_options(p, t, end, at, why);
+	if (lex_is(t, "set") || lex_is(t, "reset")) {
+		p->says = PRIV_SETTING;
+		return priv_setting(t + 1, end, lex_is(t, "reset"), p->setting, sizeof(p->setting), &p->value, at);
+	}
+	return p->verb == PRIV_ALTER_ROLE && t < end && parse_options(p, t, end, at, why);
 }
 
 void priv_free(struct priv *p)
@@ -177,24 +151,12 @@ void priv_free(struct priv *p)
 	memset(p, 0, sizeof(*p));
 }
 
-static bool is_quota(const char *setting)
+bool priv_may(bool super, bool self, const struct priv *what)
 {
-	return !strcasecmp(setting, "baton.low_latency") || !strcasecmp(setting, "baton.high_latency");
-}
-
-bool priv_may(const struct priv_who *who, bool self, const struct priv *what)
-{
-	if (who->super)
+	if (super || what->verb == PRIV_NONE)
 		return true;
-	switch (what->verb) {
-	case PRIV_NONE:
-		return true;
-	case PRIV_CREATE_DATABASE:
-		return who->createdb;
-	case PRIV_ALTER_ROLE:
-		/* A user's own password, and what he may SET in a session; both together are not one statement. */
-		return self && (what->says == PRIV_PASSWORD || (what->says == PRIV_SETTING && !is_quota(what->setting)));
-	default:
-		return false;
-	}
+	/* A user's own password, and what he may SET in a session; both together are not one statement. */
+	return what->verb == PRIV_ALTER_ROLE && self &&
+	       (what->says == PRIV_PASSWORD || (what->says == PRIV_SETTING && strcasecmp(what->setting, "baton.low_latency") &&
+						strcasecmp(what->setting, "baton.high_latency")));
 }

@@ -17,7 +17,7 @@ enum priv_verb {
 
 /* Parts of a role that a statement says something about. */
 enum {
-	PRIV_SUPER = 1, PRIV_CREATEDB = 2, PRIV_PASSWORD = 4, PRIV_SETTING = 8,
+	PRIV_SUPER = 1, PRIV_PASSWORD = 2, PRIV_SETTING = 4,
 };
 
 struct priv {
@@ -26,7 +26,7 @@ struct priv {
 	char name[128];		/* the role's or database's */
 	bool current, if_exists;	/* CURRENT_USER */
 	unsigned says;
-	bool super, createdb;
+	bool super;
 	char *password;		/* NULL: PASSWORD NULL */
 	char setting[64];
 	char *value;		/* NULL: as it was at first */
@@ -38,11 +38,8 @@ bool priv_is(const struct lex_tok *t);
 bool priv_parse(struct priv *p, const struct lex_tok *t, const struct lex_tok *end, const struct lex_tok **at, const char **why);
 void priv_free(struct priv *p);
 
-struct priv_who {
-	bool super, createdb;
-};
 /* self: it is about the user's own role. */
-bool priv_may(const struct priv_who *who, bool self, const struct priv *what);
+bool priv_may(bool super, bool self, const struct priv *what);
 
 /*
  * name = value, name TO DEFAULT, or (reset) name alone: false where it is none of these, *at is then the token that is wrong. The value's

@@ -72,12 +72,10 @@ bool proto_done(const struct proto_rd *r)
 	return !r->bad && r->p == r->end;
 }
 
-long proto_next(const char *p, size_t n, bool begin, size_t max, struct proto_msg *m,
-		size_t *need, const char **why)
+long proto_next(const char *p, size_t n, bool begin, size_t max, struct proto_msg *m, const char **why)
 {
 	size_t head = begin ? 4 : 5, len;
 
-	*need = 0;
 	if (n < head)
 		return 0;
 	len = be32((const uint8_t *)p + head - 4);
@@ -93,13 +91,12 @@ long proto_next(const char *p, size_t n, bool begin, size_t max, struct proto_ms
 		*why = "message is longer than this server takes";
 		return -1;
 	}
-	*need = len + head - 4;
-	if (n < *need)
+	if (n < len + head - 4)
 		return 0;
 	m->type = begin ? 0 : *p;
 	m->body = p + head;
 	m->len = len - 4;
-	return *need;
+	return (long)(len + head - 4);
 }
 
 static struct proto_rd rd_of(const struct proto_msg *m)
@@ -207,32 +204,20 @@ uint16_t proto_format(const uint8_t *formats, unsigned n, unsigned i)
 	return i < n ? be16(formats + 2 * i) : 0;
 }
 
-bool proto_target(const struct proto_msg *m, char *kind, const char **name)
+bool proto_read(const struct proto_msg *m, const char *fields, ...)
 {
 	struct proto_rd r = rd_of(m);
+	va_list ap;
 
-	*kind = (char)proto_u8(&r);
-	*name = proto_str(&r);
-	return proto_done(&r) && (*kind == 'S' || *kind == 'P');
-}
-
-bool proto_execute(const struct proto_msg *m, const char **portal, uint32_t *rows)
-{
-	struct proto_rd r = rd_of(m);
-
-	*portal = proto_str(&r);
-	*rows = proto_u32(&r);
-	/* Negative ones mean no limit, too. */
-	if (*rows > INT32_MAX)
-		*rows = 0;
-	return proto_done(&r);
-}
-
-bool proto_query(const struct proto_msg *m, const char **text)
-{
-	struct proto_rd r = rd_of(m);
-
-	*text = proto_str(&r);
+	va_start(ap, fields);
+	for (; *fields; fields++)
+		if (*fields == 's')
+			*va_arg(ap, const char **) = proto_str(&r);
+		else if (*fields == '4')
+			*va_arg(ap, uint32_t *) = proto_u32(&r);
+		else
+			*va_arg(ap, char *) = (char)proto_u8(&r);
+	va_end(ap);
 	return proto_done(&r);
 }
 
@@ -252,14 +237,17 @@ size_t proto_begin(struct buf *b, char type)
 	return b->len - 4;
 }
 
+void proto_length(struct buf *b, size_t at, size_t len)
+{
+	uint32_t n = htobe32((uint32_t)len);
+
+	if (!b->failed)
+		memcpy(b->p + at, &n, sizeof(n));
+}
+
 void proto_end(struct buf *b, size_t at)
 {
-	uint32_t n;
-
-	if (b->failed)
-		return;
-	n = htobe32((uint32_t)(b->len - at));
-	memcpy(b->p + at, &n, sizeof(n));
+	proto_length(b, at, b->len - at);
 }
 
 void proto_put16(struct buf *b, uint16_t v)
@@ -271,12 +259,6 @@ void proto_put16(struct buf *b, uint16_t v)
 void proto_put32(struct buf *b, uint32_t v)
 {
 	v = htobe32(v);
-	buf_add(b, &v, sizeof(v));
-}
-
-void proto_put64(struct buf *b, uint64_t v)
-{
-	v = htobe64(v);
 	buf_add(b, &v, sizeof(v));
 }
 
@@ -302,27 +284,19 @@ void proto_send(struct buf *b, char type, const char *fields, ...)
 	proto_end(b, at);
 }
 
-static void field(struct buf *b, char name, const char *value)
-{
-	if (!value || !*value)
-		return;
-	buf_ch(b, name);
-	proto_puts(b, value);
-}
-
 void proto_error(struct buf *b, const struct proto_error *e)
 {
-	bool notice = !strcmp(e->severity, "NOTICE") || !strcmp(e->severity, "WARNING");
-	size_t at = proto_begin(b, notice ? 'N' : 'E');
+	const struct { char name; const char *value; } fields[] = {
+		{ 'S', e->severity }, { 'V', e->severity }, { 'C', e->code }, { 'M', e->message }, { 'H', e->hint },
+	};
+	size_t at = proto_begin(b, !strcmp(e->severity, "WARNING") ? 'N' : 'E');
+	unsigned i;
 
-	field(b, 'S', e->severity);
-	field(b, 'V', e->severity);
-	field(b, 'C', e->code);
-	field(b, 'M', e->message);
-	field(b, 'H', e->hint);
-	if (e->position > 0) {
-		buf_fmt(b, "P%d", e->position);
-		buf_ch(b, 0);
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		if (!fields[i].value || !*fields[i].value)
+			continue;
+		buf_ch(b, fields[i].name);
+		proto_puts(b, fields[i].value);
 	}
 	buf_ch(b, 0);
 	proto_end(b, at);

@@ -18,7 +18,6 @@
 #define PROTO_SSL		80877103u
 #define PROTO_GSS		80877104u
 #define PROTO_STARTUP_MAX	10000		/* bytes, as PostgreSQL has it */
-#define PROTO_MSG_MIN		5
 
 /* Takes values from a message's body; after one that is not there all are 0. */
 struct proto_rd {
@@ -44,10 +43,8 @@ struct proto_msg {
 /*
  * The first message of n bytes; begin: it has no type yet. Returns how many
  * bytes it took; 0: it is not complete; -1: it can never be, *why says so.
- * *need: the bytes of the whole message where its length is known, else 0.
  */
-long proto_next(const char *p, size_t n, bool begin, size_t max, struct proto_msg *m,
-		size_t *need, const char **why);
+long proto_next(const char *p, size_t n, bool begin, size_t max, struct proto_msg *m, const char **why);
 
 struct proto_startup {
 	uint32_t code;		/* a version, or PROTO_CANCEL, SSL, GSS */
@@ -77,18 +74,17 @@ const uint8_t *proto_value(struct proto_rd *values, int32_t *len);
 /* Format number i of n in an array: none means text, one means all. */
 uint16_t proto_format(const uint8_t *formats, unsigned n, unsigned i);
 
-/* Describe, Close: 'S' or 'P' and a name. */
-bool proto_target(const struct proto_msg *m, char *kind, const char **name);
-bool proto_execute(const struct proto_msg *m, const char **portal, uint32_t *rows);
-bool proto_query(const struct proto_msg *m, const char **text);
+/* A whole message, into fields by their letters: s const char **, 4 uint32_t *, 1 char *. */
+bool proto_read(const struct proto_msg *m, const char *fields, ...);
 bool proto_sasl_first(const struct proto_msg *m, const char **mechanism, const uint8_t **p, int32_t *n);
 
 /* Messages of the server. begin..end writes the length of what is between. */
 size_t proto_begin(struct buf *b, char type);
 void proto_end(struct buf *b, size_t at);
+/* len, where a length was to be. */
+void proto_length(struct buf *b, size_t at, size_t len);
 void proto_put16(struct buf *b, uint16_t v);
 void proto_put32(struct buf *b, uint32_t v);
-void proto_put64(struct buf *b, uint64_t v);
 void proto_puts(struct buf *b, const char *s);		/* the NUL, too */
 /* A whole one, of fields by their letters: s a text and its NUL, 4 a uint32_t, 1 a byte. */
 void proto_send(struct buf *b, char type, const char *fields, ...);
@@ -97,7 +93,6 @@ struct proto_error {
 	const char *severity;	/* "ERROR", "FATAL", "NOTICE" ... */
 	const char *code;	/* SQLSTATE */
 	const char *message, *hint;	/* hint: or NULL */
-	int position;		/* characters from 1; 0: none */
 };
 void proto_error(struct buf *b, const struct proto_error *e);
 

@@ -90,11 +90,22 @@ struct role *role_find(const char *name)
 
 /* ----------------------------------------------------------------- changes */
 
+/* Whether a fleet sets what this role's quotas are: all but superusers', who always get in. */
+static bool in_fleet(const struct role_is *is)
+{
+	return *server.conf.fleet_socket && !is->super;
+}
+
 static int sell(struct role *r, const struct role_is *is)
 {
 	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = is->low_ppm, .high_ppm = is->high_ppm, .name = r->name };
+	int rc;
 
-	return r->tenant ? baton_tenant_set(r->tenant, &o) : baton_tenant_add(server.sched, &r->tenant, &o);
+	if (r->tenant)
+		return baton_tenant_set(r->tenant, &o);
+	rc = baton_tenant_add(server.sched, &r->tenant, &o);
+	/* The fleet has the tenant before there is a role. */
+	return rc == -EEXIST && *server.conf.fleet_socket ? baton_tenant_find(server.sched, r->name, &r->tenant) : rc;
 }
 
 static const char *sell_fails(const struct role *r, int rc, const char **code)
@@ -112,7 +123,7 @@ static const char *sell_fails(const struct role *r, int rc, const char **code)
 
 static int write_role(const char *name, const struct role_is *is)
 {
-	return control("insert or replace into role values (%Q, %d, %d, %d, %u, %u, %Q)", name, is->super, is->createdb, is->cls,
+	return control("insert or replace into role values (%Q, %d, 0, %d, %u, %u, %Q)", name, is->super, is->cls,
 		       is->low_ppm, is->high_ppm, is->verifier);
 }
 
@@ -129,6 +140,8 @@ static const char *change_setting(struct role_is *is, const struct priv *p, cons
 	}
 	if (!low && strcasecmp(p->setting, "baton.high_latency"))
 		return fails(code, "42704", "baton.low_latency, baton.high_latency and baton.class are kept for a user, not \"%.60s\"", p->setting);
+	if (in_fleet(is))
+		return fails(code, "55000", "quotas of this server's users are its fleet's: baton fleet set %s low=CPUS high=CPUS", p->name);
 	ppm = p->value ? parse_part(p->value) : low ? 0 : 1000000;
 	if (ppm < 0)
 		return fails(code, "22023", "%s is a part of the machine from 0%% to 100%%, not \"%.40s\"", p->setting, p->value);
@@ -141,12 +154,10 @@ static const char *create_role(const char *name, const struct role_is *is, bool 
 	struct role *r, **at;
 	int rc;
 
-	if (strlen(name) > 63 || !*name)
-		return fails(code, "42602", "a role's name has 1 to 63 bytes");
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return fails(code, "53200", "out of memory");
-	strcpy(r->name, name);
+	snprintf(r->name, sizeof(r->name), "%s", name);
 	r->is = *is;
 	rc = sell(r, is);
 	if (rc || (write && write_role(name, is))) {
@@ -230,8 +241,13 @@ static const char *role_statement(const struct priv *p, struct role *self, struc
 {
 	struct role_is is = { .cls = BATON_TOLERANT, .high_ppm = 1000000 };
 	char *verifier = NULL;
-	const char *why;
+	const char *why, *at;
 
+	/* Names stand in lines of the log and of metrics. */
+	for (at = p->name; (unsigned char)*at >= ' '; at++)
+		;
+	if (p->verb == PRIV_CREATE_ROLE && (*at || at == p->name || at - p->name > 63))
+		return fails(code, "42602", "a role's name has 1 to 63 bytes, and no control characters");
 	if (p->verb == PRIV_CREATE_ROLE && r)
 		return fails(code, "42710", "role \"%s\" already exists", p->name);
 	if (p->verb != PRIV_CREATE_ROLE && !r)
@@ -242,8 +258,8 @@ static const char *role_statement(const struct priv *p, struct role *self, struc
 		is = r->is;
 	if (p->says & PRIV_SUPER)
 		is.super = p->super;
-	if (p->says & PRIV_CREATEDB)
-		is.createdb = p->createdb;
+	if (!r && in_fleet(&is))
+		is.high_ppm = 0;
 	if (p->says & PRIV_SETTING && (why = change_setting(&is, p, code)))
 		return why;
 	if (p->says & PRIV_PASSWORD) {
@@ -274,7 +290,7 @@ static const char *alter_system(const struct priv *p, const char **code)
 const char *role_do(const struct priv *p, const char *self_name, const char **code)
 {
 	const char *why = NULL;
-	struct priv_who who = { 0 };
+	bool super = false;
 	struct role *self, *r;
 
 	pthread_mutex_lock(&server.admin);
@@ -282,9 +298,9 @@ const char *role_do(const struct priv *p, const char *self_name, const char **co
 	self = role_find(self_name);
 	r = p->current ? self : role_find(p->name);
 	if (self)
-		who = (struct priv_who){ self->is.super, self->is.createdb };
+		super = self->is.super;
 	pthread_mutex_unlock(&server.lock);
-	if (!priv_may(&who, self && r == self, p))
+	if (!priv_may(super, self && r == self, p))
 		why = fails(code, "42501", "permission denied: %s%s%s is for superusers", p->tag, *p->setting ? " SET " : "", p->setting);
 	else if (p->verb == PRIV_ALTER_SYSTEM)
 		why = alter_system(p, code);
@@ -304,11 +320,13 @@ static const char *load_role(sqlite3_stmt *st)
 {
 	const char *name = (const char *)sqlite3_column_text(st, 0), *verifier = (const char *)sqlite3_column_text(st, 6), *code, *why;
 	struct role_is is = {
-		.super = sqlite3_column_int(st, 1), .createdb = sqlite3_column_int(st, 2), .cls = sqlite3_column_int(st, 3),
+		.super = sqlite3_column_int(st, 1), .cls = sqlite3_column_int(st, 3),
 		.low_ppm = (unsigned)sqlite3_column_int(st, 4), .high_ppm = (unsigned)sqlite3_column_int(st, 5),
 		.verifier = verifier ? strdup(verifier) : NULL,
 	};
 
+	if (in_fleet(&is))
+		is.low_ppm = is.high_ppm = 0;
 	why = create_role(name, &is, false, &code);
 	if (!why || strcmp(code, "53000"))
 		return why;
@@ -319,7 +337,7 @@ static const char *load_role(sqlite3_stmt *st)
 
 static const char *load_roles(void)
 {
-	const struct role_is first = { .super = true, .createdb = true, .cls = BATON_TOLERANT, .high_ppm = 1000000 };
+	const struct role_is first = { .super = true, .cls = BATON_TOLERANT, .high_ppm = 1000000 };
 	const char *why = NULL, *code;
 	sqlite3_stmt *st;
 

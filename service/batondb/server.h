@@ -17,11 +17,10 @@
 #include "db.h"
 #include "mem.h"
 
-#define BATONDB_VERSION BATON_VERSION
 #define MS 1000000ULL
 
 struct conf {
-	char *data_dir, *listen, *socket_dir, *user, *tls_cert, *tls_key, *auth;
+	char *data_dir, *listen, *socket_dir, *user, *tls_cert, *tls_key, *auth, *fleet_socket;
 	int port, http_port, auth_timeout, idle_timeout, lock_idle_timeout, statement_timeout;
 	int max_connections, reserved, max_unauthenticated, per_user, per_address, max_statements;
 	size_t max_value, max_message, session_memory, tenant_memory, server_memory, temp_limit, database_limit;
@@ -40,20 +39,14 @@ void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A sentence about what is wrong; good until the thread's next call. */
 const char *why_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-#define HIST_STEPS 128
-/* Latencies: four steps an octave, from 1 us. */
-struct hist {
-	_Atomic uint64_t n[HIST_STEPS];
-	_Atomic uint64_t count, sum_us;
-};
-void hist_add(struct hist *h, uint64_t ns);
-double hist_quantile_ms(const struct hist *h, double q);
-/* How many took at most 2^octave us. */
-uint64_t hist_below(const struct hist *h, unsigned octave);
+/* A histogram of the library's to which any thread may add. */
+void hist_add(struct baton_hist *h, uint64_t ns);
+/* How many took at most so long. */
+uint64_t hist_below(const struct baton_hist *h, uint64_t ns);
 
 /* The part of a role that is kept. */
 struct role_is {
-	bool super, createdb;
+	bool super;
 	int cls;
 	unsigned low_ppm, high_ppm;
 	char *verifier;			/* for SCRAM-SHA-256; NULL: no password */
@@ -65,7 +58,7 @@ struct role {
 	struct role_is is;
 	struct baton_tenant *tenant;
 	struct mem_tenant memory;
-	struct hist latency;
+	struct baton_hist latency;
 	_Atomic uint64_t cpu;		/* ns, of threads that have ended */
 	unsigned sessions;
 	bool dropped;
@@ -90,6 +83,7 @@ struct server {
 	pthread_cond_t ended;
 	sqlite3 *control;
 	struct baton_sched *sched;
+	struct baton_fleet *fleet;	/* NULL: in none */
 	SSL_CTX *tls;
 	unsigned char secret[32];	/* for salts of users that there are not */
 	_Atomic bool quotas, stopping;

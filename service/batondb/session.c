@@ -17,8 +17,7 @@
 
 /* ------------------------------------------------------- from other threads */
 
-/* Ends what the session that fits is at, or (how 2) itself; who NULL: by a cancel request, with its key. */
-static int end_session(const struct session *who, uint32_t pid, uint32_t key, int how)
+int session_end(const struct session *who, uint32_t pid, uint32_t key, int how)
 {
 	struct baton_request *request;
 	struct session *s;
@@ -57,16 +56,6 @@ void session_unpin(struct session *s)
 		pthread_cond_wait(&server.ended, &server.lock);
 	pthread_mutex_unlock(&server.lock);
 	baton_request_put(r);
-}
-
-void session_cancel(uint32_t pid, uint32_t key)
-{
-	end_session(NULL, pid, key, 1);
-}
-
-int session_signal(const struct session *who, uint32_t pid, bool end)
-{
-	return end_session(who, pid, 0, end ? 2 : 1);
 }
 
 void session_stop_all(bool now)
@@ -121,7 +110,7 @@ static bool negotiate(struct session *s, struct proto_startup *st)
 			return fatal(s, "08P01", "invalid startup packet layout");
 		switch (st->code) {
 		case PROTO_CANCEL:
-			session_cancel(st->pid, st->key);
+			session_end(NULL, st->pid, st->key, 1);
 			return false;
 		case PROTO_SSL:
 			if (s->ssl)
@@ -142,21 +131,14 @@ static bool negotiate(struct session *s, struct proto_startup *st)
 	}
 }
 
-static bool startup_setting(struct session *s, const char *name, const char *value)
+/* -c name=value ..., as PGOPTIONS has it; \ before a blank. NULL, or what is wrong. */
+static const char *command_line(struct session *s, const char *p)
 {
-	const char *why = setting_set(s, name, value);
-
-	return !why || fatal(s, "22023", "%s", why);
-}
-
-/* -c name=value ..., as PGOPTIONS has it; \ before a blank. */
-static bool command_line(struct session *s, const char *p)
-{
+	const char *why = NULL;
 	char word[300], *eq;
 	size_t n;
 
-	for (;;) {
-		p += strspn(p, " ");
+	while (!why && *(p += strspn(p, " "))) {
 		if (!strncmp(p, "-c", 2) || !strncmp(p, "--", 2))
 			p += 2;
 		p += strspn(p, " ");
@@ -165,32 +147,29 @@ static bool command_line(struct session *s, const char *p)
 			word[n++] = *p;
 		}
 		word[n] = 0;
-		if (!n)
-			return true;
 		eq = strchr(word, '=');
 		if (!eq)
-			return fatal(s, "42601", "invalid command-line argument for server process: %s", word);
+			return why_text("invalid command-line argument for server process: %s", word);
 		*eq = 0;
-		if (!startup_setting(s, word, eq + 1))
-			return false;
+		why = setting_set(s, word, eq + 1);
 	}
+	return why;
 }
 
-static bool startup_settings(struct session *s, const struct proto_startup *st)
+static bool startup_settings(struct session *s, const char *p)
 {
-	const char *p, *value;
-	bool ok = true;
+	const char *value, *why = NULL;
 
 	settings_begin(s);
-	for (p = st->params; *p && ok; p = value + strlen(value) + 1) {
+	for (; *p && !why; p = value + strlen(value) + 1) {
 		value = p + strlen(p) + 1;
 		if (!strcmp(p, "options"))
-			ok = command_line(s, value);
+			why = command_line(s, value);
 		else if (strcmp(p, "user") && strcmp(p, "database") && strcmp(p, "replication") && strncmp(p, "_pq_.", 5))
-			ok = startup_setting(s, p, value);
+			why = setting_set(s, p, value);
 	}
 	s->initial = s->set;
-	return ok;
+	return !why || fatal(s, "22023", "%s", why);
 }
 
 /* NULL, or why this session is one too many. The lock is held. */
@@ -216,7 +195,6 @@ static bool open_database(struct session *s)
 {
 	const char *why = NULL;
 	struct database *d;
-	sqlite3 *db = NULL;
 	int rc;
 
 	pthread_mutex_lock(&server.lock);
@@ -237,15 +215,12 @@ static bool open_database(struct session *s)
 	if (!s->database)
 		return fatal(s, "3D000", "database \"%s\" does not exist", s->database_name);
 	mem_session(&s->role->memory);
-	rc = db_open(d->path, &s->guard, &db, (int)server.conf.max_value, server.conf.full_sync);
-	pthread_mutex_lock(&s->lock);
-	s->db = db;
-	pthread_mutex_unlock(&s->lock);
+	rc = db_open(d->path, &s->guard, &s->db, (int)server.conf.max_value, server.conf.full_sync);
 	if (!rc)
 		rc = funcs_register(s->db, s);
 	s->guard.kind = GUARD_INTERNAL;
 	if (!rc)
-		rc = vtab_register(s->db, view_fill, s);
+		rc = view_register(s->db);
 	s->guard.kind = GUARD_QUERY;
 	if (rc)
 		return fatal(s, rc == SQLITE_NOMEM ? "53200" : "58030", "cannot open database \"%s\": %s", s->database_name,
@@ -257,40 +232,29 @@ static bool open_database(struct session *s)
 static bool begin(struct session *s)
 {
 	struct proto_startup st;
-	const char *user, *database;
-	size_t len = 0;
-	char *copy;
-	bool ok;
+	const char *p;
 
 	net_timeout(s, server.conf.auth_timeout);
 	if (!negotiate(s, &st))
 		return false;
-	user = proto_param(&st, "user");
-	database = proto_param(&st, "database");
-	if (!user || !*user)
+	/* The parameters lie in the input, which authentication reads on. A name ends the list where it is empty; a value may be. */
+	for (p = st.params; *p; p += strlen(p) + 1)
+		p += strlen(p) + 1;
+	s->params = malloc((size_t)(p - st.params) + 1);
+	if (!s->params)
+		return fatal(s, "53200", "out of memory");
+	st.params = memcpy(s->params, st.params, (size_t)(p - st.params) + 1);
+	s->user = proto_param(&st, "user");
+	s->database_name = proto_param(&st, "database");
+	if (!s->database_name || !*s->database_name)
+		s->database_name = s->user;
+	if (!s->user || !*s->user)
 		return fatal(s, "28000", "no PostgreSQL user name specified in startup packet");
 	if (server.conf.tls_required && !s->encrypted && s->peer.uid == (uid_t)-1)
 		return fatal(s, "28000", "connections without TLS are refused (tls_required)");
 	if (server.stopping)
 		return fatal(s, "57P03", "the database system is shutting down");
-	/* The parameters lie in the input, which authentication reads on. */
-	s->user = strdup(user);
-	s->database_name = strdup(database && *database ? database : user);
-	/* A name ends the list where it is empty; a value may be. */
-	while (st.params[len]) {
-		len += strlen(st.params + len) + 1;
-		len += strlen(st.params + len) + 1;
-	}
-	copy = malloc(len + 1);
-	if (!s->user || !s->database_name || !copy) {
-		free(copy);
-		return false;
-	}
-	memcpy(copy, st.params, len + 1);
-	st.params = copy;
-	ok = auth(s) && startup_settings(s, &st) && open_database(s);
-	free(copy);
-	if (!ok)
+	if (!auth(s) || !startup_settings(s, s->params) || !open_database(s))
 		return false;
 	/* A newer minor version is answered with ours. */
 	if (st.code != PROTO_V3)
@@ -347,40 +311,35 @@ static bool malformed(struct session *s, const struct proto_msg *m)
 /* A message of the extended protocol. False: it has failed. */
 static bool extended(struct session *s, const struct proto_msg *m)
 {
+	bool ok, target = m->type == 'D' || m->type == 'C';
+	const char *name = "";
 	struct proto_parse p;
 	struct proto_bind b;
-	const char *name;
 	uint32_t rows;
-	char kind;
+	char kind = 'S';
 
-	switch (m->type) {
-	case 'P':
-		if (!proto_parse(m, &p))
-			return malformed(s, m);
-		remember(s, p.query);
-		return work_begin(s) && exec_parse(s, &p);
-	case 'B':
-		if (!proto_bind(m, &b))
-			return malformed(s, m);
-		return work_begin(s) && exec_bind(s, &b);
-	case 'D':
-		if (!proto_target(m, &kind, &name))
-			return malformed(s, m);
-		return work_begin(s) && exec_describe(s, kind, name);
-	case 'E':
-		if (!proto_execute(m, &name, &rows))
-			return malformed(s, m);
-		if (!work_begin(s))
-			return false;
-		work_clock(s);
-		return exec_execute(s, name, rows);
-	default:
-		if (!proto_target(m, &kind, &name))
-			return malformed(s, m);
+	ok = m->type == 'P' ? proto_parse(m, &p) : m->type == 'B' ? proto_bind(m, &b) : m->type == 'E' ? proto_read(m, "s4", &name, &rows) :
+	     proto_read(m, "1s", &kind, &name);
+	if (!ok || (target && kind != 'S' && kind != 'P'))
+		return malformed(s, m);
+	if (m->type == 'C') {
 		exec_close(s, kind, name);
 		proto_send(&s->out, '3', "");
 		return true;
 	}
+	if (m->type == 'P')
+		remember(s, p.query);
+	if (!work_begin(s))
+		return false;
+	if (m->type == 'P')
+		return exec_parse(s, &p);
+	if (m->type == 'B')
+		return exec_bind(s, &b);
+	if (m->type == 'D')
+		return exec_describe(s, kind, name);
+	work_clock(s);
+	/* Negative ones mean no limit, too. */
+	return exec_execute(s, name, rows > INT32_MAX ? 0 : rows);
 }
 
 static void serve(struct session *s)
@@ -394,47 +353,30 @@ static void serve(struct session *s)
 			fatal(s, "57P01", "terminating connection due to administrator command");
 			return;
 		}
-		switch (m.type) {
-		case 'Q':
-			if (!proto_query(&m, &text)) {
+		s->extended = m.type && strchr("PBDEC", m.type);
+		if (m.type == 'Q') {
+			if (!proto_read(&m, "s", &text)) {
 				malformed(s, &m);
 				return;
 			}
-			s->extended = false;
 			remember(s, text);
 			ok = work_begin(s);
-			if (ok) {
+			if (ok)
 				work_clock(s);
-				ok = exec_simple(s, text);
-			}
-			finish(s, ok);
+			finish(s, ok && exec_simple(s, text));
 			ok = true;
-			break;
-		case 'P':
-		case 'B':
-		case 'D':
-		case 'E':
-		case 'C':
-			s->extended = true;
+		} else if (s->extended) {
 			if (!s->skipping)
 				ok &= extended(s, &m);
-			break;
-		case 'S':
-			s->extended = false;
+		} else if (m.type == 'S') {
 			finish(s, ok);
 			ok = true;
-			break;
-		case 'H':
+		} else if (m.type == 'H') {
 			net_flush(s);
-			break;
-		case 'd':
-		case 'c':
-		case 'f':
-			/* The rest of a COPY that failed. */
-			break;
-		case 'X':
+		} else if (m.type == 'X') {
 			return;
-		default:
+		} else if (!m.type || !strchr("dcf", m.type)) {
+			/* The rest of a COPY that failed is passed over. */
 			fatal(s, "08P01", "invalid frontend message type %d", (unsigned char)m.type);
 			return;
 		}
@@ -445,8 +387,6 @@ static void serve(struct session *s)
 
 static void end(struct session *s)
 {
-	sqlite3 *db;
-
 	/* Others find it no more, then what it held is given back. */
 	pthread_mutex_lock(&server.lock);
 	*s->prev = s->next;
@@ -465,12 +405,7 @@ static void end(struct session *s)
 	sqlite3_finalize(s->commit);
 	work_end(s);
 	guard_forget(&s->guard);
-	db = s->db;
-	pthread_mutex_lock(&s->lock);
-	s->db = NULL;
-	pthread_mutex_unlock(&s->lock);
-	if (db)
-		sqlite3_close(db);
+	sqlite3_close(s->db);
 	session_unpin(s);
 	if (s->ssl) {
 		SSL_shutdown(s->ssl);
@@ -479,8 +414,7 @@ static void end(struct session *s)
 	close(s->fd);
 	buf_free(&s->in);
 	buf_free(&s->out);
-	free(s->user);
-	free(s->database_name);
+	free(s->params);
 	pthread_mutex_lock(&server.lock);
 	if (s->database) {
 		s->database->sessions--;
@@ -512,22 +446,20 @@ static void *session_main(void *arg)
 void session_start(int fd, const struct peer *peer)
 {
 	struct session *s = calloc(1, sizeof(*s));
-	int on = 1, idle = 60, interval = 10, count = 6, timeout = 90000;
+	static const struct { int level, option, value; } options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 }, { SOL_SOCKET, SO_KEEPALIVE, 1 }, { IPPROTO_TCP, TCP_KEEPIDLE, 60 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 10 }, { IPPROTO_TCP, TCP_KEEPCNT, 6 }, { IPPROTO_TCP, TCP_USER_TIMEOUT, 90000 },
+	};
 	static uint32_t pid = 1000;
 	pthread_attr_t attr;
+	unsigned i;
 
 	if (!s) {
 		close(fd);
 		return;
 	}
-	if (!peer->unix_socket) {
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-		setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
-		setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
-	}
+	for (i = 0; i < sizeof(options) / sizeof(*options) && !peer->unix_socket; i++)
+		setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(int));
 	s->fd = fd;
 	s->began = baton_clock_now();
 	s->peer = *peer;

@@ -16,7 +16,6 @@
 #include "proto.h"
 #include "server.h"
 #include "types.h"
-#include "vtab.h"
 
 enum state { STATE_STARTUP, STATE_IDLE, STATE_QUEUED, STATE_LOCK, STATE_ACTIVE };
 enum tx { TX_NONE, TX_OPEN, TX_FAILED };
@@ -27,6 +26,7 @@ struct stmt {
 	enum guard_kind kind;
 	bool counts_rows, counts_changes;	/* behind the tag */
 	bool writes;			/* needs the database's write lock */
+	unsigned views;			/* the server's tables that it reads */
 	sqlite3_stmt *st;		/* NULL: util.c's, or empty */
 	bool empty, lasting;		/* lasting: allowed in a failed transaction */
 	uint32_t *types;		/* parameters' */
@@ -40,8 +40,6 @@ struct stmt {
 	/* The portal: a statement has one at a time. */
 	char *portal;			/* the name; NULL: it has none */
 	uint32_t *portal_cols;		/* types as they were described, where the first row decides */
-	uint16_t *formats;
-	unsigned n_formats;
 	bool row, done;			/* row: st stands on one that was not sent */
 	uint64_t sent;
 	struct stmt *next;
@@ -65,7 +63,7 @@ struct session {
 	struct session *next, **prev;
 	pthread_t thread;
 	clockid_t clock;		/* CPU time of the thread */
-	pthread_mutex_t lock;		/* request, query, db while others look */
+	pthread_mutex_t lock;		/* query and settings, while others look */
 	int fd;
 	SSL *ssl;
 	struct peer peer;
@@ -81,16 +79,17 @@ struct session {
 	struct database *database;
 	sqlite3 *db;
 	struct guard guard;
-	char *user, *database_name;	/* names that the client has said */
+	char *params;			/* startup packet, as it came */
+	const char *user, *database_name;	/* names that the client has said, in params */
 	struct session_settings set, initial;	/* initial: what RESET makes of them */
 
 	enum tx tx;
 	bool altered;			/* the schema, in this transaction */
+	unsigned alters;		/* the database's, when SQLite last looked at the schema */
 	bool implicit;			/* SQLite is in a transaction that nobody began */
 	bool locked, lock_task;		/* holds the database's write lock; as a task */
 	bool skipping;			/* after an error, to the next Sync */
 	bool extended;			/* the message is not a simple query */
-	size_t at;			/* characters of the message before the statement */
 	struct stmt *stmts;
 	unsigned n_stmts, n_portals;
 	sqlite3_stmt *begin, *commit;
@@ -115,11 +114,13 @@ void session_start(int fd, const struct peer *peer);
 void session_stop_all(bool now);	/* with the lock */
 /* Ends connections that take too long to log in; when the next one will have, ns, or 0. */
 uint64_t session_reap(void);
-void session_cancel(uint32_t pid, uint32_t key);
 /* The session's last request is put once nobody else is at it. */
 void session_unpin(struct session *s);
-/* Cancel or terminate, of one's own or as a superuser. 1: done, 0: there is none, -1: not allowed. */
-int session_signal(const struct session *who, uint32_t pid, bool end);
+/*
+ * Ends what a session is at (how 1) or itself (2): for one's own or a superuser's, or (who NULL) a cancel request with its key. 1: done,
+ * 0: there is none, -1: not allowed.
+ */
+int session_end(const struct session *who, uint32_t pid, uint32_t key, int how);
 /* A tenant's figures, as in the columns of baton_stat_tenants: % and ms. */
 enum {
 	TENANT_LOW, TENANT_HIGH, TENANT_CPU_LOW, TENANT_CPU_HIGH, TENANT_ADMITTED, TENANT_REJECTED, TENANT_DROPPED, TENANT_FINISHED,
@@ -138,15 +139,17 @@ unsigned session_tenants(struct tenant_figures **out);
 uint64_t session_cpu(const struct session *s);
 
 /* view.c */
-vtab_fill view_fill;
+/* The server's tables, while the server's own statements are allowed (GUARD_INTERNAL). */
+int view_register(sqlite3 *db);
+/* Tables that a statement reads (view_is()) get their rows, as they are now. An error of SQLite's, or 0. */
+int view_fill(struct session *s, unsigned which);
 
 /* report.c: errors: the transaction fails, and the message's rest is skipped. False, always. */
-bool err(struct session *s, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define err(S, CODE, ...) err_hint(S, CODE, NULL, __VA_ARGS__)
 bool err_hint(struct session *s, const char *code, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-bool err_db(struct session *s, int rc, const char *source);
-bool err_check(struct session *s, const struct check_error *e, const char *source);
-bool err_syntax(struct session *s, const struct lex_tok *t, const char *source);
+bool err_db(struct session *s, int rc);
+bool err_syntax(struct session *s, const struct lex_tok *t);
 void notice(struct session *s, const char *code, const char *text);	/* a warning */
 /* The connection ends. False. */
 bool fatal(struct session *s, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -196,13 +199,10 @@ bool exec_execute(struct session *s, const char *portal, uint32_t rows);
 void exec_close(struct session *s, char kind, const char *name);
 void exec_close_portals(struct session *s);
 void exec_forget(struct session *s);	/* drops every statement */
-struct stmt *exec_find(struct session *s, const char *name);
-/* A step, with what the statement may do. */
-int exec_step(struct session *s, const struct stmt *st);
-/* After a row: what is ready goes out. */
-bool exec_sent(struct session *s);
-/* A statement without rows to be sent or parameters. */
-bool exec_run(struct session *s, const char *text, size_t n);
+/* A statement (S), or the one that has a portal (P), by its name; NULL: there is none. */
+struct stmt *exec_find(struct session *s, char kind, const char *name);
+/* A statement without parameters; send: its rows and its end are told. */
+bool exec_run(struct session *s, const char *text, size_t n, bool send);
 
 /* forms.c: what clients send word for word and SQLite cannot take, in its words: malloc'd, or NULL. internal: it reads the schema. */
 char *form_of(const char *text, size_t n, bool *internal);

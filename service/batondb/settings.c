@@ -54,35 +54,16 @@ static const struct setting *find_setting(const char *name)
 	return NULL;
 }
 
-static const struct { const char *unit; long long ms; } units[] = {
-	{ "d", 86400000 }, { "h", 3600000 }, { "min", 60000 }, { "s", 1000 }, { "ms", 1 }, { "", 1 },
-};
-
-/* "5s", "200", "1min" in ns; or -1. */
+/* "5s", "200", "200 ms" in ns; or -1. */
 static long long parse_duration(const char *s)
 {
 	char *end;
 	long long v = strtoll(s, &end, 10);
-	unsigned i;
 
 	if (end == s || v < 0 || v > 1000000000)
 		return -1;
 	end += strspn(end, " ");
-	for (i = 0; i < 6; i++)
-		if (!strcmp(end, units[i].unit) && v <= 1000000000 / units[i].ms)
-			return v * units[i].ms * (long long)MS;
-	return -1;
-}
-
-static const char *duration_text(uint64_t ns, char *to, size_t n)
-{
-	long long ms = (long long)(ns / MS);
-	unsigned i;
-
-	for (i = 0; ms && ms % units[i].ms; i++)
-		;
-	snprintf(to, n, "%lld%s", ms / units[i].ms, ms ? units[i].unit : "");
-	return to;
+	return !*end || !strcmp(end, "ms") ? v * (long long)MS : !strcmp(end, "s") ? v * 1000 * (long long)MS : -1;
 }
 
 const char *setting_get(struct session *s, const char *name)
@@ -96,13 +77,16 @@ const char *setting_get(struct session *s, const char *name)
 	case APPLICATION:
 		return s->set.application;
 	case STATEMENT_TIMEOUT:
-		return duration_text(s->set.statement_timeout, text, sizeof(text));
+		snprintf(text, sizeof(text), "%llu%s", s->set.statement_timeout / MS, s->set.statement_timeout ? "ms" : "");
+		return text;
 	case CLASS:
 		return class_name(s->set.cls);
 	case REJECT_CODE:
 		return s->set.reject_40001 ? "40001" : "53400";
 	case LOW:
 	case HIGH:
+		if (*server.conf.fleet_socket && !s->role->is.super)
+			return "the fleet's";
 		snprintf(text, sizeof(text), "%.4g%%", (x->kind == LOW ? s->role->is.low_ppm : s->role->is.high_ppm) / 1e4);
 		return text;
 	case QUOTAS:

@@ -45,6 +45,7 @@ static const struct {
 static const char *const others[] = {
 	"create", "drop", "alter", "pragma", "attach", "detach", "vacuum", "listen", "notify", "unlisten", "do", "call", "merge", "comment",
 	"lock", "cluster", "refresh", "import", "move", "close", "checkpoint", "discard", "grant", "revoke", "declare", "fetch", "prepare", "execute",
+	"set",
 };
 
 /* The kind of a statement, by its first words; behind WITH, by the verb behind the parentheses. */
@@ -68,7 +69,7 @@ static bool find_kind(struct session *s, struct stmt *st, const struct lex_tok *
 	for (i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (lex_is(t, others[i]))
 			return err_hint(s, "0A000", "batondb(8) says what there is.", "%s %s is not supported", t->s, t[1].s);
-	return err_syntax(s, t, st->source);
+	return err_syntax(s, t);
 }
 
 static bool prepare(struct session *s, const struct stmt *st, sqlite3_stmt **out)
@@ -78,9 +79,13 @@ static bool prepare(struct session *s, const struct stmt *st, sqlite3_stmt **out
 
 	s->guard.kind = st->kind;
 	*s->guard.why = 0;
+	s->guard.views = 0;
 	rc = sqlite3_prepare_v3(s->db, st->source, -1, SQLITE_PREPARE_PERSISTENT, out, &tail);
 	s->guard.kind = GUARD_QUERY;
-	return !rc || err_db(s, rc, st->source);
+	if (rc && strstr(st->source, "pg_catalog."))
+		return err_hint(s, "0A000", "Of psql's there are \\d, \\dt, \\di, \\dv, \\du and \\l, with a relation's whole name or none, and without +.",
+				"there is no catalog that a statement could ask");
+	return !rc || err_db(s, rc);
 }
 
 /* Names and types of a result's columns; of a type that batondb does not have there may be some in older tables. */
@@ -156,7 +161,7 @@ static bool has_text(const struct lex_tok *t, const struct lex_tok *end)
 /* Prepared, and what it compares is clear. */
 static bool prepare_checked(struct session *s, struct stmt *st, const struct lex_tok *t, const struct lex_tok *end)
 {
-	struct check_error e;
+	struct sql_error e;
 	bool ok;
 
 	s->guard.note = true;
@@ -167,11 +172,12 @@ static bool prepare_checked(struct session *s, struct stmt *st, const struct lex
 	if (!st->st)
 		return err(s, "42601", "syntax error: there is no statement");
 	st->writes = !sqlite3_stmt_readonly(st->st);
+	st->views = s->guard.views;
 	if (!find_parameters(s, st, t, end))
 		return false;
 	if (st->kind == GUARD_QUERY && (st->n_params || has_text(t, end)) &&
 	    !check_statement(s->db, &s->guard, t, end, st->types, st->n_params, &e))
-		return err_check(s, &e, st->source);
+		return err_hint(s, e.code, e.hint, "%s", e.text);
 	return find_columns(st) || err(s, "53200", "out of memory");
 }
 
@@ -186,6 +192,12 @@ struct stmt *exec_make(struct session *s, const char *name, const char *text, si
 	if (!st)
 		return err(s, "53200", "out of memory"), NULL;
 	st->alters = atomic_load(&s->database->alters);
+	/* SQLite tells what columns were declared as from the schema that it has read; a statement that runs reads it again. */
+	if (st->alters != s->alters && !work_exec(s, "select 1 from sqlite_schema limit 1")) {
+		exec_drop(st);
+		return NULL;
+	}
+	s->alters = st->alters;
 	form = form_of(text, n, &internal);
 	if (form) {
 		text = form;

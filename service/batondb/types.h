@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * types.h - the six types that a column may have here, and their values as text, as binary and as
+ * types.h - the six types that a column may have here, and their values as text and as
  * SQLite has them. A value that is not of the type that was described is an error, and never sent as another one.
  */
 #ifndef BATONDB_TYPES_H
@@ -27,18 +27,21 @@ uint32_t type_of_client(uint32_t oid);
 /* The type of a value of SQLite's: SQLITE_INTEGER ...; text where it is NULL. */
 uint32_t type_of_value(int kind);
 
-struct type_error {
-	const char *code;
-	char text[200];
+/* An error and its SQLSTATE. */
+struct sql_error {
+	char code[6];
+	const char *hint;		/* NULL: none */
+	char text[400];
 };
-/* A value to a client: its length, then it, as text or binary. */
-bool type_out(struct buf *b, uint32_t oid, sqlite3_value *v, bool binary, struct type_error *e);
-/* The same as text, without a length; not of NULL. */
-bool type_text(struct buf *b, uint32_t oid, sqlite3_value *v, struct type_error *e);
-/* A value from a client to a parameter. n -1: NULL. */
-bool type_bind(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int32_t n, bool binary, struct type_error *e);
+/* False, always. */
+bool sql_fail(struct sql_error *e, const char *code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* A value to a client as text; not of NULL. */
+bool type_text(struct buf *b, uint32_t oid, sqlite3_value *v, struct sql_error *e);
+/* A value from a client to a parameter; n -1: NULL. raw: in binary, which is for texts and blobs alone. */
+bool type_bind(sqlite3_stmt *s, int i, uint32_t oid, const char *p, int32_t n, bool raw, struct sql_error *e);
 /* Whether a literal may stand for a value of this type, as SQLite would compare or store it. */
-bool type_literal(uint32_t oid, const char *p, size_t n, struct type_error *e);
+bool type_literal(uint32_t oid, const char *p, size_t n, struct sql_error *e);
 
 /* "t", "yes", "0" ... 1, 0, or -1. */
 int bool_parse(const char *p, size_t n);

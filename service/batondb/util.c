@@ -24,12 +24,10 @@ static bool complete(struct session *s, const char *tag)
 
 /* ------------------------------------------------------------ transactions */
 
-/* Behind BEGIN and SET TRANSACTION: what there is may be said, and nothing else. */
-static bool read_modes(struct session *s, tokp t, tokp end)
+static bool refuse_modes(struct session *s)
 {
-	return t + lex_are(t, "isolation level read committed") == end ||
-	       err_hint(s, "0A000", "A statement sees what is committed when it begins, and from the first write on nobody else writes.",
-			"transactions are READ COMMITTED and READ WRITE");
+	return err_hint(s, "0A000", "A statement sees what is committed when it begins, and from the first write on nobody else writes.",
+			"transactions are ISOLATION LEVEL READ COMMITTED and READ WRITE here, and not to be told so");
 }
 
 static bool do_begin(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
@@ -39,8 +37,8 @@ static bool do_begin(struct session *s, const struct util *u, tokp t, tokp end, 
 
 	t += now || lex_is(t, "deferred");
 	t += lex_is(t, "transaction") || lex_is(t, "work");
-	if (!read_modes(s, t, end))
-		return false;
+	if (t < end)
+		return lex_is(t, "isolation") || lex_is(t, "read") ? refuse_modes(s) : err_syntax(s, t);
 	if (s->tx == TX_OPEN)
 		notice(s, "25001", "there is already a transaction in progress");
 	s->tx = TX_OPEN;
@@ -51,7 +49,7 @@ static bool do_end(struct session *s, const struct util *u, tokp t, tokp end, co
 {
 	t += lex_is(t, "transaction") || lex_is(t, "work");
 	if (t != end)
-		return err_syntax(s, t, text);
+		return err_syntax(s, t);
 	if (s->tx == TX_NONE)
 		notice(s, "25P01", "there is no transaction in progress");
 	if (*u->tag == 'C' && s->tx != TX_FAILED)
@@ -63,19 +61,17 @@ static bool do_end(struct session *s, const struct util *u, tokp t, tokp end, co
 /* SAVEPOINT, RELEASE and ROLLBACK TO are SQLite's, within the write lock. */
 static bool do_savepoint(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
 {
-	struct buf b;
+	char *sql;
 	bool ok;
 
 	if (!lex_name(t) || t + 1 != end)
-		return err_syntax(s, t, text);
+		return err_syntax(s, t);
 	if (s->tx == TX_NONE)
 		return err(s, "25P01", "%s can only be used in transaction blocks", u->tag);
 	exec_close_portals(s);
-	buf_init(&b, 1 << 16);
-	buf_fmt(&b, "%s ", u->words);
-	buf_sql_id(&b, t->s, t->n);
-	ok = work_write(s) && work_exec(s, buf_cstr(&b));
-	buf_free(&b);
+	sql = sqlite3_mprintf("%s \"%w\"", u->words, t->s);
+	ok = sql ? work_write(s) && work_exec(s, sql) : err(s, "53200", "out of memory");
+	sqlite3_free(sql);
 	if (ok)
 		s->tx = TX_OPEN;
 	return ok && complete(s, u->tag);
@@ -85,12 +81,7 @@ static bool do_savepoint(struct session *s, const struct util *u, tokp t, tokp e
 
 static bool do_set_transaction(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
 {
-	return read_modes(s, t, end) && complete(s, u->tag);
-}
-
-static bool do_set_local(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
-{
-	return err_hint(s, "0A000", "A setting holds until it is set again, whatever becomes of the transaction.", "SET LOCAL is not supported");
+	return refuse_modes(s);
 }
 
 static bool do_set(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
@@ -99,7 +90,7 @@ static bool do_set(struct session *s, const struct util *u, tokp t, tokp end, co
 	const char *why;
 
 	if (!priv_setting(t, end, *u->tag == 'R', name, sizeof(name), &value, &t))
-		return err_syntax(s, t, text);
+		return err_syntax(s, t);
 	why = setting_set(s, name, value);
 	free(value);
 	return why ? err(s, strstr(why, "unrecognized") ? "42704" : strstr(why, "cannot") ? "55P02" : "22023", "%s", why) : complete(s, u->tag);
@@ -108,7 +99,7 @@ static bool do_set(struct session *s, const struct util *u, tokp t, tokp end, co
 static bool do_reset_all(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
 {
 	if (t != end)
-		return err_syntax(s, t, text);
+		return err_syntax(s, t);
 	s->set = s->initial;
 	return complete(s, u->tag);
 }
@@ -116,10 +107,10 @@ static bool do_reset_all(struct session *s, const struct util *u, tokp t, tokp e
 static bool do_deallocate(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
 {
 	if (!lex_name(t) || t + 1 != end)
-		return err_syntax(s, t, text);
+		return err_syntax(s, t);
 	if (lex_is(t, "all"))
 		exec_forget(s);
-	else if (!exec_find(s, t->s))
+	else if (!exec_find(s, 'S', t->s))
 		return err(s, "26000", "prepared statement \"%s\" does not exist", t->s);
 	else
 		exec_close(s, 'S', t->s);
@@ -129,32 +120,20 @@ static bool do_deallocate(struct session *s, const struct util *u, tokp t, tokp 
 /* ------------------------------------------------------------------- tables */
 
 /* TRUNCATE [TABLE] a, b; DROP TABLE [IF EXISTS] a, b: SQLite has none of the first, and the second of one table. */
-static bool for_tables(struct session *s, tokp t, tokp end, const char *text, const char *what)
+static bool do_tables(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
 {
-	struct buf b;
+	char *sql;
 	bool ok;
 
 	for (;; t += 2) {
 		if (!lex_name(t) || (t + 1 != end && !lex_is(t + 1, ",")))
-			return err_syntax(s, lex_name(t) ? t + 1 : t, text);
-		buf_init(&b, 1 << 16);
-		buf_str(&b, what);
-		buf_sql_id(&b, t->s, t->n);
-		ok = exec_run(s, buf_cstr(&b), b.len);
-		buf_free(&b);
+			return err_syntax(s, lex_name(t) ? t + 1 : t);
+		sql = sqlite3_mprintf("%s \"%w\"", *u->words == 'd' ? u->words : "delete from", t->s);
+		ok = sql ? exec_run(s, sql, strlen(sql), false) : err(s, "53200", "out of memory");
+		sqlite3_free(sql);
 		if (!ok || t + 1 == end)
-			return ok;
+			return ok && complete(s, u->tag);
 	}
-}
-
-static bool do_truncate(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
-{
-	return for_tables(s, t, end, text, "delete from ") && complete(s, u->tag);
-}
-
-static bool do_drop(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
-{
-	return for_tables(s, t, end, text, strstr(u->words, "exists") ? "drop table if exists " : "drop table ") && complete(s, u->tag);
 }
 
 /* --------------------------------------------------------------- the others */
@@ -172,7 +151,7 @@ static bool do_priv(struct session *s, tokp t, tokp end, const char *text)
 	bool ok;
 
 	if (!priv_parse(&p, t, end, &at, &why)) {
-		ok = why ? err(s, "42601", "%s", why) : err_syntax(s, at, text);
+		ok = why ? err(s, "42601", "%s", why) : err_syntax(s, at);
 	} else if ((p.verb == PRIV_CREATE_DATABASE || p.verb == PRIV_DROP_DATABASE) && s->tx != TX_NONE) {
 		ok = err(s, "25001", "%s cannot run inside a transaction block", p.tag);
 	} else {
@@ -191,14 +170,14 @@ static const struct util utils[] = {
 	{ "rollback", "ROLLBACK", do_end, true }, { "abort", "ROLLBACK", do_end, true },
 	{ "savepoint", "SAVEPOINT", do_savepoint, false },
 	{ "release savepoint", "RELEASE", do_savepoint, false }, { "release", "RELEASE", do_savepoint, false },
-	{ "set local", "SET", do_set_local, false }, { "set transaction", "SET", do_set_transaction, false },
+	{ "set local", "", NULL, false }, { "set transaction", "SET", do_set_transaction, false },
 	{ "set session characteristics as transaction", "SET", do_set_transaction, false },
 	{ "set session", "SET", do_set, false }, { "set", "SET", do_set, false },
 	{ "reset all", "RESET", do_reset_all, false }, { "reset", "RESET", do_set, false },
 	{ "deallocate prepare", "DEALLOCATE", do_deallocate, false }, { "deallocate", "DEALLOCATE", do_deallocate, false },
 	{ "copy", "COPY", do_copy, false },
-	{ "truncate table", "TRUNCATE TABLE", do_truncate, false }, { "truncate", "TRUNCATE TABLE", do_truncate, false },
-	{ "drop table if exists", "DROP TABLE", do_drop, false }, { "drop table", "DROP TABLE", do_drop, false },
+	{ "truncate table", "TRUNCATE TABLE", do_tables, false }, { "truncate", "TRUNCATE TABLE", do_tables, false },
+	{ "drop table if exists", "DROP TABLE", do_tables, false }, { "drop table", "DROP TABLE", do_tables, false },
 };
 #define N_UTILS (sizeof(utils) / sizeof(*utils))
 
@@ -209,10 +188,10 @@ static const struct util *find_util(tokp t)
 
 	for (u = utils; u < utils + N_UTILS && !lex_are(t, u->words); u++)
 		;
-	if (u == utils + N_UTILS)
+	if (u == utils + N_UTILS || !u->run)
 		return NULL;
 	/* DROP of one table is SQLite's own. */
-	while (u->run == do_drop && !lex_is(t, ","))
+	while (*u->words == 'd' && u->run == do_tables && !lex_is(t, ","))
 		if ((t++)->kind == LEX_END || lex_is(t, ";"))
 			return NULL;
 	return u;

@@ -180,7 +180,7 @@ bool work_exec(struct session *s, const char *sql)
 	s->guard.kind = GUARD_INTERNAL;
 	rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 	s->guard.kind = GUARD_QUERY;
-	return !rc || err_db(s, rc, NULL);
+	return !rc || err_db(s, rc);
 }
 
 static bool run(struct session *s, sqlite3_stmt **st, const char *sql)
@@ -194,7 +194,7 @@ static bool run(struct session *s, sqlite3_stmt **st, const char *sql)
 		sqlite3_reset(*st);
 	}
 	s->guard.kind = GUARD_QUERY;
-	return rc == SQLITE_DONE || err_db(s, rc, NULL);
+	return rc == SQLITE_DONE || err_db(s, rc);
 }
 
 /* The session waits for no longer than it is told, by a cancel or a timeout. */
