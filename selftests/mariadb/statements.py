@@ -125,7 +125,7 @@ def transaction_survives():
     same(c.refused("UPDATE t SET n = 1 WHERE id = 2").number, REFUSED)
     c("COMMIT")
     same(s.root.one("SELECT SUM(n) FROM test.t"), 1)
-    # It ends nothing: it is a statement like others.
+    # The refused COMMIT ends nothing: it is a statement like others.
     same(c.refused("COMMIT").number, REFUSED)
     same(c.refused("BEGIN").number, REFUSED)
     c("SET SESSION baton_class = DEFAULT")
@@ -292,6 +292,29 @@ def locks_of_others():
     same(hogs.is_alive(), False)
 
 
+def locks_with_spare_cpu():
+    """While a paying user waits for its row lock, a transaction without quota also gets what nobody else wants"""
+    s = Server("--innodb-lock-wait-timeout=1000", cpus="0", quotas=[("pay", 1, 0, "tolerant"), ("h", 0, 99, "batch")])
+    with_table(s)
+    h, pay = s.session("h"), s.session("pay")
+    holder = threading.Thread(target=h.ended, args=("UPDATE t SET n = 1 + BENCHMARK(1000000, MD5('x'))",))
+    holder.start()
+    until(lambda: s.state(h, "cpu_ms > 20"), "it to have the first row")
+    s.quotas(("pay", 1, 0, "tolerant"), ("h", 0, 0.0001, "batch"))
+    paying = threading.Thread(target=pay.ended, args=("UPDATE t SET n = n + 10 WHERE id = 1",))
+    paying.start()
+    until(lambda: s.state(pay) == "waits for lock", "somebody to wait for the lock")
+    cpu, throttled = s.state(h, "cpu_ms"), s.state(h, "throttled_ms")
+    until(lambda: s.state(h, f"cpu_ms - {cpu} > 1000"), "it to go on")
+    cpu, throttled = s.state(h, "cpu_ms") - cpu, s.state(h, "throttled_ms") - throttled
+    s.root(f"KILL QUERY {h.id}")
+    for t in (holder, paying):
+        t.join(200)
+        same(t.is_alive(), False)
+    # A quarter of a CPU alone makes it 7 to 13; those who look on here go before the spare CPU, and make it up to 2.
+    same(throttled < 4 * cpu, True, f"{cpu} ms of CPU, {throttled} ms without quota")
+
+
 def unlocking_is_owed():
     """What a transaction uses while it goes on for a paying user's sake is charged to its tenant's next statement"""
     s = Server("--loose-baton-slots=2", "--innodb-lock-wait-timeout=1000", quotas=[("pay", 20, 0, "tolerant"), ("h", 0, 100, "batch")])
@@ -326,8 +349,39 @@ def unlocking_is_owed():
     same(owed > 20e6, True, f"{owed} ns of unlock")
     s.quotas(("pay", 20, 0, "tolerant"), ("h", 0, 100, "batch"))
     h("SELECT 1")
-    # (What its end took is charged to nobody.)
     until(lambda: cpu("high") >= before + 0.9 * owed, "it to be charged")
+
+
+def unlocking_is_owed_once():
+    """... also where it was lent a place besides: no more than the statement used is charged"""
+    s = Server("--loose-baton-slots=2", "--innodb-lock-wait-timeout=1000", quotas=[("pay", 20, 0, "tolerant"), ("h", 0, 100, "batch")])
+    with_table(s)
+    h, pay = s.session("h"), s.session("pay")
+
+    def charged():
+        page = json.loads(subprocess.run([BATON, "stats", "--json", s.page], capture_output=True, text=True, check=True).stdout)
+        return next(u["cpu"] for t in page["tenants"] if t["name"] == "h" for u in t["tiers"] if u["tier"] == "high")
+
+    def used():
+        return s.cpu_by_user().get("h", 0)
+    h("BEGIN")
+    h("UPDATE t SET n = 1 WHERE id = 1")
+    paying = threading.Thread(target=pay.ended, args=("UPDATE t SET n = n + 10 WHERE id = 1",))
+    paying.start()
+    until(lambda: s.state(pay) == "waits for lock", "somebody to wait for the lock")
+    s.quotas(("pay", 20, 0, "tolerant"), ("h", 0, 0.0001, "batch"))
+    before, cpu = charged(), used()
+    # More than "unlock" may use of a second, so that it is stopped there, too.
+    h("UPDATE t SET n = 2 + BENCHMARK(1000000, MD5('x')) WHERE id = 2")
+    cpu = used() - cpu
+    h("COMMIT")
+    paying.join(200)
+    same(paying.is_alive(), False)
+    s.quotas(("pay", 20, 0, "tolerant"), ("h", 0, 100, "batch"))
+    h("SELECT 1")
+    until(lambda: charged() - before >= 0.8 * cpu, "it to be charged")
+    if charged() - before > 1.03 * cpu + 20e6:
+        raise AssertionError(f"{cpu} ns of CPU were used, {charged() - before} were charged")
 
 
 def change_user():
@@ -391,7 +445,7 @@ def pages_and_tables():
 
 def long_waits():
     """A percentile that is longer than a histogram can tell is NULL, in JSON null, and no number"""
-    # One slice a second, which is the first statement's; of two the second could have one in another slot.
+    # A slice a second, which is the first statement's; of two the second could have one in another slot.
     s = Server(quotas=[("slow", 0, 0.004, "batch"), ("quick", 10, 10, "tolerant")])
     older, slow, quick = s.session("slow"), s.session("slow"), s.session("quick")
     h = threading.Thread(target=older.ended, args=(HOG,))
@@ -599,5 +653,6 @@ def performance_schema():
 
 
 main([refused_says_when, refused_in_every_way, refused_second_of_several, transaction_survives, routines_and_cursors, kill_in_queue,
-      kill_stopped, kill_behind, locks_of_others, unlocking_is_owed, change_user, classes, pages_and_tables, long_waits, quotas_all_or_nothing,
+      kill_stopped, kill_behind, locks_of_others, locks_with_spare_cpu, unlocking_is_owed,
+      unlocking_is_owed_once, change_user, classes, pages_and_tables, long_waits, quotas_all_or_nothing,
       roles, administrators, events, load_data, uninstall_under_load, pool_of_threads, performance_schema])

@@ -59,10 +59,10 @@
 #include "safepoint.h"
 #include "words.h"
 
-/* What the library takes for a deadline, at least. */
+/* The shortest time that the library takes for a deadline. */
 #define DEADLINE_MIN UINT64_C(10000000)
 
-/* Of the thread: the connection that it serves. */
+/* The connection that this thread serves. */
 static __thread struct conn *mine __attribute__((tls_model("initial-exec")));
 
 /* [CONN-2]: switches and counts, each for itself. */
@@ -99,7 +99,7 @@ static void set_state(struct conn *c, enum conn_state s)
 
 /* ------------------------------------------------------------------ requests */
 
-/* Whose it is; again where the user is another one, or has another quota. */
+/* Looks the user up; again where the user is another one, or has another quota. */
 static int know_user(struct conn *c)
 {
 	size_t len;
@@ -197,6 +197,7 @@ static int take_turn(struct conn *c, const struct baton_request_opts *o)
 
 	pthread_mutex_lock(&c->lock);
 	c->cls = o->cls;
+	c->owes = o->cls == BATON_INTERNAL && o->tier == QUOTA_TIER_UNLOCK;
 	c->pays = o->cls == BATON_CRITICAL || (o->cls == BATON_TOLERANT && c->user.low_ppm) ||
 		  (o->cls == BATON_INTERNAL && o->tier == QUOTA_TIER_ADMIN);
 	c->began = o->arrival;
@@ -251,7 +252,7 @@ static bool was_let_in(struct conn *c)
 	return yes;
 }
 
-/* What the client is told, once the server lets us. */
+/* The error that the client is told, once the server lets us. */
 static void refuse(struct conn *c, const struct baton_request_opts *o, int err)
 {
 	uint64_t now = baton_clock_now();
@@ -327,7 +328,6 @@ static void enter(struct conn *c, bool refusable)
 			o.cls = BATON_INTERNAL;
 			o.tier = QUOTA_TIER_UNLOCK;
 			err = take_turn(c, &o);
-			c->owes = !err;
 		} else if (!err && o.cls != BATON_INTERNAL) {
 			charge_debt(c);
 		}
@@ -335,7 +335,7 @@ static void enter(struct conn *c, bool refusable)
 			return;
 		if (err != -ESHUTDOWN)
 			break;
-		/* Its tenant was removed at this moment: there is another one. */
+		/* The tenant was removed at this moment: there is another one. */
 		put_request(c);
 		c->user.generation = 0;
 	}
@@ -366,11 +366,6 @@ static void leave(struct conn *c)
 	struct baton_why why;
 
 	if (c->entered) {
-		if (c->owes) {
-			baton_request_times(c->req, &t, sizeof(t));
-			debt_add(c->user.name, t.cpu);
-		}
-		c->owes = false;
 		safepoint_off();
 		if (c->alive)
 			baton_mutex_unlock(c->life->mutex);
@@ -381,6 +376,11 @@ static void leave(struct conn *c)
 			note_late(c, &why);
 		}
 		baton_request_leave();
+		/* Not before: what its last run used counts from its end. */
+		if (c->owes) {
+			baton_request_times(c->req, &t, sizeof(t));
+			debt_add(c->user.name, t.cpu);
+		}
 		c->entered = false;
 		put_request(c);
 	}
@@ -388,7 +388,7 @@ static void leave(struct conn *c)
 	c->in_transaction = !c->unlocks && in_transaction(c->thd);
 	c->state = CONN_IDLE;
 	c->rescued = 0;
-	c->writes = c->let_in = false;
+	c->writes = c->let_in = c->owes = false;
 	if (!is_enforced())
 		quota_put(&c->user);
 	pthread_mutex_unlock(&c->lock);
@@ -556,7 +556,7 @@ void conn_end(void)
 {
 	if (!mine || !mine->depth || --mine->depth)
 		return;
-	/* Of several statements in one query the next one has no command of its own: it is a query, too. */
+	/* The next of several statements in one query has no command of its own: it is a query, too. */
 	leave(mine);
 }
 

@@ -26,7 +26,7 @@ void conn_late_after(uint64_t ns);
 void conn_forget_all(void);
 
 /*
- * Of the calling thread. A statement has a begin and an end; those of stored
+ * Calls for the calling thread. A statement has a begin and an end; those of stored
  * routines are within it. thd: of the server's thread, never NULL.
  */
 void conn_connected(MYSQL_THD thd);
@@ -40,9 +40,9 @@ void conn_begin_event(void);
 /* Which command it is, an enum enum_server_command. */
 void conn_command(int command);
 void conn_text(const char *text, size_t len);
-/* What was prepared; `unlocks` as words_unlock() said of it. */
+/* A prepared statement begins; `unlocks` as words_unlock() said of it. */
 void conn_execute(const char *text, bool unlocks);
-/* It is parsed and about to be executed. */
+/* The statement is parsed and about to be executed. */
 void conn_parsed(void);
 void conn_end(void);
 /* The server says that it waits, and for what: a thd_wait_type. */

@@ -128,7 +128,7 @@ int conns_each(int (*fn)(const struct conn_view *v, void *arg), void *arg)
 	unsigned long i;
 	int rc = 0;
 
-	/* Those that come after this are not shown. */
+	/* Connections that come after this are not shown. */
 	pthread_mutex_lock(&table_lock);
 	to.room = connections;
 	pthread_mutex_unlock(&table_lock);

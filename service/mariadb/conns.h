@@ -31,17 +31,16 @@ struct life {
 };
 
 struct conn {
-	/* Of the connection's thread alone. */
+	/* Fields of the connection's thread alone. */
 	MYSQL_THD thd;
 	unsigned depth;			/* statements within each other */
 	int command;
-	bool client;			/* it has commands; else it is an event's */
+	bool client;			/* a connection with commands; else an event's */
 	bool admin;
 	bool entered;
 	bool alive;			/* holds life->mutex */
-	bool unlocks;			/* its statement ends a transaction */
+	bool unlocks;			/* the statement ends a transaction */
 	bool briefly;			/* ... is to be let in whatever its class */
-	bool owes;			/* its request is one of the tier "unlock" */
 	unsigned waits;			/* thd_wait_begin() within each other */
 	unsigned refused;		/* an error's number; 0: it was not */
 	enum conn_state state_before;
@@ -54,22 +53,23 @@ struct conn {
 	pthread_mutex_t lock;
 	struct life *life;		/* NULL: not yet, or no memory */
 	uint64_t rescued;		/* since when, CLOCK_MONOTONIC ns; 0: not */
-	struct baton_request *req;	/* also written by the library, see [CONN-1] */
+	struct baton_request *req;	/* written by the library, too, see [CONN-1] */
 	enum conn_state state;
 	enum baton_class cls;
 	unsigned long id;
 	uint64_t began;
 	bool in_transaction;		/* something ran in it that may hold locks */
-	bool writes;			/* its statement may take some */
-	bool pays;			/* its request is one that others are not to hold up */
+	bool writes;			/* the statement may take some */
+	bool pays;			/* the request is one that others are not to hold up */
 	bool let_in;			/* ... was cancelled to enter another one of the tier "unlock" */
+	bool owes;			/* ... is that one: all of its CPU becomes a debt when it ends */
 	char text[LATE_TEXT];
 
 	/* Guarded by the table's lock. */
 	struct conn *next;
 };
 
-/* What others are shown of a connection. */
+/* A connection, as others are shown it. */
 struct conn_view {
 	unsigned long id;
 	char user[130], tenant[64];
@@ -77,7 +77,7 @@ struct conn_view {
 	enum conn_state state;
 	bool stopped;			/* CONN_RUNS, without a slot */
 	bool in_transaction;
-	uint64_t since;			/* its statement began, CLOCK_MONOTONIC ns */
+	uint64_t since;			/* when the statement began, CLOCK_MONOTONIC ns */
 	struct baton_request_times times;
 	struct baton_why why;
 	char text[LATE_TEXT];

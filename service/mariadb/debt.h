@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What tenants owe: CPU that their statements used in the tier "unlock", where nobody's quota pays for
+ * Debts of tenants: CPU that their statements used in the tier "unlock", where nobody's quota pays for
  * it. The next statement of the tenant's, on whatever connection, is charged with it.
  */
 #ifndef BATON_MARIADB_DEBT_H

@@ -44,6 +44,10 @@
  * that is queued, which then enters one of the tier "unlock", before all that is sold and at most a
  * quarter of the machine; to those that run or were stopped it lends its place as above, for a
  * quarter of the time. Which of them holds the lock is not known.
+ *
+ * A quarter is what others can lose by that. CPU that nobody else wants costs nobody anything: so meanwhile a
+ * second thread, baton-spare, lends a place behind all that is sold, as much as there is. That thread waits there itself, and
+ * KILL is not to wait with it.
  */
 #define _GNU_SOURCE
 #include "kill.h"
@@ -64,16 +68,17 @@
 /* How long a killed statement goes before others; baton-kill looks after others each RESCUE_STEP. */
 #define RESCUE (SECOND)
 #define RESCUE_STEP UINT64_C(20000000)
-/* Likewise to those that may hold a lock; and how often they are looked for while somebody waits for one. */
+/* The same for statements that may hold a lock; and how often they are looked for while somebody waits for one. */
 #define HOLDER_STEP UINT64_C(5000000)
 #define HOLDER_LOOK UINT64_C(5000000)
+#define SPARE_LOOK UINT64_C(1000000)
 
-/* What KILL broadcasts, for all that wait for a turn. */
+/* The condition that KILL broadcasts, for all that wait for a turn. */
 static mysql_mutex_t kill_mutex = { .m_mutex = PTHREAD_MUTEX_INITIALIZER };
 static mysql_cond_t kill_cond = { .m_cond = PTHREAD_COND_INITIALIZER };
-static pthread_t kill_thread;
+static pthread_t kill_thread, spare_thread;
 /* Guarded by kill_mutex. */
-static bool kill_ends, kill_runs, enforced;
+static bool kill_ends, kill_runs, spare_runs, enforced;
 
 /* [CONN-2]: a count for itself. */
 static _Atomic uint64_t n_let_in;
@@ -142,10 +147,10 @@ static bool cancel_one(struct conn *c, void *arg)
 
 #define RESCUES 64
 
-/* Those that are to be lent a place. */
+/* Statements that are to be lent a place. */
 struct rescues {
 	struct life *life[RESCUES];
-	char tenant[RESCUES][QUOTA_NAME];
+	char tenant[RESCUES][QUOTA_NAME];	/* empty: what is used in the place is counted by the statement itself */
 	unsigned n;
 	uint64_t now;
 	bool held_up;
@@ -153,7 +158,10 @@ struct rescues {
 
 static void add_rescue(struct rescues *r, struct conn *c)
 {
-	memcpy(r->tenant[r->n], c->user.name, QUOTA_NAME);
+	/* A request counts all of its CPU, whoever's place that was used in. */
+	*r->tenant[r->n] = 0;
+	if (!c->owes)
+		memcpy(r->tenant[r->n], c->user.name, QUOTA_NAME);
 	r->life[r->n++] = conns_get_life(c);
 }
 
@@ -180,11 +188,19 @@ static bool is_held_up(struct conn *c, void *arg)
 	return !r->held_up;
 }
 
-/* A transaction that may hold a lock: one that is queued is let in, others are to be lent a place. */
-static bool add_holder(struct conn *c, void *arg)
+/* A transaction that may hold a lock, and has begun its statement. */
+static bool add_stopped(struct conn *c, void *arg)
 {
 	struct rescues *r = arg;
 
+	if (c->state == CONN_RUNS && (c->in_transaction || c->writes) && c->life)
+		add_rescue(r, c);
+	return r->n < RESCUES;
+}
+
+/* A transaction that may hold a lock: one that is queued is let in, others are to be lent a place. */
+static bool add_holder(struct conn *c, void *arg)
+{
 	if (c->state == CONN_QUEUED && c->in_transaction && c->cls != BATON_INTERNAL && !c->let_in) {
 		struct baton_request *req = __atomic_load_n(&c->req, __ATOMIC_ACQUIRE);
 
@@ -193,37 +209,35 @@ static bool add_holder(struct conn *c, void *arg)
 			baton_request_cancel(req);
 		atomic_fetch_add_explicit(&n_let_in, 1, memory_order_relaxed); /* [CONN-2] */
 	}
-	if (c->state == CONN_RUNS && (c->in_transaction || c->writes) && c->life)
-		add_rescue(r, c);
-	return r->n < RESCUES;
+	return add_stopped(c, arg);
 }
 
 /* CPU that was used in this tenant's place, its own included. */
-static uint64_t used_by(struct baton_tenant *t)
+static uint64_t used_by(struct baton_tenant *t, unsigned tier)
 {
 	struct baton_tenant_stats st;
 
 	baton_tenant_stats(t, &st, sizeof(st));
-	return st.cpu[QUOTA_TIER_UNLOCK];
+	return st.cpu[tier];
 }
 
 /*
  * Lends each of them its place, for so long or until the statement has ended. What is used in the place is charged to
  * nobody who has bought anything, and so it is a debt of the statement's tenant. Returns 0 or -errno.
  */
-static int lend_place(const struct rescues *r, uint64_t step)
+static int lend_place(const struct rescues *r, unsigned tier, uint64_t step)
 {
 	struct baton_tenant *self;
 	uint64_t before;
 	unsigned i;
-	int err = quota_helper_begin(&self);
+	int err = quota_helper_begin(&self, tier);
 
 	for (i = 0; i < r->n; i++) {
-		before = err ? 0 : used_by(self);
+		before = err ? 0 : used_by(self, tier);
 		if (!err && !baton_mutex_lock_until(r->life[i]->mutex, baton_clock_now() + step))
 			baton_mutex_unlock(r->life[i]->mutex);
-		if (!err)
-			debt_add(r->tenant[i], used_by(self) - before);
+		if (!err && *r->tenant[i])
+			debt_add(r->tenant[i], used_by(self, tier) - before);
 		conns_put_life(r->life[i]);
 	}
 	if (!err)
@@ -232,20 +246,58 @@ static int lend_place(const struct rescues *r, uint64_t step)
 }
 
 /* With kill_mutex, which is let go meanwhile. */
-static int lend_unlocked(const struct rescues *r, uint64_t step)
+static int lend_unlocked(const struct rescues *r, unsigned tier, uint64_t step)
 {
 	int err;
 
 	pthread_mutex_unlock(&kill_mutex.m_mutex);
-	err = lend_place(r, step);
+	err = lend_place(r, tier, step);
 	pthread_mutex_lock(&kill_mutex.m_mutex);
 	return err;
+}
+
+/* With kill_mutex: until something is said, or so long. */
+static void wait_for(uint64_t ns)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_REALTIME, &at);
+	at.tv_nsec += ns;
+	at.tv_sec += at.tv_nsec / 1000000000;
+	at.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&kill_cond.m_cond, &kill_mutex.m_mutex, &at);
+}
+
+static void *spare_main(void *arg)
+{
+	struct rescues r;
+
+	pthread_setname_np(pthread_self(), "baton-spare");
+	pthread_mutex_lock(&kill_mutex.m_mutex);
+	while (!kill_ends) {
+		r = (struct rescues){ .now = baton_clock_now() };
+		if (enforced)
+			conns_walk(is_held_up, &r);
+		if (r.held_up)
+			conns_walk(add_stopped, &r);
+		if (r.n && !lend_unlocked(&r, QUOTA_TIER_SPARE, HOLDER_STEP)) {
+			/* Statements that end meanwhile take no time, nor do those that hold a mutex of a scheduler that has ended. */
+			if (baton_clock_now() - r.now < SPARE_LOOK)
+				wait_for(SPARE_LOOK);
+			continue;
+		}
+		if (r.held_up)
+			wait_for(HOLDER_LOOK);
+		else
+			pthread_cond_wait(&kill_cond.m_cond, &kill_mutex.m_mutex);
+	}
+	pthread_mutex_unlock(&kill_mutex.m_mutex);
+	return NULL;
 }
 
 static void *kill_main(void *arg)
 {
 	uint64_t took, not_before = 0;
-	struct timespec at;
 	struct rescues r;
 
 	pthread_setname_np(pthread_self(), "baton-kill");
@@ -257,7 +309,7 @@ static void *kill_main(void *arg)
 		conns_walk(cancel_one, &all);
 		if (enforced)
 			conns_walk(add_killed, &r);
-		if (r.n && !lend_unlocked(&r, RESCUE_STEP))
+		if (r.n && !lend_unlocked(&r, QUOTA_TIER_UNLOCK, RESCUE_STEP))
 			continue;
 		r = (struct rescues){ .now = baton_clock_now() };
 		if (enforced && r.now < not_before)
@@ -267,7 +319,7 @@ static void *kill_main(void *arg)
 		if (r.held_up && r.now >= not_before)
 			conns_walk(add_holder, &r);
 		if (r.n) {
-			lend_unlocked(&r, HOLDER_STEP);
+			lend_unlocked(&r, QUOTA_TIER_UNLOCK, HOLDER_STEP);
 			took = baton_clock_now() - r.now;
 			not_before = r.now + took + (3 * took > HOLDER_LOOK ? 3 * took : HOLDER_LOOK);
 			continue;
@@ -276,11 +328,7 @@ static void *kill_main(void *arg)
 			pthread_cond_wait(&kill_cond.m_cond, &kill_mutex.m_mutex);
 			continue;
 		}
-		clock_gettime(CLOCK_REALTIME, &at);
-		at.tv_nsec += all.done ? HOLDER_LOOK : 1000000;
-		at.tv_sec += at.tv_nsec / 1000000000;
-		at.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&kill_cond.m_cond, &kill_mutex.m_mutex, &at);
+		wait_for(all.done ? HOLDER_LOOK : 1000000);
 	}
 	pthread_mutex_unlock(&kill_mutex.m_mutex);
 	return NULL;
@@ -295,8 +343,13 @@ int kill_start(void)
 	kill_ends = false;
 	if (!kill_runs)
 		err = -pthread_create(&kill_thread, NULL, kill_main, NULL);
-	kill_runs = !err;
+	kill_runs |= !err;
+	if (!err && !spare_runs)
+		err = -pthread_create(&spare_thread, NULL, spare_main, NULL);
+	spare_runs |= !err;
 	pthread_mutex_unlock(&kill_mutex.m_mutex);
+	if (err)
+		kill_stop();
 	return err;
 }
 
@@ -308,5 +361,7 @@ void kill_stop(void)
 	pthread_mutex_unlock(&kill_mutex.m_mutex);
 	if (kill_runs)
 		pthread_join(kill_thread, NULL);
-	kill_runs = false;
+	if (spare_runs)
+		pthread_join(spare_thread, NULL);
+	kill_runs = spare_runs = false;
 }

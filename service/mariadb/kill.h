@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The thread baton-kill: KILL and a shutdown end waits for CPU, killed statements come to their end, and
+ * The threads baton-kill and baton-spare: KILL and a shutdown end waits for CPU, killed statements come to their end, and
  * transactions go on that may hold a lock for which a paying user waits. kill.c says how.
  */
 #ifndef BATON_MARIADB_KILL_H

@@ -30,7 +30,7 @@ int late_each(int (*fn)(const struct late *l, void *arg), void *arg)
 	pthread_mutex_lock(&lock);
 	end = added;
 	for (i = end > LATE_RING ? end - LATE_RING : 0; !rc && ring && i < end; i++) {
-		/* What was overwritten meanwhile is newer, and comes in its turn. */
+		/* A line that was overwritten meanwhile is newer, and comes in its turn. */
 		if (added > LATE_RING && i < added - LATE_RING)
 			continue;
 		one = ring[i % LATE_RING];

@@ -11,7 +11,7 @@
 
 #include <baton/why.h>
 
-#define LATE_TEXT 256		/* of a statement's text, with the 0 at its end */
+#define LATE_TEXT 256		/* bytes of a statement's text, with the 0 at its end */
 #define LATE_RING 1000
 
 struct late {

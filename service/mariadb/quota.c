@@ -48,7 +48,7 @@ struct row {
 	char *user;
 	unsigned low, high;
 	enum baton_class cls;
-	bool bought;		/* it is a row of the table's; else a user that was seen */
+	bool bought;		/* a row of the table's; else a user that was seen */
 };
 
 struct member {
@@ -58,20 +58,20 @@ struct member {
 struct book {
 	struct row *row;	/* in the order of names */
 	size_t rows;
-	struct member *member;	/* likewise, by user */
+	struct member *member;	/* sorted by user, too */
 	size_t members;
 	struct row each;	/* a user without a row: '%' */
 };
 
 /* Guards what follows; never held over a call of the server's. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/* One change at a time, reading the table included. */
+/* Held for a change, reading the table included: there is one at a time. */
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
 static struct book book;
 static unsigned slots;
 static struct baton_sched *sched;
 static bool lifted;
-static unsigned readers;		/* of the figures */
+static unsigned readers;		/* threads that read the figures */
 static pthread_cond_t less = PTHREAD_COND_INITIALIZER;	/* somebody let go of the scheduler */
 static _Atomic unsigned long generation = 1;
 /* [QUOTA-2]: which scheduler; a connection that sees it late has a mutex of one that has ended, for which nobody waits. */
@@ -165,7 +165,9 @@ static const char tiers[] =
 	/* Saying no, and commands that are no statements of anybody without quota. */
 	"tier short  policy=arrival rank=1 limit=5%\n"
 	/* Transactions whose row locks somebody waits for. */
-	"tier unlock policy=arrival rank=0 limit=25%\n";
+	"tier unlock policy=arrival rank=0 limit=25%\n"
+	/* The same ones, with what nobody else wants; the reserve is for the thread that lends. */
+	"tier spare  policy=arrival rank=3 reserve=1%\n";
 
 static void write_name(FILE *f, const char *name)
 {
@@ -235,7 +237,7 @@ static int apply_book(const struct book *b, char *why, size_t room)
 	struct book all = { 0 };
 	struct baton_config *c;
 	size_t i;
-	/* Also where it is not to hold now, it has to be one that could. */
+	/* A book that is not to hold now has to be one that could, too. */
 	int err = parse(&c, b, why, room);
 
 	if (!err && lifted) {
@@ -268,7 +270,7 @@ static int use_book(struct book *b, char *why, size_t room)
 		book = *b;
 		memset(b, 0, sizeof(*b));
 	}
-	/* Who reads it takes the lock next. */
+	/* Readers of it take the lock next. */
 	atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed); /* [QUOTA-1] */
 	return 0;
 }
@@ -392,9 +394,9 @@ int quota_mutex_create(struct baton_mutex **out, unsigned long *of)
 	return err;
 }
 
-int quota_helper_begin(struct baton_tenant **tenant)
+int quota_helper_begin(struct baton_tenant **tenant, unsigned tier)
 {
-	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_INTERNAL, .tier = QUOTA_TIER_UNLOCK };
+	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_INTERNAL, .tier = tier };
 	struct baton_tenant_opts none = { .sz = sizeof(none) };
 	int err;
 

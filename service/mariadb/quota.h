@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who has bought what: mysql.baton_quotas, the tenants that are made of it, and
- * which one a user belongs to. quota.c says how it is changed.
+ * Quotas that users have bought: mysql.baton_quotas, the tenants that are made of
+ * it, and which one a user belongs to. quota.c says how it is changed.
  */
 #ifndef BATON_MARIADB_QUOTA_H
 #define BATON_MARIADB_QUOTA_H
@@ -13,18 +13,18 @@
 #include <baton/stats.h>
 #include <baton/sync.h>
 
-#define QUOTA_NAME 64		/* of a tenant, with the 0 at its end */
+#define QUOTA_NAME 64		/* bytes of a tenant's name, with the 0 at its end */
 
 /* Tiers beside the two that are sold; their numbers are their places in quota.c. */
-enum { QUOTA_TIER_ADMIN = 2, QUOTA_TIER_SHORT, QUOTA_TIER_UNLOCK };
+enum { QUOTA_TIER_ADMIN = 2, QUOTA_TIER_SHORT, QUOTA_TIER_UNLOCK, QUOTA_TIER_SPARE };
 
-/* What a connection keeps of its user. */
+/* A user, as a connection keeps it. */
 struct quota_user {
 	struct baton_tenant *tenant;	/* NULL: not looked up yet, or nothing to be had */
-	unsigned long generation;	/* of what it was looked up in */
+	unsigned long generation;	/* the quotas' in which it was looked up */
 	enum baton_class cls;
 	unsigned low_ppm;
-	char name[QUOTA_NAME];		/* of the tenant */
+	char name[QUOTA_NAME];		/* the tenant's */
 };
 
 /**
@@ -81,10 +81,12 @@ void quota_put(struct quota_user *q);
 /**
  * quota_helper_begin - the calling thread is a task of the plugin's own, until quota_helper_end()
  *
- * Of a tenant that nobody sees, in QUOTA_TIER_UNLOCK: before all that is sold, and at
- * most a quarter of the machine. Waits until it has a slot. Returns 0 or -errno.
+ * @tier: QUOTA_TIER_UNLOCK: before all that is sold, and at most a quarter of the machine; QUOTA_TIER_SPARE:
+ * what nobody else wants, and a hundredth at least, so that the wait ends
+ *
+ * Of a tenant that nobody sees. Waits until it has a slot. Returns 0 or -errno.
  */
-int quota_helper_begin(struct baton_tenant **tenant);
+int quota_helper_begin(struct baton_tenant **tenant, unsigned tier);
 void quota_helper_end(struct baton_tenant *tenant);
 
 /** quota_mutex_create - of the scheduler there is. @epoch: which one that is. Returns 0 or -errno. */

@@ -111,7 +111,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	int saved = errno;
 
 	if (late && !safepoint.asked)
-		return;	/* it got there meanwhile */
+		return;	/* the thread got there meanwhile */
 	if (safepoint.on && safepoint.timer >= 0 && !late) {
 		if (!safepoint.asked) {
 			safepoint.asked = 1;

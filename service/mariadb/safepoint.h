@@ -21,8 +21,8 @@ struct safepoint {
 	/* m_psi_batch_mode of each table that is read in a batch, the innermost one last. */
 	int *volatile batch[SAFEPOINT_BATCHES];
 	volatile sig_atomic_t batches;
-	int timer;			/* of the kernel; -1: none */
-	/* What KILL looks at, and where it is to find safepoint_kill() if the server has put nothing there. */
+	int timer;			/* the kernel's; -1: none */
+	/* Place that KILL looks at, to find safepoint_kill() there if the server has put nothing into it. */
 	struct st_my_thread_var *var;
 	char *stack, *stack_end;
 };
@@ -32,7 +32,7 @@ extern __thread struct safepoint safepoint __attribute__((tls_model("initial-exe
 /* Since the plugin was loaded, for the status variables. */
 struct safepoint_stats {
 	uint64_t deferred;	/* times that a thread was asked to stop */
-	uint64_t forced;	/* of those, it was stopped where it was */
+	uint64_t forced;	/* times of `deferred` when the thread was stopped where it was */
 };
 
 /** safepoint_init - once, after the scheduler was made. Returns 0 or -errno. */

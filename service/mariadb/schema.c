@@ -104,7 +104,7 @@ static const struct {
 	[MAYBE] = { "type_handler_double", "_ZTV12Field_double" },
 };
 static void *handler[KINDS], *vtable[KINDS], *unwanted;
-static bool has_name_length;	/* of a table, in this server's ST_SCHEMA_TABLE */
+static bool has_name_length;	/* a table's name has a length in this server's ST_SCHEMA_TABLE */
 static int (*store_text)(void *field, const char *text, size_t len, const void *charset);
 static int (*store_number)(void *field, long long n, bool is_unsigned);
 static int (*store_real)(void *field, double d);
@@ -124,7 +124,7 @@ struct filling {
 	int err;
 };
 
-/* What an object of the class begins with. */
+/* The pointer that an object of the class begins with. */
 static void *find_vtable(const char *name)
 {
 	void **table = dlsym(RTLD_DEFAULT, name);
@@ -174,7 +174,7 @@ static int find_symbols(void)
 	unwanted = find_vtable("_ZTV12Field_string");
 	if (!unwanted)
 		return -ENOSYS;
-	/* Its first table, and the first two columns of that. */
+	/* The first table, and the first two columns of that. */
 	if (!first || !server_read(&t, first, sizeof(t)) || !server_read(text, t.table_name, 12) || strcmp(text, "ALL_PLUGINS"))
 		return -ENOSYS;
 	has_name_length = (uintptr_t)t.fields_info == strlen("ALL_PLUGINS");
@@ -330,7 +330,7 @@ static const struct column tenants[] = {
 	{ "CLASS", TEXT, 10 },
 	{ "LOW_LATENCY", REAL, 12 },		/* % of the machine, bought */
 	{ "HIGH_LATENCY", REAL, 12 },
-	{ "LOW_LATENCY_USED", REAL, 12 },	/* of it, in the last second */
+	{ "LOW_LATENCY_USED", REAL, 12 },	/* CPU in the last second */
 	{ "HIGH_LATENCY_USED", REAL, 12 },
 	{ "IN_FLIGHT", NUMBER, 20 },
 	{ "FINISHED", NUMBER, 20 },
@@ -428,7 +428,7 @@ static const struct column statements[] = {
 	{ "TIME_MS", REAL, 20 },
 	{ "CPU_MS", REAL, 20 },
 	{ "WAITED_MS", REAL, 20 },	/* for a slot */
-	{ "THROTTLED_MS", REAL, 20 },	/* of that, for want of quota */
+	{ "THROTTLED_MS", REAL, 20 },	/* time without a slot for want of quota */
 	{ "WHY", TEXT, 256 },
 	{ "STATEMENT", TEXT, LATE_TEXT },
 };

@@ -7,7 +7,7 @@
 
 struct st_mysql_information_schema;
 
-/* What the declarations of the plugins refer to. */
+/* Names that the declarations of the plugins refer to. */
 extern struct st_mysql_information_schema schema_info;
 int schema_init_tenants(void *table);
 int schema_init_statements(void *table);

@@ -54,7 +54,7 @@ bool server_read(void *to, const void *from, size_t len)
 	return process_vm_readv(getpid(), &mine, 1, &its, 1, 0) == (ssize_t)len;
 }
 
-/* What it looks like where connections have a thread each, or are served by a pool. */
+/* The table of calls as it looks where connections have a thread each, or are served by a pool. */
 static bool scheduler_is_known(struct scheduler_functions *const *which)
 {
 	struct scheduler_functions f;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the plugin needs of the server and no installed header declares. All of
- * it is looked up by name in the running mariadbd and checked before anything
+ * Parts of the server that the plugin needs and no installed header declares. All of
+ * them are looked up by name in the running mariadbd and checked before anything
  * is changed there: server_find() fails with a sentence where something is not
  * as it should be, and the plugin is then not loaded.
  */
@@ -62,7 +62,7 @@ struct server {
 	/* sys_var::value_ptr(), and the object of max_statement_time. */
 	const void *(*var_value)(const void *var, MYSQL_THD thd, int type, const MYSQL_CONST_LEX_STRING *base);
 	const void *max_statement_time;
-	/* Of each number of a statement's kind (thd_sql_command()): its name. */
+	/* The name of each number of a statement's kind (thd_sql_command()). */
 	const PSI_statement_info *statement;
 };
 

@@ -67,7 +67,7 @@ bool words_take_locks(const char *text, size_t len)
 }
 
 /*
- * What is executed with an error raised and killed does nothing: the server looks for
+ * A statement that is executed with an error raised and killed does nothing: the server looks for
  * the one when it has resolved its expressions, for the other when it opens tables. Others
  * (DROP TABLE, CREATE DATABASE) do their work first.
  */

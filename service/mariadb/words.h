@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a statement's first words say of it, before the server has parsed it. Pure. */
+/* A statement by its first words, before the server has parsed it. Pure. */
 #ifndef BATON_MARIADB_WORDS_H
 #define BATON_MARIADB_WORDS_H
 
