@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 		return 1;
 	if (baton_fleet_join(&fleet, s, argc > 1 ? argv[1] : "/run/baton/fleet.sock"))
 		return 1;
-	/* Here the service would serve: baton_tenant_find() has the fleet's tenants. */
+	/* The service would serve here: baton_tenant_find() has the fleet's tenants. */
 	baton_fleet_stats(fleet, &stats, sizeof(stats));
 	if (stats.leased)
 		printf("%lu tenants, with leases\n", (unsigned long)stats.tenants);

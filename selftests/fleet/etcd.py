@@ -175,11 +175,11 @@ class Fleet:
             raise SystemExit(f"baton fleet {args}: {r.stderr}")
         return r
 
-    def start_agent(self, i, url=None):
+    def start_agent(self, i, url=None, more=()):
         log = open(os.path.join(self.folder, f"agent{i}.log"), "a")
         self.agents[i] = subprocess.Popen(
             [BATON, "fleet", "agent", "--etcd", url or self.etcd.url, "--node", f"n{i}", "--capacity", "4", "--socket",
-             os.path.join(self.folder, f"s{i}")], stderr=log)
+             os.path.join(self.folder, f"s{i}"), *more], stderr=log)
 
     def end(self):
         for n in self.nodes:
@@ -260,7 +260,6 @@ def measure(fleet):
 
     # Load moves from node to node.
     began, moves = now(), []
-    writes = f.writes()
     for n in (1, 2, 0, 1):
         f.load("red/low", n)
         t = gets(f, "red/low", n, 2e9)
@@ -273,7 +272,6 @@ def measure(fleet):
     says["fleet_utilisation"] = used, 1
     if None not in moves:
         says["fleet_move"] = 1000 * sorted(moves)[len(moves) // 2], len(moves)
-    says["fleet_etcd"] = (f.writes() - writes) / took / NODES, 1
     check("load that moves is followed", None not in moves, f"{moves} s, {used:.1f}% of what was bought")
 
     # etcd dies, for longer than leases last.
@@ -306,7 +304,8 @@ def measure(fleet):
     check("an agent that starts again gets its rate", again is not None, f"after {again} s")
 
     # Nothing that stands in the store harms.
-    bad = {"quota/red/low": '{"rate": -5, "base": 0, "next": 0}', "held/red/low": "[]", "node/2": "no JSON", "quota/%": "x",
+    node = f"node/{next(n['place'] for n in nodes() if n['name'] == 'n2')}"
+    bad = {"quota/red/low": '{"rate": -5, "base": 0, "next": 0}', "held/red/low": "[]", node: "no JSON", "quota/%": "x",
            "held/blue/low": '{"held": [[0, 1, -1, 0]], "cooling": []}'}
     before = {k: f.etcd.ask("kv/range", {"key": base64.b64encode(f"/baton/{k}".encode()).decode()}).get("kvs") for k in bad}
     for k, v in bad.items():
@@ -315,9 +314,18 @@ def measure(fleet):
     logs = "".join(open(os.path.join(f.folder, f"agent{i}.log")).read() for i in range(NODES))
     check("contents of another format are named", "quota/red/low: not {" in logs and "held/red/low: not {" in logs)
     check("agents outlive them", all(a.poll() is None for a in f.agents))
+    r = f.baton("set", "green", "high=1", ok=False)
+    check("nothing is sold while a node's key cannot be read", r.returncode == 1 and f"{node}: not {{" in r.stderr, r.stderr.strip())
+    f.agents[2].kill()
+    f.agents[2].wait()
+    f.start_agent(2)
+    full = lambda: open(os.path.join(f.folder, "agent2.log")).read().count("all 3 places are taken")
+    check("a place whose key cannot be read is nobody's", wait_until(full, 20))
+    time.sleep(2)
+    check("which is said once", full() == 1)
     for k, v in before.items():
-        if v:
-            f.etcd.ask("kv/put", {"key": base64.b64encode(f"/baton/{k}".encode()).decode(), "value": v[0]["value"]})
+        name = base64.b64encode(f"/baton/{k}".encode()).decode()
+        f.etcd.ask("kv/put" if v else "kv/deleterange", {"key": name, "value": v[0]["value"]} if v else {"key": name})
     check("and go on", gets(f, "red/low", 1, 2e9) is not None)
 
     worst, _ = worst_second(f, "red/low")
@@ -358,8 +366,16 @@ def main(measure, report=lambda says: None):
     return 0 if all(results) else 1
 
 
+def add_line(says):
+    """says: a test's arguments, and its line of JSON, which the file of --lines gets"""
+    args, line = says
+    if args.lines:
+        with open(args.lines, "a") as out:
+            out.write(json.dumps(line) + "\n")
+
+
 def print_lines(says):
-    units = {"fleet_utilisation": "%", "fleet_move": "ms", "fleet_etcd": "1/s", "fleet_oversell_worst": "%"}
+    units = {"fleet_utilisation": "%", "fleet_move": "ms", "fleet_oversell_worst": "%"}
     lines = [json.dumps({"bench": "fleet", "case": k, "where": "host", "value": round(v, 3), "unit": units[k], "n": n})
              for k, (v, n) in says.items()]
     print("\n".join("# " + line for line in lines))

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A node's service for nodes.py: a scheduler in the fleet, whose tenant red always has a task that wants CPU.
+ * A node's service for nodes.py and kills.py: a scheduler in the fleet, whose tenant red always has a task that wants CPU.
  *
- *	joined SOCKET	prints each 10 ms: CLOCK_BOOTTIME, red's CPU so far, whether leases hold, CLOCK_BOOTTIME once more, in ns; until stdin ends
+ *	joined SOCKET	prints each 10 ms: CLOCK_BOOTTIME, red's CPU so far, whether leases hold, CLOCK_BOOTTIME once more, in ns, and whether
+ *			red's task is late because the fleet leases quota to other nodes, and the CPU that the process used; until stdin ends
  */
 #include <poll.h>
 #include <stdatomic.h>
@@ -12,6 +13,7 @@
 
 #include <baton/fleet.h>
 #include <baton/sched.h>
+#include <baton/why.h>
 
 static _Atomic bool over;
 
@@ -21,11 +23,11 @@ static void burn(void *arg)
 		baton_checkpoint();
 }
 
-static unsigned long long boot_now(void)
+static unsigned long long clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_BOOTTIME, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
@@ -41,6 +43,7 @@ int main(int argc, char **argv)
 	struct baton_tenant *t;
 	struct baton_fleet *f;
 	struct baton_sched *s;
+	struct baton_why why;
 	unsigned long long before;
 
 	if (argc < 2 || baton_sched_create(&s, &so) || baton_tenant_add(s, &t, &to) || baton_fleet_join(&f, s, argv[1]))
@@ -50,10 +53,12 @@ int main(int argc, char **argv)
 		if (poll(&in, 1, 10))
 			return 1;
 	while (!poll(&in, 1, 10)) {
-		before = boot_now();
+		before = clock_ns(CLOCK_BOOTTIME);
 		baton_tenant_stats(t, &st, sizeof(st));
 		baton_fleet_stats(f, &fs, sizeof(fs));
-		printf("%llu %llu %d %llu\n", before, (unsigned long long)st.cpu[1], fs.leased, boot_now());
+		baton_request_why(r, &why, sizeof(why));
+		printf("%llu %llu %d %llu %d %llu\n", before, (unsigned long long)st.cpu[1], fs.leased, clock_ns(CLOCK_BOOTTIME), why.reason == BATON_WHY_LEASED_LATE,
+		       clock_ns(CLOCK_PROCESS_CPUTIME_ID));
 		fflush(stdout);
 	}
 	over = true;

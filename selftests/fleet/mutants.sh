@@ -7,13 +7,13 @@ set -u
 # make_sim FILE SED: `sim` of the fleet's sources, changed so, in $d.
 make_sim() {
 	d=$(mktemp -d "$tap_dir/mutant.XXXXXX")
-	cp "$TOP"/tools/fleet/held.[ch] "$TOP"/tools/fleet/member.[ch] "$TOP"/selftests/fleet/sim.c "$d"
+	cp "$TOP"/tools/fleet/held.[ch] "$TOP"/tools/fleet/member.[ch] "$TOP"/tools/fleet/client.[ch] "$TOP"/selftests/fleet/sim.c "$d"
 	sed -i "$2" "$d/$1"
 	if cmp -s "$d/$1" "$TOP/tools/fleet/$1" || cmp -s "$d/$1" "$TOP/selftests/fleet/$1"; then
 		echo "the mistake is not made: nothing in $1 is like that"
 		exit 1
 	fi
-	expect ${CC:-cc} -O1 -w -std=gnu11 -D_GNU_SOURCE -I"$d" -I"$TOP/selftests" "$d/sim.c" "$d/held.c" "$d/member.c" -o "$d/sim"
+	expect ${CC:-cc} -O1 -w -std=gnu11 -D_GNU_SOURCE -I"$d" -I"$TOP/selftests" "$d/sim.c" "$d/held.c" "$d/member.c" "$d/client.c" -o "$d/sim"
 }
 mutant() {
 	local d rc=0
@@ -29,7 +29,7 @@ right() {
 	make_sim "$@"
 	expect timeout 200 "$d/sim" -f 200
 }
-# What 0.05% of drift does is seen too rarely: clocks are wrong by 8% where that is the question.
+# Effects of 0.05% of drift are seen too rarely: clocks are wrong by 8% where that is the question.
 bad_clocks='s/FLEET_DRIFT	500ULL/FLEET_DRIFT	80000ULL/'
 caught() { check "$1" mutant "$2" "$3"; }
 
@@ -49,7 +49,8 @@ check "clocks that are wrong by 8% oversell nothing" right held.h "$bad_clocks"
 caught "clocks have no drift" held.h "$bad_clocks; s/return ns + ns \* 2.*/return ns;/"
 caught "a lease begins with the heartbeat's answer" sim.c 's/beat(&n->session, m->sent,/beat(\&n->session, now,/'
 caught "a node without a lease takes" held.c 's/ || now >= w->until//'
-caught "what an old pool left cooling is taken" held.c 's/held + cooling > w->pool)/false)/'
+# Not among them: that a node takes while an old, larger pool still cools (`held + cooling > w->pool` in held.c). The simulation found it only
+# through a fault of its own; without that no seed of 200 s did.
 caught "a lease does not end" sim.c 's/now < p->until ?/true ?/'
 caught "a fence does not compare the heartbeat" sim.c 's/S.alive\[m->place\].rev == m->alive_rev/true/'
 caught "a heartbeat does not compare the life" sim.c 's/m->ok = S.place\[m->node\].rev == m->node_rev;/m->ok = true;/'
@@ -61,4 +62,8 @@ caught "a lower base is in the pool at once" held.h 's/(q->base > q->next ? q->b
 caught "everybody takes all" held.c 's/return least(e\[i\].want, low);/return least(e[i].want, pool);/'
 caught "nobody gives back" held.c 's/if (rate > share \&\&/if (false \&\&/'
 caught "the dead are not fenced" member.c 's/return p->node_rev \&\& !p->fenced/return false \&\& !p->fenced/'
+caught "an agent that starts forgets the service that lives" client.c 's/.lives = known .*/};/'
+caught "who lives meets the agent within a second" client.c 's/.lives = known .*/};/; s/(known ? 0 : FLEET_MEETS)/FLEET_MEETS/'
+caught "a give that is refused is planned again without the last service's use" sim.c 's/p->blocked = (p->rate .*/if (p->rate) p->blocked = p->until + FLEET_SECOND;/'
+caught "the next service is told at once" client.c 's/^	c->lives = false;$/	c->lives = false; return;/; s/return now >= c->hold/return true/'
 finish

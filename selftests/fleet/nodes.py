@@ -34,7 +34,7 @@ class Service(threading.Thread):
             self.lines.append(tuple(map(int, line.split())))
 
     def used(self, since, till):
-        lines = [(t, c) for t, c, _, _ in list(self.lines) if since <= t <= till]
+        lines = [(t, c) for t, c, *_ in list(self.lines) if since <= t <= till]
         return lines[-1][1] - lines[0][1] if lines else 0
 
 
@@ -49,12 +49,16 @@ def measure(fleet):
     for i in range(2):
         fleet.start_agent(i)
     fleet.baton("set", "red", f"high={BOUGHT / SECOND}")
+    # More than a scheduler's slots on each node for ever; a rate like that ended the connection.
+    fleet.baton("set", "vast", "high=1000000")
     services = [Service(n.path) for n in fleet.nodes[:2]]
     rate = lambda s, ns: s.used(etcd.now() - ns, etcd.now()) / ns
     together = lambda: sum(rate(s, SECOND) for s in services)
     both = lambda: min(rate(s, SECOND) for s in services) > 0.3 * BOUGHT / SECOND and together() > 0.9 * BOUGHT / SECOND
     check("two schedulers use what was bought", etcd.wait_until(both, 40),
           f"{[round(rate(s, SECOND), 3) for s in services]} CPUs")
+    check("a task is late because other nodes have its tenant's quota", etcd.wait_until(lambda: all(s.lines[-1][4] for s in services), 20))
+    check("a rate that is more than a machine has ends no connection", all(s.lines[-1][2] for s in services))
     fleet.agents[0].kill()
     fleet.agents[0].wait()
     gone = etcd.wait_until(lambda: not services[0].lines[-1][2], 10)

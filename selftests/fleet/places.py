@@ -145,7 +145,7 @@ def measure(f):
     f.load("red/low", 1)
     check("an answer is enough for that", wait_until(lambda: value("alive/1")["seen"] >= rev, 5))
 
-    # One node more than places.
+    # A node more than places.
     f.start_agent(2)
     f.nodes[2].start()
     f.load("red/low", 2)

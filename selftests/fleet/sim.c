@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A fleet: nodes with clocks of their own, a store, and a network that delays, loses, doubles and reorders
- * what they send. Under every fault that a seed makes (partitions, crashes of nodes and of agents, SIGSTOP, a store without a
+ * what they send. Under every fault that a seed makes (partitions, crashes of nodes, of agents and of services, SIGSTOP, a store without a
  * leader, watches that are lost and read anew, quotas that change) each node uses what it may, as greedily as it can. A naive
  * account of what was really used, when, checks the sliding second over all nodes at each use; a quiet end checks that
  * what can be used is used.
@@ -10,9 +10,13 @@
  *	sim -f SEEDS		the same, in turns, until the first find
  *	sim -s SCENARIO SEED	one of them again, as a failure prints it
  *	sim -n NODES TENANTS SECONDS SEED...	a fleet of another size
+ *	sim -l NODES TENANTS SECONDS SEED...	likewise, where a tenant has load for a tenth of the time
+ *
+ * With -f, -n and -l a last line says how much was played.
  */
 #define SCENARIO_PROGRAM "sim"
 #include "scenario.h"
+#include "client.h"
 #include "held.h"
 #include "member.h"
 
@@ -20,6 +24,7 @@
 #define US 1000ULL
 #define USES 256
 #define QUIET (30 * FLEET_SECOND)
+#define SLICE (4 * MS)
 
 struct record {			/* a record of held, in the store and on its way */
 	unsigned refs;
@@ -30,20 +35,19 @@ struct use {
 	uint64_t at, amount;
 };
 
-struct pair {			/* a tenant on a node */
+struct pair {			/* a tenant on a node; what each event looks at comes first */
+	bool wants, was_short, ticks;
+	/* The scheduler: what it was told. */
+	uint64_t base, rate, until;
+	uint64_t burst_at, sum, total, mark;
+	unsigned first, uses;
 	struct fleet_part part;
 	struct fleet_demand demand;
 	struct fleet_quota quota;	/* as the agent knows it */
 	struct record *rec;
 	struct record *write;		/* pending */
-	uint64_t write_node, write_quota, resend;
-	/* The scheduler: what it was told. */
-	uint64_t base, rate, until;
-	bool wants, was_short, ticks;
-	uint64_t burst_at;
+	uint64_t write_node, write_quota, resend, blocked;
 	struct use use[USES];
-	unsigned first, uses;
-	uint64_t sum, total, mark;
 };
 
 struct node {
@@ -53,6 +57,10 @@ struct node {
 	uint64_t silent;	/* heartbeats alone are lost until then */
 	bool up;		/* the agent runs */
 	unsigned run;		/* counts runs of the agent: what was sent to another one is lost */
+	/* The services, one after the other: which one is there, whether the agent knows, and what an agent wrote down. */
+	uint64_t service, written, kept;
+	bool met, fresh;	/* fresh: it has not been told all */
+	struct fleet_client client;
 	bool joined;
 	uint64_t life, node_rev, watch_at, joining;
 	struct fleet_session session;
@@ -60,7 +68,8 @@ struct node {
 	bool deaf;		/* the watch lost something: all is to be read */
 	uint64_t capacity, granted;
 	bool trickles;		/* uses bit by bit what it may: its last second is even */
-	struct pair **pair;
+	struct pair **pair;	/* by tenant; NULL: the tenant was never there */
+	unsigned *has, n_has;	/* tenants that were */
 };
 
 struct tenant {
@@ -71,12 +80,14 @@ struct tenant {
 	size_t first, uses, room;
 	uint64_t sum, total;
 	unsigned *watchers, n_watchers;
+	unsigned *on, n_on;	/* nodes on which it was */
 };
 
-enum type { TICK, USE, MOVE, FAULT, BEAT, SEND, ANSWER, EVENT, OPERATE, RETURN };
+enum type { TICK, USE, MOVE, FAULT, BEAT, SEND, ANSWER, EVENT, OPERATE, RETURN, MEET };
 enum what { HEART, FENCE, JOIN, WRITE, READ, READ_NODES };
 
 struct msg {
+	unsigned refs;		/* events that have it, but for one */
 	enum what what;
 	unsigned node, run, tenant, place;
 	uint64_t sent;		/* node's clock */
@@ -99,8 +110,13 @@ struct event {
 static struct {
 	unsigned nodes, tenants;
 	uint64_t now, end, seq, rev, quotas_rev, down;
-	struct event *heap;
-	size_t events, room;
+	struct event *heap;	/* events of this slice of time; those that are later stand in `later`, in no order */
+	size_t heaped, room, events;
+	struct later {
+		struct event *e;
+		unsigned n, room;
+	} *later;
+	size_t slice, slices;
 	struct node *node;
 	struct tenant *tenant;
 	struct { uint64_t rev, life, seen; bool fenced; } *place;
@@ -108,12 +124,18 @@ static struct {
 	unsigned faults;	/* messages lost, of 10000 */
 	unsigned late, doubled;
 	unsigned lasting;	/* faults that outlast a lease, of 10000 */
-	bool quotas_change, bases_change;
-	uint64_t move_every, sell_every;
+	bool quotas_change, bases_change, processes;	/* processes: these die, little else is wrong */
+	bool calls;		/* CPU that is used on a node is charged to a caller on another one as well */
+	uint64_t move_every, sell_every, use_every;
 	unsigned idle;		/* moves to nowhere, of 10000 */
 	unsigned spread;	/* nodes with load that are not the last, of 10000 */
 	uint64_t writes, beats, used, fences, worst;
 } S;
+
+/* Sums over all seeds; uses: each was checked against its sliding second. */
+static struct {
+	uint64_t seeds, seconds, node_seconds, uses, fences;
+} played;
 
 static bool chance(unsigned of_10000)
 {
@@ -125,25 +147,53 @@ static bool before(const struct event *a, const struct event *b)
 	return a->at != b->at ? a->at < b->at : a->seq < b->seq;
 }
 
+static void push_event(const struct event *e)
+{
+	size_t i = S.heaped++;
+
+	if (S.heaped > S.room)
+		S.heap = realloc(S.heap, (S.room = S.room ? 2 * S.room : 1024) * sizeof(*e));
+	for (; i && before(e, &S.heap[(i - 1) / 2]); i = (i - 1) / 2)
+		S.heap[i] = S.heap[(i - 1) / 2];
+	S.heap[i] = *e;
+}
+
+/* A million events of a big fleet are on their way: one heap of them all misses the caches at each step. */
 static void at(uint64_t when, enum type type, unsigned a, unsigned b, struct msg *m)
 {
 	struct event e = { when > S.now ? when : S.now, S.seq++, type, a, b, m };
-	size_t i = S.events++;
+	size_t slice = e.at / SLICE < S.slices ? e.at / SLICE : S.slices - 1;
+	struct later *l = &S.later[slice];
 
-	if (S.events > S.room)
-		S.heap = realloc(S.heap, (S.room = S.room ? 2 * S.room : 1024) * sizeof(e));
-	for (; i && before(&e, &S.heap[(i - 1) / 2]); i = (i - 1) / 2)
-		S.heap[i] = S.heap[(i - 1) / 2];
-	S.heap[i] = e;
+	S.events++;
+	if (slice <= S.slice) {
+		push_event(&e);
+		return;
+	}
+	if (l->n == l->room)
+		l->e = realloc(l->e, (l->room = l->room ? 2 * l->room : 16) * sizeof(e));
+	l->e[l->n++] = e;
 }
 
 static struct event next_event(void)
 {
-	struct event top = S.heap[0], e = S.heap[--S.events];
+	struct event top, e;
 	size_t i = 0, c;
 
-	while ((c = 2 * i + 1) < S.events) {
-		if (c + 1 < S.events && before(&S.heap[c + 1], &S.heap[c]))
+	while (!S.heaped) {
+		struct later *l = &S.later[++S.slice];
+
+		for (i = 0; i < l->n; i++)
+			push_event(&l->e[i]);
+		free(l->e);
+		l->e = NULL;
+	}
+	S.events--;
+	top = S.heap[0];
+	e = S.heap[--S.heaped];
+	i = 0;
+	while ((c = 2 * i + 1) < S.heaped) {
+		if (c + 1 < S.heaped && before(&S.heap[c + 1], &S.heap[c]))
 			c++;
 		if (!before(&S.heap[c], &e))
 			break;
@@ -170,6 +220,8 @@ static void drop(struct record **r)
 
 static void end_msg(struct msg *m)
 {
+	if (m->refs--)
+		return;
 	drop(&m->rec);
 	free(m);
 }
@@ -220,13 +272,13 @@ static void send_msg(unsigned i, struct msg *m, enum type type)
 
 /* The store */
 
+/* A node that has lost something before reads all once it knows, and with that what is said here. */
 static void tell_watcher(unsigned i, struct msg *m)
 {
 	struct node *n = &S.node[i];
-	struct msg *c;
 	uint64_t when;
 
-	if (!n->up)
+	if (!n->up || n->deaf)
 		return;
 	if (S.now < n->apart || (hostile() && chance(S.faults / 4))) {
 		n->deaf = true;
@@ -237,31 +289,40 @@ static void tell_watcher(unsigned i, struct msg *m)
 		when += between(0, 2 * FLEET_SECOND);
 	if (n->watch_at < when)
 		n->watch_at = when;
-	c = malloc(sizeof(*c));
-	*c = *m;
+	m->refs++;
+	at(n->watch_at, EVENT, i, n->run, m);
+}
+
+/* Words of watches are one message, whoever hears it. */
+static struct msg *make_event(struct msg m)
+{
+	struct msg *c = malloc(sizeof(*c));
+
+	*c = m;
 	keep(c->rec);
-	c->node = i;
-	c->run = n->run;
-	at(n->watch_at, EVENT, 0, 0, c);
+	return c;
 }
 
 static void publish_tenant(unsigned t)
 {
 	struct tenant *x = &S.tenant[t];
-	struct msg m = { .what = READ, .tenant = t, .rec = x->rec, .quota = x->quota, .seen = S.quotas_rev };
+	struct msg *m = make_event((struct msg){ .what = READ, .tenant = t, .rec = x->rec, .quota = x->quota, .seen = S.quotas_rev });
 	unsigned i;
 
 	for (i = 0; i < x->n_watchers; i++)
-		tell_watcher(x->watchers[i], &m);
+		tell_watcher(x->watchers[i], m);
+	end_msg(m);
 }
 
 static void publish_place(unsigned p)
 {
-	struct msg m = { .what = READ_NODES, .place = p, .node_rev = S.place[p].rev, .life = S.place[p].life, .fenced = S.place[p].fenced };
+	struct msg *m = make_event((struct msg){ .what = READ_NODES, .place = p, .node_rev = S.place[p].rev,
+						 .life = S.place[p].life, .fenced = S.place[p].fenced });
 	unsigned i;
 
 	for (i = 0; i < S.nodes; i++)
-		tell_watcher(i, &m);
+		tell_watcher(i, m);
+	end_msg(m);
 }
 
 static void watch_tenant(unsigned i, unsigned t)
@@ -279,7 +340,7 @@ static void watch_tenant(unsigned i, unsigned t)
 static void set_quota(unsigned t, uint64_t rate, uint64_t base, uint64_t next)
 {
 	struct tenant *x = &S.tenant[t];
-	struct msg m = { .what = READ, .tenant = UINT32_MAX };
+	struct msg *m;
 	unsigned i;
 
 	if (rate < x->quota.rate) {
@@ -289,9 +350,10 @@ static void set_quota(unsigned t, uint64_t rate, uint64_t base, uint64_t next)
 	x->quota = (struct fleet_quota){ ++S.rev, rate, base, next };
 	S.quotas_rev = S.rev;
 	publish_tenant(t);
-	m.seen = S.quotas_rev;
+	m = make_event((struct msg){ .what = READ, .tenant = UINT32_MAX, .seen = S.quotas_rev });
 	for (i = 0; i < S.nodes; i++)
-		tell_watcher(i, &m);
+		tell_watcher(i, m);
+	end_msg(m);
 }
 
 static void serve(struct msg *m)
@@ -373,12 +435,22 @@ static void serve(struct msg *m)
 
 /* A node's agent */
 
+static void append(unsigned **list, unsigned *n, unsigned x)
+{
+	if (!(*n & (*n - 1)))
+		*list = realloc(*list, (*n ? 2 * *n : 1) * sizeof(**list));
+	(*list)[(*n)++] = x;
+}
+
 static struct pair *pair_of(unsigned i, unsigned t)
 {
 	struct node *n = &S.node[i];
 
-	if (!n->pair[t])
+	if (!n->pair[t]) {
 		n->pair[t] = calloc(1, sizeof(struct pair));
+		append(&n->has, &n->n_has, t);
+		append(&S.tenant[t].on, &S.tenant[t].n_on, i);
+	}
 	return n->pair[t];
 }
 
@@ -394,6 +466,7 @@ static void forget_pair(struct pair *p)
 	memset(&p->part, 0, sizeof(p->part));
 	memset(&p->demand, 0, sizeof(p->demand));
 	memset(&p->quota, 0, sizeof(p->quota));
+	p->blocked = 0;
 }
 
 static void leave_log(struct pair *p, uint64_t now)
@@ -409,6 +482,10 @@ static void tell_scheduler(struct node *n, struct pair *p, uint64_t now)
 {
 	uint64_t rate = fleet_part_usable(&p->part, now);
 
+	if (!n->met || !fleet_client_may_hear(&n->client, now))
+		return;
+	n->written = n->service;
+	fleet_client_told(&n->client, n->service);
 	n->granted = n->granted + rate - p->rate;
 	p->rate = rate;
 	p->until = n->session.deadline;
@@ -456,6 +533,8 @@ static void plan_pair(unsigned i, unsigned t)
 			send_write(i, t, p);
 		return;
 	}
+	if (now < p->blocked)
+		return;
 	leave_log(p, now);
 	w.pool = fleet_pool(&p->quota, S.nodes);
 	for (k = 0; k < p->uses; k++) {
@@ -467,7 +546,7 @@ static void plan_pair(unsigned i, unsigned t)
 		w.used[k] = w.used[k] > fleet_base(&p->quota) ? w.used[k] - fleet_base(&p->quota) : 0;
 	room = n->capacity / 10 * 7;
 	w.room = room > n->granted ? room - n->granted : 0;
-	w.want = fleet_want(&p->demand, now, p->wants ? w.used[0] : 0, p->wants && p->was_short, w.pool);
+	w.want = fleet_want(&p->demand, now, p->wants ? w.used[0] : 0, p->wants && p->was_short && n->met, w.pool);
 	h = p->rec ? &p->rec->h : &none;
 	r = malloc(sizeof(*r) + (h->n + 1) * sizeof(struct fleet_entry));
 	r->refs = 1;
@@ -524,7 +603,7 @@ static void start_ticks(unsigned i, unsigned t)
 	}
 }
 
-static void see_tenant(unsigned i, struct msg *m)
+static void see_tenant(unsigned i, const struct msg *m)
 {
 	struct node *n = &S.node[i];
 	struct pair *p = pair_of(i, m->tenant);
@@ -551,7 +630,7 @@ static void end_life(struct node *n)
 	fleet_session_end(&n->session);
 }
 
-static void see_place(unsigned i, struct msg *m)
+static void see_place(unsigned i, const struct msg *m)
 {
 	struct node *n = &S.node[i];
 
@@ -576,13 +655,13 @@ static void read_all(unsigned i)
 		if (S.place[k].rev)
 			see_place(i, &m);
 	}
-	for (k = 0; k < S.tenants; k++)
-		if (n->pair[k]) {
-			struct msg m = { .tenant = k, .rec = S.tenant[k].rec, .quota = S.tenant[k].quota };
+	for (k = 0; k < n->n_has; k++) {
+		const struct tenant *x = &S.tenant[n->has[k]];
+		struct msg m = { .tenant = n->has[k], .rec = x->rec, .quota = x->quota };
 
-			watch_tenant(i, k);
-			see_tenant(i, &m);
-		}
+		watch_tenant(i, n->has[k]);
+		see_tenant(i, &m);
+	}
 	fleet_session_saw(&n->session, quotas);
 }
 
@@ -599,6 +678,13 @@ static void beat(unsigned i)
 		return;
 	if (n->deaf)
 		read_all(i);
+	if (n->fresh && n->met && fleet_client_may_hear(&n->client, now)) {
+		for (k = 0; k < n->n_has; k++)
+			tell_scheduler(n, n->pair[n->has[k]], now);
+		n->fresh = false;
+	}
+	if (!n->fresh)
+		n->kept = n->session.seen;
 	m.guards = fleet_guards(n->peer, S.nodes, i, m.guard);
 	if (!n->joined && n->peer[i].node_rev && !n->peer[i].fenced)
 		m.guard[m.guards > FLEET_GUARDS - 1 ? FLEET_GUARDS - 1 : m.guards++] = i;
@@ -616,7 +702,7 @@ static void beat(unsigned i)
 		if (!n->peer[i].node_rev || n->peer[i].fenced)
 			send_msg(i, &j, SEND);
 	}
-	m.seen = fleet_session_settled(&n->session, now, n->session.seen);
+	m.seen = fleet_session_settled(&n->session, now, n->kept);
 	send_msg(i, &m, SEND);
 }
 
@@ -649,9 +735,8 @@ static void answered(struct msg *m)
 			n->joined = true;
 			fleet_session_end(&n->session);
 			fleet_peer_node(&n->peer[m->node], m->node_rev, (uint32_t)m->life, false);
-			for (k = 0; k < S.tenants; k++)
-				if (n->pair[k])
-					start_ticks(m->node, k);
+			for (k = 0; k < n->n_has; k++)
+				start_ticks(m->node, n->has[k]);
 		}
 		break;
 	case WRITE:
@@ -668,25 +753,25 @@ static void answered(struct msg *m)
 	end_msg(m);
 }
 
-static void watch_event(struct msg *m)
+static void watch_event(unsigned i, unsigned run, struct msg *m)
 {
-	struct node *n = &S.node[m->node];
+	struct node *n = &S.node[i];
 
-	if (!n->up || m->run != n->run || n->deaf) {
+	if (!n->up || run != n->run || n->deaf) {
 		end_msg(m);
 		return;
 	}
 	if (S.now < n->stopped) {
 		n->watch_at = n->stopped;
-		at(n->stopped, EVENT, 0, 0, m);
+		at(n->stopped, EVENT, i, run, m);
 		return;
 	}
 	if (m->what == READ_NODES)
-		see_place(m->node, m);
+		see_place(i, m);
 	else if (m->tenant == UINT32_MAX)
 		fleet_session_saw(&n->session, m->seen);
 	else
-		see_tenant(m->node, m);
+		see_tenant(i, m);
 	end_msg(m);
 }
 
@@ -701,11 +786,83 @@ static void start_agent(unsigned i)
 	n->stopped = 0;
 	n->deaf = true;
 	n->watch_at = 0;
+	n->met = false;
+	n->fresh = true;
+	n->kept = 0;
+	fleet_client_begin(&n->client, clock_of(n), n->written, n->written, n->written == n->service);
+	/* A service meets the agent soon, unless the thread that would gets no CPU. */
+	at(S.now + between(0, hostile() && chance(S.processes ? 7000 : 2000) ? 8 * FLEET_SECOND : FLEET_MEETS), MEET, i, (unsigned)n->service, NULL);
 	memset(&n->session, 0, sizeof(n->session));
 	memset(n->peer, 0, S.nodes * sizeof(*n->peer));
-	for (k = 0; k < S.tenants; k++)
-		if (n->pair[k])
-			forget_pair(n->pair[k]);
+	for (k = 0; k < n->n_has; k++)
+		forget_pair(n->pair[n->has[k]]);
+}
+
+/* All that the agent of a node that runs hears of the processes there. */
+static void see_service(struct node *n)
+{
+	if (n->client.lives && n->client.told != n->service)
+		fleet_client_ended(&n->client, clock_of(n));
+}
+
+static void meet_agent(unsigned i, unsigned service)
+{
+	struct node *n = &S.node[i];
+
+	if (service != n->service || n->met || !n->up)
+		return;
+	if (S.now < n->stopped) {
+		at(n->stopped, MEET, i, service, NULL);
+		return;
+	}
+	see_service(n);
+	if (fleet_client_may_join(&n->client, service))
+		n->met = true;
+	else
+		at(S.now + between(10 * MS, FLEET_MEETS), MEET, i, service, NULL);
+}
+
+/* The service of a node is killed, and the next one starts: it knows nothing of what this one used. */
+static void kill_service(unsigned i)
+{
+	struct node *n = &S.node[i];
+	uint64_t now = clock_of(n);
+	struct pair *p;
+	unsigned k;
+
+	for (k = 0; k < n->n_has; k++) {
+		p = n->pair[n->has[k]];
+		p->blocked = (p->rate && p->until > now ? p->until : now) + FLEET_SECOND;
+		n->granted -= p->rate;
+		p->base = p->rate = p->until = p->sum = 0;
+		p->uses = 0;
+	}
+	if (n->met && runs(n))
+		fleet_client_left(&n->client, clock_of(n));
+	n->met = false;
+	n->fresh = true;
+	n->service++;
+	if (runs(n))
+		see_service(n);
+	at(S.now + between(1 * MS, 300 * MS), MEET, i, (unsigned)n->service, NULL);
+}
+
+/*
+ * CPU that a child call used here is charged to its caller on another node of the tenant's, too (Q11): that is asked of no quota,
+ * and is no CPU that anybody used there.
+ */
+static void charge_caller(unsigned i, unsigned t, uint64_t part)
+{
+	const struct tenant *x = &S.tenant[t];
+	unsigned k = x->on[rnd() % x->n_on];
+	struct pair *p = S.node[k].pair[t];
+	uint64_t now = clock_of(&S.node[k]);
+
+	leave_log(p, now);
+	if (k == i || p->uses == USES)
+		return;
+	p->use[(p->first + p->uses++) % USES] = (struct use){ now, part };
+	p->sum += part;
 }
 
 /* A node's scheduler uses what it may. */
@@ -718,7 +875,7 @@ static void use_cpu(unsigned i, unsigned t)
 
 	if (!p->wants)
 		return;
-	at(S.now + between(5 * MS, 25 * MS), USE, i, t, NULL);
+	at(S.now + between(S.use_every, 5 * S.use_every), USE, i, t, NULL);
 	leave_log(p, now);
 	quota = p->base + (now < p->until ? p->rate : 0);
 	p->was_short = true;
@@ -735,6 +892,8 @@ static void use_cpu(unsigned i, unsigned t)
 	p->use[(p->first + p->uses++) % USES] = (struct use){ now, part };
 	p->sum += part;
 	p->total += part;
+	if (S.calls && S.now + QUIET / 2 < S.end && chance(5000))
+		charge_caller(i, t, part);
 	/* The books. */
 	if (x->uses == x->room) {
 		struct use *a = malloc(2 * (x->room + 64) * sizeof(*a));
@@ -756,6 +915,7 @@ static void use_cpu(unsigned i, unsigned t)
 	x->sum += part;
 	x->total += part;
 	S.used += part;
+	played.uses++;
 	most = x->quota.rate;
 	if (S.now < x->lowered_until && x->was > most)
 		most = x->was;
@@ -783,9 +943,8 @@ static void move_load(unsigned t)
 	if (S.now + QUIET / 2 >= S.end)
 		return;
 	at(S.now + between(S.move_every / 2, S.move_every * 3 / 2), MOVE, t, 0, NULL);
-	for (i = 0; i < S.nodes; i++)
-		if (S.node[i].pair[t])
-			want_cpu(i, t, false);
+	for (i = 0; i < S.tenant[t].n_on; i++)
+		want_cpu(S.tenant[t].on[i], t, false);
 	if (chance(S.idle))
 		return;
 	do
@@ -802,7 +961,7 @@ static void make_fault(void)
 	if (!hostile())
 		return;
 	at(S.now + between(0, 20 * FLEET_SECOND / S.nodes), FAULT, 0, 0, NULL);
-	switch (rnd() % 10) {
+	switch (S.processes && chance(8000) ? (chance(3000) ? 3 : 9) : rnd() % 12) {
 	case 0:
 	case 1:
 		n->apart = S.now + time;
@@ -819,9 +978,7 @@ static void make_fault(void)
 	case 4:		/* the node dies: its scheduler too */
 		n->up = false;
 		n->run++;
-		for (k = 0; k < S.tenants; k++)
-			if (n->pair[k])
-				n->pair[k]->until = 0;
+		kill_service(i);
 		at(S.now + time, RETURN, i, 0, NULL);
 		break;
 	case 5:
@@ -836,6 +993,10 @@ static void make_fault(void)
 		break;
 	case 8:
 		n->silent = S.now + time;
+		break;
+	case 9:
+	case 10:
+		kill_service(i);
 		break;
 	default:	/* half of the fleet is cut off */
 		for (k = chance(40000 / S.nodes) ? 0 : S.nodes; k < S.nodes; k += 2) {
@@ -872,12 +1033,15 @@ static void build(unsigned nodes, unsigned tenants, uint64_t time)
 	S.nodes = nodes;
 	S.tenants = tenants;
 	S.end = time;
+	S.slices = time / SLICE + 2;
+	S.later = calloc(S.slices, sizeof(*S.later));
 	S.node = calloc(nodes, sizeof(*S.node));
 	S.tenant = calloc(tenants, sizeof(*S.tenant));
 	S.place = calloc(nodes, sizeof(*S.place));
 	S.alive = calloc(nodes, sizeof(*S.alive));
 	S.move_every = 5 * FLEET_SECOND;
 	S.sell_every = 2 * FLEET_SECOND;
+	S.use_every = 5 * MS;
 	S.spread = 3000;
 	for (i = 0; i < nodes; i++) {
 		struct node *n = &S.node[i];
@@ -890,6 +1054,7 @@ static void build(unsigned nodes, unsigned tenants, uint64_t time)
 		n->pair = calloc(tenants, sizeof(*n->pair));
 		n->capacity = (chance(1000) ? 1 : 64) * FLEET_SECOND;
 		n->trickles = chance(5000);
+		n->service = 1;
 		start_agent(i);
 		at(between(0, FLEET_BEAT), BEAT, i, 0, NULL);
 	}
@@ -946,14 +1111,16 @@ static void run(void)
 			continue;
 		}
 		S.now = e.at;
-		MUST(S.events < 100000, "messages breed: %zu of them", S.events);
+		MUST(S.events < 100000 + 1000 * (size_t)S.nodes + 100 * (size_t)S.tenants, "messages breed: %zu of them", S.events);
 		if (!marked && S.now >= from) {
 			marked = true;
 			for (t = 0; t < S.tenants; t++) {
 				mark[t] = S.tenant[t].total;
-				for (i = 0; i < S.nodes; i++)
-					if (S.node[i].pair[t])
-						S.node[i].pair[t]->mark = S.node[i].pair[t]->total;
+				for (i = 0; i < S.tenant[t].n_on; i++) {
+					struct pair *p = S.node[S.tenant[t].on[i]].pair[t];
+
+					p->mark = p->total;
+				}
 			}
 		}
 		switch (e.type) {
@@ -979,10 +1146,13 @@ static void run(void)
 			answered(e.m);
 			break;
 		case EVENT:
-			watch_event(e.m);
+			watch_event(e.a, e.b, e.m);
 			break;
 		case OPERATE:
 			operate();
+			break;
+		case MEET:
+			meet_agent(e.a, e.b);
 			break;
 		case RETURN:
 			start_agent(e.a);
@@ -995,11 +1165,14 @@ static void run(void)
 		uint64_t got = S.tenant[t].total - mark[t], pool = fleet_pool(q, S.nodes), may = 0;
 		bool small = false;
 
-		for (wanted = i = 0; i < S.nodes; i++)
-			if (S.node[i].pair[t] && S.node[i].pair[t]->wants) {
+		for (wanted = i = 0; i < S.tenant[t].n_on; i++) {
+			const struct node *n = &S.node[S.tenant[t].on[i]];
+
+			if (n->pair[t]->wants) {
 				wanted++;
-				small |= S.node[i].capacity < 8 * FLEET_SECOND;
+				small |= n->capacity < 8 * FLEET_SECOND;
 			}
+		}
 		may = (uint64_t)((double)(pool + wanted * fleet_base(q)) * (double)(S.end - from) / 1e9 * (1 - 2 * FLEET_DRIFT / 1e6));
 		if (small || !wanted)
 			continue;
@@ -1008,41 +1181,49 @@ static void run(void)
 		if (got < may - may / 10)
 			say_state(t);
 		MUST(got >= may - may / 10, "tenant %u got %" PRIu64 " ns of %" PRIu64 " in the quiet end", t, got, may);
-		for (i = 0; i < S.nodes; i++) {
-			const struct pair *p = S.node[i].pair[t];
+		for (i = 0; i < S.tenant[t].n_on; i++) {
+			const struct pair *p = S.node[S.tenant[t].on[i]].pair[t];
 
-			if (p && p->wants && p->total - p->mark < may / wanted / 10 * 8)
+			if (p->wants && p->total - p->mark < may / wanted / 10 * 8)
 				say_state(t);
-			MUST(!p || !p->wants || p->total - p->mark >= may / wanted / 10 * 8,
-			     "node %u got %" PRIu64 " ns of %" PRIu64 " for tenant %u in the quiet end", i, p->total - p->mark,
-			     may / wanted, t);
+			MUST(!p->wants || p->total - p->mark >= may / wanted / 10 * 8,
+			     "node %u got %" PRIu64 " ns of %" PRIu64 " for tenant %u in the quiet end", S.tenant[t].on[i],
+			     p->total - p->mark, may / wanted, t);
 		}
 	}
+	played.seeds++;
+	played.seconds += S.end / FLEET_SECOND;
+	played.node_seconds += S.nodes * (S.end / FLEET_SECOND);
+	played.fences += S.fences;
 	if (getenv("SIM_SAYS"))
 		printf("# %u nodes, %u tenants: used %.3f s, %.4f of what could be at the end, writes %.3f and heartbeats %.2f a second for a node, %" PRIu64 " fences\n",
 		       S.nodes, S.tenants, (double)S.used / 1e9, must ? (double)total / (double)must : 0.,
 		       (double)S.writes / ((double)S.end / 1e9) / S.nodes, (double)S.beats / ((double)S.end / 1e9) / S.nodes, S.fences);
 	free(mark);
 	for (i = 0; i < S.nodes; i++) {
-		for (t = 0; t < S.tenants; t++)
-			if (S.node[i].pair[t]) {
-				drop(&S.node[i].pair[t]->rec);
-				drop(&S.node[i].pair[t]->write);
-				free(S.node[i].pair[t]);
-			}
+		for (t = 0; t < S.node[i].n_has; t++) {
+			struct pair *p = S.node[i].pair[S.node[i].has[t]];
+
+			drop(&p->rec);
+			drop(&p->write);
+			free(p);
+		}
 		free(S.node[i].pair);
+		free(S.node[i].has);
 		free(S.node[i].peer);
 	}
 	for (t = 0; t < S.tenants; t++) {
 		drop(&S.tenant[t].rec);
 		free(S.tenant[t].use);
 		free(S.tenant[t].watchers);
+		free(S.tenant[t].on);
 	}
 	free(S.node);
 	free(S.tenant);
 	free(S.place);
 	free(S.alive);
 	free(S.heap);
+	free(S.later);
 }
 
 /* Scenarios */
@@ -1111,8 +1292,32 @@ static void deaths(void)
 	run();
 }
 
+/* Agents and services die, and meet each other late; half of what was bought is base. */
+static void services(void)
+{
+	unsigned i;
+
+	build_faults((unsigned)(2 + seed_now % 2), 1, 100 * FLEET_SECOND, 50);
+	S.processes = true;
+	S.spread = 8000;
+	for (i = 0; i < S.tenants; i++)
+		S.tenant[i].quota.base = S.tenant[i].quota.next = S.tenant[i].quota.rate / 2 / S.nodes;
+	run();
+}
+
+/* Requests call other nodes, and are charged with what was used there. */
+static void calls(void)
+{
+	build_faults((unsigned)(2 + seed_now % 3), 1, 100 * FLEET_SECOND, 300);
+	S.calls = true;
+	S.spread = 8000;
+	S.move_every = between(FLEET_SECOND / 2, 5 * FLEET_SECOND);
+	run();
+}
+
 static const struct scenario scenarios[] = { { "quiet", quiet, 1 }, { "faults", faults, 1 }, { "quotas", quotas, 1 },
-					     { "bases", bases, 1 }, { "late", late, 1 }, { "deaths", deaths, 1 } };
+					     { "bases", bases, 1 }, { "late", late, 1 }, { "deaths", deaths, 1 },
+					     { "services", services, 1 }, { "calls", calls, 1 } };
 
 #define SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 
@@ -1124,14 +1329,21 @@ TEST(quotas) { run_seeds(&scenarios[2], seeds); }
 TEST(bases) { run_seeds(&scenarios[3], seeds); }
 TEST(late) { run_seeds(&scenarios[4], seeds); }
 TEST(deaths) { run_seeds(&scenarios[5], seeds); }
+TEST(services) { run_seeds(&scenarios[6], seeds); }
+TEST(calls) { run_seeds(&scenarios[7], seeds); }
 
 static unsigned big_nodes, big_tenants;
 static uint64_t big_time;
+static bool big_load_is_rare;
 
 static void big(void)
 {
 	build_faults(big_nodes, big_tenants, big_time * FLEET_SECOND, 200);
 	S.quotas_change = true;
+	if (big_load_is_rare) {
+		S.idle = 9000;
+		S.use_every = 15 * MS;
+	}
 	run();
 }
 
@@ -1163,6 +1375,8 @@ static int caught(void (*fn)(void))
 		return 1;
 	}
 	fn();
+	printf("# %" PRIu64 " seeds, %" PRIu64 " s of fleets, %" PRIu64 " of nodes; %" PRIu64 " uses, each within its second; %" PRIu64 " fences\n",
+	       played.seeds, played.seconds, played.node_seconds, played.uses, played.fences);
 	return 0;
 }
 
@@ -1172,7 +1386,8 @@ int main(int argc, char **argv)
 		seeds = strtoull(argv[2], NULL, 0);
 		return caught(first_find);
 	}
-	if (argc >= 6 && !strcmp(argv[1], "-n")) {
+	if (argc >= 6 && (!strcmp(argv[1], "-n") || !strcmp(argv[1], "-l"))) {
+		big_load_is_rare = argv[1][1] == 'l';
 		big_nodes = (unsigned)atoi(argv[2]);
 		big_tenants = (unsigned)atoi(argv[3]);
 		big_time = strtoull(argv[4], NULL, 0);

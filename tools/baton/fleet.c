@@ -14,21 +14,19 @@
 #include <unistd.h>
 
 #include "../fleet/agent.h"
-#include "../fleet/member.h"
-#include "../fleet/text.h"
+#include "../fleet/trace.h"
+#include "store.h"
 
 static const char usage[] =
 	"usage: baton fleet init PLACES [BASE%]\n"
 	"       baton fleet set TENANT low=CPUS high=CPUS\n"
 	"       baton fleet show [--json]\n"
-	"       baton fleet agent --node NAME --capacity CPUS --socket PATH\n"
+	"       baton fleet trace [TENANT] [--json]\n"
+	"       baton fleet agent --node NAME --capacity CPUS --socket PATH [--metrics PORT]\n"
 	"\n"
 	"One quota over many nodes, leased from etcd (docs/fleet.md).\n"
 	"\n"
-	"  --etcd URL[,URL]     default http://127.0.0.1:2379\n"
-	"  --user NAME:PASSWORD of etcd's; or the environment's BATON_ETCD_USER\n"
-	"  --cacert, --cert, --key FILE   for TLS\n"
-	"  --prefix KEY/        of all keys, default /baton/\n";
+	STORE_USAGE;
 
 struct args {
 	struct agent_options a;
@@ -46,120 +44,26 @@ static bool read_cpus(const char *s, uint64_t *ns)
 	return true;
 }
 
-/* All that is known of a fleet, read at one revision. */
-struct fleet {
-	struct etcd *e;
-	struct fleet_setup setup;
-	bool has_setup;
-	struct fleet_node_text node[FLEET_PLACES];
-	uint64_t node_rev[FLEET_PLACES], seen[FLEET_PLACES];
-	uint64_t quotas_rev;
-	struct rate {
-		char key[80];
-		struct fleet_quota quota;
-		struct fleet_held *held;
-	} *rate;
-	size_t rates;
-};
-
-static struct rate *rate_of(struct fleet *f, const char *key)
+/* Reads the store once. Not 0: the exit status of the verb. */
+static int read_fleet(struct fleet_view *v, const struct fleet_store *store)
 {
-	size_t i;
+	int rc = fleet_view_open(v, store);
 
-	for (i = f->rates; i--;)
-		if (!strcmp(f->rate[i].key, key))
-			return &f->rate[i];
-	f->rate = realloc(f->rate, (f->rates + 1) * sizeof(*f->rate));
-	memset(&f->rate[f->rates], 0, sizeof(*f->rate));
-	snprintf(f->rate[f->rates].key, sizeof(f->rate->key), "%s", key);
-	return &f->rate[f->rates++];
+	if (!rc && fleet_view_read(v, stderr)) {
+		fprintf(stderr, "baton fleet: %s\n", etcd_error(v->e));
+		rc = 1;
+	}
+	return rc;
 }
 
-static void read_pair(struct fleet *f, const char *k, const char *value, uint64_t rev)
-{
-	const char *why = NULL;
-	struct rate *r;
-	unsigned place;
-	char end;
-
-	if (!strcmp(k, "fleet")) {
-		why = fleet_read_setup(value, &f->setup);
-		f->has_setup = !why;
-	} else if (!strcmp(k, "quotas")) {
-		f->quotas_rev = rev;
-	} else if (sscanf(k, "node/%u%c", &place, &end) == 1 && place < FLEET_PLACES) {
-		why = fleet_read_node(value, &f->node[place]);
-		f->node_rev[place] = why ? 0 : rev;
-	} else if (sscanf(k, "alive/%u%c", &place, &end) == 1 && place < FLEET_PLACES) {
-		why = fleet_read_alive(value, &f->seen[place]);
-	} else if (!strncmp(k, "quota/", 6) && strlen(k) < 80) {
-		r = rate_of(f, k + 6);
-		why = fleet_read_quota(value, &r->quota);
-		r->quota.rev = why ? 0 : rev;
-	} else if (!strncmp(k, "held/", 5) && strlen(k) < 80) {
-		r = rate_of(f, k + 5);
-		free(r->held);
-		r->held = NULL;
-		why = fleet_read_held(value, &r->held);
-		if (r->held)
-			r->held->rev = rev;
-	}
-	if (why)
-		fprintf(stderr, "baton fleet: %s: %s\n", k, why);
-}
-
-static int read_fleet(struct fleet *f, const struct agent_options *o)
-{
-	char end[300], *key, *value;
-	const json_t *kvs;
-	json_t *answer;
-	uint64_t rev;
-	size_t i;
-
-	if (etcd_open(&f->e, &o->etcd)) {
-		fprintf(stderr, "baton fleet: --etcd wants URLs with commas between them, --user NAME:PASSWORD\n");
-		return 2;
-	}
-	if (!etcd_has_user(f->e)) {
-		fprintf(stderr, "baton fleet: as the user: %s\n", etcd_error(f->e));
-		return 1;
-	}
-	snprintf(end, sizeof(end), "%s\x7f", o->prefix);
-	answer = etcd_ask(f->e, "kv/range", etcd_range(o->prefix, end));
-	if (!answer) {
-		fprintf(stderr, "baton fleet: %s\n", etcd_error(f->e));
-		return 1;
-	}
-	kvs = json_object_get(answer, "kvs");
-	for (i = 0; i < json_array_size(kvs); i++)
-		if (etcd_kv(json_array_get(kvs, i), &key, &value, &rev)) {
-			if (value)
-				read_pair(f, key + strlen(o->prefix), value, rev);
-			free(key);
-			free(value);
-		}
-	json_decref(answer);
-	return 0;
-}
-
-static void end_fleet(struct fleet *f)
-{
-	size_t i;
-
-	etcd_close(f->e);
-	for (i = 0; i < f->rates; i++)
-		free(f->rate[i].held);
-	free(f->rate);
-}
-
-static char *key_of(const struct agent_options *o, const char *folder, const char *name)
+static char *key_of(const struct fleet_store *o, const char *folder, const char *name)
 {
 	char *key;
 
 	return asprintf(&key, "%s%s%s", o->prefix, folder, name) < 0 ? NULL : key;
 }
 
-static int send_txn(struct fleet *f, json_t *compare, json_t *ops)
+static int send_txn(struct fleet_view *f, json_t *compare, json_t *ops)
 {
 	json_t *answer = etcd_ask(f->e, "kv/txn", etcd_txn(compare, ops, NULL));
 	int rc = 0;
@@ -176,7 +80,7 @@ static int send_txn(struct fleet *f, json_t *compare, json_t *ops)
 
 static int fleet_init(const struct options *o, struct args *x, int argc, char **argv)
 {
-	struct fleet *f = calloc(1, sizeof(*f));
+	struct fleet_view *f = calloc(1, sizeof(*f));
 	struct fleet_setup s = { .base_ppm = 20000 };
 	double base = 2;
 	char *key, *value, *end;
@@ -190,23 +94,23 @@ static int fleet_init(const struct options *o, struct args *x, int argc, char **
 	if (argc > 1 && (base = strtod(argv[1], &end), (*end && strcmp(end, "%")) || !(base >= 0 && base <= 50)))
 		return options_wrong(o, "BASE is 0%% to 50%%, not \"%s\"", argv[1]);
 	s.base_ppm = (uint64_t)(base * 10000 + .5);
-	rc = read_fleet(f, &x->a);
+	rc = read_fleet(f, &x->a.store);
 	if (!rc) {
-		key = key_of(&x->a, "fleet", "");
+		key = key_of(&x->a.store, "fleet", "");
 		value = fleet_write_setup(&s);
 		rc = send_txn(f, json_pack("[o]", etcd_compare(key, 0)), json_pack("[o]", etcd_op_put(key, value)));
 		if (rc < 0)
-			fprintf(stderr, "baton fleet: there is a fleet under %s, and its places cannot change\n", x->a.prefix);
+			fprintf(stderr, "baton fleet: there is a fleet under %s, and its places cannot change\n", x->a.store.prefix);
 		free(key);
 		free(value);
 	}
-	end_fleet(f);
+	fleet_view_close(f);
 	free(f);
 	return rc < 0 ? 1 : rc;
 }
 
 /* The sum of low-latency rates, this one being `rate`, is within what the fleet can promise. */
-static bool can_sell(const struct fleet *f, const char *key, uint64_t rate)
+static bool can_sell(const struct fleet_view *f, const char *key, uint64_t rate)
 {
 	uint64_t sold = rate, have = 0;
 	size_t i;
@@ -214,9 +118,9 @@ static bool can_sell(const struct fleet *f, const char *key, uint64_t rate)
 	for (i = 0; i < f->setup.places; i++)
 		have += f->node_rev[i] && !f->node[i].fenced ? f->node[i].capacity : 0;
 	for (i = 0; i < f->rates; i++)
-		if (strcmp(f->rate[i].key, key) && strlen(f->rate[i].key) > 4 &&
-		    !strcmp(f->rate[i].key + strlen(f->rate[i].key) - 4, "/low"))
-			sold += f->rate[i].quota.rate;
+		if (strcmp(f->rate[i]->key, key) && strlen(f->rate[i]->key) > 4 &&
+		    !strcmp(f->rate[i]->key + strlen(f->rate[i]->key) - 4, "/low"))
+			sold += f->rate[i]->quota.rate;
 	if (sold <= have / 100 * 70)
 		return true;
 	fprintf(stderr, "baton fleet: %.3f CPUs of low-latency quota would be sold, and 70%% of the nodes' %.3f are %.3f\n",
@@ -224,14 +128,14 @@ static bool can_sell(const struct fleet *f, const char *key, uint64_t rate)
 	return false;
 }
 
-static int set_once(struct fleet *f, const struct agent_options *o, const char *tenant, const uint64_t *want)
+static int set_once(struct fleet_view *f, const struct fleet_store *o, const char *tenant, const uint64_t *want)
 {
 	static const char *const class[] = { "low", "high" };
 	json_t *compare = json_array(), *ops = json_array();
 	bool everybody;
 	char name[80], *key, *value;
 	struct fleet_quota q;
-	struct rate *r;
+	struct fleet_rate *r;
 	unsigned c, i;
 
 	key = key_of(o, "quotas", "");
@@ -242,7 +146,7 @@ static int set_once(struct fleet *f, const struct agent_options *o, const char *
 		if (want[c] == UINT64_MAX)
 			continue;
 		snprintf(name, sizeof(name), "%s/%s", tenant, class[c]);
-		r = rate_of(f, name);
+		r = fleet_view_rate(f, name);
 		if (!c && want[c] > r->quota.rate && !can_sell(f, name, want[c])) {
 			json_decref(compare);
 			json_decref(ops);
@@ -250,7 +154,7 @@ static int set_once(struct fleet *f, const struct agent_options *o, const char *
 		}
 		everybody = true;
 		for (i = 0; i < f->setup.places; i++)
-			everybody &= !f->node_rev[i] || f->seen[i] >= r->quota.rev;
+			everybody &= !f->node_rev[i] || f->alive[i].seen >= r->quota.rev;
 		q = fleet_quota_set(&r->quota, want[c], want[c] / 1000000 * f->setup.base_ppm / f->setup.places, f->setup.places,
 				    r->held ? fleet_held_sum(r->held) : 0, everybody);
 		key = key_of(o, "quota/", name);
@@ -271,7 +175,7 @@ static int set_once(struct fleet *f, const struct agent_options *o, const char *
 static int fleet_set(const struct options *o, struct args *x, int argc, char **argv)
 {
 	uint64_t want[2] = { UINT64_MAX, UINT64_MAX };
-	struct fleet *f;
+	struct fleet_view *f;
 	int rc = -1, i;
 
 	if (argc < 2 || !fleet_name_ok(argv[0]))
@@ -283,14 +187,19 @@ static int fleet_set(const struct options *o, struct args *x, int argc, char **a
 	/* Somebody else may write between the look and the write. */
 	for (i = 0; i < 10 && rc < 0; i++) {
 		f = calloc(1, sizeof(*f));
-		rc = read_fleet(f, &x->a);
+		rc = read_fleet(f, &x->a.store);
 		if (!rc && !f->has_setup) {
-			fprintf(stderr, "baton fleet: there is no fleet under %s; `baton fleet init` makes one\n", x->a.prefix);
+			fprintf(stderr, "baton fleet: there is no fleet under %s; `baton fleet init` makes one\n", x->a.store.prefix);
+			rc = 1;
+		}
+		/* A place whose node cannot be read is not an empty place, and a quota that cannot be read was sold. */
+		if (!rc && f->unread) {
+			fprintf(stderr, "baton fleet: nothing is sold before these keys are right, or deleted\n");
 			rc = 1;
 		}
 		if (!rc)
-			rc = set_once(f, &x->a, argv[0], want);
-		end_fleet(f);
+			rc = set_once(f, &x->a.store, argv[0], want);
+		fleet_view_close(f);
 		free(f);
 	}
 	if (rc < 0)
@@ -300,9 +209,9 @@ static int fleet_set(const struct options *o, struct args *x, int argc, char **a
 
 static int fleet_show(const struct options *o, struct args *x, int argc, char **argv)
 {
-	struct fleet *f = calloc(1, sizeof(*f));
+	struct fleet_view *f = calloc(1, sizeof(*f));
 	size_t i, k;
-	int rc = argc ? options_wrong(o, "show wants no argument") : read_fleet(f, &x->a);
+	int rc = argc ? options_wrong(o, "show wants no argument") : read_fleet(f, &x->a.store);
 
 	if (!rc && x->json) {
 		json_t *j = json_object(), *nodes = json_array(), *rates = json_array(), *held;
@@ -314,12 +223,12 @@ static int fleet_show(const struct options *o, struct args *x, int argc, char **
 					(int)f->node[i].fenced));
 		for (i = 0; i < f->rates; i++) {
 			held = json_array();
-			for (k = 0; f->rate[i].held && k < f->rate[i].held->n; k++)
-				json_array_append_new(held, json_pack("{s:s,s:I,s:I}", "node", f->node[f->rate[i].held->entry[k].place].name,
-					"rate", (json_int_t)f->rate[i].held->entry[k].rate, "want",
-					(json_int_t)f->rate[i].held->entry[k].want));
-			json_array_append_new(rates, json_pack("{s:s,s:I,s:I,s:o}", "rate", f->rate[i].key, "sold",
-				(json_int_t)f->rate[i].quota.rate, "base", (json_int_t)fleet_base(&f->rate[i].quota), "held", held));
+			for (k = 0; f->rate[i]->held && k < f->rate[i]->held->n; k++)
+				json_array_append_new(held, json_pack("{s:s,s:I,s:I}", "node", f->node[f->rate[i]->held->entry[k].place].name,
+					"rate", (json_int_t)f->rate[i]->held->entry[k].rate, "want",
+					(json_int_t)f->rate[i]->held->entry[k].want));
+			json_array_append_new(rates, json_pack("{s:s,s:I,s:I,s:o}", "rate", f->rate[i]->key, "sold",
+				(json_int_t)f->rate[i]->quota.rate, "base", (json_int_t)fleet_base(&f->rate[i]->quota), "held", held));
 		}
 		json_object_set_new(j, "nodes", nodes);
 		json_object_set_new(j, "rates", rates);
@@ -333,15 +242,15 @@ static int fleet_show(const struct options *o, struct args *x, int argc, char **
 				printf("place %zu: %s, %.3f CPUs, life %llu%s\n", i, f->node[i].name, (double)f->node[i].capacity / 1e9,
 				       (unsigned long long)f->node[i].life, f->node[i].fenced ? ", fenced" : "");
 		for (i = 0; i < f->rates; i++) {
-			printf("%s: %.3f CPUs, %.4f of them on each node for ever\n", f->rate[i].key, (double)f->rate[i].quota.rate / 1e9,
-			       (double)fleet_base(&f->rate[i].quota) / 1e9);
-			for (k = 0; f->rate[i].held && k < f->rate[i].held->n; k++)
-				printf("    %s: %.3f, wants %.3f\n", f->node[f->rate[i].held->entry[k].place].name,
-				       (double)f->rate[i].held->entry[k].rate / 1e9, (double)f->rate[i].held->entry[k].want / 1e9);
+			printf("%s: %.3f CPUs, %.4f of them on each node for ever\n", f->rate[i]->key, (double)f->rate[i]->quota.rate / 1e9,
+			       (double)fleet_base(&f->rate[i]->quota) / 1e9);
+			for (k = 0; f->rate[i]->held && k < f->rate[i]->held->n; k++)
+				printf("    %s: %.3f, wants %.3f\n", f->node[f->rate[i]->held->entry[k].place].name,
+				       (double)f->rate[i]->held->entry[k].rate / 1e9, (double)f->rate[i]->held->entry[k].want / 1e9);
 		}
 	}
 	if (!argc)
-		end_fleet(f);
+		fleet_view_close(f);
 	free(f);
 	return rc;
 }
@@ -360,60 +269,49 @@ static int fleet_agent(const struct options *o, struct args *x)
 int verb_fleet(int argc, char **argv)
 {
 	static const struct option rows[] = {
-		{ "etcd", required_argument, 0, 'e' },
-		{ "user", required_argument, 0, 'u' },
-		{ "cacert", required_argument, 0, 'A' },
-		{ "cert", required_argument, 0, 'C' },
-		{ "key", required_argument, 0, 'K' },
-		{ "prefix", required_argument, 0, 'p' },
+		STORE_ROWS,
 		{ "node", required_argument, 0, 'n' },
 		{ "capacity", required_argument, 0, 'c' },
 		{ "socket", required_argument, 0, 's' },
+		{ "metrics", required_argument, 0, 'm' },
 		{ "json", no_argument, 0, 'j' },
 		OPTIONS_COMMON
 	};
 	struct options o = { .verb = argv[0], .usage = usage };
-	struct args x = { .a = { .etcd = { .endpoints = "http://127.0.0.1:2379", .user = getenv("BATON_ETCD_USER") }, .prefix = "/baton/" } };
+	struct args x = { 0 };
+	unsigned long port;
+	char *end;
 	int c;
 
+	store_defaults(&x.a.store);
 	while ((c = options_next(&o, argc, argv, "", rows)) != OPTIONS_END)
 		switch (c) {
 		case OPTIONS_EXIT:
 			return o.status;
-		case 'e':
-			x.a.etcd.endpoints = optarg;
-			break;
-		case 'u':
-			x.a.etcd.user = optarg;
-			break;
-		case 'A':
-			x.a.etcd.cacert = optarg;
-			break;
-		case 'C':
-			x.a.etcd.cert = optarg;
-			break;
-		case 'K':
-			x.a.etcd.key = optarg;
-			break;
-		case 'p':
-			x.a.prefix = optarg;
-			break;
 		case 'n':
 			x.a.name = optarg;
 			break;
 		case 'c':
-			if (!read_cpus(optarg, &x.a.capacity))
-				return options_wrong(&o, "--capacity wants a number of CPUs, not \"%s\"", optarg);
+			if (!read_cpus(optarg, &x.a.capacity) || x.a.capacity > AGENT_RATE_MOST)
+				return options_wrong(&o, "--capacity wants a number of CPUs up to 4096, not \"%s\"", optarg);
 			break;
 		case 's':
 			x.a.socket = optarg;
 			break;
+		case 'm':
+			port = strtoul(optarg, &end, 10);
+			if (*end || !port || port > 65535)
+				return options_wrong(&o, "--metrics wants a port of 127.0.0.1, not \"%s\"", optarg);
+			x.a.metrics = (uint16_t)port;
+			break;
 		case 'j':
 			x.json = true;
 			break;
+		default:
+			store_option(&x.a.store, c);
 		}
-	if (!*x.a.prefix || x.a.prefix[strlen(x.a.prefix) - 1] != '/' || strlen(x.a.prefix) > 200)
-		return options_wrong(&o, "--prefix ends with a slash, and has 200 letters at most");
+	if (store_check(&o, &x.a.store))
+		return 2;
 	argc -= optind;
 	argv += optind;
 	if (argc && !strcmp(argv[0], "init"))
@@ -422,9 +320,12 @@ int verb_fleet(int argc, char **argv)
 		return fleet_set(&o, &x, argc - 1, argv + 1);
 	if (argc && !strcmp(argv[0], "show"))
 		return fleet_show(&o, &x, argc - 1, argv + 1);
+	if (argc && !strcmp(argv[0], "trace"))
+		return argc > 2 ? options_wrong(&o, "trace wants one tenant, or none") :
+				  fleet_trace(&x.a.store, argc > 1 ? argv[1] : NULL, x.json);
 	if (argc == 1 && !strcmp(argv[0], "agent"))
 		return fleet_agent(&o, &x);
-	return options_wrong(&o, "init, set, show or agent?");
+	return options_wrong(&o, "init, set, show, trace or agent?");
 }
 
 #else

@@ -11,7 +11,6 @@
 
 #define ENDPOINTS	8
 #define ANSWER_MAX	(256u << 20)	/* more than that is no answer */
-#define TIMEOUT_MS	2000L	/* a heartbeat's answer is worth nothing once the lease ends */
 #define PATIENT_MS	30000L	/* people wait longer, and a password is slow to check by design */
 
 struct call {
@@ -23,6 +22,7 @@ struct call {
 	char *in, *body;
 	size_t n, room;
 	bool watch, begun;
+	unsigned at;		/* the endpoint that was asked */
 	struct call *next;
 };
 
@@ -182,6 +182,7 @@ static int start_call(struct etcd *e, const char *path, json_t *body, etcd_done 
 	c->done = done;
 	c->arg = arg;
 	c->watch = watch;
+	c->at = e->at;
 	snprintf(text, sizeof(text), "%s/v3/%s", e->url[e->at], path);
 	curl_easy_setopt(c->curl, CURLOPT_URL, text);
 	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -191,7 +192,7 @@ static int start_call(struct etcd *e, const char *path, json_t *body, etcd_done 
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, take_data);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(c->curl, CURLOPT_PRIVATE, c);
-	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, timeout > TIMEOUT_MS ? timeout : TIMEOUT_MS);
+	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, timeout > ETCD_TIMEOUT_MS ? timeout : ETCD_TIMEOUT_MS);
 	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, timeout);
 	if (e->cacert)
 		curl_easy_setopt(c->curl, CURLOPT_CAINFO, e->cacert);
@@ -243,6 +244,13 @@ static int log_in(struct etcd *e)
 			  false, PATIENT_MS);
 }
 
+/* The first of several calls that an endpoint does not answer moves on: of three endpoints, two more would come back to it. */
+static void next_endpoint(const struct call *c)
+{
+	if (c->at == c->e->at)
+		c->e->at = (c->at + 1) % c->e->n;
+}
+
 static void finish_call(struct call *c, CURLcode rc)
 {
 	struct etcd *e = c->e;
@@ -252,22 +260,22 @@ static void finish_call(struct call *c, CURLcode rc)
 
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (rc != CURLE_OK) {
-		snprintf(e->error, sizeof(e->error), "%s: %s", e->url[e->at], curl_easy_strerror(rc));
-		e->at = (e->at + 1) % e->n;
+		snprintf(e->error, sizeof(e->error), "%s: %s", e->url[c->at], curl_easy_strerror(rc));
+		next_endpoint(c);
 	} else if (!c->watch) {
 		j = c->n ? json_loadb(c->in, c->n, 0, NULL) : NULL;
 		if (status != 200) {
 			said = j ? json_string_value(json_object_get(j, "error")) : NULL;
-			snprintf(e->error, sizeof(e->error), "%s: %s (HTTP %ld)", e->url[e->at], said ? said : "no answer", status);
+			snprintf(e->error, sizeof(e->error), "%s: %s (HTTP %ld)", e->url[c->at], said ? said : "no answer", status);
 			/* 14: no leader, or it is too slow. 16: the token is old; without one another error says so. */
 			if (j && json_integer_value(json_object_get(j, "code")) == 14)
-				e->at = (e->at + 1) % e->n;
+				next_endpoint(c);
 			if (e->name && c->done != got_token && c->done != got_answer && (!e->token || (j && json_integer_value(json_object_get(j, "code")) == 16)))
 				log_in(e);
 			json_decref(j);
 			j = NULL;
 		} else if (!j) {
-			snprintf(e->error, sizeof(e->error), "%s: the answer is not JSON", e->url[e->at]);
+			snprintf(e->error, sizeof(e->error), "%s: the answer is not JSON", e->url[c->at]);
 		}
 	}
 	if (e->watch == c)
@@ -340,7 +348,12 @@ const char *etcd_error(const struct etcd *e)
 
 int etcd_send(struct etcd *e, const char *path, json_t *body, etcd_done *done, void *arg)
 {
-	return start_call(e, path, body, done, arg, false, TIMEOUT_MS);
+	return etcd_send_within(e, path, body, ETCD_TIMEOUT_MS, done, arg);
+}
+
+int etcd_send_within(struct etcd *e, const char *path, json_t *body, long ms, etcd_done *done, void *arg)
+{
+	return start_call(e, path, body, done, arg, false, ms);
 }
 
 json_t *etcd_ask(struct etcd *e, const char *path, json_t *body)

@@ -26,11 +26,16 @@ int etcd_open(struct etcd **out, const struct etcd_options *o);
 void etcd_close(struct etcd *e);
 /* Whether etcd knows this user; false too where it did not answer. An agent's requests ask again. */
 bool etcd_has_user(const struct etcd *e);
-/* What went wrong last, for people. */
+/* The last error, for people. */
 const char *etcd_error(const struct etcd *e);
 
-/* Sends a request to path ("kv/txn"); body: a reference that is taken over. done is called once, by etcd_poll(). */
+/* A heartbeat's answer is worth nothing once the lease ends. */
+#define ETCD_TIMEOUT_MS	2000L
+
+/* Sends a request to path ("kv/txn"); body: a reference that is taken over. done is called once, by etcd_poll(), after ETCD_TIMEOUT_MS at the latest. */
 int etcd_send(struct etcd *e, const char *path, json_t *body, etcd_done *done, void *arg);
+/* The same, with another time. */
+int etcd_send_within(struct etcd *e, const char *path, json_t *body, long ms, etcd_done *done, void *arg);
 /* The same, and waits; a new reference, or NULL. */
 json_t *etcd_ask(struct etcd *e, const char *path, json_t *body);
 /*

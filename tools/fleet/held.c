@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* One rate in the hands of many nodes; the protocol and its proof are in held.h. */
+/* A rate in the hands of many nodes; the protocol and its proof are in held.h. */
 #include "held.h"
 
 #include <string.h>
@@ -113,7 +113,7 @@ void fleet_part_refused(struct fleet_part *p, uint64_t no, uint64_t rev)
 		p->pending = false;
 }
 
-/* What ramps hold back in the step that is so many steps after now. */
+/* The rate that ramps hold back in the step that is so many steps after now. */
 static uint64_t ramps_hold(const struct fleet_part *p, uint64_t now, unsigned later)
 {
 	uint64_t sum = 0;
@@ -279,7 +279,7 @@ uint64_t fleet_want(struct fleet_demand *d, uint64_t now, uint64_t used, bool is
 {
 	uint64_t want = is_short ? pool : least(used + used / 4, pool);
 
-	/* Who is short wants all that there is: an eighth below would be for ever. */
+	/* A node that is short wants all that there is: an eighth below would be for ever. */
 	if (want > d->want + (is_short ? 0 : d->want / 8) || d->want > pool) {
 		d->want = want;
 		d->less_since = 0;

@@ -99,7 +99,7 @@
 struct fleet_quota {
 	uint64_t rev;
 	uint64_t rate;		/* ns of CPU in a second */
-	uint64_t base, next;	/* of each place; see above */
+	uint64_t base, next;	/* each place's; see above */
 };
 
 struct fleet_entry {
@@ -127,11 +127,11 @@ struct fleet_ramp {
 	uint64_t above[FLEET_STEPS];
 };
 
-/* What one node knows of one rate. Zeroes, and place and life, are a good beginning. */
+/* A rate, as one node knows it. Zeroes, and place and life, are a good beginning. */
 struct fleet_part {
 	uint32_t place, life;
 	uint64_t rev;		/* the newest record's that it knows */
-	uint64_t rate;		/* this life's in that record */
+	uint64_t rate;		/* the rate of this life in that record */
 	bool pending;		/* a write was sent, and no revision after pending_rev is known yet */
 	uint64_t pending_no;	/* counts writes */
 	uint64_t pending_rev, pending_rate;
@@ -169,7 +169,7 @@ static inline uint64_t fleet_pool(const struct fleet_quota *q, uint64_t places)
 struct fleet_quota fleet_quota_set(const struct fleet_quota *old, uint64_t rate, uint64_t base, uint64_t places, uint64_t held,
 				   bool everybody);
 
-/* What is held and cooling of a record. */
+/* The sum of what is held and cooling in a record. */
 uint64_t fleet_held_sum(const struct fleet_held *h);
 
 /* The max-min fair share of entry i of the pool, by what each wants. */
@@ -187,7 +187,7 @@ bool fleet_part_see(struct fleet_part *p, uint64_t now, const struct fleet_held 
  */
 void fleet_part_refused(struct fleet_part *p, uint64_t no, uint64_t rev);
 
-/* What may be used of this rate now, above base, if the node's lease has not ended. */
+/* The part of this rate that may be used now, above base, if the node's lease has not ended. */
 uint64_t fleet_part_usable(const struct fleet_part *p, uint64_t now);
 
 /* The time at which that will be more without any message, or UINT64_MAX. */
@@ -195,7 +195,7 @@ uint64_t fleet_part_next(const struct fleet_part *p, uint64_t now);
 
 struct fleet_wish {
 	uint64_t want;		/* above base */
-	uint64_t room;		/* what the node may take more, for its own capacity's sake */
+	uint64_t room;		/* the most that the node may take besides, for its own capacity's sake */
 	uint64_t until;		/* the deadline of the node's lease: nothing is taken from then on (c) */
 	uint64_t pool;
 	/* Used above base in the second before now, and of that what is younger than a second after each step. */
@@ -205,8 +205,8 @@ struct fleet_wish {
 };
 
 /*
- * What this node wants to write in place of the record h, which is the newest that it knows (rev p->rev): into `out`, which has room for
- * h->n + 1 entries; out->rev is the revision to compare. False: nothing. True: from now on fleet_part_usable() counts with it;
+ * Plans this node's write in place of the record h, which is the newest that it knows (rev p->rev): into `out`, which has
+ * room for h->n + 1 entries; out->rev is the revision to compare. False: nothing. True: from now on fleet_part_usable() counts with it;
  * the caller tells the scheduler first, and then sends it, as often as it likes, until fleet_part_see() has returned true
  * for a later revision or the write was refused. A node with p->pending set cannot plan.
  */
@@ -216,7 +216,7 @@ bool fleet_part_plan(struct fleet_part *p, uint64_t now, const struct fleet_held
 /* The steps of a giver's last second, from its own log: entries of amount and time, newest last. */
 void fleet_used_steps(const uint64_t *amount, const uint64_t *at, unsigned n, uint64_t now, uint64_t used[FLEET_STEPS]);
 
-/* What a node wants, with hysteresis: more at once, less when it has been less for FLEET_LINGER. */
+/* A node's demand, with hysteresis: more at once, less when it has been less for FLEET_LINGER. */
 #define FLEET_LINGER	(FLEET_SECOND / 5)
 
 struct fleet_demand {

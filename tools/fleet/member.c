@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Who is in a fleet; member.h has the protocol and its proof. */
+/* Members of a fleet; member.h has the protocol and its proof. */
 #include "member.h"
 
 void fleet_peer_node(struct fleet_peer *p, uint64_t rev, uint32_t life, bool fenced)

@@ -46,7 +46,7 @@
 
 #define FLEET_GUARDS 4
 
-/* What a node knows of one place. */
+/* A place, as a node knows it. */
 struct fleet_peer {
 	uint64_t node_rev, alive_rev;	/* 0: no such key was seen */
 	uint64_t since;			/* when this node first saw alive at alive_rev */

@@ -72,13 +72,20 @@ const char *fleet_read_node(const char *text, struct fleet_node_text *n)
 	return ok ? NULL : "not {\"name\", \"life\", \"capacity\", \"fenced\"}";
 }
 
-const char *fleet_read_alive(const char *text, uint64_t *seen)
+const char *fleet_read_alive(const char *text, struct fleet_alive_text *a)
 {
 	json_t *j = json_loads(text, 0, NULL);
-	bool ok = take_field(j, "seen", INT64_MAX, seen);
+	const json_t *used = json_object_get(j, "used");
+	struct fleet_alive_text new = { .has_use = used, .scheduler = json_is_true(json_object_get(j, "scheduler")) };
+	bool ok = take_field(j, "seen", INT64_MAX, &new.seen) &&
+		  (!used || (json_array_size(used) == 2 && take_number(json_array_get(used, 0), INT64_MAX, &new.used[0]) &&
+			     take_number(json_array_get(used, 1), INT64_MAX, &new.used[1])));
 
 	json_decref(j);
-	return ok ? NULL : "not {\"seen\"}";
+	if (!ok)
+		return "not {\"seen\", \"scheduler\", \"used\": [low, high]}";
+	*a = new;
+	return NULL;
 }
 
 static bool take_entry(const json_t *j, struct fleet_entry *e)
@@ -156,9 +163,10 @@ char *fleet_write_node(const struct fleet_node_text *n)
 				    (json_int_t)n->capacity, "fenced", (int)n->fenced));
 }
 
-char *fleet_write_alive(uint64_t seen)
+char *fleet_write_alive(const struct fleet_alive_text *a)
 {
-	return write_json(json_pack("{s:I}", "seen", (json_int_t)seen));
+	return write_json(json_pack("{s:I,s:b,s:[I,I]}", "seen", (json_int_t)a->seen, "scheduler", (int)a->scheduler, "used",
+				    (json_int_t)a->used[0], (json_int_t)a->used[1]));
 }
 
 char *fleet_write_held(const struct fleet_held *h)

@@ -53,7 +53,7 @@ BATON_API void baton_fleet_leave(struct baton_fleet *f);
 
 struct baton_fleet_stats {
 	bool connected;		/* an agent is there */
-	bool leased;		/* leases hold; else each tenant has its base share */
+	bool leased;		/* leases hold; else each tenant has its base share, which is none while the node has no place */
 	const char *how;	/* why not connected, in words; a constant */
 	uint64_t since;		/* baton_clock_now() when `connected` changed last */
 	uint64_t until;		/* baton_clock_now() at which the leases end; 0: they do not hold */
