@@ -9,7 +9,7 @@
 
 #include "tap.h"
 
-/* What ended may not be gone yet: a request is in flight until all is done. */
+/* Requests that ended may not be gone yet: a request is in flight until all is done. */
 static inline void end_sched(struct baton_sched *s)
 {
 	int err;

@@ -18,7 +18,7 @@ int main(void)
 	struct baton_request *r;
 	struct baton_sched *s;
 	struct baton_why why;
-	char text[300];
+	char text[400];
 	int err;
 
 	to.sz = sizeof(to);

@@ -45,7 +45,7 @@ bool btn_birth_become(const struct btn_birth *b);
 /* The calling thread is the library's: the service's signals are for its own, and a name tells which it is. */
 void btn_birth_own(const char *name);
 
-/* And the CPUs that this one has by now: they may change for the whole process. */
+/* The CPUs that this thread has by now, too: they may change for the whole process. */
 void btn_birth_cpus(pthread_t like);
 
 #endif

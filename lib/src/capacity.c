@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "hooks.h"
 
 /* ----------------------------------------------------------- texts, pure */
 
@@ -162,7 +163,7 @@ static char *read_all(const char *path)
 	if (fd < 0)
 		return NULL;
 	do {
-		more = realloc(text, size);
+		more = btn_mem_grow(text, n, size);
 		if (!more) {
 			errno = ENOMEM;
 			break;
@@ -173,7 +174,7 @@ static char *read_all(const char *path)
 		size = n + 1 == size ? 2 * size : size;
 	} while (got > 0 || (got < 0 && errno == EINTR));
 	if (!more || got < 0) {
-		free(text);
+		btn_mem_free(text);
 		text = NULL;
 	} else {
 		text[n] = 0;
@@ -315,7 +316,7 @@ static int read_hierarchy(struct reading *r, const char *mounts, const char *con
 
 	if (!what)
 		return 0;
-	rest = copy = strdup(mounts);
+	rest = copy = btn_mem_text(mounts);
 	if (!copy)
 		return -ENOMEM;
 	while ((line = strsep(&rest, "\n"))) {
@@ -329,7 +330,7 @@ static int read_hierarchy(struct reading *r, const char *mounts, const char *con
 		read_upwards(r, &m, part, what, v2);
 		whole |= !strcmp(m.root, "/");
 	}
-	free(copy);
+	btn_mem_free(copy);
 	if (what & LIMIT)
 		r->out->hidden |= !whole || !sees_all(r);
 	return 0;
@@ -354,8 +355,8 @@ int btn_capacity_read(struct btn_capacity *out, const char *root, unsigned cpus,
 		if (line)
 			err = read_hierarchy(&r, mounts, controllers, line);
 	}
-	free(groups);
-	free(mounts);
+	btn_mem_free(groups);
+	btn_mem_free(mounts);
 	out->ns = out->cpus * BTN_NSEC_PER_SEC;
 	if (out->limit < out->ns) {
 		out->ns = out->limit;

@@ -40,7 +40,7 @@ struct btn_capacity {
 	unsigned cpus;			/* CPUs that the thread may use, and are in its cpuset */
 	uint64_t limit;			/* ns in a second, the least of all cgroups'; BTN_NO_LIMIT */
 	char where[256];		/* the directory of the cgroup that has it; "" where there is none */
-	bool hidden;			/* there may be a lower limit that cannot be seen */
+	bool hidden;			/* a lower limit may be there that cannot be seen */
 };
 
 /*

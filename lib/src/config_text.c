@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hooks.h"
 #include "policy.h"
 #include "utf8.h"
 
@@ -48,7 +49,7 @@ struct parser {
 	char *why;
 	size_t room;
 	bool no_memory;
-	baton_config_own_fn *own;	/* or NULL */
+	baton_config_own_fn *own;	/* NULL: none */
 	void *arg;
 };
 
@@ -383,7 +384,7 @@ static void read_tenant(struct parser *p)
 
 	if (c->tenants == c->room) {
 		c->room = c->room ? 2 * c->room : 16;
-		more = realloc(c->tenant, c->room * sizeof(*more));
+		more = btn_mem_grow(c->tenant, c->tenants * sizeof(*more), c->room * sizeof(*more));
 		if (!more) {
 			p->no_memory = true;
 			return;
@@ -532,11 +533,11 @@ int baton_config_parse_own(struct baton_config **out, const char *text, size_t l
 	*out = NULL;
 	if (p.room)
 		*why = 0;
-	c = calloc(1, sizeof(*c));
+	c = btn_mem_zeroed(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	p.c = c;
-	c->name = strdup(name);
+	c->name = btn_mem_text(name);
 	p.no_memory = !c->name;
 	c->low_limit = LOW_LIMIT;
 	for (; text < all && !p.no_memory; text = nl + 1) {
@@ -578,7 +579,7 @@ static int slurp(const char *path, char **text, size_t *len)
 	if (fd < 0)
 		return -errno;
 	for (;;) {
-		more = realloc(*text, room);
+		more = btn_mem_grow(*text, *len, room);
 		if (!more) {
 			err = -ENOMEM;
 			break;
@@ -615,7 +616,7 @@ int baton_config_load(struct baton_config **out, const char *path, char *why, si
 		err = baton_config_parse(out, text, len, path, why, room);
 	else if (why && room)
 		snprintf(why, room, "%s: %s\n", path, strerror_r(-err, says, sizeof(says)));
-	free(text);
+	btn_mem_free(text);
 	errno = saved;
 	return err;
 }
@@ -624,9 +625,9 @@ void baton_config_free(struct baton_config *c)
 {
 	if (!c)
 		return;
-	free(c->tenant);
-	free(c->name);
-	free(c);
+	btn_mem_free(c->tenant);
+	btn_mem_free(c->name);
+	btn_mem_free(c);
 }
 
 const char *btn_config_where(const struct baton_config *c, enum btn_config_what what, size_t i,

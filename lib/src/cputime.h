@@ -51,6 +51,18 @@ static inline uint64_t btn_cputime_open(const struct btn_cputime *m, uint64_t cl
 	return used > m->charged ? used - m->charged : 0;
 }
 
+/*
+ * CPU that the thread used from one reading of its CPU clock to another, without a slot, is not to be charged. Where a settlement came
+ * in between, a part of that was charged already, and only the rest is left out.
+ */
+static inline void btn_cputime_skip(struct btn_cputime *m, uint64_t from, uint64_t to)
+{
+	if (m->mark <= from)
+		m->mark += to - from;
+	else if (m->mark < to)
+		m->mark = to;
+}
+
 /* Returns ns to be charged; *back: ns that were charged since m->mark_at, and not used. */
 static inline uint64_t btn_cputime_settle(struct btn_cputime *m, uint64_t now, uint64_t clock, uint64_t *back)
 {

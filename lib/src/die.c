@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hooks.h"
+
 void btn_die(const char *what, long code)
 {
 	unsigned long v = code < 0 ? -(unsigned long)code : (unsigned long)code;
@@ -28,6 +30,9 @@ void btn_die(const char *what, long code)
 	for (i = at; i;)
 		buf[n++] = digits[--i];
 	buf[n++] = ')';
+	buf[n] = 0;
+	if (btn_panic(buf + 7))
+		abort();
 	buf[n++] = '\n';
 	while (write(STDERR_FILENO, buf, n) < 0 && errno == EINTR)
 		;

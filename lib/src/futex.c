@@ -16,13 +16,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "die.h"
 #include "futex_sys.h"
+#include "hooks.h"
 
 /* Checks what a wait may answer; a count of woken threads is 0 here. */
 static inline int waited(long ret, const char *call)
@@ -131,11 +131,11 @@ static void choose(void)
 		if (kernel_has_swap()) {
 			btn_futex = &ops_swap;
 		} else {
-			fprintf(stderr, "baton: BATON_BACKEND=swap: this kernel has no FUTEX_SWAP; use auto or wakewait, or boot a kernel with baton's patches\n");
+			btn_log(BATON_LOG_ERROR, "BATON_BACKEND=swap: this kernel has no FUTEX_SWAP; use auto or wakewait, or boot a kernel with baton's patches");
 			chosen = -ENOSYS;
 		}
 	} else if (strcmp(want, "wakewait")) {
-		fprintf(stderr, "baton: BATON_BACKEND=%s: no such backend; there are auto, swap and wakewait\n",
+		btn_log(BATON_LOG_ERROR, "BATON_BACKEND=%s: no such backend; there are auto, swap and wakewait",
 			want);
 		chosen = -EINVAL;
 	}

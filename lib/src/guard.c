@@ -28,6 +28,7 @@
 #include <sys/mman.h>
 
 #include "atomic.h"
+#include "hooks.h"
 
 struct btn_guard {
 	_Atomic uint32_t taken;
@@ -108,13 +109,13 @@ struct btn_guard *btn_guard_add(const void *base, size_t size)
 		}
 		next = atomic_load_explicit(&b->next, memory_order_acquire); /* [GUARD-1] */
 		if (!next) {
-			next = calloc(1, sizeof(*next));
+			next = btn_mem_zeroed(1, sizeof(*next));
 			if (!next)
 				return NULL;
 			none = NULL;
 			if (!atomic_compare_exchange_strong_explicit(&b->next, &none, next, memory_order_acq_rel, /* [GUARD-1] */
 								     memory_order_acquire)) { /* [GUARD-1] */
-				free(next);
+				btn_mem_free(next);
 				next = none;
 			}
 		}

@@ -11,6 +11,9 @@
 /* A tag is no further ahead of its clock: who used so much more than was bought is behind all others anyway. */
 #define TAG_AHEAD	(64 * BTN_SECOND)
 
+/* By so much one run changes the margin, at most. */
+#define MARGIN_STEP	4000
+
 /* Nobody knows how many runs there were at once. */
 #define RUNS_MANY	255
 
@@ -50,7 +53,7 @@ void btn_account_set_scale(struct btn_account *a, uint64_t of)
 	a->full = of / 384 < 1024 ? 1024 : of / 384;
 }
 
-void btn_account_set_quota(struct btn_account *a, uint64_t quota)
+static void set_min(struct btn_account *a, uint64_t quota)
 {
 	uint64_t min = quota / 1000;
 
@@ -58,7 +61,14 @@ void btn_account_set_quota(struct btn_account *a, uint64_t quota)
 		min = 1000;
 	if (min > 1000000)
 		min = 1000000;
-	a->min = min;
+	if (a->margin > quota / 8)
+		a->margin = quota / 8;
+	a->min = min + a->margin;
+}
+
+void btn_account_set_quota(struct btn_account *a, uint64_t quota)
+{
+	set_min(a, quota);
 	btn_account_set_scale(a, quota);
 	/* The debt is a time, and would be another amount. */
 	if (a->quota != quota)
@@ -196,6 +206,16 @@ void btn_account_owe(struct btn_account *a, uint64_t now, uint64_t cpu)
 	a->earned = a->earned < most && earned < most - a->earned ? a->earned + earned : most;
 }
 
+void btn_account_overran(struct btn_account *a, uint64_t over)
+{
+	uint64_t by = ((over > a->margin ? over - a->margin : a->margin - over) + 7) / 8;
+
+	if (by > MARGIN_STEP)
+		by = MARGIN_STEP;
+	a->margin = over > a->margin ? a->margin + by : a->margin - by;
+	set_min(a, a->quota);
+}
+
 static void add(struct btn_account *a, struct btn_log *e, uint64_t cpu, uint8_t runs)
 {
 	uint32_t amount;
@@ -296,16 +316,22 @@ void btn_account_refund(struct btn_account *a, uint64_t now, uint64_t since, uin
 	}
 }
 
-uint64_t btn_account_recent(const struct btn_account *a, uint64_t at)
+void btn_account_recent(const struct btn_account *a, uint64_t at, uint64_t step, unsigned n, uint64_t *recent)
 {
 	uint64_t sum = 0;
-	unsigned n;
+	unsigned left = a->n;
 
-	if (!a->n || a->last + BTN_SECOND <= at)
-		return 0;
-	for (n = a->n; n && entry_time(a, entry(a, n - 1)) + BTN_SECOND > at; n--)
-		sum += in_ns(entry(a, n - 1)->amount);
-	return sum + a->rest;
+	/* From the last time on: whatever is young enough then is so at each earlier one. */
+	while (n--) {
+		uint64_t t = at + n * step;
+
+		recent[n] = 0;
+		if (!a->n || a->last + BTN_SECOND <= t)
+			continue;
+		for (; left && entry_time(a, entry(a, left - 1)) + BTN_SECOND > t; left--)
+			sum += in_ns(entry(a, left - 1)->amount);
+		recent[n] = sum + a->rest;
+	}
 }
 
 uint64_t btn_account_when(struct btn_account *a, uint64_t now)

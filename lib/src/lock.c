@@ -11,7 +11,11 @@
 /* About 2 us where a pause takes 40 cycles: twice what it is held for. */
 #define SPINS 100
 /*
- * Then its holder is not running, and most often waits for this CPU, from which
+ * The calls here are for the lock itself. They count as calls with a lock held only where that is
+ * an inner one, the spare lists', whose holder moves some pointers and calls nothing: a thread waits for it so only
+ * where the holder was preempted in these instructions.
+ *
+ * After so many, the holder is not running, and most often waits for this CPU, from which
  * this thread's wake has just pushed it. To let it go on costs one system call;
  * to sleep until it wakes us costs two, and a third where nobody sleeps any more.
  */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "hooks.h"
 #include "inject.h"
 
 #define TENANTS		BTN_PAGE_TENANTS
@@ -59,17 +60,42 @@ size_t btn_page_per_segment(size_t tenant_size)
 	return n;
 }
 
-size_t btn_page_segments(const struct btn_page *p, size_t more, size_t *size)
+static uint64_t segment_at(const struct btn_page *p, size_t i)
 {
-	size_t used = btn_stat_get(&p->h->tenants_used), first, last;
+	return p->h->tenants_at + i * segment_size(p);
+}
 
-	*size = segment_size(p);
-	last = used + more < TENANTS ? used + more : TENANTS;
+static uint64_t record_at(const struct btn_page *p, uint64_t i)
+{
+	return p->h->tenants_at + i * p->tenant_size;
+}
+
+/* The file is to have memory for the records from what it has to this one, and some more. */
+static void want_room(const struct btn_page *p, struct btn_prealloc *prealloc, uint64_t upto)
+{
+	struct btn_prealloc_file *f = &prealloc->file;
+
+	upto = upto + TENANTS_BATCH < TENANTS ? upto + TENANTS_BATCH : TENANTS;
+	if (p->fd < 0 || upto <= p->allocated)
+		return;
+	if (f->number != p->files)
+		*f = (struct btn_prealloc_file){ .number = p->files, .fd = p->fd };
+	f->at = record_at(p, p->allocated);
+	f->upto = record_at(p, upto);
+	f->asked = false;
+}
+
+void btn_page_want(const struct btn_page *p, struct btn_prealloc *prealloc, size_t more)
+{
+	size_t used = btn_stat_get(&p->h->tenants_used), first, last, all = used + more < TENANTS ? used + more : TENANTS;
+
 	first = (used + p->per_segment - 1) / p->per_segment;
-	last = (last + p->per_segment - 1) / p->per_segment;
+	last = (all + p->per_segment - 1) / p->per_segment;
 	while (first < last && p->segment[first])
 		first++;
-	return last - first;
+	btn_prealloc_want_segments(prealloc, last - first, segment_size(p), p->fd < 0 ? 0 : p->files, p->fd, segment_at(p, first));
+	if (all > p->allocated && !(prealloc->file.asked && prealloc->file.upto >= record_at(p, all)))
+		want_room(p, prealloc, all);
 }
 
 int btn_page_create(struct btn_page *p, unsigned slots, unsigned tiers)
@@ -97,19 +123,19 @@ int btn_page_create(struct btn_page *p, unsigned slots, unsigned tiers)
 	p->tenant_size = h.tenant_size;
 	p->per_segment = btn_page_per_segment(h.tenant_size);
 	h.size = h.tenants_at + segments_of(p) * segment_size(p);
-	p->segment = calloc(segments_of(p), sizeof(*p->segment));
+	p->segment = btn_mem_zeroed(segments_of(p), sizeof(*p->segment));
 	if (!p->segment)
 		return -ENOMEM;
 	p->size = h.tenants_at;
 	m = BTN_FAIL("page:map") ? MAP_FAILED :
 	    mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (m == MAP_FAILED) {
-		free(p->segment);
+		btn_mem_free(p->segment);
 		return -ENOMEM;
 	}
 	p->h = m;
 	p->slots = (struct baton_stats_slot *)((char *)m + h.slots_at);
-	p->fd = -1;
+	p->fd = p->orphan = -1;
 	*p->h = h;
 	return 0;
 }
@@ -136,61 +162,63 @@ void btn_page_destroy(struct btn_page *p)
 		if (!fstat(p->fd, &mine) && !stat(p->path, &there) && mine.st_ino == there.st_ino &&
 		    mine.st_dev == there.st_dev)
 			unlink(p->path);
-		close(p->fd);
-		free(p->path);
+		btn_mem_free(p->path);
 	}
+	if (p->fd >= 0)
+		close(p->fd);
+	if (p->orphan >= 0)
+		close(p->orphan);
 	for (i = 0; i < segments_of(p); i++)
 		if (p->segment[i])
 			btn_prealloc_unmap(p->segment[i], segment_size(p));
-	free(p->segment);
+	btn_mem_free(p->segment);
 	munmap(p->h, p->size);
 }
 
 /* ------------------------------------------------------------------ tenants */
 
-/* Memory of the file up to this record. */
-static bool have_room(struct btn_page *p, uint64_t i)
+enum room { NO_ROOM, ROOM, ROOM_WANTED };
+
+/* Whether the file has memory up to this record; WANTED: the pool's next filling sees to that. */
+static enum room have_room(struct btn_page *p, struct btn_prealloc *prealloc, uint64_t i)
 {
-	uint64_t upto = i + TENANTS_BATCH;
-	int err;
+	const struct btn_prealloc_file *f;
 
 	if (p->fd < 0 || i < p->allocated)
-		return true;
-	if (upto > TENANTS)
-		upto = TENANTS;
-	BTN_EXCUSED("memory of the published file",
-		    err = posix_fallocate(p->fd, p->h->tenants_at + p->allocated * p->tenant_size,
-					  (upto - p->allocated) * p->tenant_size));
-	if (err)
-		return false;
-	p->allocated = upto;
-	return true;
+		return ROOM;
+	/* For callers without a lock. */
+	if (!prealloc) {
+		struct btn_prealloc own = { 0 };
+
+		want_room(p, &own, i);
+		btn_prealloc_fill(&own);
+		return have_room(p, &own, i);
+	}
+	f = &prealloc->file;
+	if (f->number != p->files || !f->asked || f->upto <= record_at(p, i) || f->at > record_at(p, p->allocated)) {
+		want_room(p, prealloc, i);
+		return ROOM_WANTED;
+	}
+	if (f->err)
+		return NO_ROOM;
+	p->allocated = (f->upto - p->h->tenants_at) / p->tenant_size;
+	return ROOM;
 }
 
 /* The file's part at the segment's address. */
 static bool map_segment(struct btn_page *p, size_t i, int fd)
 {
-	void *at;
-
-	BTN_EXCUSED("memory of the published file",
-		    at = mmap(p->segment[i], segment_size(p), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-			      p->h->tenants_at + i * segment_size(p)));
-	return at != MAP_FAILED;
+	return mmap(p->segment[i], segment_size(p), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, segment_at(p, i)) != MAP_FAILED;
 }
 
-/* The segment of this record; false: the pool has none, or the file could not be mapped. */
+/* The segment of this record; false: the pool has none. */
 static bool have_segment(struct btn_page *p, struct btn_prealloc *prealloc, uint64_t i)
 {
 	size_t k = i / p->per_segment;
 
-	if (p->segment[k])
-		return true;
-	p->segment[k] = btn_prealloc_take(prealloc, BTN_PREALLOC_SEGMENT, segment_size(p));
-	if (!p->segment[k] || p->fd < 0 || map_segment(p, k, p->fd))
-		return p->segment[k];
-	btn_prealloc_unmap(p->segment[k], segment_size(p));
-	p->segment[k] = NULL;
-	return false;
+	if (!p->segment[k])
+		p->segment[k] = btn_prealloc_take_segment(prealloc, segment_size(p), p->fd < 0 ? 0 : p->files, p->fd, segment_at(p, k));
+	return p->segment[k];
 }
 
 /* The place of a record in the table, plus 1; 0: it is not in the table. */
@@ -209,12 +237,13 @@ struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_preall
 {
 	struct baton_stats_tenant *t = p->free;
 	uint64_t used = btn_stat_get(&p->h->tenants_used), next, *w, *end;
+	enum room room;
 
 	if (t) {
 		next = btn_stat_get(&FREE_NEXT(t));
 		p->free = next ? record(p, next - 1) : NULL;
-	} else if (used < TENANTS && have_room(p, used)) {
-		if (!have_segment(p, prealloc, used))
+	} else if (used < TENANTS && (room = have_room(p, prealloc, used)) != NO_ROOM) {
+		if (room == ROOM_WANTED || !have_segment(p, prealloc, used))
 			return NULL;
 		t = record(p, used);
 		btn_stat_set(&p->h->tenants_used, used + 1);
@@ -288,22 +317,35 @@ void btn_trace_add(struct btn_ring *ring, uint64_t now, unsigned type, unsigned 
 	btn_stat_set(&ring->head, head + 1);
 }
 
-void btn_page_trace(struct btn_page *p, uint64_t now)
+int btn_page_trace_room(const struct btn_page *p)
+{
+	return posix_fallocate(p->fd, p->h->rings_at, p->h->rings * p->h->ring_size);
+}
+
+void btn_page_trace_begin(struct btn_page *p, int err)
+{
+	if (err)
+		btn_stat_set(&p->h->trace_until, 0);
+	else
+		p->rings = (struct btn_ring *)((char *)p->h + p->h->rings_at);
+}
+
+bool btn_page_trace(struct btn_page *p, uint64_t now)
 {
 	struct baton_stats_header *h = p->h;
 	uint64_t until = btn_stat_get(&h->trace_until);
 
 	if (!until && !p->rings)
-		return;
+		return false;
 	if (until <= now || until - now > BATON_TRACE_MAX) {
 		p->rings = NULL;
 		btn_stat_set(&h->trace_until, 0);
 	} else if (!p->rings) {
-		if (p->fd >= 0 && posix_fallocate(p->fd, h->rings_at, h->rings * h->ring_size))
-			btn_stat_set(&h->trace_until, 0);
-		else
-			p->rings = (struct btn_ring *)((char *)h + h->rings_at);
+		if (p->fd >= 0)
+			return true;
+		btn_page_trace_begin(p, 0);
 	}
+	return false;
 }
 
 /* ----------------------------------------------------------------- the file */
@@ -378,6 +420,21 @@ static int write_all(int fd, const char *from, size_t n, off_t to)
 	return 0;
 }
 
+/* Memory of the file for what is always mapped, but for the rings, and for the tenants that there are, and some more. */
+static int allocate_file(const struct btn_page *p, struct btn_page_file *f)
+{
+	uint64_t used = btn_stat_get(&p->h->tenants_used);
+	int err = -posix_fallocate(f->fd, 0, p->h->rings_at);
+
+	f->upto = used + TENANTS_BATCH < TENANTS ? used + TENANTS_BATCH : TENANTS;
+	return err ? err : -posix_fallocate(f->fd, p->h->tenants_at, f->upto * p->tenant_size);
+}
+
+int btn_page_file_grow(const struct btn_page *p, struct btn_page_file *f)
+{
+	return allocate_file(p, f);
+}
+
 /*
  * Everything so far into the file, and the file where the memory was. Where the mapping of a part
  * fails, those before it are the file's and the others are not: the figures go on, and the file
@@ -385,31 +442,45 @@ static int write_all(int fd, const char *from, size_t n, off_t to)
  */
 static int take_over(struct btn_page *p, int fd)
 {
-	uint64_t used = btn_stat_get(&p->h->tenants_used), upto, at = p->h->tenants_at, left;
+	uint64_t used = btn_stat_get(&p->h->tenants_used), left;
 	size_t i, n;
 	int err;
 
-	upto = used + TENANTS_BATCH < TENANTS ? used + TENANTS_BATCH : TENANTS;
-	if (ftruncate(fd, p->h->size))
-		return -errno;
-	err = -posix_fallocate(fd, 0, p->h->rings_at);
-	if (!err)
-		err = -posix_fallocate(fd, at, upto * p->tenant_size);
-	if (!err)
-		err = write_all(fd, (const char *)p->h, p->h->rings_at, 0);
+	err = write_all(fd, (const char *)p->h, p->h->rings_at, 0);
 	for (left = used, i = 0; !err && left; left -= n, i++) {
 		n = left < p->per_segment ? left : p->per_segment;
-		err = write_all(fd, p->segment[i], n * p->tenant_size, at + i * segment_size(p));
+		err = write_all(fd, p->segment[i], n * p->tenant_size, segment_at(p, i));
 	}
 	if (err)
 		return err;
+	p->rings = NULL;
 	if (mmap(p->h, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
 		return -errno;
 	for (i = 0; i < segments_of(p) && p->segment[i]; i++)
 		if (!map_segment(p, i, fd))
 			return -errno;
-	p->rings = NULL;
-	p->allocated = upto;
+	return 0;
+}
+
+int btn_page_file_map(struct btn_page *p, struct btn_page_file *f)
+{
+	int err;
+
+	if (btn_stat_get(&p->h->tenants_used) > f->upto)
+		return -EAGAIN;
+	btn_page_name((uint64_t *)p->h->name, sizeof(p->h->name), f->base);
+	btn_stat_set(&p->h->pid, f->pid);
+	/*
+	 * The one thing here that is done with the lock, once in the scheduler's life: a figure that was counted after it was copied,
+	 * and before the file is there, would be lost.
+	 */
+	BTN_EXCUSED("the page becomes the file's", err = take_over(p, f->fd));
+	if (err)
+		return err;
+	p->orphan = p->fd;
+	p->fd = f->fd;
+	p->files++;
+	p->allocated = f->upto;
 	return 0;
 }
 
@@ -464,48 +535,42 @@ static int open_new(int dir, const char *tmp)
 	return -EADDRINUSE;
 }
 
-static int make_file(struct btn_page *p, int dir, const char *base, unsigned mode)
+static int tmp_name(char *tmp, size_t room, const char *base)
 {
-	char tmp[NAME_MAX + 1];
-	int fd, err;
+	return snprintf(tmp, room, ".%s.tmp", base) < (int)room ? 0 : -ENAMETOOLONG;
+}
 
-	if (snprintf(tmp, sizeof(tmp), ".%s.tmp", base) >= (int)sizeof(tmp))
-		return -ENAMETOOLONG;
-	fd = open_new(dir, tmp);
-	if (fd < 0)
-		return fd;
-	err = look_there(dir, base);
-	if (!err && ftruncate(fd, 0))
-		err = -errno;
-	if (!err)
-		err = take_over(p, fd);
-	if (!err && renameat(dir, tmp, dir, base))
-		err = -errno;
-	if (err) {
-		unlinkat(dir, tmp, 0);
-		close(fd);
-		return err;
-	}
-	if (mode != 0600 && fchmod(fd, mode)) {
-		err = -errno;
-		unlinkat(dir, base, 0);
-		close(fd);
-		return err;
-	}
-	p->fd = fd;
+int btn_page_publish_begin(struct btn_page *p)
+{
+	if (p->publishing || p->path || p->orphan >= 0)
+		return -EALREADY;
+	p->publishing = true;
 	return 0;
 }
 
-int btn_page_publish(struct btn_page *p, const char *name, unsigned mode)
+static int make_file(struct btn_page *p, struct btn_page_file *f)
+{
+	char tmp[NAME_MAX + 1];
+	int err = tmp_name(tmp, sizeof(tmp), f->base);
+
+	if (err)
+		return err;
+	f->fd = open_new(f->dir, tmp);
+	if (f->fd < 0)
+		return f->fd;
+	err = look_there(f->dir, f->base);
+	if (!err && (ftruncate(f->fd, 0) || ftruncate(f->fd, p->h->size)))
+		err = -errno;
+	return err ? err : allocate_file(p, f);
+}
+
+int btn_page_file_make(struct btn_page *p, struct btn_page_file *f, const char *name, unsigned mode)
 {
 	char path[PATH_MAX], whole[PATH_MAX], *base;
-	int dir, err;
+	int err;
 
-	if (p->fd >= 0)
-		return -EALREADY;
-	if (!mode)
-		mode = 0600;
-	if (!*name || (mode != 0600 && mode != 0640 && mode != 0644))
+	*f = (struct btn_page_file){ .dir = -1, .fd = -1, .pid = getpid(), .mode = mode ? mode : 0600 };
+	if (!*name || (f->mode != 0600 && f->mode != 0640 && f->mode != 0644))
 		return -EINVAL;
 	err = btn_page_path(name, path, sizeof(path), true);
 	if (err)
@@ -515,21 +580,47 @@ int btn_page_publish(struct btn_page *p, const char *name, unsigned mode)
 	/* Wherever the service goes, at its end it removes the same file. */
 	if (!realpath(*path ? path : "/", whole))
 		return -errno;
-	dir = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
+	f->dir = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->dir < 0)
 		return -errno;
-	if (asprintf(&p->path, "%s/%s", whole, base) < 0) {
-		p->path = NULL;
-		close(dir);
+	f->path = btn_mem_get(strlen(whole) + strlen(base) + 2);
+	if (!f->path)
 		return -ENOMEM;
+	f->base = f->path + sprintf(f->path, "%s/", whole);
+	strcpy(f->base, base);
+	return make_file(p, f);
+}
+
+int btn_page_file_name(struct btn_page_file *f, int err)
+{
+	char tmp[NAME_MAX + 1];
+
+	if (f->fd >= 0) {
+		tmp_name(tmp, sizeof(tmp), f->base);
+		if (!err && renameat(f->dir, tmp, f->dir, f->base))
+			err = -errno;
+		else if (!err && f->mode != 0600 && fchmod(f->fd, f->mode)) {
+			err = -errno;
+			unlinkat(f->dir, f->base, 0);
+		} else if (!err) {
+			goto named;
+		}
+		unlinkat(f->dir, tmp, 0);
 	}
-	btn_page_name((uint64_t *)p->h->name, sizeof(p->h->name), base);
-	btn_stat_set(&p->h->pid, getpid());
-	err = make_file(p, dir, base, mode);
-	close(dir);
-	if (err) {
-		free(p->path);
-		p->path = NULL;
-	}
+named:
+	if (f->dir >= 0)
+		close(f->dir);
 	return err;
+}
+
+void btn_page_publish_end(struct btn_page *p, struct btn_page_file *f, int err)
+{
+	p->publishing = false;
+	if (!err) {
+		p->path = f->path;
+		f->path = NULL;
+	}
+	/* A file that is mapped stays open: threads that add tenants may be about to use it. */
+	if (p->fd == f->fd)
+		f->fd = -1;
 }

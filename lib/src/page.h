@@ -28,7 +28,8 @@
  * the word.
  *
  * A page is anonymous memory until it is published; then the file is mapped at
- * the same addresses, with the lock held. Parts of the file are allocated before
+ * the same addresses, with the lock held: no figure may be counted between the copy and the mapping. All else that asks the kernel for
+ * something is done without the lock: the file is made and allocated before, and gets its name after. Parts of the file are allocated before
  * they are written, so a full file system is an error code and not a SIGBUS.
  *
  * There is room for BTN_PAGE_TENANTS tenants, 0.9 GB of address space, which few services
@@ -40,6 +41,8 @@
  */
 #ifndef BTN_PAGE_H
 #define BTN_PAGE_H
+
+#include <sys/types.h>
 
 #include <baton/stats.h>
 #include <baton/trace.h>
@@ -61,7 +64,19 @@ struct btn_page {
 	uint64_t allocated;		/* records that the file has memory for */
 	struct baton_stats_tenant *free;
 	int fd;				/* -1: not published */
-	char *path;
+	int orphan;			/* a file that was mapped, and could not be given its name; -1: none */
+	uint64_t files;			/* files that were mapped; the number of the last one */
+	bool publishing;		/* a thread makes the file */
+	char *path;			/* NULL: the file has no name */
+};
+
+/* A file that is about to be the page's. */
+struct btn_page_file {
+	char *path, *base;		/* base: its name, the end of the path */
+	int dir, fd;
+	pid_t pid;
+	unsigned mode;
+	uint64_t upto;			/* records that the file has memory for */
 };
 
 static inline uint64_t btn_stat_get(const uint64_t *word)
@@ -119,36 +134,49 @@ static inline void btn_trace(const struct btn_page *p, unsigned ring, uint64_t n
 		btn_trace_add(&p->rings[ring], now, type, detail, tier, btn_stat_get(&tenant->id), request, task);
 }
 
+/*
+ * Steps of 256 ns, and from 8 of them on eight steps an octave: 8 * (octave - 2), and the three bits that follow the
+ * first one. A double has both side by side, from bit 49 on, its exponent with a bias of 1023. (v is rounded from 2^53 on,
+ * far in the last step.)
+ */
 static inline unsigned btn_hist_step(uint64_t ns)
 {
-	uint64_t v = ns >> 8;
-	unsigned octave, step;
+	union {
+		double number;
+		uint64_t bits;
+	} v = { .number = (double)(int64_t)(ns >> 8) };
+	uint64_t step;
 
-	if (v < 8)
-		return v;
-	octave = 63 - __builtin_clzll(v);
-	step = 8 * (octave - 2) + ((v >> (octave - 3)) & 7);
+	if (ns >> 8 < 8)
+		return ns >> 8;
+	step = (v.bits >> 49) - 8 * (1023 + 2);
 	return step < BATON_HIST_STEPS ? step : BATON_HIST_STEPS - 1;
+}
+
+/* ns, whose step is known. */
+static inline void btn_stat_hist_in(struct baton_hist *h, uint64_t ns, unsigned step)
+{
+	btn_stat_add(&h->sum, ns);
+	btn_stat_add(&h->n[step], 1);
 }
 
 static inline void btn_stat_hist(struct baton_hist *h, uint64_t ns)
 {
-	btn_stat_add(&h->sum, ns);
-	btn_stat_add(&h->n[btn_hist_step(ns)], 1);
+	btn_stat_hist_in(h, ns, btn_hist_step(ns));
 }
 
 #define BTN_PAGE_TENANTS 131072U
 
 /* Records of this size that make whole pages. */
 size_t btn_page_per_segment(size_t tenant_size);
-/* Segments that this many more tenants may need, of this size: for the pool that btn_page_tenant() takes from. */
-size_t btn_page_segments(const struct btn_page *p, size_t more, size_t *size);
+/* The pool, from which btn_page_tenant() takes, is to have what this many more tenants may need. The lock is held. */
+void btn_page_want(const struct btn_page *p, struct btn_prealloc *prealloc, size_t more);
 
 /* -ENOMEM. Room for so many slots and tiers; their records are the caller's to fill. */
 int btn_page_create(struct btn_page *p, unsigned slots, unsigned tiers);
 /* Since when it counts, and so many slots are open. */
 void btn_page_start(struct btn_page *p, unsigned slots, uint64_t now);
-/* Also removes the file. */
+/* Removes the file, too. */
 void btn_page_destroy(struct btn_page *p);
 struct baton_stats_tier *btn_page_tier(struct btn_page *p, unsigned i);
 
@@ -158,10 +186,25 @@ struct baton_stats_tenant *btn_page_tenant(struct btn_page *p, struct btn_preall
 void btn_page_tenant_show(struct baton_stats_tenant *t);
 void btn_page_tenant_free(struct btn_page *p, struct btn_prealloc *prealloc, struct baton_stats_tenant *t);
 
-/* Traces or not, as the one word that others write says; the lock is held. */
-void btn_page_trace(struct btn_page *p, uint64_t now);
-/* As baton_stats_publish(); the lock is held. */
-int btn_page_publish(struct btn_page *p, const char *name, unsigned mode);
+/*
+ * Traces or not, as the one word that others write says; the lock is held. True: the file is to have memory for the rings, which
+ * btn_page_trace_room() gives it without the lock; then, with it, btn_page_trace_begin() with the result.
+ */
+bool btn_page_trace(struct btn_page *p, uint64_t now);
+int btn_page_trace_room(const struct btn_page *p);
+void btn_page_trace_begin(struct btn_page *p, int err);
+/*
+ * baton_stats_publish() in steps, each of which follows if all before it went well; the last one follows in any case. With
+ * the lock: -EALREADY, or no other thread begins to publish. Without it: the file is made. With it: the file is mapped, or -EAGAIN: it
+ * is to have memory for more records (btn_page_file_grow(), without the lock). Without it, with the result so far: the file gets its name, or is
+ * let go. With it, with the result.
+ */
+int btn_page_publish_begin(struct btn_page *p);
+int btn_page_file_make(struct btn_page *p, struct btn_page_file *f, const char *name, unsigned mode);
+int btn_page_file_map(struct btn_page *p, struct btn_page_file *f);
+int btn_page_file_grow(const struct btn_page *p, struct btn_page_file *f);
+int btn_page_file_name(struct btn_page_file *f, int err);
+void btn_page_publish_end(struct btn_page *p, struct btn_page_file *f, int err);
 
 /* Text into a record: as many bytes as it has room for, cut at a character. */
 void btn_page_name(uint64_t *words, size_t bytes, const char *name);

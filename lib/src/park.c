@@ -109,6 +109,7 @@
 #include "die.h"
 #include "futex.h"
 #include "inject.h"
+#include "tsan.h"
 
 struct btn_park_chunk *btn_park_chunks;
 
@@ -287,11 +288,16 @@ static inline int block(struct baton_parker *self, uint64_t deadline, _Atomic ui
 
 int baton_parker_block(struct baton_parker *self, uint64_t deadline)
 {
-	return block(self, deadline, NULL);
+	int err = block(self, deadline, NULL);
+
+	if (!err)
+		btn_tsan_acquire(self);
+	return err;
 }
 
 void baton_parker_resume(struct baton_parker *to)
 {
+	btn_tsan_release(to);
 	if (!give(to, "baton_parker_resume: this parker was destroyed"))
 		return;
 	/* From here on *to may be another parker. */
@@ -331,7 +337,13 @@ static inline int switch_to(struct baton_parker *self, struct baton_parker *to, 
 
 int baton_parker_switch_to(struct baton_parker *self, struct baton_parker *to, uint64_t deadline)
 {
-	return switch_to(self, to, deadline, NULL);
+	int err;
+
+	btn_tsan_release(to);
+	err = switch_to(self, to, deadline, NULL);
+	if (!err)
+		btn_tsan_acquire(self);
+	return err;
 }
 
 int btn_parker_wait(struct baton_parker *self, struct baton_parker *to, uint64_t deadline, _Atomic uint32_t *notified)

@@ -46,6 +46,10 @@ struct btn_request_info {
 };
 
 struct btn_task {
+	/* Lending: core/lend.c. Valid while the task waits for a resource. */
+	struct btn_task *next_lender, **prev_lender;	/* a leader's place in the list of lenders */
+	struct btn_task *next_in_ring, *prev_in_ring;	/* leader and others, of one flow, in the order of their coming */
+
 	struct btn_heap_node node;	/* place in its flow, by key and then seq */
 	struct btn_request *req;
 	const struct btn_request_info *info;
@@ -54,17 +58,14 @@ struct btn_task {
 	uint8_t state;		/* enum btn_task_state */
 	bool ran;		/* the task had a slot before */
 	bool for_lock;		/* blocked, and the wait is for a mutex */
+	bool for_stream;	/* blocked, and the wait is for a stream */
 	bool at_limit;		/* starved because of its tenant's limit on workers */
 	bool attached;		/* the task is an attached thread's, which brings its own worker */
-
-	/* Lending: core/lend.c. */
 	bool stands_in;		/* blocked, with its place in its flow for the holder it waits for */
 	bool leads;		/* waits, and is in the list of its resource's lenders */
 	unsigned lent_slot;	/* 1 + the slot whose run the task pays for; 0: none */
 	struct btn_resource *waits;	/* the resource the task waits for, as far as it lends; NULL: none */
 	struct btn_resource *held;	/* resources that the task holds and others wait for */
-	struct btn_task *next_lender, **prev_lender;	/* a leader's place in the list of lenders */
-	struct btn_task *next_in_ring, *prev_in_ring;	/* leader and others, of one flow, in the order of their coming */
 };
 
 struct btn_flow {
@@ -81,6 +82,8 @@ struct btn_flow {
 	const struct btn_policy *order;	/* order of its tasks: the policy of its first tier */
 	uint8_t kind;			/* enum btn_flow_kind */
 	bool throttled;			/* has tasks, but nothing to pay with */
+	bool open;			/* has tasks, and the driver is to hear when that ends: core.shut */
+	struct btn_flow *next_shut;
 };
 
 struct btn_tier {

@@ -15,17 +15,24 @@
  *						    its free() is deferred
  *	btn_prealloc_free(), all that is in it
  *
+ * Memory of a file likewise (page.h): with the lock it is said which part of it is to be allocated, and where segments lie in it.
+ * Both are had without the lock, and used if it is the same file still.
+ *
  * NULL instead of a pool is malloc() itself: for callers without a lock.
  */
 #ifndef BTN_PREALLOC_H
 #define BTN_PREALLOC_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "hooks.h"
 
 /* SEGMENTS are whole pages that begin at one, and are given back by btn_prealloc_unmap() alone. */
 enum btn_kind {
@@ -36,6 +43,18 @@ enum btn_kind {
 struct btn_block {
 	struct btn_block *next;
 	size_t size;		/* bytes that follow */
+	uint64_t at;		/* a segment's place in its file */
+	uint64_t file;		/* number of that file; 0: none, the segment is anonymous memory */
+};
+
+/* Memory of a file that is wanted. */
+struct btn_prealloc_file {
+	uint64_t number;	/* no other file has it; 0: there is none */
+	int fd;
+	uint64_t at, upto;	/* bytes to be allocated */
+	bool asked;		/* err says whether they were, from posix_fallocate() */
+	int err;
+	uint64_t segment_at;	/* place of the first of the segments that are wanted; the others follow */
 };
 
 struct btn_prealloc {
@@ -45,6 +64,8 @@ struct btn_prealloc {
 		size_t taken;	/* blocks taken since btn_prealloc_open() */
 	} kind[BTN_PREALLOC_KINDS];
 	struct btn_block *deferred;
+	struct btn_block *stale;	/* segments of another place or file than those that are wanted */
+	struct btn_prealloc_file file;
 };
 
 static inline void btn_prealloc_push(struct btn_prealloc *s, enum btn_kind kind, struct btn_block *b)
@@ -70,16 +91,36 @@ static inline void btn_prealloc_unmap(void *memory, size_t size)
 	munmap((char *)memory - page, page + size);
 }
 
+/* A segment of this place in a file, of which that part need not be allocated. */
+static inline struct btn_block *btn_prealloc_map_file(size_t size, const struct btn_prealloc_file *file, uint64_t at)
+{
+	struct btn_block *b = btn_prealloc_map(size);
+
+	if (!b || !file->number)
+		return b;
+	if (mmap(b + 1, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd, at) == MAP_FAILED) {
+		btn_prealloc_unmap(b + 1, size);
+		return NULL;
+	}
+	b->at = at;
+	b->file = file->number;
+	return b;
+}
+
 static inline struct btn_block *btn_prealloc_block_new(enum btn_kind kind, size_t size)
 {
-	return kind == BTN_PREALLOC_SEGMENT ? btn_prealloc_map(size) : calloc(1, sizeof(struct btn_block) + size);
+	return kind == BTN_PREALLOC_SEGMENT ? btn_prealloc_map(size) : btn_mem_zeroed(1, sizeof(struct btn_block) + size);
 }
 
 /* Adds a block of zeroes; 0 or -ENOMEM. */
 static inline int btn_prealloc_add(struct btn_prealloc *s, enum btn_kind kind, size_t size)
 {
-	struct btn_block *b = btn_prealloc_block_new(kind, size);
+	struct btn_block *b;
 
+	if (kind == BTN_PREALLOC_SEGMENT)
+		b = btn_prealloc_map_file(size, &s->file, s->file.segment_at + s->kind[kind].n * size);
+	else
+		b = btn_prealloc_block_new(kind, size);
 	if (!b)
 		return -ENOMEM;
 	b->size = size;
@@ -110,7 +151,7 @@ static inline bool btn_prealloc_lacks(const struct btn_prealloc *s)
 	for (i = 0; i < BTN_PREALLOC_KINDS; i++)
 		if (s->kind[i].n < s->kind[i].want)
 			return true;
-	return false;
+	return s->file.upto > s->file.at && !s->file.asked;
 }
 
 /*
@@ -123,6 +164,10 @@ static inline int btn_prealloc_fill(struct btn_prealloc *s)
 
 	if (!btn_prealloc_lacks(s))
 		return 0;
+	if (s->file.upto > s->file.at && !s->file.asked) {
+		s->file.err = posix_fallocate(s->file.fd, s->file.at, s->file.upto - s->file.at);
+		s->file.asked = true;
+	}
 	for (i = 0; i < BTN_PREALLOC_KINDS; i++) {
 		while (s->kind[i].n < s->kind[i].want)
 			if (btn_prealloc_add(s, i, s->kind[i].size))
@@ -155,6 +200,44 @@ static inline void *btn_prealloc_take(struct btn_prealloc *s, enum btn_kind kind
 	return b + 1;
 }
 
+/* Segments of this size, n of them, are wanted: of that file from that place on; number 0: anonymous ones. */
+static inline void btn_prealloc_want_segments(struct btn_prealloc *s, size_t n, size_t size, uint64_t number, int fd, uint64_t at)
+{
+	struct btn_block *b;
+
+	if (s->file.number != number || (number && s->file.segment_at != at))
+		while ((b = s->kind[BTN_PREALLOC_SEGMENT].first)) {
+			s->kind[BTN_PREALLOC_SEGMENT].first = b->next;
+			s->kind[BTN_PREALLOC_SEGMENT].n--;
+			b->next = s->stale;
+			s->stale = b;
+		}
+	if (s->file.number != number)
+		s->file = (struct btn_prealloc_file){ .number = number, .fd = fd };
+	s->file.segment_at = at;
+	btn_prealloc_want(s, BTN_PREALLOC_SEGMENT, n, size);
+}
+
+/* The segment of that place; NULL: there is none, and it is wanted now. */
+static inline void *btn_prealloc_take_segment(struct btn_prealloc *s, size_t size, uint64_t number, int fd, uint64_t at)
+{
+	const struct btn_prealloc_file file = { .number = number, .fd = fd };
+	struct btn_block *b, **p;
+
+	if (!s) {
+		b = btn_prealloc_map_file(size, &file, at);
+		return b ? b + 1 : NULL;
+	}
+	for (p = &s->kind[BTN_PREALLOC_SEGMENT].first; (b = *p); p = &b->next)
+		if (b->size == size && b->file == number && (!number || b->at == at)) {
+			*p = b->next;
+			s->kind[BTN_PREALLOC_SEGMENT].n--;
+			return b + 1;
+		}
+	btn_prealloc_want_segments(s, 1, size, number, fd, at);
+	return NULL;
+}
+
 /* The block of memory that was taken; NULL: memory is NULL, or was malloc's and is freed. */
 static inline struct btn_block *btn_prealloc_block(struct btn_prealloc *s, void *memory)
 {
@@ -165,7 +248,7 @@ static inline struct btn_block *btn_prealloc_block(struct btn_prealloc *s, void 
 	b--;
 	if (s)
 		return b;
-	free(b);
+	btn_mem_free(b);
 	return NULL;
 }
 
@@ -196,19 +279,27 @@ static inline void btn_prealloc_free_list(struct btn_block *b)
 
 	for (; b; b = next) {
 		next = b->next;
-		free(b);
+		btn_mem_free(b);
+	}
+}
+
+static inline void btn_prealloc_unmap_list(struct btn_block *b)
+{
+	struct btn_block *next;
+
+	for (; b; b = next) {
+		next = b->next;
+		btn_prealloc_unmap(b + 1, b->size);
 	}
 }
 
 static inline void btn_prealloc_free(struct btn_prealloc *s)
 {
-	struct btn_block *b;
 	unsigned i;
 
-	while ((b = s->kind[BTN_PREALLOC_SEGMENT].first)) {
-		s->kind[BTN_PREALLOC_SEGMENT].first = b->next;
-		btn_prealloc_unmap(b + 1, b->size);
-	}
+	btn_prealloc_unmap_list(s->kind[BTN_PREALLOC_SEGMENT].first);
+	s->kind[BTN_PREALLOC_SEGMENT].first = NULL;
+	btn_prealloc_unmap_list(s->stale);
 	for (i = 0; i < BTN_PREALLOC_KINDS; i++)
 		btn_prealloc_free_list(s->kind[i].first);
 	btn_prealloc_free_list(s->deferred);

@@ -313,7 +313,7 @@ int baton_runq_push(struct baton_runq *rq, unsigned int slot, void *item)
 	err = baton_deque_push(s->deque, item);
 	if (btn_unlikely(err))
 		err = baton_queue_push(rq->shared, item);
-	/* Also without this one: others may have been on their way, in spill. */
+	/* Called where this item found no place, too: others may have been on their way, in spill. */
 	added(rq);
 	return err;
 }

@@ -18,12 +18,13 @@
 
 #include "clock.h"
 #include "guard.h"
+#include "hooks.h"
 
 struct baton_stats {
 	const char *map;		/* all but the tenants */
 	struct baton_stats_header h;	/* the part that does not change */
 	int fd;				/* -1: this process's */
-	const struct btn_page *page;	/* this process's */
+	const struct btn_page *page;	/* the page of the process itself, or NULL */
 	size_t mapped, per_segment, segments;
 	struct btn_guard *guard;	/* a file that became shorter reads as zeros */
 	/*
@@ -58,11 +59,13 @@ uint64_t baton_hist_count(const struct baton_hist *h)
 
 uint64_t baton_hist_quantile(const struct baton_hist *h, double q)
 {
-	uint64_t n = baton_hist_count(h), want = (uint64_t)(q * n), sum = 0;
+	uint64_t n = baton_hist_count(h), want, sum = 0;
 	unsigned i;
 
 	if (!n)
 		return 0;
+	/* A bad page may have an n so large that the product is no 64-bit number. */
+	want = q * n < 0x1p64 ? (uint64_t)(q * n) : n - 1;
 	if (want >= n)
 		want = n - 1;
 	for (i = 0; i < BATON_HIST_STEPS; i++) {
@@ -251,7 +254,7 @@ static bool sound(const struct baton_stats_header *h, uint64_t whole)
 
 static int open_path(struct baton_stats **out, const char *path, char *why, size_t room)
 {
-	struct baton_stats *st = calloc(1, sizeof(*st));
+	struct baton_stats *st = btn_mem_zeroed(1, sizeof(*st));
 	struct stat file;
 	char says[128];
 	void *map;
@@ -284,7 +287,7 @@ static int open_path(struct baton_stats **out, const char *path, char *why, size
 	st->mapped = st->h.tenants_at;
 	st->per_segment = btn_page_per_segment(st->h.tenant_size);
 	st->segments = (st->h.tenants + st->per_segment - 1) / st->per_segment;
-	st->segment = calloc(st->segments + 1, sizeof(*st->segment));
+	st->segment = btn_mem_zeroed(st->segments + 1, sizeof(*st->segment));
 	map = st->segment ? mmap(NULL, st->mapped, PROT_READ, MAP_SHARED, st->fd, 0) : MAP_FAILED;
 	if (map == MAP_FAILED) {
 		err = -errno;
@@ -303,8 +306,8 @@ static int open_path(struct baton_stats **out, const char *path, char *why, size
 fail:
 	if (st->fd >= 0)
 		close(st->fd);
-	free(st->segment);
-	free(st);
+	btn_mem_free(st->segment);
+	btn_mem_free(st);
 	return err;
 }
 
@@ -373,8 +376,8 @@ void baton_stats_close(struct baton_stats *st)
 		munmap((void *)st->map, st->mapped);
 		close(st->fd);
 	}
-	free(st->segment);
-	free(st);
+	btn_mem_free(st->segment);
+	btn_mem_free(st);
 }
 
 bool baton_stats_alive(const struct baton_stats *st)
@@ -460,7 +463,7 @@ unsigned baton_trace_read(const struct baton_stats *st, unsigned ring, uint64_t 
 
 int btn_stats_attach(struct baton_stats **out, const struct btn_page *page)
 {
-	struct baton_stats *st = *out = calloc(1, sizeof(*st));
+	struct baton_stats *st = *out = btn_mem_zeroed(1, sizeof(*st));
 
 	if (!st)
 		return -ENOMEM;

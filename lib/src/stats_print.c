@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "hooks.h"
 #include "utf8.h"
 
 struct out {
@@ -90,8 +91,8 @@ static void json_slot(struct out *o, unsigned i)
 	const struct baton_stats_slot *s = &o->slot;
 
 	fprintf(o->to, "%s{\"slot\":%u,\"tenant\":%" PRIu64 ",\"tier\":%" PRIu64 ",\"switches\":%" PRIu64
-		",\"steals\":%" PRIu64 ",\"forced_preemptions\":%" PRIu64 ",\"idle\":%" PRIu64 ",\"gap_worst\":%" PRIu64,
-		i ? "," : "", i, s->tenant, s->tier, s->switches, s->steals, s->forced_preemptions, s->idle, s->gap_worst);
+		",\"steals\":%" PRIu64 ",\"forced_preemptions\":%" PRIu64 ",\"idle\":%" PRIu64 ",\"gap_worst\":%" PRIu64 ",\"polled\":%" PRIu64,
+		i ? "," : "", i, s->tenant, s->tier, s->switches, s->steals, s->forced_preemptions, s->idle, s->gap_worst, s->polled);
 	hist(o, "gap", &s->gap);
 	putc('}', o->to);
 }
@@ -105,8 +106,8 @@ static void json_tenant(struct out *o, bool first)
 	number(o, "id", t->id);
 	fputs(",\"name\":", o->to);
 	quoted(o->to, t->name);
-	fprintf(o->to, ",\"leaving\":%s,\"in_flight\":%" PRIu64 ",\"tiers\":[", t->state == 2 ? "true" : "false",
-		t->in_flight);
+	fprintf(o->to, ",\"leaving\":%s,\"in_flight\":%" PRIu64 ",\"on_streams\":%" PRIu64 ",\"tiers\":[", t->state == 2 ? "true" : "false",
+		t->in_flight, t->on_streams);
 	for (i = 0; i < o->h.tiers; i++) {
 		const struct baton_stats_use *u = &t->tier[i];
 
@@ -291,6 +292,7 @@ static void prometheus(struct out *o)
 		{ "slot_steals_total", "counter", "Of those, that last ran in another one.", SLOT(steals), false },
 		{ "slot_forced_preemptions_total", "counter", "Taken from tasks that did not stop.", SLOT(forced_preemptions), false },
 		{ "slot_idle_seconds_total", "counter", "Time without a task.", SLOT(idle), true },
+		{ "slot_polled_seconds_total", "counter", "CPU of its workers that waited for streams.", SLOT(polled), true },
 		{ "slot_gap_worst_seconds", "gauge", "The longest between two checkpoints.", SLOT(gap_worst), true },
 	};
 	unsigned i, f, tier;
@@ -341,7 +343,7 @@ int baton_stats_print(const struct baton_stats *st, FILE *to, enum baton_stats_f
 
 	if (format != BATON_STATS_JSON && format != BATON_STATS_PROMETHEUS)
 		return -EINVAL;
-	o = calloc(1, sizeof(*o));
+	o = btn_mem_zeroed(1, sizeof(*o));
 	if (!o)
 		return -ENOMEM;
 	o->to = to;
@@ -355,6 +357,6 @@ int baton_stats_print(const struct baton_stats *st, FILE *to, enum baton_stats_f
 		json(o);
 	else
 		prometheus(o);
-	free(o);
+	btn_mem_free(o);
 	return ferror(to) ? -EIO : 0;
 }

@@ -77,7 +77,7 @@ TEST(adds_changes_removes)
 	end_sched(s);
 }
 
-/* Of a refused one, nothing. */
+/* Nothing of a refused one holds. */
 TEST(refused_as_a_whole)
 {
 	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = 200000, .name = "own" };
@@ -108,7 +108,7 @@ TEST(refused_as_a_whole)
 
 		CHECK_EQ(baton_sched_create(&s, &so), 0);
 	}
-	/* What the file does not say has no line. */
+	/* A setting that the file does not have has no line. */
 	CHECK_EQ(apply("slots 1\n"), -ENOTSUP);
 	CHECK_STR(why, "f: 2 tiers: the service has 3 until it is started again\n");
 	end_sched(s);
@@ -116,7 +116,7 @@ TEST(refused_as_a_whole)
 	CHECK_EQ(baton_tenant_add(s, &own, &(struct baton_tenant_opts){ .sz = sizeof(o), .low_ppm = 200000, .name = "own" }), 0);
 	CHECK_EQ(apply("tenant a low=40%\n"), 0);
 	CHECK_EQ(apply("slots 4000\ntenant a low=30%\n"), -ENOTSUP);
-	/* And a was not forgotten to be the configuration's. */
+	/* Tenant a is still known to be the configuration's. */
 	CHECK_EQ(apply("slots 1\ntenant b low=50%\n"), 0);
 	CHECK_STR(all(), "own:200:0 b:500:0");
 	end_sched(s);
@@ -151,7 +151,7 @@ TEST(handles)
 	end_sched(s);
 }
 
-/* What a removed tenant's requests still use cannot be sold to others. */
+/* CPU that a removed tenant's requests still use cannot be sold to others. */
 TEST(in_flight)
 {
 	struct baton_request_opts o = { .sz = sizeof(o), .cls = BATON_TOLERANT, .fn = until_told };
@@ -170,12 +170,12 @@ TEST(in_flight)
 	CHECK_EQ(apply("tenant b high=1%\n"), 0);
 	CHECK_STR(all(), "a:700:0- b:0:10");
 	CHECK_EQ(baton_submit(t, &o, NULL), -ESHUTDOWN);
-	/* Nor is it found, also when there are many names. */
+	/* The tenant is not found, also when there are many names. */
 	for (i = 0, n = 0; i < 100; i++)
 		n += snprintf(many + n, sizeof(many) - n, "tenant t%u high=1%%\n", i);
 	CHECK_EQ(apply(many), 0);
 	CHECK_EQ(baton_tenant_find(s, "a", &gone), -ENOENT);
-	/* It is back before its last request has ended. */
+	/* The tenant is back before its last request has ended. */
 	CHECK_EQ(apply("tenant a high=1%\n"), 0);
 	CHECK(strstr(all(), "a:700:0- "));
 	baton_request_cancel(r);
@@ -243,7 +243,7 @@ TEST(reshapes)
 	CHECK_STR(all(), "own:100:200 a:600:0");
 	CHECK_STR(tier(1), "quota 1 1 0 0");
 	if (sysconf(_SC_NPROCESSORS_ONLN) > 1 && apply("slots 2\ntenant a low=10%\n") != -ENOTSUP) {
-		/* Of twice as much, the same part; also of who is not in the file. */
+		/* Tenants have the same part of twice as much, also those that are not in the file. */
 		CHECK_EQ(slots(), 2);
 		CHECK_STR(all(), "own:200:400 a:200:0");
 		CHECK_EQ(apply("slots 2\ntier low\ntier high limit=10%\ntenant a low=60%\n"), 0);
@@ -263,7 +263,7 @@ TEST(reshapes)
 	end_sched(s);
 }
 
-/* One word that is another is enough. */
+/* A single word that is another is enough. */
 TEST(one_thing_changes)
 {
 	struct baton_tenant_opts o = { .sz = sizeof(o), .low_ppm = 600000, .name = "own" };
@@ -379,7 +379,7 @@ static void ends_soon(struct baton_request *r, int result)
 	baton_request_put(r);
 }
 
-/* Who waits for a slot, or for quota, when another configuration comes, has it from that. */
+/* A task that waits for a slot, or for quota, when another configuration comes, has it from that. */
 TEST(waits_meanwhile)
 {
 	struct baton_request_opts runs = { .sz = sizeof(runs), .cls = BATON_BATCH, .fn = until_told };

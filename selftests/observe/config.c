@@ -230,7 +230,7 @@ TEST(tiers)
 	      "f:9: more than 8 tiers\n");
 }
 
-/* What only the whole shows. */
+/* Mistakes that only the whole shows. */
 TEST(sums)
 {
 	wrong("low_limit 50%\ntenant a low=30%\ntenant b low=20.0001%\n",
@@ -255,7 +255,7 @@ TEST(many_mistakes)
 	CHECK_EQ(parse(&c, "a\na\na\na\na\na\na\na\na\na\na\na\na\n"), -EINVAL);
 	CHECK(strstr(why, "f:10: \"a\"") && !strstr(why, "f:11:"));
 	CHECK_STR(strrchr(why, ':'), ": and more\n");
-	/* What does not fit is cut, and nothing else is written. */
+	/* Text that does not fit is cut, and nothing else is written. */
 	memset(small, 'x', sizeof(small));
 	CHECK_EQ(baton_config_parse(&c, "a\nb\n", 4, "f", small, 20), -EINVAL);
 	CHECK_EQ(strlen(small), 19);
@@ -344,7 +344,7 @@ static size_t mutate(char *text, size_t len, size_t room)
 }
 
 /*
- * Whatever the text, it is refused with a message that names a line of it, or
+ * Any text is refused with a message that names a line of it, or
  * understood, and then what is printed of it means the same.
  */
 TEST(any_text)

@@ -4,17 +4,21 @@
  * answer, those that were asked for are used, and no other stays open.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "detect.h"
+#include "send_fds.h"
 #include "tap.h"
 
 static char dir[] = "/tmp/baton-session-XXXXXX", path[64], how[96];
 static int listener;
 static unsigned descriptors;
+static struct btn_detect_answer a;
 
 static unsigned open_files(void)
 {
@@ -30,32 +34,12 @@ static unsigned open_files(void)
 /* A `baton load` that sends so many descriptors. */
 static void *serve(void *arg)
 {
-	struct btn_detect_answer a = { .magic = BTN_DETECT_MAGIC, .version = BTN_DETECT_VERSION, .cells = 64, .how = "tests" };
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(200 * sizeof(int))];
-	} u = { .space = { 0 } };
-	struct iovec iov = { &a, sizeof(a) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct btn_detect_hello hello;
-	int fd[200], sock = accept(listener, NULL, NULL);
-	unsigned i;
-	struct cmsghdr *c;
+	int sock = accept(listener, NULL, NULL);
 
 	CHECK_ANY(sock >= 0);
 	CHECK_ANY(recv(sock, &hello, sizeof(hello), 0) == sizeof(hello));
-	for (i = 0; i < descriptors; i++)
-		fd[i] = listener;
-	if (descriptors) {
-		msg.msg_control = &u;
-		msg.msg_controllen = CMSG_SPACE(descriptors * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(descriptors * sizeof(int));
-		memcpy(CMSG_DATA(c), fd, descriptors * sizeof(int));
-	}
-	CHECK_ANY(sendmsg(sock, &msg, 0) == sizeof(a));
+	CHECK_ANY(send_fds(sock, &a, sizeof(a), listener, descriptors, 0) == sizeof(a));
 	close(sock);
 	return NULL;
 }
@@ -67,6 +51,8 @@ static int opens_with(unsigned n)
 	int err;
 
 	descriptors = n;
+	a.magic = BTN_DETECT_MAGIC;
+	a.version = BTN_DETECT_VERSION;
 	CHECK_EQ(pthread_create(&thread, NULL, serve, NULL), 0);
 	err = btn_detect_open(&d, 4, how);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
@@ -80,19 +66,56 @@ TEST(descriptors_that_come)
 		{ 2, -EPROTO, "sent too little" },
 		/* The descriptors that were sent are no maps. */
 		{ 3, -ENODEV, "mmap of the cells" },
-		/* There is room for a fourth where three are aligned. */
+		/* Room for a fourth is there where three are aligned. */
 		{ 4, -EPROTO, "sent too much" },
 		{ 5, -EPROTO, "sent too much" },
 		{ 200, -EPROTO, "sent too much" },
 	};
 	unsigned i, before;
 
+	a = (struct btn_detect_answer){ .cells = 64, .how = "tests" };
 	for (i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
 		before = open_files();
 		CHECK_EQ(opens_with(want[i].n), want[i].err);
 		CHECK_MSG(strstr(how, want[i].says), "%u: says \"%s\"", want[i].n, how);
 		CHECK_EQ(open_files(), before);
 	}
+}
+
+/* The kernel leaves out what a process has no room for, and says so (MSG_CTRUNC): the rest is closed. */
+TEST(room_for_one)
+{
+	unsigned before = open_files();
+	struct rlimit old, few;
+	int lowest = dup(listener), err;
+
+	CHECK(lowest >= 0 && !close(lowest) && !getrlimit(RLIMIT_NOFILE, &old));
+	a = (struct btn_detect_answer){ .cells = 64, .how = "tests" };
+	few = old;
+	/* The two ends of the connection, and one of the three. */
+	few.rlim_cur = lowest + 3;
+	CHECK(!setrlimit(RLIMIT_NOFILE, &few));
+	err = opens_with(3);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &old));
+	CHECK_EQ(err, -EPROTO);
+	CHECK_MSG(strstr(how, "no more files can be opened"), "says \"%s\"", how);
+	CHECK_EQ(open_files(), before);
+}
+
+/* An answer that `baton load` never sends is an error, and no session. */
+TEST(answers_that_are_none)
+{
+	a = (struct btn_detect_answer){ .err = 5, .cells = 64, .how = "tests" };
+	CHECK_EQ(opens_with(3), -EPROTO);
+	CHECK(strstr(how, "no answer"));
+	a = (struct btn_detect_answer){ .cells = BTN_CELLS_MAX + BTN_CELL_FIRST + 1, .how = "tests" };
+	CHECK_EQ(opens_with(3), -EPROTO);
+	CHECK(strstr(how, "no answer"));
+	/* A text without an end is cut, and stands in the place of ours. */
+	a = (struct btn_detect_answer){ .err = -EACCES };
+	memset(a.how, 'x', sizeof(a.how));
+	CHECK_EQ(opens_with(0), -EACCES);
+	CHECK_EQ(strlen(how), sizeof(a.how) - 1);
 }
 
 int main(int argc, char **argv)

@@ -133,7 +133,7 @@ static void page_of(struct baton_stats_header *h, struct baton_stats_tenant *t, 
 	CHECK(baton_stats_alive(st));
 	baton_stats_header(st, h, sizeof(*h));
 	CHECK_EQ(baton_stats_tenant(st, 0, t, sizeof(*t)), 0);
-	/* There is room for more of them. */
+	/* Room for more of them is there. */
 	CHECK_CMP(h->slots, >=, h->capacity / (1000 * MS));
 	CHECK_EQ(baton_stats_slot(st, h->capacity / (1000 * MS), slot, sizeof(*slot)), -ENOENT);
 	CHECK_EQ(baton_stats_slot(st, 0, slot, sizeof(*slot)), 0);
@@ -195,10 +195,10 @@ TEST(counts)
 	CHECK_CMP(slot.switches, >=, 11 + extra);
 	CHECK_EQ(slot.steals, 0);
 	CHECK_CMP(high->cpu, >, 0);
-	/* What was charged by the clock and not used was given back. */
+	/* Time that was charged by the clock and not used was given back. */
 	CHECK_CMP(high->run.sum, >=, high->cpu);
 	CHECK_CMP(high->used, >, 0);
-	/* What it did not use after all is taken back from cpu, and from the log where it is known when. */
+	/* Time that it did not use after all is taken back from cpu, and from the log where it is known when. */
 	CHECK_CMP(high->used, <=, high->cpu + MS);
 	CHECK_CMP(high->used_at, >=, begin);
 	CHECK_CMP(slot.gap.sum, >, 0);
@@ -207,7 +207,7 @@ TEST(counts)
 	end_sched(s);
 }
 
-/* One that uses up all of its 10 ms, and others that find nothing left. */
+/* A request uses up all of its 10 ms, and others find nothing left. */
 TEST(rejected)
 {
 	static struct baton_stats_tenant t;
@@ -264,7 +264,7 @@ TEST(now)
 	CHECK_EQ(slot.tier, BATON_TIER_HIGH);
 	CHECK_EQ(t.in_flight, 1);
 	idle = slot.idle;
-	/* It bought 10 ms in a second. */
+	/* The tenant bought 10 ms in a second. */
 	for (i = 0; i < 20000 && !t.tier[BATON_TIER_HIGH].throttled; i++) {
 		usleep(1000);
 		page_of(&h, &t, &slot);
@@ -355,7 +355,7 @@ TEST(publish)
 	CHECK_EQ(file.st_mode & 07777, 0600);
 	CHECK_CMP(file.st_blocks, <, 1000);	/* half a MiB, not address space */
 
-	/* What was counted before is there, and what comes later. */
+	/* Counts from before are there, and those that come later. */
 	st = look_at(NULL);
 	CHECK(baton_stats_alive(st));
 	baton_stats_header(st, &h, sizeof(h));
@@ -375,7 +375,7 @@ TEST(publish)
 	CHECK_EQ(baton_stats_slot(st, 1, &slot, sizeof(slot)), 0);
 	CHECK_EQ(baton_stats_slot(st, 2, &slot, sizeof(slot)), -ENOENT);
 
-	/* Its record is nobody's, then somebody else's. */
+	/* The tenant's record is nobody's, then somebody else's. */
 	baton_tenant_remove(tenant);
 	CHECK_EQ(baton_stats_tenant(st, 0, &t, sizeof(t)), -EAGAIN);
 	tenant = add(NULL, 0, 1000);
@@ -384,7 +384,7 @@ TEST(publish)
 	CHECK_EQ(t.tier[BATON_TIER_HIGH].finished, 0);
 	CHECK_EQ(t.tier[BATON_TIER_HIGH].quota, 2 * MS);
 
-	/* Its end is seen, and the file is gone; what is mapped can still be read. */
+	/* The scheduler's end is seen, and the file is gone; what is mapped can still be read. */
 	end_sched(s);
 	CHECK(!baton_stats_alive(st));
 	CHECK_EQ(stat(path("svc"), &file), -1);
@@ -392,7 +392,7 @@ TEST(publish)
 	baton_stats_close(st);
 }
 
-/* One name, one service; a dead one's file is read, and replaced. */
+/* A name is one service's; a dead one's file is read, and replaced. */
 TEST(dead_and_alive)
 {
 	struct baton_stats_tenant *t = calloc(1, sizeof(*t));
@@ -463,7 +463,7 @@ TEST(no_page)
 	refused(NULL, -ENOENT, "which service? there are: ");
 	close(fd);
 
-	/* Of another version, cut, and with any byte of its header changed. */
+	/* Pages of another version, cut, and with any byte of the header changed. */
 	fd = open(path("svc"), O_RDONLY);
 	len = read(fd, whole, sizeof(whole));
 	CHECK(len == sizeof(whole) && !fstat(fd, &file));
@@ -625,7 +625,7 @@ static void *reader(void *arg)
 			continue;
 		atomic_fetch_add(&seen, 1);
 		mark = strtoull(t->name, NULL, 10);
-		/* Its name and both quotas, or it is not there yet. */
+		/* The tenant has its name and both quotas, or is not there yet. */
 		if (!mark || t->tier[0].quota != mark * 1000 || t->tier[1].quota != mark * 2000)
 			atomic_fetch_add(&torn, 1);
 		if (t->id < last)
@@ -675,7 +675,7 @@ TEST(never_torn)
 		}
 		btn_page_tenant_free(&p, NULL, t);
 	}
-	/* One that stays, and counts. */
+	/* A tenant that stays, and counts. */
 	t = marked(&p, i);
 	for (i = 0; i < 1000000; i++) {
 		btn_stat_add(&t->tier[0].admitted, 1);
@@ -700,7 +700,7 @@ static void *tracer(void *ring)
 	return NULL;
 }
 
-/* What is read of a ring is whole and in order, and what is lost is counted. */
+/* Events that are read of a ring are whole and in order, and lost ones are counted. */
 TEST(ring)
 {
 	struct baton_trace_event e[1000];
@@ -738,7 +738,7 @@ TEST(ring)
 	pthread_join(thread, NULL);
 	CHECK_EQ(last, 300000);
 	CHECK_EQ(got + lost, 300000);
-	/* Of one who never looked, all but as many as there is room for. */
+	/* A reader that never looked lost all but as many as there is room for. */
 	lost = 0;
 	CHECK_EQ(baton_trace_read(st, 0, &unread, e, 1, &lost), 0);
 	CHECK_EQ(lost, 300000 - BTN_RING + 1);

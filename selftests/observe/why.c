@@ -3,9 +3,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <baton/io.h>
 #include <baton/stats.h>
 #include <baton/sync.h>
 #include <baton/why.h>
@@ -18,7 +20,7 @@
 static struct baton_sched *s;
 static struct baton_tenant *tenant;
 static struct baton_why why;
-static char text[300];
+static char text[400];
 
 static void open_sched(unsigned low, unsigned high)
 {
@@ -61,6 +63,14 @@ static void until_told(void *arg)
 {
 	while (!baton_checkpoint())
 		;
+}
+
+static _Atomic bool here;
+
+static void says_and_runs(void *arg)
+{
+	here = true;
+	until_told(arg);
 }
 
 static void nothing(void *arg)
@@ -133,7 +143,7 @@ TEST(deadline)
 	/* Until the first one had the time to use up what there is. */
 	do {
 		r = submit(BATON_TOLERANT, baton_clock_now() + 50 * MS, nothing, 1);
-		if (!r)		/* it was too long on its way */
+		if (!r)		/* the request was too long on its way */
 			continue;
 		ends(r, -ETIME);
 		explain(BATON_WHY_DEADLINE, "its deadline passed: ");
@@ -156,7 +166,7 @@ TEST(throttled)
 	open_sched(0, 10000);
 	hog = submit(BATON_BATCH, 0, until_told, 0);
 	r = submit(BATON_BATCH, 0, nothing, 0);
-	/* It is behind the other one, which has 10 ms in a second. */
+	/* The request is behind the other one, which has 10 ms in a second. */
 	do {
 		usleep(2000);
 		baton_request_why(r, &why, sizeof(why));
@@ -180,15 +190,21 @@ TEST(slots)
 	open_sched(0, 500000);
 	mine = tenant;
 	CHECK_EQ(baton_tenant_add(s, &other, &o), 0);
-	tenant = other;
-	hog = submit(BATON_CRITICAL, 0, until_told, 0);
 	/*
-	 * The only slot is a critical one's, until that has used half a second of each; on
+	 * The only slot is a critical one's until that is told to end, long before it has used half a second; on
 	 * a busy machine it may be asleep in the kernel for a moment, and then it is not.
 	 */
-	tenant = mine;
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < 100; i++) {
+		tenant = other;
+		here = false;
+		hog = submit(BATON_CRITICAL, 0, says_and_runs, 0);
+		while (!here)
+			usleep(1000);
+		tenant = mine;
 		r = submit(BATON_BATCH, 0, nothing, 0);
+		usleep(150 * 1000);
+		baton_request_cancel(hog);
+		ends(hog, -ECANCELED);
 		ends(r, 0);
 		if (why.waited >= 100 * MS)
 			break;
@@ -196,8 +212,6 @@ TEST(slots)
 	explain(BATON_WHY_SLOTS, "mostly all slots had others' tasks: ");
 	CHECK_EQ(why.throttled, 0);
 	CHECK_CMP(why.waited, >=, 100 * MS);
-	baton_request_cancel(hog);
-	ends(hog, -ECANCELED);
 	end_sched(s);
 }
 
@@ -242,7 +256,7 @@ static void locks(void *arg)
 	CHECK_EQ(baton_sem_wait(held), 0);
 }
 
-/* What took the time counts, not what the request waits for when it is asked. */
+/* The reason that took the time counts, not what the request waits for when it is asked. */
 TEST(locked)
 {
 	struct baton_request *holder, *r;
@@ -270,7 +284,48 @@ TEST(locked)
 	end_sched(s);
 }
 
-/* One thread, which another task has for long: afterwards, too, the time was without a thread. */
+static struct baton_stream *line[2];
+
+/* Waits for bytes; and then, for less, for something else. */
+static void reads(void *arg)
+{
+	size_t n;
+	char c;
+
+	CHECK_EQ(baton_stream_read(line[0], &c, 1, &n, BATON_FOREVER), 0);
+	CHECK_EQ(n, 1);
+	baton_sleep_until(baton_clock_now() + 2 * MS);
+}
+
+/* While the request waits, and when it has ended. */
+TEST(streams)
+{
+	struct baton_request *r;
+	int fd[2], i;
+	size_t n;
+
+	open_sched(0, 1000000);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	for (i = 0; i < 2; i++)
+		CHECK_EQ(baton_stream_open(&line[i], s, fd[i]), 0);
+	r = submit(BATON_BATCH, 0, reads, 0);
+	do {
+		usleep(2000);
+		baton_request_why(r, &why, sizeof(why));
+	} while (why.streamed < 50 * MS);
+	explain(BATON_WHY_STREAMS, "mostly its tasks waited for streams: ");
+	CHECK_CMP(why.streamed, <=, why.blocked);
+	CHECK_CMP(why.blocked, <=, why.elapsed);
+	CHECK_EQ(baton_stream_write(line[1], "a", 1, &n, BATON_FOREVER), 0);
+	ends(r, 0);
+	explain(BATON_WHY_STREAMS, "mostly its tasks waited for streams: ");
+	CHECK_CMP(why.streamed, <, why.blocked);
+	for (i = 0; i < 2; i++)
+		baton_stream_close(line[i]);
+	end_sched(s);
+}
+
+/* Another task has the only thread for long: afterwards, too, the time was without a thread. */
 TEST(no_thread)
 {
 	struct baton_sched_opts o = { .sz = sizeof(o), .slots = 2, .workers_max = 1 };

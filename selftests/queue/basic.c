@@ -131,7 +131,7 @@ TEST(queue_is_fifo_and_gives_memory_back)
 	CHECK(!baton_queue_pop(queue, &x));
 	/* The last one, the spares, those not looked at yet, those in use. */
 	CHECK_CMP(queue->segments, <=, 1 + BTN_QUEUE_SPARES + 3 + 2);
-	/* And round and round without growing. */
+	/* Round and round without growing. */
 	most = queue->segments + 2;
 	for (i = 0; i < n; i++) {
 		CHECK_EQ(baton_queue_push(queue, item(i)), 0);

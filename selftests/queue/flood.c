@@ -22,10 +22,13 @@
 #include "../../lib/src/deque.h"
 
 #ifndef ITEMS
-#if defined(BTN_TSAN) || defined(BTN_INJECT)
+#if defined(BTN_TSAN) && !defined(BTN_INJECT)
+/* With delays, and more items, in make test. */
+#define ITEMS 30000
+#elif defined(BTN_INJECT)
 #define ITEMS 100000
 #else
-#define ITEMS 1000000
+#define ITEMS 300000
 #endif
 #endif
 
@@ -48,7 +51,7 @@ static uint64_t nr_of(void *x)
 	return (((uintptr_t)x & 0xffffffffffff) >> 1) - 1;
 }
 
-/* What one consumer saw of each producer. */
+/* The items that one consumer saw of each producer. */
 struct seen {
 	uint64_t next[THREADS];		/* no smaller number may come */
 	uint64_t sum[THREADS], count[THREADS];
@@ -84,7 +87,7 @@ static void wait_a_bit(unsigned int *spins)
 		btn_cpu_relax();
 }
 
-/* What came out, if anything did. */
+/* Notes what came out, if anything did. */
 static size_t got(unsigned int me, void *const *v, size_t n, unsigned int *spins)
 {
 	size_t k;
@@ -251,7 +254,7 @@ static void *queue_consumer(void *arg)
 	uint64_t left = quota[me];
 	void *v[BULK];
 
-	/* One at a time and several in turn. */
+	/* Single items and several in turn. */
 	while (left)
 		left -= got(me, v, left % 2 ? baton_queue_pop(queue, v) :
 				   baton_queue_pop_n(queue, v, left < 3 ? left : 3), &spins);
@@ -415,7 +418,7 @@ TEST(tasks_that_spawn_millions)
 
 static struct baton_burst *burst;
 /*
- * Who is quick also takes what others are slow to take, so what a consumer gets
+ * A quick consumer also takes what others are slow to take, so what a consumer gets
  * has no order. But each item comes once: a bit each.
  */
 static _Atomic uint64_t *came[THREADS];

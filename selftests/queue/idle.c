@@ -92,7 +92,7 @@ TEST(workers_without_work)
 	CHECK_EQ(baton_runq_create(&runq, &o), 0);
 	for (i = 0; i < WORKERS; i++)
 		CHECK_EQ(pthread_create(&t[i], NULL, worker, (void *)(uintptr_t)i), 0);
-	/* They have worked, and come to rest. */
+	/* The workers have worked, and come to rest. */
 	for (i = 1; i < 1000; i++)
 		CHECK_EQ(baton_runq_submit(runq, (void *)(uintptr_t)i), 0);
 	after = 0;
@@ -110,7 +110,7 @@ TEST(workers_without_work)
 	/* Nobody came out of the call that he slept in, so nobody made another. */
 	CHECK_EQ(after, before);
 	CHECK_CMP(cpu, <=, seconds * UINT64_C(1000000));
-	/* And one item wakes one of them. */
+	/* A single item wakes one of them. */
 	CHECK_EQ(baton_runq_submit(runq, (void *)(uintptr_t)1), 0);
 	for (tries = 0; atomic_load(&ran) < 1000 || !all_asleep(&after); tries++) {
 		CHECK_CMP(tries, <, 3000);

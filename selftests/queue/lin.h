@@ -22,7 +22,7 @@
 enum lin_kind {
 	LIN_PUSH,		/* n items at the new end; n < asked: full */
 	LIN_TAKE_OLD,		/* n items from the old end; 0: empty */
-	LIN_TAKE_NEW,		/* one from the new end; 0: empty */
+	LIN_TAKE_NEW,		/* an item from the new end; 0: empty */
 	LIN_STEAL,		/* like TAKE_OLD, exactly min(asked, half, rounded up) */
 };
 
@@ -68,7 +68,7 @@ static inline bool lin_apply(const struct lin *l, const struct lin_op *o, struct
 {
 	unsigned int have = s->to - s->from, i, want;
 
-	/* It never returned; it took what it could. (A push says what it has.) */
+	/* The operation never returned; it took what it could. (A push says what it has.) */
 	if (o->ret == LIN_OPEN && o->kind != LIN_PUSH) {
 		want = o->kind == LIN_STEAL ? (have + 1) / 2 : have;
 		want = want < o->asked ? want : o->asked;

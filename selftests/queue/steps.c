@@ -439,7 +439,7 @@ TEST(deque_with_one_thread_stopped)
 
 static struct baton_burst *burst;
 static struct baton_burst_consumer *consumer[BTN_BURST_GROUPS + 1];
-static unsigned int burst_joined;	/* those that do not run are the first to leave */
+static unsigned int burst_joined;	/* consumers that do not run are the first to leave */
 static unsigned int burst_given[8], burst_got[8];
 
 static void burst_setup(void)
@@ -667,7 +667,7 @@ TEST(runq_nobody_sleeps_while_there_is_work)
 }
 
 /*
- * Whoever takes item 1 is busy until item 2 has been run: the other worker must
+ * The taker of item 1 is busy until item 2 has been run: the other worker must
  * be awake, or be woken, for it.
  */
 static bool runq_busy(int me)

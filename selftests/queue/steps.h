@@ -29,7 +29,7 @@
 struct steps_thread {
 	void (*fn)(int me);
 	ucontext_t context;		/* where it begins */
-	jmp_buf on;			/* and goes on: no system call */
+	jmp_buf on;			/* where it goes on: no system call */
 	void *stack;
 	bool begun, done, stopped;
 	/* Where it sleeps: it cannot go on while this says so. */
@@ -49,7 +49,7 @@ struct steps {
 	int stopper;			/* the thread that is stopped, or -1 */
 	unsigned long limit;		/* schedules; 0: all of them */
 
-	/* What it found. */
+	/* Findings. */
 	unsigned long runs;
 	bool failed;
 	char why[512];
@@ -120,7 +120,7 @@ static void steps_start(int me)
 }
 
 /*
- * What threads say they use outlives a run, and memory comes back at the same
+ * Announcements of what threads use outlive a run, and memory comes back at the same
  * address or not: without this a schedule would not be the same twice.
  */
 static void steps_forget(struct btn_hazard *h)
@@ -131,7 +131,7 @@ static void steps_forget(struct btn_hazard *h)
 		atomic_store_explicit(&h->words[w], NULL, memory_order_seq_cst); /* [HAZARD-2] */
 }
 
-/* One run, as steps_path says; beyond steps_fixed the first choice each time. */
+/* Runs once, as steps_path says; beyond steps_fixed the first choice each time. */
 __attribute__((noinline)) static void steps_run_once(struct steps *s)
 {
 	/* static: getcontext() returns twice, for all the compiler knows. */
@@ -266,7 +266,7 @@ static bool steps_all(struct steps *s)
 			if (s->failed || (s->limit && s->runs >= s->limit))
 				goto out;
 		} while (steps_next());
-		/* It was never stopped: it has no step that late. */
+		/* The thread was never stopped: it has no step that late. */
 		if (s->stopper >= 0 && was_stopped)
 			last_stop = steps_stop_at + 1;
 	}

@@ -29,7 +29,7 @@
 #include "../../lib/src/queue.h"
 
 #define LIMIT 20000		/* instructions of one operation */
-#define ITEMS 64		/* of a round */
+#define ITEMS 64		/* items of a round */
 
 enum what { QUEUE_PUSH, QUEUE_PUSH_NEW_SEGMENT, QUEUE_POP, QUEUE_POP_LAST_OF_SEGMENT, QUEUE_POP_EMPTY,
 	    DEQUE_PUSH, DEQUE_PUSH_GROWS, DEQUE_POP, DEQUE_POP_LAST, DEQUE_STEAL, DEQUE_STEAL_MANY,
@@ -39,11 +39,11 @@ enum what { QUEUE_PUSH, QUEUE_PUSH_NEW_SEGMENT, QUEUE_POP, QUEUE_POP_LAST_OF_SEG
 struct shared {
 	_Atomic pid_t victim, worker[2];
 	_Atomic uint32_t begin;		/* the victim may start its operation */
-	_Atomic uint32_t inside;	/* it is in the operation */
+	_Atomic uint32_t inside;	/* the victim is in the operation */
 	_Atomic uint32_t ask, answer;	/* a round of work */
 	_Atomic uint32_t drain;		/* the last round: take everything */
 	uint64_t victim_pushed, victim_took;	/* sums of items, if it returned */
-	uint64_t in, out, stuck;	/* of the others */
+	uint64_t in, out, stuck;	/* the others' items */
 	uint64_t left_max;
 };
 
@@ -290,15 +290,15 @@ static bool step(pid_t tid)
 }
 
 /*
- * What is missing, when the victim stands there and everything was taken out:
- * nothing, or its own item, or what a pop or steal of its own had claimed.
+ * Items that are missing when the victim stands there and everything was taken out:
+ * none, or its own item, or what a pop or steal of its own had claimed.
  */
 static bool only_its_own_lost(uint64_t *missing)
 {
 	const uint64_t its_item = UINT64_C(1) << 40;
 	uint64_t in = sh->in, out = sh->out + sh->victim_took;
 
-	/* Its push may have happened though it had not returned. */
+	/* The victim's push may have happened though it had not returned. */
 	if (out >= its_item)
 		out -= its_item;
 	*missing = in - out;
@@ -334,7 +334,7 @@ static void every_instruction(enum what w, const char *name)
 		CHECK_MSG(is_ring() || only_its_own_lost(&missing), "%s stopped at instruction %u: more came out than went in", name, at);
 		if (!is_ring() && missing > most)
 			most = missing;
-		/* One small item, or at most the three of one steal. */
+		/* A small item, or at most the three of one steal. */
 		if (!is_ring())
 			CHECK_MSG(missing <= 16 * (BTN_QUEUE_ITEMS + 5) * (w == DEQUE_STEAL_MANY ? 3 : 1) &&
 				  (missing == 0 || (w != QUEUE_PUSH && w != DEQUE_PUSH &&

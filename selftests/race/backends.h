@@ -91,7 +91,7 @@ __attribute__((unused)) static void backend_run(const char *backend, void (*fn)(
 	pid = fork();
 	CHECK(pid >= 0);
 	if (!pid) {
-		/* What it says about a backend that is not there is no news. */
+		/* Complaints about a backend that is not there are no news. */
 		if (!strcmp(backend, "swap")) {
 			int saved = dup(2);
 

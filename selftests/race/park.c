@@ -12,7 +12,7 @@
 
 #include <baton/park.h>
 
-#define ROUNDS 2000
+static int rounds = 2000;
 
 static pthread_t start(void *(*fn)(void *), void *arg)
 {
@@ -50,7 +50,7 @@ static void *merged_waker(void *arg)
 {
 	int k = arg != NULL;
 
-	for (int i = 1; i <= ROUNDS; i++) {
+	for (int i = 1; i <= rounds; i++) {
 		merged.news[k] = i;
 		baton_parker_resume(merged.owner);
 		atomic_fetch_add_explicit(&merged.given, 1, memory_order_relaxed); /* [ROUND-1] */
@@ -69,7 +69,7 @@ ON_BACKENDS(merged_permits)
 		merged.waker[k] = make();
 	for (int k = 0; k < 2; k++)
 		t[k] = start(merged_waker, k ? &merged : NULL);
-	for (int i = 1; i <= ROUNDS; i++) {
+	for (int i = 1; i <= rounds; i++) {
 		while (atomic_load_explicit(&merged.given, memory_order_relaxed) < 2 * i) /* [ROUND-1] */
 			sched_yield();
 		block(merged.owner);
@@ -98,10 +98,10 @@ static void *ring_member(void *arg)
 	long me = (long)arg;
 
 	block(ring.p[me]);
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < rounds; i++) {
 		CHECK_ANY(ring.counter % RING == me);
 		ring.counter++;
-		if (i < ROUNDS - 1)
+		if (i < rounds - 1)
 			CHECK_ANY(!baton_parker_switch_to(ring.p[me], ring.p[(me + 1) % RING],
 							  BATON_FOREVER));
 	}
@@ -121,12 +121,12 @@ ON_BACKENDS(ring_of_switches)
 	baton_parker_resume(ring.p[0]);
 	for (int i = 0; i < RING; i++)
 		pthread_join(t[i], NULL);
-	CHECK_ANY(ring.counter == (long)RING * ROUNDS);
+	CHECK_ANY(ring.counter == (long)RING * rounds);
 	for (int i = 0; i < RING; i++)
 		baton_parker_destroy(ring.p[i]);
 }
 
-/* One permit a round, at about the deadline: it is taken once, then or later. */
+/* A permit a round, at about the deadline: it is taken once, then or later. */
 static struct {
 	struct baton_parker *owner, *waker;
 	uint64_t deadline;
@@ -135,7 +135,7 @@ static struct {
 
 static void *late_waker(void *arg)
 {
-	for (int i = 0; i < ROUNDS / 4; i++) {
+	for (int i = 0; i < rounds / 4; i++) {
 		block(late.waker);
 		while (baton_clock_now() + 3000 < late.deadline)
 			sched_yield();
@@ -155,7 +155,7 @@ ON_BACKENDS(permit_at_the_deadline)
 	late.owner = make();
 	late.waker = make();
 	t = start(late_waker, NULL);
-	for (int i = 0; i < ROUNDS / 4; i++) {
+	for (int i = 0; i < rounds / 4; i++) {
 		late.deadline = baton_clock_now() + 50000;
 		if (i % 2) {
 			err = baton_parker_switch_to(late.owner, late.waker, late.deadline);
@@ -175,7 +175,7 @@ ON_BACKENDS(permit_at_the_deadline)
 	pthread_join(t, NULL);
 	baton_parker_destroy(late.owner);
 	baton_parker_destroy(late.waker);
-	printf("# %d of %d timed out\n", timed_out, ROUNDS / 4);
+	printf("# %d of %d timed out\n", timed_out, rounds / 4);
 }
 
 /*
@@ -206,7 +206,7 @@ ON_BACKENDS(owner_exits_at_once)
 	pthread_t t;
 
 	brief.waker = make();
-	for (int i = 0; i < ROUNDS / 4; i++) {
+	for (int i = 0; i < rounds / 4; i++) {
 		brief.waker_waits = i % 2;
 		atomic_store_explicit(&brief.published, NULL, memory_order_relaxed); /* [PUB-1] */
 		t = start(brief_owner, NULL);
@@ -348,7 +348,7 @@ static void bell_handler(int sig)
 
 static void *bell_owner(void *arg)
 {
-	for (int i = 0; i < ROUNDS / 20; i++) {
+	for (int i = 0; i < rounds / 20; i++) {
 		if (bell.switching)
 			CHECK_ANY(!baton_parker_switch_to(bell.owner, bell.killer, BATON_FOREVER));
 		else
@@ -377,7 +377,7 @@ ON_BACKENDS(handler_resumes_its_thread)
 		bell.killer = make();
 		atomic_store(&bell.rang, 0);
 		t = start(bell_owner, NULL);
-		for (int i = 0; i < ROUNDS / 20; i++) {
+		for (int i = 0; i < rounds / 20; i++) {
 			if (bell.switching)
 				block(bell.killer);
 			for (int k = 1; k <= 3; k++) {
@@ -414,7 +414,7 @@ ON_BACKENDS(fork_while_others_create)
 	atomic_store(&stop, false);
 	for (int i = 0; i < 2; i++)
 		t[i] = start(churn, &stop);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < rounds / 40; i++) {
 		pid = fork();
 		CHECK_ANY(pid >= 0);
 		if (!pid) {
@@ -434,5 +434,8 @@ ON_BACKENDS(fork_while_others_create)
 
 int main(int argc, char **argv)
 {
+	/* Under lockdep and KASAN everything is slow, most of all fork(). */
+	if (!access("/proc/lockdep_stats", F_OK))
+		rounds /= 5;
 	return tap_main(argc, argv);
 }

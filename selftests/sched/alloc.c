@@ -19,7 +19,7 @@
 #define SLOTS 64
 
 static struct baton_sched *s;
-/* One each: of one tenant the oldest goes on, and is not stopped. */
+/* Tenants for a task each: of one tenant the oldest task goes on, and is not stopped. */
 static struct baton_tenant *tenant[5];
 static _Atomic bool stop;
 static _Atomic long started, ended;
@@ -168,7 +168,7 @@ TEST(stopped_in_malloc)
 		ask(allocates, i + 1);
 	for (i = 0; i < 100; i++) {
 		ask(parent, 0);
-		/* Also who makes tenants, or gives them more to pay with: not with the lock. */
+		/* Calls that make tenants, or give them more to pay with, do not allocate with the lock either. */
 		snprintf(name, sizeof(name), "t%d", i);
 		CHECK_EQ(baton_tenant_add(s, &other, &(struct baton_tenant_opts){ .sz = sizeof(to), .name = name }), 0);
 		CHECK_EQ(baton_tenant_set(other, &to), 0);

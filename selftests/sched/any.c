@@ -270,7 +270,7 @@ static void each_ends_it(void *request)
 	CHECK_ANY(baton_chan_recv(b, &item) == 0);
 	CHECK_ANY(item == &c);
 	CHECK_ANY(baton_chan_recv_until(b, &item, 0) == -ETIMEDOUT);
-	/* And a channel that is closed. */
+	/* A channel that is closed. */
 	CHECK_ANY(baton_task_spawn(&t, does, (void *)5) == 0);
 	c[0] = recv_case(a);
 	CHECK_ANY(baton_wait_any(c, 1, BATON_FOREVER, 0) == 0);

@@ -74,7 +74,7 @@ static void *puts_at_once(void *arg)
 	return NULL;
 }
 
-/* Whoever is last, the request or its handle, frees it; and then the scheduler can go. */
+/* The last one of the request and its handle frees it; and then the scheduler can go. */
 TEST(handle_and_end)
 {
 	pthread_t thread[3];
@@ -237,7 +237,7 @@ static void *holder(void *arg)
 	return NULL;
 }
 
-/* One slot, taken by a critical task that does not end: a deadline passes. */
+/* A critical task that does not end has the only slot: a deadline passes. */
 TEST(dropped)
 {
 	struct baton_tenant *other;

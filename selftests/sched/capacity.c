@@ -65,7 +65,7 @@ TEST(said)
 	CHECK_STR(shape(), "3 1500 900 900:3000");
 	CHECK_EQ(baton_sched_set_capacity(s, 100 * MS), 0);
 	CHECK_STR(shape(), "3 100 60 60:200");
-	/* What is left of what may be sold is a part, too. */
+	/* The rest of what may be sold is a part, too. */
 	o.low_ppm = 100001;
 	CHECK_EQ(baton_tenant_add(s, &other, &o), -ENOSPC);
 	o.low_ppm = 100000;
@@ -74,7 +74,7 @@ TEST(said)
 	baton_tenant_remove(other);
 	CHECK_EQ(baton_sched_set_slots(s, 0), 0);
 	CHECK_STR(shape(), "1 100 60 60:200");
-	/* And back: nothing was lost on the way. */
+	/* Back again: nothing was lost on the way. */
 	CHECK_EQ(baton_sched_set_capacity(s, 1 * MS), 0);
 	CHECK_EQ(baton_sched_set_capacity(s, 1500 * MS), 0);
 	CHECK_STR(shape(), "2 1500 900 900:3000");
@@ -94,14 +94,14 @@ TEST(refused)
 	CHECK_EQ(baton_sched_set_capacity(s, UINT64_MAX), -ERANGE);
 	CHECK_EQ(baton_sched_set_capacity(s, 1), -EINVAL);
 	CHECK_STR(shape(), "2 1500 0 0:0");
-	/* Who said how many slots gets what fits. */
+	/* A caller that said how many slots gets the capacity that fits. */
 	CHECK_EQ(baton_sched_set_slots(s, 2), 0);
 	CHECK_EQ(baton_sched_set_capacity(s, UINT64_MAX), 0);
 	CHECK_STR(shape(), "2 2000 0 0:0");
 	end_sched(s);
 }
 
-/* Of what is asked of the machine: the CPUs, and never more than the slots. */
+/* Answers of the machine that count: the CPUs, and never more than the slots. */
 TEST(as_measured)
 {
 	struct baton_stats_header h;

@@ -327,7 +327,7 @@ TEST(wakes)
 TEST(hostile)
 {
 	static const char *const bad[] = {
-		"x", "rate", "rate ", "rate 1", "rate 2 red low 1", "rate 2 red low 1 2 3", "rate 2 red low 1 2 ", "rate -2 red low 1 2",
+		"x", "rate", "rate ", "rate 1", "rate 2 red low 1", "rate 2 red low 1 2 3 4", "rate 2 red low 1 2 ", "rate 2 red low 1 2 x", "rate 2 red low 1 2 3 ", "rate -2 red low 1 2",
 		"rate 2 red middle 1 2", "rate 2 red low -1 2", "rate 2 red low 1 99999999999999999999999", "rate 2 red low 4096000000001 2",
 		"rate 2 red low 18446744073709551615 18446744073709551615", "rate 2  low 1 2", "rate 2 \xff\xfe low 1 2", "rate 2 red low 0x1 2",
 		"rate 2 red low  1 2", "until", "until ", "until -1", "until x", "until 18446744073709551615", "use 1 red low 0", "%s%n", "until 1 2",

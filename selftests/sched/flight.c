@@ -50,7 +50,7 @@ static void *nothing(void *arg)
 	return NULL;
 }
 
-/* There is a limit to threads that is none of the library's. */
+/* A limit to threads that is none of the library's. */
 static bool no_more_threads(void)
 {
 	pthread_t thread;

@@ -110,7 +110,7 @@ TEST(spinner_keeps_its_quota)
 	close_sched();
 }
 
-/* It blocks every signal: it cannot be stopped, but its slot is taken. */
+/* A task that blocks every signal cannot be stopped, but its slot is taken. */
 static void spins_with_the_signal_blocked(void *arg)
 {
 	sigset_t set;
@@ -262,7 +262,7 @@ static void computes_and_sleeps(void *arg)
 }
 
 /*
- * It falls asleep in the kernel when it was to stop and the monitor has looked at it
+ * A task falls asleep in the kernel when it was to stop and the monitor has looked at it
  * once: what it ran on for until then must not make it look awake. (With who blocks
  * being seen the slot is taken at once, so: BATON_DETECT=off.)
  */
@@ -338,7 +338,7 @@ static pthread_mutex_t foreign = PTHREAD_MUTEX_INITIALIZER;
 
 static void holds_foreign(void *arg)
 {
-	uint64_t end = my_cpu() + 60 * MS;
+	uint64_t end = my_cpu() + (uintptr_t)arg * MS;
 
 	pthread_mutex_lock(&foreign);
 	holding = true;
@@ -354,14 +354,9 @@ static void wants_foreign(void *arg)
 	pthread_mutex_unlock(&foreign);
 }
 
-/*
- * It is stopped in the middle of a lock that the library knows nothing of, and
- * has 2 ms of quota in a second: by itself it would let go after half a minute.
- */
-TEST(stopped_with_a_foreign_lock)
+/* The holder is stopped in the middle; an answer that wants its lock comes once the lock is free. */
+static void answer_beside_holder(void)
 {
-	open_sched(1, 2000);
-	ask(bad, holds_foreign, NULL, NULL);
 	while (!holding)
 		usleep(100);
 	usleep(20000);
@@ -369,6 +364,33 @@ TEST(stopped_with_a_foreign_lock)
 	CHECK_CMP(answer(wants_foreign), <, 10 * SECOND);
 	CHECK(!holding);
 	close_sched();
+}
+
+/*
+ * A task is stopped in the middle of a lock that the library knows nothing of, and
+ * has 2 ms of quota in a second: by itself it would let go after half a minute.
+ */
+TEST(stopped_with_a_foreign_lock)
+{
+	open_sched(1, 2000);
+	ask(bad, holds_foreign, (void *)60, NULL);
+	answer_beside_holder();
+}
+
+/* The same, of the same tier: 20 us in a second, which would take hours. Nobody else wants the other slot. */
+TEST(stopped_with_a_foreign_lock_in_the_same_tier)
+{
+	struct baton_request_opts ro = { .sz = sizeof(ro), .cls = BATON_CRITICAL, .fn = holds_foreign, .arg = (void *)250 };
+	struct baton_tenant_opts to = { .sz = sizeof(to), .low_ppm = 10 };
+	struct baton_tenant *tiny;
+	unsigned slots;
+
+	for (slots = 1; slots <= 2; slots++) {
+		open_sched(slots, 2000);
+		CHECK_EQ(baton_tenant_add(s, &tiny, &to), 0);
+		CHECK_EQ(baton_submit(tiny, &ro, NULL), 0);
+		answer_beside_holder();
+	}
 }
 
 /* Stopped anywhere, also on the way into the library: what it does comes out right. */

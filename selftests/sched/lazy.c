@@ -75,7 +75,7 @@ static int delays(const char *point)
 	return 0;
 }
 
-/* That it is done at all. */
+/* The way back without the lock is taken at all. */
 TEST(comes_back_without_the_lock)
 {
 	int i;
@@ -259,7 +259,7 @@ TEST(whoever_wants_it_has_it)
 	end_sched(s);
 }
 
-/* What is left is not a request in flight, for whoever looks. */
+/* A request that was left is not in flight, for whoever looks. */
 TEST(what_was_left_has_ended)
 {
 	struct baton_request_times times;
@@ -278,7 +278,7 @@ TEST(what_was_left_has_ended)
 	baton_request_cancel(r);
 	CHECK_EQ(baton_request_wait(r), 0);
 	baton_request_put(r);
-	/* Its handle outlives the next ones. */
+	/* The handle outlives the next requests. */
 	CHECK_EQ(enter(0, BATON_BATCH, &r), 0);
 	burn(2 * MS);
 	baton_request_leave();
@@ -289,7 +289,7 @@ TEST(what_was_left_has_ended)
 	CHECK_CMP(times.cpu, >=, MS);
 	CHECK_CMP(times.cpu, <, 8 * MS);
 	baton_request_put(r);
-	/* And a tenant can be removed, and is gone for those that come back. */
+	/* A tenant can be removed, and is gone for those that come back. */
 	CHECK_EQ(enter(0, BATON_BATCH, NULL), 0);
 	baton_request_leave();
 	baton_tenant_remove(tenants[0]);
@@ -317,7 +317,7 @@ TEST(another_scheduler)
 	}
 }
 
-/* What one thread used of 50 ms in a second, request after request, until it was rejected. */
+/* A thread used 50 ms in a second, request after request, until it was rejected. */
 static bool used_what_was_bought(void)
 {
 	uint64_t used, begun = clock_of(CLOCK_MONOTONIC), most;

@@ -166,7 +166,7 @@ static void used_by_its_own(void *arg)
 	baton_chan_close(chan);
 }
 
-/* What belongs to another scheduler is refused, and stays as it was. */
+/* Objects that belong to another scheduler are refused, and stay as they were. */
 TEST(objects_of_another_scheduler)
 {
 	open_sched(1);
@@ -179,7 +179,7 @@ TEST(objects_of_another_scheduler)
 	CHECK_EQ(baton_chan_create(&chan, other, 1), 0);
 	run(others, spawns_one, NULL);
 	run(tenant, uses_others, NULL);
-	/* Nor is a thread that is no task at all a task of it. */
+	/* A thread that is no task at all is no task of it either. */
 	CHECK_EQ(baton_task_join(spawned), -EPERM);
 	CHECK_EQ(baton_mutex_lock(others_mutex), -EPERM);
 	run(others, used_by_its_own, NULL);

@@ -27,7 +27,7 @@
 #define CHURN	20000
 #endif
 #define LIVE	40		/* names that come and go */
-#define STAY	1000		/* this one does not */
+#define STAY	1000		/* the tenant that does not */
 #define SLOTS	4
 #define NS(PPM)	((PPM) * (uint64_t)SLOTS * 1000)
 
@@ -84,7 +84,7 @@ static void runs(void *arg)
 	atomic_fetch_add(&ran, 1);
 }
 
-/* What it has is what that name bought, or nothing: it was removed. */
+/* The tenant has what that name bought, or nothing: it was removed. */
 static bool is(struct baton_tenant *t, unsigned n)
 {
 	struct baton_tenant_stats st;
@@ -109,7 +109,7 @@ static void *looks(void *arg)
 		if (n == LIVE + 1)
 			n = STAY;
 		if (baton_tenant_find(s, called(name, n), &t)) {
-			/* Who is there all the time is found all the time. */
+			/* A tenant that is there all the time is found all the time. */
 			CHECK_ANY(n != STAY && !t);
 			atomic_fetch_add(&missed, 1);
 			continue;
@@ -233,7 +233,7 @@ TEST(many)
 	open_sched();
 	add(STAY);
 	start(thread, 3);
-	/* Those that the readers ask for are not among them. */
+	/* The names that the readers ask for are not among them. */
 	for (i = 0; i < MANY; i++)
 		all[i] = add(2000 + i % 900000);
 	finish(thread, 3);
@@ -274,7 +274,7 @@ TEST(handle)
 	CHECK_EQ(baton_tenant_set(same, &o), -ESHUTDOWN);
 	CHECK_EQ(baton_sched_destroy(s), -EBUSY);
 	baton_tenant_put(same);
-	/* Its memory is the next one's. */
+	/* The tenant's memory is the next one's. */
 	CHECK(add(4) == same);
 	end_sched(s);
 }
@@ -290,7 +290,7 @@ static void *looks_once(void *out)
 	return NULL;
 }
 
-/* Whoever looks waits for nobody: here, for one who has the lock and does not let go. */
+/* A thread that looks waits for nobody: here, for one that has the lock and does not let go. */
 TEST(no_lock)
 {
 	pthread_t thread;

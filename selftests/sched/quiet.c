@@ -40,7 +40,7 @@ static void open_sched(unsigned slots, enum baton_preempt how)
 	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots, .preempt = how };
 	struct baton_tenant_opts to = { .sz = sizeof(to), .high_ppm = 1000000 };
 
-	/* Of a task whose sleep the kernel announces the test would say nothing. */
+	/* The test would say nothing of a task whose sleep the kernel announces. */
 	setenv("BATON_DETECT", "off", 1);
 	CHECK_EQ(baton_sched_create(&s, &so), 0);
 	CHECK_EQ(baton_tenant_add(s, &tenant, &to), 0);
@@ -126,7 +126,7 @@ static void run_quiet(enum baton_preempt how, int tasks)
 	CHECK_CMP(before, >=, 0);
 	nanosleep(&second, NULL);
 	CHECK_CMP(monitor_sleeps() - before, <=, FEW);
-	/* They are seen when they go on, and end. */
+	/* The tasks are seen when they go on, and end. */
 	for (i = 0; i < tasks; i++)
 		CHECK_EQ(write(pipes[1], "", 1), 1);
 	for (i = 0; i < tasks; i++) {
@@ -157,6 +157,50 @@ TEST(asleep_slotless)
 TEST(asleep_slotless_many)
 {
 	run_quiet(BATON_PREEMPT_STOP, MANY);
+}
+
+static atomic_bool blocked_it;
+
+/* Is stopped before it sleeps, and hears nothing of that. */
+static void sleeps_with_the_signal_blocked(void *arg)
+{
+	struct timespec ts;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGURG);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	atomic_store(&blocked_it, true);
+	do
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	while (!ts.tv_sec && ts.tv_nsec < 3000000);
+	sleeps_unannounced(arg);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+TEST(asleep_with_the_signal_blocked)
+{
+	struct baton_request *r, *other;
+	int i;
+
+	open_sched(1, BATON_PREEMPT_STOP);
+	atomic_store(&blocked_it, false);
+	submit_task(sleeps_with_the_signal_blocked, &r);
+	while (!atomic_load(&blocked_it))
+		usleep(100);
+	/* The slot is taken from the sleeper, given to it again, and taken again. */
+	for (i = 0; i < 5; i++) {
+		submit_task(does_nothing, &other);
+		CHECK_EQ(baton_request_wait(other), 0);
+		baton_request_put(other);
+		usleep(20000);
+	}
+	CHECK_EQ(write(pipes[1], "", 1), 1);
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
+	end_sched(s);
+	close(pipes[0]);
+	close(pipes[1]);
 }
 
 static atomic_bool about_to_sleep;
@@ -294,10 +338,65 @@ TEST(woken_alarm_only)
 	run_with("sched:alarm:only");
 }
 
-/* And where there are no timers to be had. */
+/* The same where there are no timers to be had. */
 TEST(woken_no_alarm)
 {
 	run_with("sched:alarm");
+}
+#endif
+
+#ifdef BTN_INJECT
+#define SLEEPERS 6
+#define COMES 20
+
+static _Atomic long looks, comes;
+
+static int counts_looks(const char *point)
+{
+	if (!strcmp(point, "sched:preempt:slot"))
+		atomic_fetch_add(&looks, 1);
+	if (!strcmp(point, "sched:monitor:unlocked"))
+		atomic_fetch_add(&comes, 1);
+	return !strcmp(point, "sched:alarm:only");
+}
+
+/*
+ * The monitor comes while other tasks run, and looks at none of those that sleep in their slots with alarms set.
+ * The tasks have one slot, or two.
+ */
+TEST(asleep_not_looked_at)
+{
+	struct baton_request *r[SLEEPERS], *other;
+	long before, came;
+	int i, turn, few;
+
+	open_sched(SLEEPERS + 2, BATON_PREEMPT_STOP);
+	for (i = 0; i < SLEEPERS; i++)
+		submit_task(sleeps_unannounced, &r[i]);
+	atomic_store(&btn_inject_hook, counts_looks);
+	/* At first they are looked at, as they may not sleep for long. */
+	for (turn = few = 0; turn < TURNS && !few; turn++) {
+		before = looks;
+		came = comes;
+		while (comes < came + COMES) {
+			submit_task(does_nothing, &other);
+			CHECK_EQ(baton_request_wait(other), 0);
+			baton_request_put(other);
+			usleep(1000);
+		}
+		few = looks - before <= 2 * (comes - came);
+	}
+	CHECK_CMP(few, >, 0);
+	atomic_store(&btn_inject_hook, NULL);
+	for (i = 0; i < SLEEPERS; i++)
+		CHECK_EQ(write(pipes[1], "", 1), 1);
+	for (i = 0; i < SLEEPERS; i++) {
+		CHECK_EQ(baton_request_wait(r[i]), 0);
+		baton_request_put(r[i]);
+	}
+	end_sched(s);
+	close(pipes[0]);
+	close(pipes[1]);
 }
 #endif
 

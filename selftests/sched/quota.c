@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One test for each clause of the quota, with real threads and tolerances so
+ * A test for each clause of the quota, with real threads and tolerances so
  * wide that a busy machine does not matter; the exact figures are for the
  * simulation (of the decisions) and the benchmark (of the times). And tenants
  * that do their worst.
@@ -139,7 +139,7 @@ TEST(q02_per_second)
 	for (i = 0; i < 4; i++)
 		CHECK_EQ(submit(t, BATON_BATCH, hogs, NULL, NULL), 0);
 	for (i = 0; i < n; i++) {
-		/* What was used before this time, at most. */
+		/* The most that was used before this time. */
 		at[i].cpu = stats(t).cpu[BATON_TIER_HIGH];
 		at[i].t = baton_clock_now();
 		usleep(10000);
@@ -199,7 +199,7 @@ TEST(q04_batch)
 	/* 60 of these 100 ms in the first second, and none from the other quota. */
 	CHECK_CMP(baton_clock_now() - begin, >=, 900 * MS);
 	CHECK_EQ(stats(t).cpu[BATON_TIER_LOW], 0);
-	/* Also where nothing is left. */
+	/* The same where nothing is left. */
 	CHECK_EQ(submit(t, BATON_BATCH, calls, NULL, &r[0]), 0);
 	CHECK_EQ(finish(r[0]), 0);
 	CHECK_EQ(submit(t, BATON_BATCH, nothing, NULL, &r[0]), 0);
@@ -219,7 +219,7 @@ TEST(q05_tolerant)
 	begin = baton_clock_now();
 	CHECK_EQ(submit(t, BATON_TOLERANT, burns, (void *)80, &r), 0);
 	CHECK_EQ(finish(r), 0);
-	/* One task, started once, paid from both; where it got its CPU so slowly that
+	/* A task, started once, paid from both; where it got its CPU so slowly that
 	 * the first quota came back meanwhile, there is nothing to see. */
 	CHECK_EQ(count, 1);
 	if (baton_clock_now() - begin > SECOND) {
@@ -467,7 +467,7 @@ TEST(q12_arrival_order)
 	}
 	if (!ok)
 		SKIP("this machine is too busy to submit a few requests in 2 ms");
-	/* Its tasks came last and go first. */
+	/* The tenant's tasks came last and go first. */
 	for (i = 0; i < 6; i++)
 		CHECK_EQ(order[i], i < 3 ? 1 + i : 10 + i - 3);
 }
@@ -593,7 +593,7 @@ static void *changes(void *arg)
 		o.low_ppm = i * 7919 % 200000;
 		o.high_ppm = 10000 + i * 104729 % 1000000;
 		CHECK_ANY(baton_tenant_set(changing, &o) == 0);
-		/* One comes, asks, and leaves before it is answered. */
+		/* A tenant comes, asks, and leaves before it is answered. */
 		o.low_ppm = 1000;
 		CHECK_ANY(baton_tenant_add(s, &t, &o) == 0);
 		CHECK_ANY(submit(t, BATON_BATCH, nothing, NULL, &r) == 0);
@@ -653,7 +653,7 @@ static void locks(void *arg)
 }
 
 /*
- * It has 2 ms a second and holds a lock for 30 ms of CPU: without help that
+ * A tenant has 2 ms a second and holds a lock for 30 ms of CPU: without help that
  * takes 14 seconds and more, with it as long as 30 ms of CPU take.
  */
 TEST(lock_held_without_quota)
@@ -740,7 +740,7 @@ static void measures(void *arg)
 	atomic_fetch_add(&measured, my_cpu() - begin);
 }
 
-/* What tasks see on their threads' CPU clocks is what their tenant is charged. */
+/* CPU that tasks see on their threads' clocks is what their tenant is charged. */
 TEST(attribution)
 {
 	struct baton_tenant *t[2];

@@ -380,7 +380,7 @@ TEST(channel)
 	}
 	CHECK_EQ(count, 1000 + 3 * 500 * 501 / 2);
 	baton_chan_destroy(chan);
-	/* What was in it when it was closed can still be had. */
+	/* Items that were in it when it was closed can still be had. */
 	CHECK_EQ(baton_chan_create(&chan, s, 4), 0);
 	for (i = 1; i <= 3; i++)
 		CHECK_EQ(baton_chan_send(chan, (void *)(long)i), 0);
@@ -409,7 +409,7 @@ static void unblocks(void *arg)
 	CHECK_ANY(write(pipe_fd[1], "xx", 2) == 2);
 }
 
-/* One slot, and the task that blocks in the kernel does not keep it. */
+/* A task that blocks in the kernel does not keep the only slot. */
 TEST(blocking)
 {
 	struct baton_request *r[2];
@@ -476,7 +476,7 @@ static void until_told(void *arg)
 	atomic_fetch_add(&count, 1);
 	while (!(err = baton_checkpoint()))
 		;
-	/* And again each time. */
+	/* The same again each time. */
 	CHECK_ANY(baton_checkpoint() == err);
 	*(int *)arg = err;
 }
@@ -495,7 +495,7 @@ TEST(cancel)
 	CHECK_EQ(baton_request_wait(a), -ECANCELED);
 	CHECK_EQ(told, -ECANCELED);
 	baton_request_put(a);
-	/* One that has not started never does. */
+	/* A task that has not started never does. */
 	told = 0;
 	ask(&a, until_told, &told);
 	ask(&b, until_told, &never);
@@ -656,7 +656,7 @@ TEST(preempt_demote)
 	preempt(BATON_PREEMPT_DEMOTE);
 }
 
-/* What a worker's thread has of whoever made it. */
+/* Attributes that a worker's thread has of whoever made it. */
 static struct born {
 	int policy, nice, cpus;
 	bool blocked;
@@ -816,6 +816,55 @@ TEST(no_threads_for_a_while)
 	}
 }
 
+#define MANY 200
+
+/* Ends when all are here at once. */
+static void meets_all_others(void *arg)
+{
+	int i;
+
+	if (atomic_fetch_add(&here, 1) + 1 == MANY)
+		for (i = 0; i < MANY; i++)
+			sem_post(&all_here);
+	baton_blocking_begin();
+	sem_wait(&all_here);
+	baton_blocking_end();
+}
+
+/*
+ * More workers than there is memory for beforehand, where the kernel gives none for a while, and where it does: the tasks
+ * run when there is some, and nobody asked for it with the lock.
+ */
+TEST(no_memory_for_workers_for_a_while)
+{
+	struct baton_request *r[MANY];
+	int i, k, result;
+
+	fail_point = "sched:chunk";
+	for (k = 0; k < 2; k++) {
+		sem_init(&refused, 0, 0);
+		sem_init(&all_here, 0, 0);
+		here = 0;
+		open_sched(2, 0);
+		short_of_threads = !k;
+		atomic_store(&btn_inject_hook, fails_for_a_while);
+		for (i = 0; i < MANY; i++)
+			ask(&r[i], meets_all_others, NULL);
+		/* By those that take the last ones, and by the monitor when tasks are tried again. */
+		for (i = 0; !k && i < 40; i++)
+			sem_wait(&refused);
+		short_of_threads = false;
+		for (i = 0; i < MANY; i++) {
+			CHECK_EQ(baton_request_wait_until(r[i], baton_clock_now() + 20000 * MS, &result), 0);
+			baton_request_put(r[i]);
+		}
+		atomic_store(&btn_inject_hook, NULL);
+		end_sched(s);
+		sem_destroy(&refused);
+		sem_destroy(&all_here);
+	}
+}
+
 /* No memory or no thread: refused, or later, but never lost. */
 TEST(nothing_to_be_had)
 {
@@ -826,7 +875,7 @@ TEST(nothing_to_be_had)
 	for (k = 0; k < 4; k++) {
 		for (fail_every = 1; fail_every < 4; fail_every++) {
 			if (fail_every == 1 && k < 2)
-				continue;	/* then there is never one */
+				continue;	/* no scheduler is made then */
 			fail_point = points[k];
 			seen = count = ok = 0;
 			open_sched(2, 20);
@@ -861,7 +910,7 @@ static void *prefers_latency(void *arg)
 	return NULL;
 }
 
-/* What the thread had it keeps. */
+/* The thread keeps what it had. */
 TEST(prefer_latency)
 {
 	pthread_t thread;

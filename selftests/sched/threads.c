@@ -104,7 +104,7 @@ TEST(reserved)
 	CHECK_EQ(critical_beside_sleepers(1), 0);
 }
 
-/* Of one tenant's tasks no more than two have a thread; another's are not in their way. */
+/* No more than two of one tenant's tasks have a thread; another's are not in their way. */
 TEST(workers_of_a_tenant)
 {
 	struct baton_tenant_opts more = { .sz = sizeof(more), .low_ppm = 300000, .high_ppm = 1000000, .workers_max = 5 };
@@ -127,7 +127,7 @@ TEST(workers_of_a_tenant)
 	while (most < 5)
 		sched_yield();
 	CHECK_EQ(most, 5);
-	/* Those that wait for a thread are let go like any other. */
+	/* Tasks that wait for a thread are let go like any other. */
 	for (i = 10; i < 20; i++)
 		baton_request_cancel(sleeper[i]);
 	wake_all(20);

@@ -44,7 +44,7 @@ static int delays(const char *point)
 {
 	if (strncmp(point, "sched:", 6) && strncmp(point, "sync:", 5))
 		return 0;
-	if (!strcmp(point, "sched:worker") || !strcmp(point, "sched:thread") || !strcmp(point, "sched:request") ||
+	if (!strcmp(point, "sched:worker") || !strcmp(point, "sched:chunk") || !strcmp(point, "sched:thread") || !strcmp(point, "sched:request") ||
 	    !strcmp(point, "sched:task"))
 		return 0;
 	delay_sometimes(16, 100000);
@@ -138,7 +138,7 @@ static int waits_for_signal(uint64_t deadline)
 	CHECK_ANY(baton_mutex_create(&own, s) == 0);
 	CHECK_ANY(baton_mutex_lock(own) == 0);
 	err = baton_cond_wait_until(cond, own, deadline);
-	/* Whatever became of it, it is locked. */
+	/* The mutex is locked, whatever became of the wait. */
 	CHECK_ANY(baton_mutex_unlock(own) == 0);
 	baton_mutex_destroy(own);
 	return err;
@@ -204,7 +204,7 @@ static void times_out(void *arg)
 		something_again(holder, until);
 	}
 	baton_sem_destroy(until);
-	/* What nobody has to wait for is had, however late it is. */
+	/* A permit that nobody has to wait for is had, however late it is. */
 	baton_sem_post(sem);
 	CHECK_ANY(baton_sem_wait_until(sem, 0) == 0);
 	CHECK_ANY(baton_sem_wait_until(sem, 0) == -ETIMEDOUT);
@@ -409,7 +409,7 @@ static void sleeps_long(void *arg)
 	atomic_store(&go, true);
 	CHECK_ANY(baton_sleep_until(baton_clock_now() + 600000 * MS) == -ECANCELED);
 	told_at = baton_clock_now();
-	/* Who knows it already may sleep. */
+	/* A task that knows it already may sleep. */
 	CHECK_ANY(baton_sleep_until(told_at + 2 * MS) == -ECANCELED);
 	CHECK_ANY(baton_clock_now() >= told_at + 2 * MS);
 }
@@ -673,7 +673,7 @@ static void empties(void *arg)
 		taken++;
 	while (!baton_chan_recv_until(chan, &item, 0))
 		received += (long)item;
-	/* And nobody has the mutex, or waits for it. */
+	/* Nobody has the mutex, or waits for it. */
 	CHECK_ANY(baton_mutex_trylock(mutex) == 0);
 	CHECK_ANY(baton_mutex_unlock(mutex) == 0);
 }

@@ -25,11 +25,11 @@ struct point {
 };
 
 struct spender {
-	struct btn_heap_node event;	/* its run ends, or its pause */
+	struct btn_heap_node event;	/* the end of its run, or of its pause */
 	struct btn_lease lease;
 	bool runs;
-	uint64_t start;			/* of this run */
-	uint64_t idle_since;		/* of its lease */
+	uint64_t start;			/* the run's */
+	uint64_t idle_since;		/* the lease's */
 	uint64_t gap;			/* between its checkpoints */
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* One account by itself; what accounts do together is for the simulation. */
+/* An account by itself; what accounts do together is for the simulation. */
 #include "tap.h"
 #include "heap.h"
 #include "ledger.h"
@@ -87,7 +87,7 @@ TEST(grants_ahead)
 	btn_account_settle(&a, 100 * MS, 100 * MS, 100 * MS, 0);
 	CHECK(btn_account_left(&a, 1010 * MS) <= 10 * MS);
 	CHECK_EQ(btn_account_reserve(&a, 1010 * MS, 50 * MS), 50 * MS);
-	/* And nobody else may have it. */
+	/* Nobody else may have it. */
 	CHECK_EQ(btn_account_left(&a, 1050 * MS), 0);
 	btn_account_settle(&a, 1060 * MS, 50 * MS, 50 * MS, 0);
 	CHECK(btn_account_left(&a, 1060 * MS) <= 10 * MS);
@@ -203,6 +203,73 @@ TEST(overruns_are_paid_back)
 	CHECK(used >= 10 * MS * 140);
 }
 
+/* The most that was used in a second: the ends of stretches in which CPU was used, each of cpu ns. */
+static uint64_t worst_second(const uint64_t *end, const uint64_t *cpu, unsigned n)
+{
+	uint64_t worst = 0, sum = 0;
+	unsigned i, first = 0;
+
+	for (i = 0; i < n; i++) {
+		sum += cpu[i];
+		/* A stretch that began in the second counts for what of it is in there. */
+		while (end[first] + BTN_SECOND <= end[i])
+			sum -= cpu[first++];
+		if (end[i] > 2 * BTN_SECOND && sum > worst)
+			worst = sum;
+	}
+	return worst;
+}
+
+/* 30 s of a task that is stopped by force and overruns each slice by 80 to 120 us. Returns the most in a second, of 6 ms. */
+static uint64_t stopped_by_force(bool learns, uint64_t *used)
+{
+	static uint64_t end[1 << 14], cpu[1 << 14];
+	uint64_t t = 0, g, over;
+	unsigned n = 0, seed = 1;
+
+	fresh(6 * MS);
+	for (*used = 0; t < 30 * BTN_SECOND && n < 1 << 14; *used += cpu[n++]) {
+		while (!(g = btn_account_reserve(&a, t, 40000 + a.margin)))
+			t = btn_account_when(&a, t);
+		seed = seed * 1103515245 + 12345;
+		over = 80000 + seed / 65536 % 40000;
+		cpu[n] = g - a.margin + over;
+		end[n] = t += cpu[n];
+		btn_account_settle(&a, t, g, cpu[n], 0);
+		if (learns)
+			btn_account_overran(&a, over);
+	}
+	CHECK(n < 1 << 14);
+	return worst_second(end, cpu, n);
+}
+
+/* An account learns by how much its runs overrun, and its seconds are not over by that. It forgets where the overruns end. */
+TEST(overruns_are_expected)
+{
+	uint64_t used, g;
+	unsigned i;
+
+	CHECK(stopped_by_force(false, &used) > 6 * MS + 80000);
+	CHECK(stopped_by_force(true, &used) < 6 * MS + 60000);
+	CHECK(used > 29 * 6 * MS * 95 / 100);
+	CHECK(a.margin > 85000 && a.margin < 115000);
+	/* A single interrupt says nothing of the next run. */
+	g = a.margin;
+	btn_account_overran(&a, 5 * MS);
+	CHECK(a.margin <= g + 4000);
+	for (i = 0; i < 400; i++)
+		btn_account_overran(&a, 0);
+	CHECK_EQ(a.margin, 0);
+	CHECK_EQ(a.min, 6000);
+	/* Never more than the tenant can pay for. */
+	for (i = 0; i < 4000; i++)
+		btn_account_overran(&a, 50 * MS);
+	CHECK_EQ(a.margin, 6 * MS / 8);
+	btn_account_set_quota(&a, MS);
+	CHECK_EQ(a.margin, MS / 8);
+	CHECK(a.min < a.quota);
+}
+
 /* A debt ends where the CPU was not used after all, or where the quota is another one. */
 TEST(debts_end)
 {
@@ -255,6 +322,30 @@ TEST(many_small)
 	CHECK_EQ(a.total, sum);
 	CHECK(sum > 3 * 20 * MS * 99 / 100);
 	CHECK(sum <= 3 * 20 * MS);
+}
+
+/* CPU of the last second, as a fleet's agent is told: one pass says what a pass for each time says. */
+TEST(recent)
+{
+	uint64_t all[10], one, now = 0, before;
+	unsigned i, k;
+
+	fresh(500 * MS);
+	for (k = 0; k < 300; k++) {
+		before = now;
+		now += (k * 7 % 23 + 1) * MS;
+		if (btn_account_reserve(&a, before, 2 * MS) == 2 * MS)
+			btn_account_settle(&a, now, 2 * MS, MS, 0);
+		btn_account_recent(&a, now, 100 * MS, 10, all);
+		for (i = 0; i < 10; i++) {
+			btn_account_recent(&a, now + i * 100 * MS, 0, 1, &one);
+			CHECK_EQ(all[i], one);
+			CHECK(!i || all[i] <= all[i - 1]);
+		}
+	}
+	CHECK(all[0] >= 60 * MS && all[9] < all[0] / 2);
+	btn_account_recent(&a, now + 1100 * MS, 100 * MS, 10, all);
+	CHECK_EQ(all[0], 0);
 }
 
 /* With more entries than the log has, late is allowed and early is not. */
@@ -312,7 +403,7 @@ TEST(tag)
 	CHECK(a.tag >= 508 * MS && a.tag <= 509 * MS);
 }
 
-/* What was recorded for nothing is to be had at once, and once. */
+/* CPU that was recorded for nothing is to be had at once, and once. */
 TEST(refund)
 {
 	fresh(100 * MS);
@@ -368,7 +459,7 @@ TEST(slots_without_cpu)
 			run[n++].end = now;
 			sum += used[slot];
 			total += used[slot];
-			/* And a little more on its way to sleep. */
+			/* A little more on its way to sleep. */
 			clock[w] += 1000;
 			for (; run[first].begin + BTN_SECOND <= now; first++)
 				sum -= run[first].end - run[first].begin;
@@ -396,7 +487,7 @@ TEST(slots_without_cpu)
 	CHECK(now >= 20 * BTN_SECOND);
 	CHECK_CMP(most, <=, quota + quota / 200);
 	CHECK_CMP(total, >=, 20 * quota / 100 * 98);
-	/* What the ledger has and what was used agree, but for what is not settled yet. */
+	/* The ledger's use and the real one agree, but for what is not settled yet. */
 	CHECK(a.total < total + n * 1000 + 4 * (quota >> 10));
 	CHECK(a.total + 4 * (quota >> 10) + 4000 > total);
 }

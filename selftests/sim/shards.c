@@ -22,7 +22,7 @@ struct run_rec {
 	uint64_t start, end;
 };
 
-/* What one fund was used for, kept naively. */
+/* The use of one fund, kept naively. */
 struct ref {
 	struct run_rec *rec;
 	size_t first, n, capacity;
@@ -253,7 +253,7 @@ static void request_done(struct btn_request *br)
 	free(r);
 }
 
-/* What follows from a call. */
+/* Does what follows from a call. */
 static void follow(struct btn_shard_out *out)
 {
 	struct btn_request *r;
@@ -606,10 +606,11 @@ static void check_conserved(void)
 	bool sleeps = false;
 	unsigned i;
 
-	for (i = 0; i < S.open; i++) {
+	for (i = 0; i < S.s.slots; i++) {
+		/* A slot that was closed since hands on, too. */
 		if (S.slot[i].woken)
 			return;
-		sleeps |= !S.slot[i].task;
+		sleeps |= i < S.open && !S.slot[i].task;
 	}
 	for (i = 0; sleeps && i < S.s.shards; i++)
 		MUST(btn_ready_look(&S.s.shard[i].ready) == BTN_READY_NONE, "a slot sleeps, and shard %u has a task", i);

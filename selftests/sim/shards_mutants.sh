@@ -29,6 +29,7 @@ caught "whoever pushes wakes nobody" shard/fund.c 's/if (slot >= 0) {/if (0) {/'
 caught "a shard that was refused is not told" shard/fund.c 's/	tell_shut(s, out, f, shut);//' 300
 caught "a lease that ran is not given back" shard/fund.c 's/if (!e->l.keeps || btn_lease_left/if (0 \&\& btn_lease_left/'
 caught "an idle slot keeps its leases" shard/shard.c '/An idle slot has no lease/,+1s/btn_fund_give_back(s, out, sl, now, true);//'
+caught "a slot that was closed keeps its wake-up" shard/shard.c 's/for (i = 0; closed \&\& i < s->shards; i++)/for (i = 0; 0; i++)/'
 caught "a slice is longer than the lease" shard/shard.c 's/left = btn_lease_left(&pays->l);//'
 caught "a tier is not leased from" shard/shard.c 's/if (f->tier->accounted) {/if (0) {/'
 caught "a slot takes its own shard's task whatever waits elsewhere" shard/shard.c \

@@ -127,7 +127,7 @@ TEST(limits)
 			machine = in_turns;
 			period = periods[i];
 			given = period * part / 100;
-			/* Whatever the window cuts. */
+			/* All that the window cuts. */
 			for (k = 0; k < 20; k++) {
 				runs_for((k ? 1 : 9) * SECOND + random_below(period), 1, 0);
 				is = btn_supply_part(&s, now);

@@ -86,7 +86,7 @@ static void look(unsigned cpus)
 
 TEST(v2_no_limit)
 {
-	char say[200];
+	char say[320];
 
 	machine("0::/a.slice/b.service\n", OTHER V2);
 	put("/sys/fs/cgroup/a.slice/b.service/cpu.max", "max 100000\n");
@@ -104,7 +104,7 @@ TEST(v2_no_limit)
 TEST(v2_levels)
 {
 	static const char *const at[] = { "/a.slice/b.service/cpu.max", "/a.slice/cpu.max" };
-	char name[100], say[200];
+	char name[100], say[320];
 	unsigned i;
 
 	for (i = 0; i < 2; i++) {
@@ -252,7 +252,7 @@ TEST(containers)
 
 TEST(nothing_there)
 {
-	char say[200];
+	char say[320];
 
 	/* No cgroup file system is mounted. */
 	machine("0::/a\n", OTHER);
@@ -365,7 +365,7 @@ TEST(lists)
 	CHECK(!has_word("", "cpu"));
 }
 
-/* Whatever was read is watched, and nothing else. */
+/* All that was read is watched, and nothing else. */
 TEST(watched)
 {
 	static const char *const files[] = {

@@ -71,7 +71,7 @@ TEST(one)
 	CHECK_EQ(btn_cpus_next(&c, 0), -1);
 }
 
-/* And this machine's own kernel. */
+/* The machine's own kernel. */
 TEST(here)
 {
 	struct btn_cpus is, also;

@@ -138,7 +138,7 @@ TEST(another_operation_14)
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
 		check_choice(choose("auto", answers[i]), 0, "wakewait", "");
-	/* One that refuses everything the way a swap refuses one word twice. */
+	/* A kernel that refuses everything the way a swap refuses one word twice. */
 	check_choice(choose("auto", EINVAL), 0, "wakewait", "");
 }
 

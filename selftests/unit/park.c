@@ -9,7 +9,7 @@
 #include "park.h"
 
 static struct baton_parker *a, *b;
-static bool x1, x2;		/* what the permits announce */
+static bool x1, x2;		/* announced by the permits */
 static int taken, timed_out;
 
 static void make_two(void)
@@ -27,7 +27,7 @@ static void end_two(void)
 	a = b = NULL;
 }
 
-/* One permit may be left over, no more. */
+/* A single permit may be left over, no more. */
 static int left_over(const struct baton_parker *p)
 {
 	uint32_t word = atomic_load(&p->word);
@@ -157,7 +157,7 @@ TEST(a_late_permit_is_kept)
 }
 
 /*
- * Whoever waits can be called without a permit. The caller is told by the wake
+ * A waiter can be called without a permit. The caller is told by the wake
  * whether somebody slept there; if nobody did, it is the caller who tells
  * another (here: gives the permit), and if somebody did that one has to come.
  */
@@ -210,7 +210,7 @@ TEST(who_is_called_comes)
 	});
 }
 
-/* And loses no permit by it, and gets none. */
+/* The caller loses no permit by it, and gets none. */
 static void only_call_a(void)
 {
 	called = 1;

@@ -16,7 +16,7 @@
 #define TASKS 4
 #define BEGIN (7 * SECOND)
 
-static uint64_t at[2][N], cpu[2][N], work[N];
+static uint64_t at[2][N], cpu[2][N], work[2 * N];
 static struct quota_seen seen[2][TASKS], *seen_by[2][TASKS];
 static const uint64_t bought[2] = { 20 * MS, 200 * MS };
 static struct quota_windows w;
@@ -38,7 +38,7 @@ static void all_right(void)
 	}
 	w = (struct quota_windows){
 		.tenants = 2, .tasks = TASKS, .slots = 2, .points = N, .second = 100, .begin = BEGIN, .step = STEP,
-		.calm = 2 * MS, .bought = bought, .room = N, .at = at[0], .cpu = cpu[0], .seen = seen_by[0],
+		.calm = 2 * MS, .calm_own = 1, .bought = bought, .room = N, .at = at[0], .cpu = cpu[0], .seen = seen_by[0],
 	};
 }
 
@@ -130,6 +130,27 @@ TEST(excuses_do_not_add_up)
 	CHECK_EQ(milli(e.beyond), 10000);
 }
 
+/* 0.3 ms are 1.5% of what one tenant bought, and nothing for the other. */
+TEST(taken_from_the_tenant_itself)
+{
+	all_right();
+	w.calm_own = 0.01;
+	uses(0, 2.5, -(int64_t)MS / 2);
+	gap(0, 0, 2.5, 3 * MS / 10, 0);
+	quota_windows(&w, work, &e);
+	CHECK_EQ(milli(e.sliding_all), 2500);
+	CHECK_EQ(milli(e.sliding), 0);
+	CHECK(e.calm < e.windows && e.calm > e.windows / 2);
+	/* Another tenant's is no excuse. */
+	all_right();
+	w.calm_own = 0.01;
+	uses(0, 2.5, -(int64_t)MS / 2);
+	gap(1, 0, 2.5, 3 * MS / 10, 0);
+	quota_windows(&w, work, &e);
+	CHECK_EQ(milli(e.sliding), 2500);
+	CHECK_EQ(e.calm, e.windows);
+}
+
 TEST(too_little)
 {
 	all_right();
@@ -166,7 +187,7 @@ TEST(late_readings)
 {
 	all_right();
 	uses(0, 2.5, MS);
-	/* What was read late or not at all is in no window; what was read in time is. */
+	/* Readings that were late or not made at all are in no window; those in time are. */
 	at[0][250] = 0;
 	quota_windows(&w, work, &e);
 	CHECK_EQ(e.windows, 2 * 250 - 2);

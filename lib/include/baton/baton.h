@@ -12,6 +12,7 @@
 #include <baton/deque.h>
 #include <baton/detect.h>
 #include <baton/fleet.h>
+#include <baton/hooks.h>
 #include <baton/io.h>
 #include <baton/park.h>
 #include <baton/queue.h>

@@ -51,7 +51,7 @@ struct baton_ring {
 	/* Consumers: the index of the next pop. */
 	BATON_RING_APART BATON_ATOMIC(uint64_t) head;
 
-	/* Then the slots. A slot: whoever holds the claim on its index. */
+	/* The slots follow. A slot: whoever holds the claim on its index. */
 };
 
 /* Another thread was first: wait a little, and try until it is done or cannot be. */

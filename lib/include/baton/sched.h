@@ -95,6 +95,29 @@
  * give zeros; their memory stays as long as the child does. A thread that forked as a task
  * is none in the child, and should exec or _exit; where the task's function returns, the
  * thread ends, and the child with it. New schedulers of the child's own are as any.
+ *
+ * What a task's thread keeps for the next task, which may be another tenant's: all that a thread has. The
+ * library takes back its own demotion to SCHED_IDLE and, with bind, sets the CPU, and nothing else. So a task puts back what it changes: thread-locals (errno, the
+ * locale of uselocale(), caches of an allocator or of the service), the mask of blocked signals, the alternate signal stack,
+ * affinity, nice value, name, rounding mode, user and group of setfsuid(), state of cancellation; and it wipes secrets from its stack, which
+ * the next task has as it was left. Destructors of thread-locals run when the thread ends, not
+ * when the task does. A task that cannot put something back ends its thread (pthread_exit): the next
+ * task gets a thread that is as the scheduler's maker is. A task that blocks preempt_signal and leaves it
+ * so makes all later tasks of its thread demoted instead of stopped.
+ *
+ * Stacks: a worker's has stack_size bytes, which are 256 KiB by default and at least PTHREAD_STACK_MIN,
+ * and a guard page of libc's below it: overrun, the process gets SIGSEGV. libc takes the program's thread-locals
+ * out of these bytes. Only pages that were touched are memory, and they stay with the thread; so many workers, each with a deep
+ * stack once, keep all of that (workers_keep says how many idle ones stay). The handler of preempt_signal
+ * runs on the task's stack, or on the thread's alternate signal stack where the service made one, and needs a
+ * signal's frame (AT_MINSIGSTKSZ of getauxval(3)) and a little more.
+ * Attached threads have their own.
+ *
+ * Containers: capacity is what the cgroups leave, also where the container sees only its own cgroup; limits of groups above, in a
+ * hierarchy that is not mounted inside, cannot be seen, and then capacity is to be said. No capability is needed.
+ * Where a seccomp filter forbids sched_setattr(2) or timer_create(2) the library does without. Figures need a
+ * directory that both sides mount (<baton/stats.h>), and <baton/detect.h> the socket of a `baton load` on the host. Processes of other
+ * containers are other processes: each has its own schedulers and quotas, and the kernel divides the CPUs between them.
  */
 #ifndef BATON_SCHED_H
 #define BATON_SCHED_H
@@ -126,7 +149,7 @@ struct baton_tier_opts {
 	unsigned share;
 	/* Served before any rank until it had so much in a second. */
 	unsigned reserve_ppm;
-	/* And never more than this; 0: no limit. */
+	/* The most that it may be; 0: no limit. */
 	unsigned limit_ppm;
 };
 
@@ -135,7 +158,7 @@ enum baton_preempt { BATON_PREEMPT_STOP, BATON_PREEMPT_DEMOTE };
 struct baton_sched_opts {
 	size_t sz;		/* sizeof(struct baton_sched_opts) */
 	unsigned slots;		/* 0: as many as the capacity takes, rounded up */
-	unsigned slots_max;	/* there are never more; 0: slots, or the CPUs this thread may use, if they are more */
+	unsigned slots_max;	/* the most that there may be; 0: slots, or the CPUs this thread may use, if they are more */
 	uint64_t capacity;	/* ns of CPU in a second, from 1000000 on; 0: what the machine allows */
 	unsigned workers_max;	/* threads; 0: 16384 */
 	unsigned workers_keep;	/* idle ones kept for the next task; 0: 64 */
@@ -324,7 +347,13 @@ struct baton_request_opts {
  * @opts: what; copied
  * @out: the request, to be ended with baton_request_put(); or NULL
  *
- * Any thread, a task too; not in a signal handler. Does not wait for quota.
+ * Any thread, a task too; not in a signal handler. Does not wait for quota. Requests that a thread submits for one tenant and
+ * class stand in the order of the calls.
+ *
+ * Where another request of the tenant and class waits for a slot the call takes no lock, but for one in 32, or in 16 as long as
+ * more are in flight than ever were. Critical requests take one, and so do those with an arrival or a deadline, and those of a
+ * tenant with requests_max. A request that came so counts in each other call from its return on, and in figures that other processes read
+ * when a thread next takes the lock: some milliseconds later at the most.
  *
  * Returns 0: opts->fn will run, unless the request ends before it has started;
  * -EDQUOT: critical, and the low-latency quota of this second is used up; or

@@ -82,7 +82,10 @@ struct baton_stats_tenant {
 	uint64_t id;		/* never used again */
 	uint64_t added;		/* when */
 	uint64_t in_flight;	/* requests */
-	uint64_t spare[11];
+	union {
+		uint64_t on_streams;	/* tasks that wait for a stream now, in a call of <baton/io.h> */
+		uint64_t spare[11];
+	};
 	char name[BATON_STATS_NAME];
 	struct baton_stats_use tier[BATON_TIERS_MAX];	/* in the file: as many as there are */
 };
@@ -102,7 +105,10 @@ struct baton_stats_slot {
 	uint64_t idle;		/* ns without a task; in the file, while there is none, less since when */
 	uint64_t forced_preemptions;	/* taken from tasks that did not stop */
 	uint64_t gap_worst;
-	uint64_t spare[8];
+	union {
+		uint64_t polled;	/* CPU of workers that left the slot idle and waited for streams: no tenant's */
+		uint64_t spare[8];
+	};
 	/* Each run's longest time from one checkpoint to the next, as averaged
 	   between two looks at the clock. */
 	struct baton_hist gap;
@@ -120,7 +126,7 @@ struct baton_stats_header {
 	uint64_t capacity, low_limit;	/* ns of CPU per second */
 	uint64_t low_sold;
 	uint64_t tenants_used;		/* records from here on are still 0 */
-	uint64_t tenants_unlisted;	/* there was no room for them */
+	uint64_t tenants_unlisted;	/* tenants for which there was no room */
 	uint64_t rings_at, rings, ring_size;	/* see <baton/trace.h> */
 	uint64_t trace_until;		/* the only word that others write */
 	uint64_t slots_open;

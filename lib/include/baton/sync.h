@@ -28,6 +28,7 @@
 BATON_BEGIN_DECLS
 
 struct baton_mutex;
+struct baton_rwlock;
 struct baton_cond;
 struct baton_sem;
 struct baton_chan;
@@ -59,6 +60,34 @@ BATON_API int baton_mutex_lock(struct baton_mutex *m);
 BATON_API int baton_mutex_lock_until(struct baton_mutex *m, uint64_t deadline);
 BATON_API int baton_mutex_trylock(struct baton_mutex *m);
 BATON_API int baton_mutex_unlock(struct baton_mutex *m);
+
+/* Tasks that read under one baton_rwlock at once, at most. */
+#define BATON_RWLOCK_READERS 64
+
+/**
+ * A lock for many readers or one writer. Not recursive, also not for reading. Tasks are let in in the order in
+ * which they came: while a writer waits, readers that come wait behind it. As many readers as
+ * BATON_RWLOCK_READERS hold it at once; one more waits. While tasks wait, one of the holders at a time may
+ * also run in the place that the best of them would have, as a mutex's holder may: the
+ * writer, or one reader after the other. Each call takes the scheduler's lock, also where nobody waits: for what
+ * is held shorter than a few us, baton_mutex costs less.
+ *
+ * baton_rwlock_rdlock and baton_rwlock_wrlock return 0; -EPERM: not from a task of its scheduler; -EDEADLK: the caller holds it, in
+ * either way. A reader cannot become a writer without unlocking. baton_rwlock_tryrdlock and
+ * baton_rwlock_trywrlock, likewise, and -EBUSY: held, or others wait. baton_rwlock_unlock ends
+ * either; -EPERM: the caller holds nothing of it.
+ *
+ * A task that ends while it holds one aborts the process, as with a mutex.
+ */
+BATON_API int baton_rwlock_create(struct baton_rwlock **out, struct baton_sched *s);
+BATON_API void baton_rwlock_destroy(struct baton_rwlock *l);
+BATON_API int baton_rwlock_rdlock(struct baton_rwlock *l);
+BATON_API int baton_rwlock_rdlock_until(struct baton_rwlock *l, uint64_t deadline);
+BATON_API int baton_rwlock_tryrdlock(struct baton_rwlock *l);
+BATON_API int baton_rwlock_wrlock(struct baton_rwlock *l);
+BATON_API int baton_rwlock_wrlock_until(struct baton_rwlock *l, uint64_t deadline);
+BATON_API int baton_rwlock_trywrlock(struct baton_rwlock *l);
+BATON_API int baton_rwlock_unlock(struct baton_rwlock *l);
 
 /**
  * A condition variable. baton_cond_wait unlocks m, waits for a signal and locks

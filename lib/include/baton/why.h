@@ -26,6 +26,9 @@ enum baton_reason {
 	BATON_WHY_LOCKED,	/* late: most of the time its tasks waited for locks */
 	BATON_WHY_OFF_CPU,	/* late: most of the time it had slots and did not run: asleep, or the CPU was others' */
 	BATON_WHY_LIMIT,	/* rejected: the tenant has as many requests in flight as it may */
+	BATON_WHY_LEASED,	/* as QUOTA, where a part of what the tenant bought is leased to other nodes of its fleet */
+	BATON_WHY_LEASED_LATE,	/* as THROTTLED, likewise */
+	BATON_WHY_STREAMS,	/* late: most of the time its tasks waited for the network, or others, in calls of <baton/io.h> */
 };
 
 /* Times are ns, counted as they happen. Of tasks that ran or waited beside each other they add up. */
@@ -45,6 +48,7 @@ struct baton_why {
 	uint64_t capacity;	/* the scheduler's, ns of CPU in a second */
 	uint64_t overdue;	/* seconds in which its tenant had quota, and none of its tasks got a slot */
 	uint64_t given;		/* CPU that the machine gives, measured lately, ns in a second; 0: not known */
+	uint64_t streamed;	/* the part of blocked for streams; of baton_wait_any() nothing is known */
 };
 
 /**

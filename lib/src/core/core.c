@@ -16,9 +16,9 @@
  *
  *	earned = max(earned, beginning of the run) + cpu * second / capacity
  *
- * and while that is ahead by more than EARN_SLACK, tiers that come after the low-latency one get
+ * and while that is ahead by more than BTN_RUN_SLACK, tiers that come after the low-latency one get
  * no slot, but for their reserves. So all of them together, with what the others used meanwhile,
- * use capacity * (L + EARN_SLACK) in L seconds and the last run of each slot; and what is sold
+ * use capacity * (L + BTN_RUN_SLACK) in L seconds and the last run of each slot; and what is sold
  * of low-latency quota, less than the capacity, there always is. The slack is more than the
  * monitor's lateness, so nothing is lost by that. The time is never ahead by more than a second:
  * one run that went wild does not shut out others for longer.
@@ -35,6 +35,7 @@
 #include "../probe.h"
 #include "flow.h"
 #include "lend.h"
+#include "run.h"
 
 /* Critical requests without quota that one pick rejects, at most. */
 #define REJECT_BATCH	32
@@ -46,26 +47,13 @@
 #define SLICE_MIN	100000
 #define TURNS		768
 #define TURN_MIN	40000
-#define EARN_SLACK	10000000ULL
 /* Deadlines and releases that one tick handles; the next is due at once. */
 #define TICK_BATCH	64
 /* Idle slots among which btn_core_prefer() looks. */
 #define PREFER_MAX	16
 
-static inline void finish_request(struct btn_core *c, struct btn_request *r, int result)
-{
-	r->result = result;
-	r->done = true;
-	if (btn_heap_has(&r->timer))
-		btn_heap_del(&c->deadlines, &r->timer);
-	btn_stat_set(&r->tenant->stats->in_flight, --r->tenant->requests);
-	r->next_done = NULL;
-	*c->done_last = r;
-	c->done_last = &r->next_done;
-}
-
 /* Traces what happened to a request. */
-static inline void trace_request(const struct btn_core *c, uint64_t now, const struct btn_request *r, unsigned type)
+static inline __attribute__((always_inline)) void trace_request(const struct btn_core *c, uint64_t now, const struct btn_request *r, unsigned type)
 {
 	btn_trace(&c->page, c->slots_max, now, type, r->class, 0, r->tenant->stats, r->info.number, NULL);
 	BTN_PROBE4(request, type, btn_stat_get(&r->tenant->stats->id), r->info.number, r->class);
@@ -76,7 +64,7 @@ uint64_t btn_request_throttled(const struct btn_request *r, uint64_t now)
 	return r->throttled + (r->ready.n ? r->ready.n * btn_flow_throttled_until(btn_flow_of_request(r), now) : 0);
 }
 
-static void join_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
+static __attribute__((noinline)) void join_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
 	btn_flow_join(c, now, t);
 	if (btn_unlikely(t->held))
@@ -108,7 +96,50 @@ static void give_up(struct btn_core *c, uint64_t now, struct btn_request *r, int
 	r->tasks = 0;
 	btn_stat_add(why == -EDQUOT ? &btn_request_use(r)->rejected : &btn_request_use(r)->dropped, 1);
 	trace_request(c, now, r, why == -EDQUOT ? BATON_TRACE_REJECTED : BATON_TRACE_DROPPED);
-	finish_request(c, r, why);
+	btn_run_finish_request(c, r, why);
+}
+
+static inline __attribute__((always_inline)) void add_task(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t)
+{
+	t->req = r;
+	t->info = &r->info;
+	t->ran = t->stands_in = t->for_lock = t->for_stream = false;
+	t->lent_slot = 0;
+	t->waits = t->held = NULL;
+	t->seq = ++c->seq;
+	r->tasks++;
+	btn_flow_join(c, now, t);
+}
+
+/* The request is in flight from now on. */
+static inline __attribute__((always_inline)) void admit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t)
+{
+	r->use = btn_request_use(r);
+	btn_stat_add(&r->use->admitted, 1);
+	btn_stat_set(&r->tenant->stats->in_flight, ++r->tenant->requests);
+	r->info.number = ++c->requests;
+	trace_request(c, now, r, BATON_TRACE_ADMITTED);
+	r->first = t;
+	r->tasks = 0;
+	r->started = r->done = false;
+	r->cancel_pending = r->result = 0;
+	r->cpu = r->throttled = 0;
+	r->overdue = 0;
+	r->ready = r->starved = r->blocked = r->locked = r->streamed = (struct btn_span){ 0 };
+	r->quota = r->used = 0;
+	if (r->deadline != BTN_NEVER) {
+		r->timer.key = r->deadline;
+		btn_heap_add(&c->deadlines, &r->timer);
+	}
+	add_task(c, now, r, t);
+}
+
+void btn_core_admit(struct btn_core *c, uint64_t now, uint64_t came, struct btn_request *r, struct btn_task *t)
+{
+	admit(c, now, r, t);
+	/* The task has waited since then. */
+	t->ready_at = came;
+	r->ready.ns += now - came;
 }
 
 int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t)
@@ -119,7 +150,7 @@ int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, str
 
 	if (tenant->leaving)
 		return -ESHUTDOWN;
-	if (tenant->requests_max && tenant->requests >= tenant->requests_max) {
+	if (tenant->requests_max && tenant->requests + tenant->pending >= tenant->requests_max && !r->told) {
 		btn_stat_add(&btn_request_use(r)->rejected, 1);
 		trace_request(c, now, r, BATON_TRACE_REJECTED);
 		return -EAGAIN;
@@ -151,36 +182,13 @@ int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, str
 		trace_request(c, now, r, BATON_TRACE_DROPPED);
 		return -ETIME;
 	}
-	btn_stat_add(&btn_request_use(r)->admitted, 1);
-	btn_stat_set(&tenant->stats->in_flight, ++tenant->requests);
-	r->info.number = ++c->requests;
-	trace_request(c, now, r, BATON_TRACE_ADMITTED);
-	r->first = t;
-	r->tasks = 0;
-	r->started = r->done = false;
-	r->cancel_pending = r->result = 0;
-	r->cpu = r->throttled = 0;
-	r->overdue = 0;
-	r->ready = r->starved = r->blocked = r->locked = (struct btn_span){ 0 };
-	r->timer.rank = 0;
-	if (r->deadline != BTN_NEVER) {
-		r->timer.key = r->deadline;
-		btn_heap_add(&c->deadlines, &r->timer);
-	}
-	btn_core_spawn(c, now, r, t);
+	admit(c, now, r, t);
 	return 0;
 }
 
 void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t)
 {
-	t->req = r;
-	t->info = &r->info;
-	t->ran = t->stands_in = t->for_lock = false;
-	t->lent_slot = 0;
-	t->waits = t->held = NULL;
-	t->seq = ++c->seq;
-	r->tasks++;
-	btn_flow_join(c, now, t);
+	add_task(c, now, r, t);
 }
 
 void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
@@ -193,6 +201,11 @@ void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t)
 	if (t->for_lock)
 		btn_span_end(&t->req->locked, now);
 	t->for_lock = false;
+	if (t->for_stream) {
+		btn_span_end(&t->req->streamed, now);
+		btn_stat_add(&t->req->tenant->stats->on_streams, -1);
+	}
+	t->for_stream = false;
 	t->seq = ++c->seq;
 	join_ready(c, now, t);
 }
@@ -257,32 +270,16 @@ static struct btn_tier *pays_in(struct btn_core *c, uint64_t now, const struct b
 	}
 }
 
-static bool is_paced(const struct btn_core *c)
+/* True: the tier has to wait until CPU that was used is earned. */
+static bool waits_to_earn(const struct btn_core *c, const struct btn_tier *t, uint64_t now)
 {
-	return btn_unlikely(c->capacity < c->slots * BTN_SECOND);
-}
-
-static uint64_t time_of(const struct btn_core *c, uint64_t cpu)
-{
-	return (uint64_t)((unsigned __int128)cpu * BTN_SECOND / c->capacity);
+	return c->paced && btn_run_is_ahead(c, t, now, c->earned);
 }
 
 static void earn_run(struct btn_core *c, uint64_t now, uint64_t began, uint64_t cpu)
 {
-	if (!is_paced(c))
-		return;
-	if (c->earned < began)
-		c->earned = began;
-	c->earned += time_of(c, cpu);
-	if (c->earned > now + BTN_SECOND)
-		c->earned = now + BTN_SECOND;
-}
-
-/* True: the tier has to wait until CPU that was used is earned. */
-static bool waits_to_earn(const struct btn_core *c, const struct btn_tier *t, uint64_t now)
-{
-	return is_paced(c) && t->rank > c->tier[BTN_LOW].rank && c->earned > now + EARN_SLACK &&
-	       (!t->sold || c->low_sold + c->high_sold > c->capacity);
+	if (c->paced)
+		c->earned = btn_run_earned_by(c, now, began, cpu);
 }
 
 void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int in, uint64_t since, uint64_t cpu)
@@ -301,8 +298,8 @@ void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, in
 			btn_account_refund(&tier->acct, now, since, cpu);
 		tier->tag -= tag < tier->tag ? tag : tier->tag;
 	}
-	if (recent && is_paced(c) && c->earned > now)
-		c->earned -= time_of(c, cpu) < c->earned - now ? time_of(c, cpu) : c->earned - now;
+	if (recent && c->paced && c->earned > now)
+		c->earned -= btn_run_time_of(c, cpu) < c->earned - now ? btn_run_time_of(c, cpu) : c->earned - now;
 	r->tenant->owed[tier->index] += cpu;
 	r->cpu -= cpu < r->cpu ? cpu : r->cpu;
 }
@@ -325,15 +322,9 @@ void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, ui
 	r->cpu += cpu;
 }
 
-static inline void end_task(struct btn_core *c, struct btn_task *t)
+void btn_core_force(struct btn_core *c, unsigned slot)
 {
-	struct btn_request *r = t->req;
-
-	t->state = BTN_TASK_ENDED;
-	if (!--r->tasks) {
-		btn_stat_add(&btn_request_use(r)->finished, 1);
-		finish_request(c, r, r->cancel_pending);
-	}
+	c->run[slot].forced = true;
 }
 
 void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why)
@@ -352,7 +343,7 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 	btn_trace(&c->page, slot, now, BATON_TRACE_STOP, why, run->tier->index, r->tenant->stats, r->info.number, t);
 	BTN_PROBE4(stop, slot, t, cpu, why);
 	r->cpu += cpu;
-	earn_run(c, now, run->start, cpu);
+	earn_run(c, now, run->began, run->followed + cpu);
 	run->task = NULL;
 	run->need_resched = false;
 	if (slot < c->slots)
@@ -375,7 +366,7 @@ void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu
 			r->tenant->workers--;
 			btn_flow_feed(c, now, r->tenant);
 		}
-		end_task(c, t);
+		btn_run_end_task(c, t);
 		break;
 	}
 }
@@ -466,32 +457,46 @@ static inline void leave_flow(struct btn_core *c, uint64_t now, struct btn_task 
 		return;
 	r->started = true;
 	r->first = NULL;
+	if (btn_likely(r->deadline == BTN_NEVER))
+		return;
 	if (btn_heap_has(&r->timer))
 		btn_heap_del(&c->deadlines, &r->timer);
-	if (r->deadline != BTN_NEVER)
-		btn_heap_add(&c->deadlines, &r->timer);
+	btn_heap_add(&c->deadlines, &r->timer);
 }
 
-/* The slot's run is set up but for its task. */
-static inline void begin_task(struct btn_core *c, uint64_t now, unsigned slot, struct btn_task *t)
+void btn_core_pass(struct btn_core *c, uint64_t now, unsigned slot, struct btn_task *next, uint64_t cpu)
 {
-	struct baton_stats_slot *figures = &c->page.slots[slot];
 	struct btn_run *run = &c->run[slot];
-	struct btn_request *r = t->req;
+	struct btn_task *t = run->task;
 
-	if (!t->ran)
-		btn_stat_hist(&btn_tenant_use(r->tenant, run->tier->index)->wait, now - t->ready_at);
-	t->ran = true;
-	t->state = BTN_TASK_RUNNING;
-	run->task = t;
-	run->start = now;
-	run->need_resched = false;
-	btn_stat_set(&figures->since, now);
-	btn_stat_set(&figures->tier, run->tier->index);
-	btn_stat_set(&figures->tenant, btn_stat_get(&r->tenant->stats->id));
-	btn_stat_add(&figures->switches, 1);
-	btn_trace(&c->page, slot, now, BATON_TRACE_RUN, 0, run->tier->index, r->tenant->stats, r->info.number, t);
-	BTN_PROBE4(run, slot, t, btn_stat_get(&r->tenant->stats->id), r->info.number);
+	btn_run_leave(c, now, slot, cpu, btn_hist_step(cpu), BTN_STOP_BLOCK);
+	t->state = BTN_TASK_BLOCKED;
+	btn_span_begin(&t->req->blocked, now);
+	leave_flow(c, now, next);
+	btn_run_begin_task(c, now, slot, run, btn_tenant_use(run->flow->tenant, run->tier->index), next, false);
+}
+
+/*
+ * Where there are thousands of tenants each pick finds its flow, account and task in no cache. So they are asked for one and two
+ * picks before, by what can be read without a wait: in a line the flow after the next one, and its account, which
+ * is as far from that as here; and the next flow's task.
+ */
+static inline void prefetch_next(const struct btn_tier *tier, const struct btn_flow *f)
+{
+	const struct btn_heap_node *next = tier->flows.first;
+	const char *flow, *task;
+
+	if (!next || !next->right)
+		return;
+	flow = (const char *)btn_container(next->right, struct btn_flow, node);
+	__builtin_prefetch(flow);
+	__builtin_prefetch(flow + 64);
+	__builtin_prefetch(flow + 128);
+	if (f->acct)
+		__builtin_prefetch(flow + ((const char *)f->acct - (const char *)f));
+	task = (const char *)btn_flow_first(btn_container(next, struct btn_flow, node));
+	__builtin_prefetch(task + offsetof(struct btn_task, node));
+	__builtin_prefetch(task + offsetof(struct btn_task, node) + 64);
 }
 
 struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
@@ -517,7 +522,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 		}
 		f = btn_container(btn_line_top(&tier->flows), struct btn_flow, node);
 		key = tier->policy->flow_key(tier, f);
-		if (key != f->node.key) {
+		if (btn_flow_is_stale(f, key)) {
 			btn_line_del(&tier->flows, &f->node);
 			btn_flow_enter(c, f);
 			if (btn_line_top(&tier->flows) != &f->node)
@@ -549,7 +554,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	/* Slices of a small quota are small: a second holds many of them, and each is little. */
 	slice = c->slice_max;
 	if (acct)
-		slice = part_of(acct->quota, slice, !btn_line_is_single(&tier->flows));
+		slice = part_of(acct->quota, slice, !btn_line_is_single(&tier->flows)) + acct->margin;
 	left = btn_tier_reserve_left(tier, now);
 	run->reserve = left;
 	if (!left)
@@ -561,6 +566,9 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	if (tier->accounted)
 		btn_account_reserve(&tier->acct, now, left);
 	run->reserved = run->slice = left;
+	/* A tier may have less left than the margin. */
+	if (acct)
+		run->slice -= acct->margin < left ? acct->margin : left / 2;
 	run->settled = 0;
 	run->followed = 0;
 	run->lender = first == t ? NULL : first;
@@ -585,55 +593,17 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 		c->workers--;
 		r->tenant->workers++;
 	}
+	prefetch_next(tier, f);
 	btn_stat_add(&figures->idle, now);
-	begin_task(c, now, slot, t);
+	run->began = now;
+	run->need_resched = run->forced = false;
+	btn_stat_set(&figures->tier, tier->index);
+	btn_stat_set(&figures->tenant, btn_stat_get(&r->tenant->stats->id));
+	btn_run_begin_task(c, now, slot, run, btn_tenant_use(r->tenant, tier->index), t, !t->ran);
 	for (i = c->n_idle; c->idle[i - 1] != slot; i--)
 		;
 	c->idle[i - 1] = c->idle[--c->n_idle];
 	return t;
-}
-
-bool btn_core_can_follow(const struct btn_core *c, uint64_t now, unsigned slot)
-{
-	const struct btn_run *run = &c->run[slot];
-	const struct btn_flow *f = run->flow;
-	const struct btn_task *t;
-
-	/* No other flow of any tier waits, so there is no order that a pick would have to find out. */
-	if (run->need_resched || run->lender || run->accounted || run->tier != f->tier || run->acct != f->acct ||
-	    c->ready != 1u << f->tier->index || btn_line_top(&f->tier->flows) != &f->node ||
-	    !btn_line_is_single(&f->tier->flows) || slot >= c->slots || is_paced(c))
-		return false;
-	/* Half of the slice is left, as one that is picked would have a whole one. */
-	if (now >= run->start + run->slice / 2 || run->slice < run->reserved / 2)
-		return false;
-	/* Nobody waits for a worker. */
-	if (c->starved.top || f->tenant->starved.top || c->workers < c->workers_reserved || run->task->attached)
-		return false;
-	t = btn_flow_first(f);
-	return !t->ran && !t->attached && !t->waits && (t->req->started || t->req->deadline == BTN_NEVER);
-}
-
-struct btn_task *btn_core_follow(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu)
-{
-	struct btn_run *run = &c->run[slot];
-	struct btn_task *t = run->task, *next = btn_flow_first(run->flow);
-	uint64_t passed = now - run->start;
-
-	btn_trace(&c->page, slot, now, BATON_TRACE_STOP, BTN_STOP_END, run->tier->index, t->req->tenant->stats,
-		  t->req->info.number, t);
-	BTN_PROBE4(stop, slot, t, cpu, BTN_STOP_END);
-	t->req->cpu += cpu;
-	btn_stat_hist(&btn_tenant_use(run->flow->tenant, run->tier->index)->run, cpu);
-	run->followed += cpu;
-	run->slice -= passed;
-	run->key += run->acct && run->tier->policy == &btn_policy_quota ? btn_account_earn(run->acct, passed) : 0;
-	run->flow->turn = ++c->seq;
-	btn_flow_served(c, now, run->flow);
-	leave_flow(c, now, next);
-	end_task(c, t);
-	begin_task(c, now, slot, next);
-	return next;
 }
 
 void btn_core_worker(struct btn_core *c, uint64_t now)
@@ -702,7 +672,7 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 		if (t->accounted && !btn_account_can_pay(&t->acct, now))
 			when = btn_account_when(&t->acct, now);
 		else if (waits_to_earn(c, t, now))
-			when = c->earned - EARN_SLACK;
+			when = c->earned - BTN_RUN_SLACK;
 		else
 			continue;
 		if (when < next)
@@ -714,6 +684,20 @@ uint64_t btn_core_next(struct btn_core *c, uint64_t now)
 unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t)
 {
 	return btn_flow_of(t)->tier->rank;
+}
+
+bool btn_core_can_lend(struct btn_core *c, uint64_t now, const struct btn_task *t)
+{
+	const struct btn_flow *f = btn_flow_of(t);
+
+	return !f->acct || btn_account_can_pay(f->acct, now);
+}
+
+bool btn_core_goes_before(struct btn_core *c, uint64_t now, const struct btn_task *t, const struct btn_task *u)
+{
+	const struct btn_flow *f = btn_flow_of(t), *g = btn_flow_of(u);
+
+	return btn_core_can_lend(c, now, t) && (f->tier->rank < g->tier->rank || (f->tier->rank == g->tier->rank && g->throttled));
 }
 
 bool btn_core_waits(struct btn_core *c, uint64_t now)
@@ -756,16 +740,4 @@ int btn_core_next_resched(struct btn_core *c)
 			return (int)slot;
 	}
 	return -1;
-}
-
-struct btn_request *btn_core_done(struct btn_core *c)
-{
-	struct btn_request *r = c->done;
-
-	if (r) {
-		c->done = r->next_done;
-		if (!c->done)
-			c->done_last = &c->done;
-	}
-	return r;
 }

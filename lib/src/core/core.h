@@ -27,12 +27,25 @@
  * -ESHUTDOWN: the tenant is leaving. On an error r and t are the caller's again.
  */
 int btn_core_submit(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
+/*
+ * The same for a request without a deadline that came then, not later than now, when nothing was to be said against it: its
+ * flow was open (btn_flow.open), and has the task of another request that the same was said of.
+ */
+void btn_core_admit(struct btn_core *c, uint64_t now, uint64_t came, struct btn_request *r, struct btn_task *t);
 /* ns for which tasks of the request were ready and had nothing to pay with. */
 uint64_t btn_request_throttled(const struct btn_request *r, uint64_t now);
 /* Adds a task to a request in which another has not ended. */
 void btn_core_spawn(struct btn_core *c, uint64_t now, struct btn_request *r, struct btn_task *t);
 /* A blocked task can go on. */
 void btn_core_ready(struct btn_core *c, uint64_t now, struct btn_task *t);
+/* Task t is about to block, for a stream, until it is made ready. */
+static inline void btn_core_wait_stream(uint64_t now, struct btn_task *t)
+{
+	t->for_stream = true;
+	btn_span_begin(&t->req->streamed, now);
+	btn_stat_add(&t->req->tenant->stats->on_streams, 1);
+}
+
 /* A ready task that has run is blocked again. */
 void btn_core_unready(struct btn_core *c, uint64_t now, struct btn_task *t);
 /*
@@ -63,20 +76,15 @@ void btn_core_charge(struct btn_core *c, uint64_t now, struct btn_request *r, ui
  */
 void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, int tier, uint64_t since, uint64_t cpu);
 
+/* The task in this slot was stopped by force, at the end of its slice: what it overran is learnt (ledger.h). */
+void btn_core_force(struct btn_core *c, unsigned slot);
 /* The task in this slot used so much CPU since it was picked, and stops. */
 void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why);
 /*
- * The task in this slot used so much CPU and ended, and the first task of the same flow has the
- * rest of the run: what is reserved for it, and the worker. So the run is one of several tasks of
- * one account, which is all that the proof in ledger.h asks for; it is settled when the last of them stops.
- * Only where btn_core_can_follow().
+ * The task in this slot used so much CPU and blocks, and another one of its flow goes on in the same run, with its own worker: in
+ * place of btn_core_stop() and btn_core_pick(), only where btn_run_next() (run.h) has just named it.
  */
-struct btn_task *btn_core_follow(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu);
-/*
- * True: if the task in this slot ended now, btn_core_pick() would most likely give the slot to the first
- * task of the same flow, which has not run yet, and no other task would get a worker by the end.
- */
-bool btn_core_can_follow(const struct btn_core *c, uint64_t now, unsigned slot);
+void btn_core_pass(struct btn_core *c, uint64_t now, unsigned slot, struct btn_task *next, uint64_t cpu);
 /* The next task for an idle slot, running from now on; NULL: none may run. */
 struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot);
 /* Adds a worker for a task that has not run yet; btn_core_pick() takes one for each. */
@@ -88,12 +96,27 @@ void btn_core_tick(struct btn_core *c, uint64_t now);
 uint64_t btn_core_next(struct btn_core *c, uint64_t now);
 
 unsigned btn_core_rank(const struct btn_core *c, const struct btn_task *t);	/* the rank of the task's tier */
+bool btn_core_can_lend(struct btn_core *c, uint64_t now, const struct btn_task *t);	/* has t, which is blocked, something to pay with? */
+/* Would t, which can lend, have a slot sooner than u, which is ready? */
+bool btn_core_goes_before(struct btn_core *c, uint64_t now, const struct btn_task *t, const struct btn_task *u);
 bool btn_core_waits(struct btn_core *c, uint64_t now);	/* does a task wait that could run? */
 struct btn_task *btn_core_first(struct btn_core *c, uint64_t now);	/* likely the next; NULL: none waits */
 int btn_core_idle(struct btn_core *c);			/* a slot, or -1 */
 /* Makes this slot the next one that btn_core_idle() names, if it is idle and easily found. */
 void btn_core_prefer(struct btn_core *c, unsigned slot);
 int btn_core_next_resched(struct btn_core *c);		/* a slot, or -1 */
-struct btn_request *btn_core_done(struct btn_core *c);	/* NULL: none */
+
+/* NULL: none */
+static inline struct btn_request *btn_core_done(struct btn_core *c)
+{
+	struct btn_request *r = c->done;
+
+	if (r) {
+		c->done = r->next_done;
+		if (!c->done)
+			c->done_last = &c->done;
+	}
+	return r;
+}
 
 #endif

@@ -59,13 +59,8 @@ static void begin_waiting(struct btn_core *c, uint64_t now, struct btn_flow *f)
 	c->waiting_last = &f->next_waiting;
 }
 
-void btn_flow_served(struct btn_core *c, uint64_t now, struct btn_flow *f)
+void btn_flow_go_last(struct btn_core *c, uint64_t now, struct btn_flow *f)
 {
-	/* The only one is the last one already. */
-	if (c->waiting == f && !f->next_waiting) {
-		f->waits_since = now;
-		return;
-	}
 	end_waiting(c, f);
 	begin_waiting(c, now, f);
 }
@@ -178,7 +173,7 @@ static bool goes_before(const struct btn_flow *f, bool reserve, const struct btn
 	/* The running task's key has moved on since it was picked. */
 	key = r->key;
 	if (r->acct && f->tier->policy == &btn_policy_quota)
-		key += btn_account_earn(r->acct, now - r->start);
+		key += btn_account_earn(r->acct, now - r->began);
 	return f->node.key + PREEMPT_NS < key;
 }
 
@@ -219,30 +214,16 @@ void btn_flow_preempt(struct btn_core *c, uint64_t now, struct btn_flow *f)
 
 void btn_flow_add(struct btn_core *c, uint64_t now, struct btn_task *t)
 {
-	struct btn_flow *f = btn_flow_of(t);
-	bool first;
-
-	t->node.key = f->order->task_key(t);
-	t->node.seq = t->seq;
-	btn_line_add(&f->tasks, &t->node);
-	first = btn_line_top(&f->tasks) == &t->node;
-	if (!f->throttled && !btn_heap_has(&f->node)) {
-		btn_flow_place(c, now, f);
-	} else if (first && !f->throttled) {
-		btn_line_del(&f->tier->flows, &f->node);
-		btn_flow_enter(c, f);
-	}
-	if (first && !f->throttled)
-		btn_flow_preempt(c, now, f);
+	btn_flow_add_to(c, now, btn_flow_of(t), t);
 }
 
-void btn_flow_remove(struct btn_core *c, uint64_t now, struct btn_task *t)
+void btn_flow_shut_all(struct btn_core *c, struct btn_tenant *t)
 {
-	struct btn_flow *f = btn_flow_of(t);
+	unsigned i;
 
-	btn_line_del(&f->tasks, &t->node);
-	if (btn_flow_empty(f))
-		btn_flow_take_out(c, now, f);
+	for (i = 0; i < btn_flow_each(c); i++)
+		if (t->flow[i].open)
+			btn_flow_shut(c, &t->flow[i]);
 }
 
 void btn_flow_rejoin(struct btn_core *c, uint64_t now, struct btn_task *t)
@@ -261,14 +242,6 @@ bool btn_flow_feed(struct btn_core *c, uint64_t now, struct btn_tenant *tenant)
 	btn_heap_del(&tenant->starved, &t->node);
 	btn_flow_rejoin(c, now, t);
 	return true;
-}
-
-void btn_flow_join(struct btn_core *c, uint64_t now, struct btn_task *t)
-{
-	t->ready_at = now;
-	btn_span_begin(&t->req->ready, now);
-	t->req->throttled -= btn_flow_throttled_until(btn_flow_of(t), now);
-	btn_flow_rejoin(c, now, t);
 }
 
 void btn_flow_leave(struct btn_core *c, uint64_t now, struct btn_task *t)

@@ -108,6 +108,8 @@ void btn_lend_settle(struct btn_core *c, uint64_t now, struct btn_run *run, uint
 		btn_account_settle(run->acct, now, run->reserved, all, run->vstart);
 		if (!run->reserved)
 			btn_account_owe(run->acct, now, all);
+		if (run->forced || run->acct->margin)
+			btn_account_overran(run->acct, run->forced && all > run->slice ? all - run->slice : 0);
 	}
 	if (tier->accounted || run->accounted)
 		btn_account_settle(&tier->acct, now, run->accounted ? run->reserved : 0, all, 0);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../hooks.h"
 #include "../inject.h"
 #include "core.h"
 #include "flow.h"
@@ -67,6 +68,7 @@ static void set_limits(struct btn_core *c, unsigned slots, uint64_t capacity, co
 
 	c->slots = slots;
 	c->capacity = capacity;
+	c->paced = capacity < slots * BTN_SECOND;
 	c->low_limit = low_limit;
 	for (c->reserved = 0, i = 0; i < c->tiers; i++)
 		c->reserved += tiers[i].reserve;
@@ -85,12 +87,12 @@ int btn_core_init(struct btn_core *c, unsigned slots, unsigned slots_max, uint64
 	    check_tiers(slots, capacity, tiers, n_tiers, low_limit))
 		return -EINVAL;
 	memset(c, 0, sizeof(*c));
-	m = calloc(1, slots_max * (sizeof(*c->run) + 2 * sizeof(unsigned)) +
+	m = btn_mem_zeroed(1, slots_max * (sizeof(*c->run) + 2 * sizeof(unsigned)) +
 			      n_tiers * BTN_LOG * sizeof(struct btn_log));
 	if (!m)
 		return -ENOMEM;
 	if (btn_page_create(&c->page, slots_max, n_tiers)) {
-		free(m);
+		btn_mem_free(m);
 		return -ENOMEM;
 	}
 	c->memory = m;
@@ -123,7 +125,7 @@ int btn_core_init(struct btn_core *c, unsigned slots, unsigned slots_max, uint64
 void btn_core_fini(struct btn_core *c)
 {
 	btn_page_destroy(&c->page);
-	free(c->memory);
+	btn_mem_free(c->memory);
 }
 
 /* ------------------------------------------------------------ another shape */
@@ -132,11 +134,6 @@ int btn_core_can_reshape(const struct btn_core *c, unsigned slots, uint64_t capa
 			 const struct btn_tier_setup *tiers, uint64_t low_limit)
 {
 	return slots > c->slots_max ? -ERANGE : check_tiers(slots, capacity, tiers, c->tiers, low_limit);
-}
-
-static unsigned flows_of_tenant(const struct btn_core *c)
-{
-	return BTN_FLOW_TIERS + c->tiers - 2;
 }
 
 /* The tier whose policy sorts a flow's tasks. */
@@ -151,7 +148,8 @@ void btn_core_tenant_lift(struct btn_core *c, struct btn_tenant *t, uint64_t now
 {
 	unsigned i;
 
-	for (i = 0; i < flows_of_tenant(c); i++)
+	btn_flow_shut_all(c, t);
+	for (i = 0; i < btn_flow_each(c); i++)
 		if (!btn_flow_empty(&t->flow[i]))
 			btn_flow_take_out(c, now, &t->flow[i]);
 }
@@ -185,7 +183,7 @@ void btn_core_tenant_put(struct btn_core *c, struct btn_tenant *t, uint64_t now)
 	/* Tags were not kept under the policy before: nobody owes, or is owed, anything. */
 	if (c->tier[BTN_HIGH].renewed)
 		t->acct[BTN_HIGH].tag = c->tier[BTN_HIGH].vtime;
-	for (i = 0; i < flows_of_tenant(c); i++) {
+	for (i = 0; i < btn_flow_each(c); i++) {
 		resort_flow(&t->flow[i], home_tier(c, i)->policy);
 		btn_flow_place(c, now, &t->flow[i]);
 	}
@@ -288,6 +286,7 @@ void btn_core_tenant_rescale(struct btn_core *c, struct btn_tenant *t, uint64_t 
 	btn_stat_set(&c->page.h->low_sold, c->low_sold);
 	btn_stat_set(&btn_tenant_use(t, BTN_LOW)->quota, low);
 	btn_stat_set(&btn_tenant_use(t, BTN_HIGH)->quota, high);
+	btn_flow_shut_all(c, t);
 	/* Waiting tasks may be able to pay now, or not any more. */
 	for (i = 0; i < BTN_FLOW_TIERS; i++)
 		if (!btn_flow_empty(&t->flow[i])) {
@@ -311,6 +310,7 @@ void btn_core_tenant_limit(struct btn_core *c, struct btn_tenant *t, unsigned re
 {
 	unsigned n = workers ? workers - (t->workers < workers ? t->workers : workers) : UINT_MAX;
 
+	btn_flow_shut_all(c, t);
 	t->requests_max = requests;
 	t->workers_max = workers;
 	for (; n && btn_flow_feed(c, now, t); n--)
@@ -319,7 +319,7 @@ void btn_core_tenant_limit(struct btn_core *c, struct btn_tenant *t, unsigned re
 
 size_t btn_core_tenant_size(const struct btn_core *c)
 {
-	return sizeof(struct btn_tenant) + flows_of_tenant(c) * sizeof(struct btn_flow);
+	return sizeof(struct btn_tenant) + btn_flow_each(c) * sizeof(struct btn_flow);
 }
 
 int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, uint64_t high, uint64_t now)
@@ -338,7 +338,7 @@ int btn_core_tenant(struct btn_core *c, struct btn_tenant **out, uint64_t low, u
 	}
 	btn_account_init(&t->acct[BTN_LOW], NULL);
 	btn_account_init(&t->acct[BTN_HIGH], NULL);
-	for (i = 0; i < flows_of_tenant(c); i++) {
+	for (i = 0; i < btn_flow_each(c); i++) {
 		struct btn_flow *f = &t->flow[i];
 
 		f->tenant = t;

@@ -64,13 +64,14 @@ struct btn_request {
 	struct btn_tenant *tenant;
 	struct btn_request *next_done;
 	struct btn_task *first;		/* the first task, until the request started */
-	struct btn_heap_node timer;	/* in core.deadlines */
+	struct baton_stats_use *use;	/* figures of its class, from its submit on */
 	uint64_t deadline;		/* BTN_NEVER: none */
 	uint64_t cpu;
 	struct btn_span ready;		/* tasks wait for a slot */
 	struct btn_span starved;	/* the part of ready: for a thread */
 	struct btn_span blocked;	/* tasks wait for something else */
 	struct btn_span locked;		/* the part of blocked: for a mutex */
+	struct btn_span streamed;	/* the part of blocked: for a stream */
 	uint64_t throttled;		/* the part of ready with nothing to pay with; less each open one's mark: btn_request_throttled() */
 	uint64_t quota, used;		/* the tenant's, when the request was rejected or dropped */
 	unsigned overdue;		/* how often its flow was overdue, and its task the first one */
@@ -79,11 +80,15 @@ struct btn_request {
 	int result;			/* valid when done */
 	uint8_t class, tier;
 	bool started, done;
+	bool told;			/* tells of a request that was refused, and goes beyond requests_max */
+	struct btn_heap_node timer;	/* in core.deadlines; valid where there is a deadline */
 };
 
 struct btn_tenant {
 	struct btn_account acct[2];	/* BTN_LOW, BTN_HIGH */
 	unsigned requests, requests_max;	/* requests in flight, and how many there may be; 0: any number */
+	unsigned pending;		/* requests that the driver accepted and has not admitted yet, as of a submit */
+	void *owner;			/* the driver's */
 	unsigned workers, workers_max;	/* workers that the tenant's tasks have, and may have; 0: any number */
 	struct btn_heap starved;	/* tasks that wait until workers is below workers_max */
 	unsigned throttled;		/* flows that are throttled */
@@ -102,10 +107,12 @@ struct btn_run {
 	uint64_t reserved;	/* ns of acct's quota that this slice reserved */
 	uint64_t slice;		/* ns that the task may run, from start on */
 	uint64_t followed;	/* ns of the run that others used, before this task followed them */
+	uint64_t began;		/* time at which the run got the slot; start: at which its task did */
 	uint64_t start, key, vstart, tier_vstart;
 	uint64_t settled;	/* ns of the run that a lender has paid */
 	bool need_resched;
-	bool listed;		/* this slot is in core.resched */
+	bool forced;		/* the task was stopped by force, at the end of its slice */
+	bool listed;		/* the slot is in core.resched */
 	bool reserve;		/* the run uses the tier's reserve */
 	bool accounted;		/* `reserved` is reserved in the tier's account, too */
 };
@@ -115,6 +122,7 @@ struct btn_core {
 	unsigned slots_max;		/* slots for which there is memory */
 	unsigned slots_in_use;		/* slots, and those after them whose last task still runs */
 	uint64_t capacity;		/* ns a second */
+	bool paced;			/* the capacity is less than a second for each slot */
 	uint64_t earned;		/* when all CPU that was used is earned: core.c, "Less than the slots" */
 	uint64_t slice_max;
 	uint64_t low_limit;		/* Q6: what may be sold of BTN_LOW */
@@ -127,6 +135,7 @@ struct btn_core {
 	unsigned workers_reserved;	/* workers, among those, that only tasks of the best rank may take */
 	struct btn_heap deadlines, releases, starved;
 	struct btn_flow *waiting, **waiting_last;	/* flows that stand in tiers, by waits_since */
+	struct btn_flow *shut;		/* flows that are not open any more, for the driver, which empties the list */
 	struct btn_request *done, **done_last;
 	struct btn_run *run;		/* slots_max runs */
 	unsigned *idle, n_idle, *resched, n_resched;

@@ -196,7 +196,7 @@ static void count_memory(const struct baton_config *c, struct baton_sched *s, st
 {
 	struct baton_tenant_opts o;
 	struct baton_tenant *t;
-	size_t i, more = 0, logs = 0, size, segments;
+	size_t i, more = 0, logs = 0;
 	const char *name;
 
 	for (i = 0; (name = baton_config_tenant(c, i, &o)); i++) {
@@ -208,8 +208,7 @@ static void count_memory(const struct baton_config *c, struct baton_sched *s, st
 	btn_prealloc_want(prealloc, BTN_PREALLOC_TENANT, more, sizeof(struct baton_tenant));
 	btn_prealloc_want(prealloc, BTN_PREALLOC_CORE, more, btn_core_tenant_size(&s->core));
 	btn_prealloc_want(prealloc, BTN_PREALLOC_LOG, logs, BTN_LOG_SIZE);
-	segments = btn_page_segments(&s->core.page, more, &size);
-	btn_prealloc_want(prealloc, BTN_PREALLOC_SEGMENT, segments, size);
+	btn_page_want(&s->core.page, prealloc, more);
 }
 
 int baton_config_apply(const struct baton_config *c, struct baton_sched *s, char *why, size_t room)

@@ -13,11 +13,11 @@
 #include <baton/sched.h>
 
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "../core/core.h"
 #include "../opts.h"
+#include "../tsan.h"
 #include "alarm.h"
 #include "blocked.h"
 #include "dispatch.h"
@@ -51,7 +51,7 @@ static void thread_ends(void *arg)
 	 * makes another.
 	 */
 	btn_self_attached = NULL;
-	free(w->kept);
+	btn_pool_request_free(w->kept);
 	btn_pool_worker_free(w);
 }
 
@@ -118,7 +118,7 @@ static bool enter_again(struct btn_worker *w, const struct baton_tenant *t, cons
 	r->core.info.arrival = opts->arrival && opts->arrival < now ? opts->arrival : now;
 	r->core.cpu = r->core.throttled = 0;
 	/* The task runs, so none of these is open. */
-	r->core.ready.ns = r->core.starved.ns = r->core.blocked.ns = r->core.locked.ns = 0;
+	r->core.ready.ns = r->core.starved.ns = r->core.blocked.ns = r->core.locked.ns = r->core.streamed.ns = 0;
 	BTN_OWN_SET(w->again, BTN_OWN_GET(w->again) + 1);
 	if (out) {
 		atomic_store_explicit(&r->refs, 2, memory_order_relaxed); /* [REQUEST-1] */
@@ -242,6 +242,7 @@ void baton_request_leave(void)
 
 	if (!w || !w->attached)
 		return;
+	btn_tsan_release(w->task->req);
 	btn_gate_enter(w);
 	w->left = !w->blocking && !w->task->locks_held && btn_lazy_cache(w, BTN_LAZY_LEFT);
 	if (!w->left)

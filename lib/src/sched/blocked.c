@@ -81,6 +81,7 @@
 #include "../core/core.h"
 #include "../inject.h"
 #include "../park.h"
+#include "polls.h"
 #include "pool.h"
 #include "slot.h"
 #include "tick.h"
@@ -136,7 +137,8 @@ void btn_blocked_woken(struct baton_sched *s, uint64_t now)
  */
 static bool can_be_waker(const struct btn_worker *w)
 {
-	return w && w->cell && !w->designated && !w->in && !w->parked_ready && !w->attached && !btn_slot_demoted(w) && w->cpu < 0;
+	return w && w->cell && !w->designated && !w->in && !w->parked_ready && !w->attached && !btn_slot_demoted(w) && w->cpu < 0 &&
+	       !btn_poll_is_in(w);
 }
 
 /*

@@ -27,6 +27,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../hooks.h"
+#include "../tsan.h"
 #include "gate.h"
 #include "self.h"
 #include "wait.h"
@@ -39,7 +41,7 @@ int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned c
 		return -EPERM;
 	if (!capacity)
 		capacity = 1;
-	c = *out = calloc(1, sizeof(*c) + capacity * sizeof(c->item[0]));
+	c = *out = btn_mem_zeroed(1, sizeof(*c) + capacity * sizeof(c->item[0]));
 	if (!c)
 		return -ENOMEM;
 	c->s = s;
@@ -49,7 +51,7 @@ int baton_chan_create(struct baton_chan **out, struct baton_sched *s, unsigned c
 
 void baton_chan_destroy(struct baton_chan *c)
 {
-	free(c);
+	btn_mem_free(c);
 }
 
 int btn_chan_put_locked(struct baton_chan *c, void *item)
@@ -94,14 +96,19 @@ static int send_item(struct baton_chan *c, void *item, uint64_t deadline, bool a
 
 	if (!btn_self_is_here(c->s->process))
 		return -EPERM;
+	btn_tsan_release(c);
 	btn_gate_lock(c->s);
 	err = btn_chan_put_locked(c, item);
 	if (err == -EAGAIN) {
 		err = t ? btn_wait_begin(t, &me, 1, deadline, alert) : -EPERM;
-		if (!err)
-			return btn_gate_wait(t);
+		if (!err) {
+			err = btn_gate_wait(t);
+			btn_tsan_acquire(&c->senders);
+			return err;
+		}
 	}
 	btn_gate_unlock(c->s, &wakes);
+	btn_tsan_acquire(&c->senders);
 	return err;
 }
 
@@ -124,6 +131,7 @@ static int receive_item(struct baton_chan *c, void **item, uint64_t deadline, bo
 
 	if (!btn_self_is_here(c->s->process))
 		return -EPERM;
+	btn_tsan_release(&c->senders);
 	btn_gate_lock(c->s);
 	err = btn_chan_take_locked(c, item);
 	if (err == -EAGAIN) {
@@ -132,10 +140,12 @@ static int receive_item(struct baton_chan *c, void **item, uint64_t deadline, bo
 			err = btn_gate_wait(t);
 			if (!err)
 				*item = me.item;
+			btn_tsan_acquire(c);
 			return err;
 		}
 	}
 	btn_gate_unlock(c->s, &wakes);
+	btn_tsan_acquire(c);
 	return err;
 }
 
@@ -155,6 +165,8 @@ void baton_chan_close(struct baton_chan *c)
 
 	if (!btn_self_is_here(c->s->process))
 		return;
+	btn_tsan_release(c);
+	btn_tsan_release(&c->senders);
 	btn_gate_lock(c->s);
 	c->closed = true;
 	while (c->senders.first)

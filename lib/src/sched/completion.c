@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #include "../die.h"
+#include "../hooks.h"
 #include "../inject.h"
 #include "self.h"
 
@@ -54,19 +55,19 @@ struct baton_completions {
 
 int btn_completion_create(struct baton_completions **out)
 {
-	struct baton_completions *q = BTN_FAIL("completion:create") ? NULL : calloc(1, sizeof(*q));
+	struct baton_completions *q = BTN_FAIL("completion:create") ? NULL : btn_mem_zeroed(1, sizeof(*q));
 	int err;
 
 	*out = NULL;
 	if (!q || btn_self_init()) {
-		free(q);
+		btn_mem_free(q);
 		return -ENOMEM;
 	}
 	q->process = atomic_load_explicit(&btn_self_process, memory_order_relaxed); /* [FORK-1] */
 	q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (q->fd < 0) {
 		err = -errno;
-		free(q);
+		btn_mem_free(q);
 		return err;
 	}
 	btn_lock_watch(&q->lock);
@@ -86,7 +87,7 @@ static void put_queue(struct baton_completions *q)
 	if (!last)
 		return;
 	close(q->fd);
-	free(q);
+	btn_mem_free(q);
 }
 
 int btn_completion_destroy(struct baton_completions *q)

@@ -3,6 +3,43 @@
  * Dispatch: all that follows from what happened. Requests that ended are completed, ready
  * tasks get the slots that are idle, and the thread that gave up the lock wakes the workers
  * that got one.
+ *
+ * Idle slots are filled one at a time. To wake a worker costs more than a short task, and a
+ * worker that is on its way takes every task that is ready by then. So as long as the worker
+ * that was woken last has not come, ready tasks are left in their flows though slots are idle,
+ * and that worker looks when it comes, before it runs its own task: the next task gets the
+ * next slot, whose worker looks in turn. Workers that run need not be woken, and take tasks
+ * meanwhile where their own ones end.
+ *
+ * The wake-up that must not be lost is that of a task which is left:
+ *
+ *	a thread with the scheduler's lock	the worker that comes, w
+ *						(c) coming = NULL
+ *						(d) left? false: looks no more
+ *	(a) left = true
+ *	reads coming before (c): leaves
+ *	the task to w, for ever
+ *
+ * So the thread looks again after (a):
+ *
+ *	(a) left = true				(c) coming: w -> NULL
+ *	(b) coming is NULL? then goes on	(d) left? takes the lock, left = false,
+ *	    itself				    dispatch
+ *
+ * [COME-1] All four are sequentially consistent: if (b) does not see (c) then (d) sees (a).
+ * `left` becomes false with the lock alone, by a thread that dispatches with it; so as long as
+ * a thread with the lock finds `left` set and a worker coming, that worker is going to look, and
+ * more tasks can be left without another word. `coming` is set with the lock, before the worker
+ * has its permit; and where another worker is woken all the same, that one is the one to look,
+ * and the one before does nothing.
+ *
+ * A worker may be late, where another process has its CPU. That is not to hold up others:
+ * COME_NS after a worker was woken the next thread that dispatches wakes another one, and that
+ * is the monitor at the latest, which comes again as long as any slot is in use. Nor does a task
+ * wait for the worker of one whose tier goes after its own; nor is a task left whose thread
+ * dispatches itself, and need not be woken. A worker that was stopped in a signal's handler
+ * cannot take the lock there: it wakes the monitor.
+ * selftests/model/come.pml is a model of this.
  */
 #include "dispatch.h"
 
@@ -18,8 +55,9 @@
 #include "blocked.h"
 #include "completion.h"
 #include "lazy.h"
-#include "leased.h"
+#include "polls.h"
 #include "pool.h"
+#include "self.h"
 #include "slice.h"
 #include "slot.h"
 #include "stop.h"
@@ -28,6 +66,8 @@
 
 /* Time after which a worker is tried again, where none could be had. */
 #define RETRY_NS	100000000
+/* Time after which a worker that was woken is late, and another one may be woken. */
+#define COME_NS		100000
 
 /* ---------------------------------------------------------- requests that ended */
 
@@ -62,16 +102,22 @@ static inline void request_done(struct baton_request *r, struct btn_wakes *wakes
 		r->attached->refused = r->result;
 		btn_wakes_add(wakes, r->attached);
 	}
-	if (r->tenant->core->leaving && !r->tenant->core->requests)
+	if (r->tenant->core->leaving && !r->tenant->core->requests && !btn_door_pending(r->tenant))
 		btn_dispatch_tenant_gone(r->tenant);
 	r->tenant = NULL;
 	s->requests--;
+	if (btn_unlikely(r->served)) {
+		s->served_ended(r, false);
+		return;
+	}
 	/* The queue owns the handle of such a request: the reference below is not the last. */
 	if (r->completions) {
 		r->next = wakes->ended;
 		wakes->ended = r;
 	}
-	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) { /* [REQUEST-1] */
+	/* Where there is one reference it is this one, and nobody can make another. */
+	if (atomic_load_explicit(&r->refs, memory_order_acquire) == 1 || /* [REQUEST-1] */
+	    atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) { /* [REQUEST-1] */
 		/* The request's first task may be the one that ends just now: nobody takes the memory before the lock is free. */
 		if (!btn_pool_request_keep(r))
 			btn_pool_request_give(r);
@@ -129,20 +175,28 @@ void btn_dispatch_retry(struct baton_sched *s, uint64_t now)
 	btn_core_workers(&s->core, now, s->n_idle + s->max - s->born);
 }
 
-void btn_dispatch_bind(struct baton_sched *s, struct btn_worker *w)
+/* The CPU to which w, which has a slot, is to be bound, and is not yet; or -1. */
+static int cpu_to_bind(const struct baton_sched *s, struct btn_worker *w)
+{
+	if (!s->cpus || w->attached || w->cpu == s->cpus[w->slot])
+		return -1;
+	w->cpu = s->cpus[w->slot];
+	return w->cpu;
+}
+
+void btn_dispatch_bind_to(struct baton_sched *s, struct btn_worker *w)
 {
 	struct btn_cpus set;
 
-	if (!s->cpus || w->attached || w->cpu == s->cpus[w->slot])
+	if (cpu_to_bind(s, w) < 0)
 		return;
-	w->cpu = s->cpus[w->slot];
 	btn_cpus_one(&set, w->cpu);
 	/* A thread whose CPU is gone or forbidden by now stays where it was. */
 	if (w->tid)
 		btn_cpus_use(&set, w->tid);
 }
 
-struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsigned slot)
+struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsigned slot, uint32_t *parted)
 {
 	struct btn_run *run = &s->core.run[slot];
 	struct baton_task *t = btn_task_of(run->task);
@@ -157,6 +211,9 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 			w = btn_pool_worker_new(s, false);
 			if (!w) {
 				give_back(s, now, slot);
+				/* The monitor has more memory soon. */
+				if (btn_pool_is_short(s))
+					s->retry_at = now;
 				return NULL;
 			}
 			s->born++;
@@ -184,7 +241,8 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	BTN_OWN_SET(w->gap, 0);
 	BTN_OWN_SET(w->cancel_pending, run->task->req->cancel_pending);
 	s->on[slot] = w;
-	s->resched_at[slot] = s->cpu_at[slot] = 0;
+	s->looks[slot].resched_at = s->looks[slot].cpu_at = 0;
+	btn_slot_watch(s, slot);
 	s->given = true;
 	/* The flag is only set with the lock. */
 	atomic_store_explicit(&w->flag, run->task->req->cancel_pending ? BTN_FLAG_CANCEL : 0, memory_order_relaxed); /* [SCHED-1] */
@@ -193,11 +251,11 @@ struct btn_worker *btn_dispatch_assign(struct baton_sched *s, uint64_t now, unsi
 	if (!w->parked_ready)
 		return w;
 	/*
-	 * The cell is let go with the lock: a thread that did so without it could be late, and
+	 * The cell says with the lock that the worker goes on: a thread that did so without it could be late, and
 	 * let the worker go from where it was parked the next time.
 	 */
 	w->parked_ready = false;
-	BTN_EXCUSED("cells are let go with the lock", btn_dispatch_bind(s, w); btn_cell_let_go(w->cell));
+	btn_detect_release(s->detect, w->cell, w->tid, cpu_to_bind(s, w), parted);
 	return NULL;
 }
 
@@ -222,7 +280,7 @@ void btn_dispatch_stop(struct baton_sched *s, uint64_t now, unsigned slot, uint6
 	btn_slot_lose(s, w, slot);
 	btn_stop_park(wakes, w);
 	if (next)
-		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
+		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot, &wakes->parted));
 }
 
 /* The worker's slice is over, and the worker waits, and has parked. */
@@ -235,7 +293,7 @@ static void end_slice(struct baton_sched *s, uint64_t now, struct btn_worker *w,
 	if (w->slot < 0) {
 		/* The slot was taken as the thread slept, and it woke since; or is parked by the kernel, in its handler. */
 		if (w->cell && !btn_cell_spare(w->cell))
-			BTN_EXCUSED("cells are let go with the lock", btn_cell_let_go(w->cell));
+			btn_detect_release(s->detect, w->cell, w->tid, -1, &wakes->parted);
 		btn_slot_end_slotless(w, now);
 		btn_wait_ready_locked(w->task);
 		return;
@@ -244,11 +302,12 @@ static void end_slice(struct baton_sched *s, uint64_t now, struct btn_worker *w,
 	btn_stop_show(s, now, slot);
 	btn_slot_trust(w);
 	btn_slot_fold(w, slot);
+	btn_core_force(c, slot);
 	btn_core_stop(c, now, slot, btn_slot_account(w, now, 0), BTN_STOP_YIELD);
 	btn_slot_lose_parked(s, w, slot);
 	next = btn_core_pick(c, now, slot);
 	if (next)
-		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
+		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot, &wakes->parted));
 }
 
 bool btn_dispatch_end_slices(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
@@ -287,15 +346,98 @@ static bool resched_slots(struct baton_sched *s, uint64_t now, struct btn_wakes 
 			stopped = true;
 			continue;
 		}
-		s->resched_at[slot] = s->looked_at[slot] = now;
-		s->look_in[slot] = BTN_LOOK_NS;
+		s->looks[slot].resched_at = s->looks[slot].looked_at = now;
+		s->looks[slot].in = BTN_LOOK_NS;
+		btn_slot_watch(s, slot);
 		atomic_fetch_or_explicit(&s->on[slot]->flag, BTN_FLAG_NEED_RESCHED, memory_order_relaxed); /* [SCHED-1] */
 		*due = now + BTN_LOOK_NS;
 	}
 	return stopped;
 }
 
-void btn_dispatch(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
+/* ---------------------------------------------------------- idle slots, one at a time */
+
+/* True: a worker was woken, is not late, and has not come, as far as this thread can see. */
+static inline bool one_comes(const struct baton_sched *s, uint64_t now)
+{
+	return atomic_load_explicit(&s->coming, memory_order_relaxed) && /* [COME-1] (b) decides */
+	       (now - s->woken_at < COME_NS || BTN_FAIL("sched:come:late"));
+}
+
+/* True: the task of the caller, which is no idle worker's, is ready. */
+static inline bool is_caller_ready(const struct baton_sched *s)
+{
+	const struct btn_worker *w = btn_self;
+
+	return w && w->s == s && w->slot < 0 && w->task && w->task->core.state == BTN_TASK_READY;
+}
+
+/* True: tasks that are ready are left for the worker that comes, though a slot is idle. */
+static bool leave_tasks(struct baton_sched *s, uint64_t now)
+{
+	const struct btn_task *first;
+
+	if (btn_likely(!one_comes(s, now)) || is_caller_ready(s))
+		return false;
+	first = btn_core_first(&s->core, now);
+	if (!first || btn_core_rank(&s->core, first) < s->coming_rank)
+		return false;
+	BTN_POINT("sched:leave:set");
+	atomic_store_explicit(&s->left, true, memory_order_seq_cst); /* [COME-1] (a) */
+	BTN_POINT("sched:leave:look");
+	return atomic_load_explicit(&s->coming, memory_order_seq_cst); /* [COME-1] (b) */
+}
+
+/* The idle slot's task has this worker, which is to be woken. NULL: none is. */
+static void fill_slot(struct baton_sched *s, uint64_t now, unsigned slot, struct btn_wakes *wakes)
+{
+	struct btn_worker *w = btn_dispatch_assign(s, now, slot, &wakes->parted);
+
+	if (!w)
+		return;
+	btn_wakes_add(wakes, w);
+	if (w == btn_self)
+		return;
+	s->woken_at = now;
+	s->coming_rank = s->core.run[slot].tier->rank;
+	atomic_store_explicit(&s->coming, w, memory_order_relaxed); /* [COME-1] with the lock, and before the permit */
+}
+
+bool btn_dispatch_came(struct btn_worker *w)
+{
+	struct baton_sched *s = w->s;
+	struct btn_worker *coming = w;
+
+	if (atomic_load_explicit(&s->coming, memory_order_relaxed) != w) /* [COME-1] */
+		return false;
+	BTN_POINT("sched:came:clear");
+	if (!atomic_compare_exchange_strong_explicit(&s->coming, &coming, NULL, memory_order_seq_cst, /* [COME-1] (c) */
+						     memory_order_relaxed)) /* [COME-1] */
+		return false;
+	BTN_POINT("sched:came:look");
+	return atomic_load_explicit(&s->left, memory_order_seq_cst); /* [COME-1] (d) */
+}
+
+void btn_dispatch_left(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
+{
+	atomic_store_explicit(&s->left, false, memory_order_relaxed); /* [COME-1] with the lock */
+	btn_dispatch(s, now, wakes);
+}
+
+/*
+ * True: btn_dispatch() would find nothing to do. All slots are in use, and the monitor, which knows that tasks
+ * wait, comes as soon as it would be told to.
+ */
+static inline bool is_settled(struct baton_sched *s, uint64_t now)
+{
+	uint64_t due = btn_tick_due(s);
+
+	return !s->core.n_idle && s->was_wanted && btn_dispatch_is_quiet(s) && due <= now + BTN_TICK_QUIET_NS &&
+	       due <= btn_tick_next(s, now);
+}
+
+/* Not inline: btn_dispatch() most often does without the registers that are saved here. */
+static __attribute__((noinline)) void dispatch_all(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
 {
 	struct btn_core *c = &s->core;
 	bool calm, waited = s->was_wanted;
@@ -306,12 +448,14 @@ again:
 	for (;;) {
 		end_requests(s, wakes);
 		slot = btn_core_idle(c);
+		if (slot >= 0 && leave_tasks(s, now))
+			break;
 		if (slot < 0 || !btn_core_pick(c, now, slot)) {
 			if (c->done || (slot >= 0 && btn_wait_end_standstill(s)))
 				continue;
 			break;
 		}
-		btn_wakes_add(wakes, btn_dispatch_assign(s, now, slot));
+		fill_slot(s, now, slot, wakes);
 	}
 	if (btn_lazy_look(s, now) || (s->detecting && btn_blocked_look(s, now)) ||
 	    (btn_slice_any(s) && btn_dispatch_end_slices(s, now, wakes)) || resched_slots(s, now, wakes, &look))
@@ -325,32 +469,30 @@ again:
 	tick = calm ? BTN_TICK_LAZY_NS : BTN_TICK_QUIET_NS;
 	if ((s->given || s->was_wanted) && (c->n_idle < c->slots || c->slots_in_use > c->slots) && now + tick < due)
 		due = now + tick;
-	if (s->was_wanted && !waited && s->late && now + BTN_LOOK_NS < due)
+	if (s->was_wanted && !waited && (s->late || s->dozing.first) && now + BTN_LOOK_NS < due)
 		due = now + BTN_LOOK_NS;
 	if (look < due)
 		due = look;
+	if (s->poll == BTN_POLL_VACANT && btn_poll_name(s, wakes) && now + BTN_POLL_TICK_NS < due)
+		due = now + BTN_POLL_TICK_NS;
 	if (due < btn_tick_due(s) && btn_tick_due(s) - due > BTN_TICK_NS / 4) {
 		btn_tick_set_due(s, due);
 		wakes->monitor = true;
 	}
 }
 
-bool btn_dispatch_is_behind(const struct baton_sched *s, const struct baton_task *t)
+void btn_dispatch(struct baton_sched *s, uint64_t now, struct btn_wakes *wakes)
 {
-	const struct btn_core *c = &s->core;
-	const struct btn_flow *f;
+	if (!is_settled(s, now))
+		dispatch_all(s, now, wakes);
+	/* Tasks that others left behind one that has its slot now. */
+	while (btn_door_shut(s))
+		dispatch_all(s, now, wakes);
+}
 
-	/* Things that each dispatch looks at, whatever happened, need none now, */
-	if (c->n_idle || c->done || c->n_resched || s->lazy_slots || s->detecting || btn_slice_any(s))
-		return false;
-	/* and neither the monitor nor a deadline is due sooner for this task, */
-	if (!s->was_wanted || t->core.req->deadline != BTN_NEVER)
-		return false;
-	f = btn_flow_of(&t->core);
-	if (btn_flow_first(f) != &t->core)
-		return true;
-	/* nor for its flow: that is not the first of its tier, has no timer, and others wait longer. */
-	return btn_heap_has(&f->node) && btn_line_top(&f->tier->flows) != &f->node && !btn_heap_has(&f->timer) && c->waiting != f;
+bool btn_dispatch_is_left(const struct baton_sched *s)
+{
+	return one_comes(s, s->now) && atomic_load_explicit(&s->left, memory_order_relaxed); /* [COME-1] with the lock */
 }
 
 /* ---------------------------------------------------------- who is woken */
@@ -367,10 +509,15 @@ static bool let_go(struct baton_sched *s, struct btn_worker *w)
 
 	btn_dispatch_bind(s, w);
 	if (w->born) {
+		bool polls = btn_poll_is_in(w);
+
 		baton_parker_resume(w->parker);
+		if (polls)
+			btn_poll_kick(s);
 		return true;
 	}
 	w->born = true;
+	btn_pool_refill(s);
 	err = BTN_FAIL("sched:thread") ? EAGAIN : pthread_attr_init(&attr);
 	if (!err) {
 		pthread_attr_setstacksize(&attr, s->stack_size);
@@ -389,18 +536,14 @@ static void cannot_begin(struct baton_sched *s, struct btn_worker *unborn, struc
 {
 	struct btn_worker *w;
 
-	/*
-	 * The lock is taken directly: a caller that is to wait itself would do so in
-	 * btn_gate_lock().
-	 */
-	btn_lock_acquire(&s->lock);
-	s->now = btn_clock_read(&s->clock);
-	btn_leased_look(s);
+	btn_dispatch_lock(s);
 	while ((w = unborn)) {
 		unborn = w->next;
 		s->born--;
+		if (atomic_load_explicit(&s->coming, memory_order_relaxed) == w) /* [COME-1] */
+			atomic_store_explicit(&s->coming, NULL, memory_order_relaxed); /* [COME-1] dispatch follows */
 		give_back(s, s->now, w->slot);
-		btn_pool_worker_free(w);
+		btn_pool_worker_back(w);
 	}
 	btn_dispatch(s, s->now, wakes);
 	btn_lock_release(&s->lock);
@@ -429,6 +572,8 @@ static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
 	struct btn_thread_waiter *t;
 
 	btn_stop_send(s, wakes);
+	if (btn_unlikely(wakes->parted))
+		btn_detect_wake_parked(s->detect, &wakes->parted);
 	while ((t = wakes->threads)) {
 		/* From the resume on *t is on the stack of a thread that goes on. */
 		wakes->threads = t->next;
@@ -444,6 +589,8 @@ static inline bool wake_once(struct baton_sched *s, struct btn_wakes *wakes)
 	}
 	if (wakes->monitor)
 		baton_parker_resume(s->monitor_parker);
+	if (wakes->poller)
+		baton_parker_resume(s->poll_parker);
 	end_in_queues(wakes);
 	if (btn_likely(!unborn))
 		return true;

@@ -35,6 +35,7 @@
 #include "../birth.h"
 #include "../core/flow.h"
 #include "../core/setup.h"
+#include "../hooks.h"
 #include "../utf8.h"
 #include "dispatch.h"
 #include "gate.h"
@@ -59,7 +60,7 @@ struct share {
 	bool told;		/* by the agent of this connection */
 	bool due;		/* an answer */
 	uint64_t seq, acked;	/* the last rate's, and the last one's that was answered */
-	uint64_t base, rate;
+	uint64_t base, rate, bought;
 	uint64_t rejected;	/* requests, as of the last look */
 	uint64_t used[STEPS];	/* as was said last */
 	bool is_short, owes;	/* owes: more is reserved than the quota */
@@ -174,8 +175,9 @@ static bool look_at(struct baton_fleet *f, struct btn_member *m, unsigned tier)
 	uint64_t used[STEPS];
 	unsigned i;
 
+	btn_account_recent(a, f->s->now, STEP, STEPS, used);
 	for (i = 0; i < STEPS; i++)
-		used[i] = a->reserved + btn_account_recent(a, f->s->now + i * STEP);
+		used[i] += a->reserved;
 	h->owes = a->reserved > a->quota;
 	if (!h->owes && h->acked != h->seq) {
 		h->acked = h->seq;
@@ -252,6 +254,7 @@ static int set_quota(struct baton_fleet *f, struct btn_member *m, unsigned tier)
 		if (!err) {
 			m->t->leased[tier] = true;
 			m->t->base[tier] = m->share[tier].base;
+			m->t->bought[tier] = m->share[tier].bought;
 		}
 		btn_pool_prealloc_end(s, &mine);
 		btn_gate_unlock(s, &wakes);
@@ -275,11 +278,11 @@ static struct btn_member *find_member(struct baton_fleet *f, const char *name)
 			return NULL;
 	}
 	if (!t->fleet)
-		m = calloc(1, sizeof(*m));
+		m = btn_mem_zeroed(1, sizeof(*m));
 	btn_gate_lock(f->s);
 	if (t->fleet || !m || !t->core || t->core->leaving) {
 		/* A tenant that is in the fleet already, or was removed just now. */
-		free(m);
+		btn_mem_free(m);
 		m = t->fleet;
 		btn_gate_release(f->s);
 		baton_tenant_put(t);
@@ -346,10 +349,10 @@ static bool hear_until(struct baton_fleet *f, const char *text)
 	return true;
 }
 
-/* SEQ TENANT CLASS BASE RATE. False: it is not that. */
+/* SEQ TENANT CLASS BASE RATE [BOUGHT], of which an older agent does not say the last. False: it is not that. */
 static bool hear_rate(struct baton_fleet *f, const char *text)
 {
-	uint64_t seq, base, rate;
+	uint64_t seq, base, rate, bought = 0;
 	char name[BATON_STATS_NAME];
 	struct btn_member *m;
 	struct share *h;
@@ -370,7 +373,8 @@ static bool hear_rate(struct baton_fleet *f, const char *text)
 	if (tier == 2)
 		return false;
 	text += strlen(class_name[tier]) + 1;
-	if (!read_number(&text, RATE_MOST, &base) || !read_number(&text, RATE_MOST, &rate) || *text)
+	if (!read_number(&text, RATE_MOST, &base) || !read_number(&text, RATE_MOST, &rate) ||
+	    (*text && !read_number(&text, UINT64_MAX, &bought)) || *text)
 		return false;
 	m = find_member(f, name);
 	/* Without memory the agent gets no answer, and counts on nothing. */
@@ -379,6 +383,7 @@ static bool hear_rate(struct baton_fleet *f, const char *text)
 	h = &m->share[tier];
 	h->base = base;
 	h->rate = rate;
+	h->bought = bought;
 	h->seq = seq;
 	h->told = true;
 	h->acked = 0;
@@ -546,7 +551,7 @@ static void free_fleet(struct baton_fleet *f)
 	let_go(f->sock);
 	let_go(f->timer);
 	let_go(f->stop);
-	free(f);
+	btn_mem_free(f);
 }
 
 int baton_fleet_join(struct baton_fleet **out, struct baton_sched *s, const char *socket)
@@ -559,7 +564,7 @@ int baton_fleet_join(struct baton_fleet **out, struct baton_sched *s, const char
 		return -EPERM;
 	if (!*socket || strlen(socket) >= sizeof(f->path))
 		return -ENAMETOOLONG;
-	f = calloc(1, sizeof(*f));
+	f = btn_mem_zeroed(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
 	f->s = s;
@@ -610,7 +615,7 @@ void baton_fleet_leave(struct baton_fleet *f)
 	for (m = f->members; m; m = next) {
 		next = m->next;
 		baton_tenant_put(m->t);
-		free(m);
+		btn_mem_free(m);
 	}
 	set_fleet(s, NULL, NULL);
 	free_fleet(f);

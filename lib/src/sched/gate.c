@@ -71,14 +71,14 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 
 #include "../core/core.h"
+#include "../core/run.h"
 #include "../inject.h"
 #include "../park.h"
 #include "blocked.h"
 #include "dispatch.h"
-#include "leased.h"
+#include "polls.h"
 #include "pool.h"
 #include "sample.h"
 #include "self.h"
@@ -137,18 +137,13 @@ static int park_until(struct btn_worker *w, struct btn_worker *to, uint64_t dead
 	return 0;
 }
 
-/*
- * Looks at the cells at once, because of *why. Takes the lock directly: btn_gate_lock() would
- * let w, which waits and is to go on waiting, or has a slot, wait.
- */
+/* Looks at the cells at once, because of *why: w waits and is to go on waiting, or has a slot. */
 static void look_at_once(struct btn_worker *w, bool *why)
 {
 	struct baton_sched *s = w->s;
 	struct btn_wakes wakes = { 0 };
 
-	btn_lock_acquire(&s->lock);
-	s->now = btn_clock_read(&s->clock);
-	btn_leased_look(s);
+	btn_dispatch_lock(s);
 	*why = true;
 	if (w->designated)
 		btn_blocked_undesignate(w);
@@ -171,6 +166,26 @@ static void pay_owed(struct btn_worker *w)
 	btn_slot_arm(w, BTN_CELL_ARMED);
 }
 
+static __attribute__((noinline)) void look_at_left(struct btn_worker *w)
+{
+	struct baton_sched *s = w->s;
+	struct btn_wakes wakes = { 0 };
+
+	/* The slot is not to be taken while the thread sleeps on the lock: the kernel would park it as the lock wakes it. */
+	btn_slot_arm(w, BTN_CELL_NOT);
+	btn_dispatch_lock(s);
+	btn_dispatch_left(s, s->now, &wakes);
+	btn_lock_release(&s->lock);
+	btn_dispatch_wake(s, &wakes);
+	btn_slot_arm(w, BTN_CELL_ARMED);
+}
+
+void btn_gate_came(struct btn_worker *w)
+{
+	if (btn_dispatch_came(w))
+		look_at_left(w);
+}
+
 static void park_worker(struct btn_worker *w, struct btn_worker *to)
 {
 	while (park_until(w, to, BATON_FOREVER)) {
@@ -179,43 +194,49 @@ static void park_worker(struct btn_worker *w, struct btn_worker *to)
 	}
 	if (w->cell && btn_cell_owes(w->cell))
 		pay_owed(w);
+	btn_gate_came(w);
 }
 
 /* ---------------------------------------------------------- in and out */
+
+/* Gives the lock up, and takes it again when the caller, a worker of s, has its permit. */
+BTN_BEGINS_OR_ENDS
+static __attribute__((noinline)) void wait_before(struct baton_sched *s, struct btn_worker *w)
+{
+	do {
+		btn_lock_release(&s->lock);
+		park_worker(w, NULL);
+		btn_slot_arm(w, BTN_CELL_NOT);
+		btn_lock_acquire(&s->lock);
+	} while (atomic_load_explicit(&w->waits, memory_order_relaxed)); /* [PREEMPT-2] */
+}
 
 BTN_BEGINS_OR_ENDS
 void btn_gate_lock(struct baton_sched *s)
 {
 	struct btn_worker *w = btn_self;
 
-	btn_slot_arm(w, BTN_CELL_NOT);
-	btn_gate_enter(w);
-	if (w)
-		btn_sample_end(w);
-	btn_leased_wake(s);
-	for (;;) {
-		btn_lock_acquire(&s->lock);
-		if (btn_likely(!w || w->s != s ||
-			       !atomic_load_explicit(&w->waits, memory_order_relaxed))) /* [PREEMPT-2] */
-			break;
-		btn_lock_release(&s->lock);
-		park_worker(w, NULL);
+	if (w) {
 		btn_slot_arm(w, BTN_CELL_NOT);
+		btn_gate_enter(w);
+		btn_sample_end(w);
 	}
+	btn_leased_wake(s);
+	BTN_POINT("sched:gate:lock");
+	btn_lock_acquire(&s->lock);
+	if (btn_unlikely(w && w->s == s && atomic_load_explicit(&w->waits, memory_order_relaxed))) /* [PREEMPT-2] */
+		wait_before(s, w);
 	s->now = btn_clock_read(&s->clock);
-	btn_leased_look(s);
+	btn_door_take(s);
 	if (w)
 		btn_sample_take(s, w);
 }
 
-BTN_BEGINS_OR_ENDS
-void btn_gate_exit(struct btn_worker *w)
+BTN_ENDS(btn_inside) BTN_BEGINS_OR_ENDS
+static __attribute__((noinline)) void exit_or_wait(struct btn_worker *w)
 {
-	uint32_t inside;
+	uint32_t inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [PREEMPT-1] */
 
-	if (!w)
-		return;
-	inside = atomic_load_explicit(&w->inside, memory_order_relaxed); /* [PREEMPT-1] */
 	for (;;) {
 		if (inside == 1 && atomic_load_explicit(&w->waits, memory_order_relaxed)) /* [PREEMPT-2] */
 			park_worker(w, NULL);
@@ -228,9 +249,27 @@ void btn_gate_exit(struct btn_worker *w)
 	}
 }
 
+BTN_BEGINS_OR_ENDS
+void btn_gate_exit(struct btn_worker *w)
+{
+	if (!w)
+		return;
+	/* Most often it is the outermost call, and the worker has not to wait, neither before nor after. */
+	if (btn_likely(atomic_load_explicit(&w->inside, memory_order_relaxed) == 1 && /* [PREEMPT-1] */
+		       !atomic_load_explicit(&w->waits, memory_order_relaxed))) { /* [PREEMPT-2] */
+		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
+		atomic_store_explicit(&w->inside, 0, memory_order_relaxed); /* [PREEMPT-1] */
+		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */
+		if (btn_likely(!atomic_load_explicit(&w->waits, memory_order_relaxed))) /* [PREEMPT-2] */
+			return;
+		atomic_store_explicit(&w->inside, 1, memory_order_relaxed); /* [PREEMPT-1] */
+	}
+	exit_or_wait(w);
+}
+
 /* Ends the caller's call of the library. runs: the caller has a slot, and does not wait. */
 BTN_ENDS(btn_inside)
-static void leave_library(bool runs)
+static inline __attribute__((always_inline)) void leave_library(bool runs)
 {
 	if (runs)
 		btn_slot_arm(btn_self, BTN_CELL_ARMED);
@@ -277,12 +316,12 @@ static __attribute__((noinline)) void unlock_all(struct baton_sched *s)
 	btn_gate_unlock(s, &wakes);
 }
 
-BTN_BEGINS_OR_ENDS
-void btn_gate_release(struct baton_sched *s)
+BTN_ENDS(btn_inside, btn_locked) BTN_BEGINS_OR_ENDS
+static inline void release_lock(struct baton_sched *s)
 {
 	bool runs = btn_self && btn_self->slot >= 0;
 
-	if (btn_unlikely(lost_slot(s))) {
+	if (btn_unlikely(lost_slot(s) || s->core.shut)) {
 		unlock_all(s);
 		return;
 	}
@@ -291,23 +330,61 @@ void btn_gate_release(struct baton_sched *s)
 }
 
 BTN_BEGINS_OR_ENDS
+void btn_gate_release(struct baton_sched *s)
+{
+	release_lock(s);
+}
+
+BTN_BEGINS_OR_ENDS
 void btn_gate_queued(struct baton_sched *s, const struct baton_task *t)
 {
 	if (btn_dispatch_is_behind(s, t))
-		btn_gate_release(s);
+		release_lock(s);
 	else
 		unlock_all(s);
+}
+
+BTN_ENDS(btn_inside, btn_locked) BTN_BEGINS_OR_ENDS
+static __attribute__((noinline)) void tell_and_go_on(struct baton_sched *s, bool taken)
+{
+	struct btn_wakes wakes = { 0 };
+
+	btn_dispatch_done(s, &wakes);
+	/* A service's request may have been submitted again. */
+	if (s->served_ended || taken)
+		btn_dispatch(s, s->now, &wakes);
+	btn_lock_release(&s->lock);
+	btn_dispatch_wake(s, &wakes);
+	leave_library(true);
 }
 
 BTN_BEGINS_OR_ENDS
 void btn_gate_go_on(struct baton_sched *s)
 {
-	struct btn_wakes wakes = { 0 };
+	bool taken = btn_door_shut(s);
 
-	btn_dispatch_done(s, &wakes);
+	if (btn_unlikely(taken || !btn_dispatch_done_quietly(s))) {
+		tell_and_go_on(s, taken);
+		return;
+	}
+	btn_lock_release(&s->lock);
+	leave_library(true);
+}
+
+void btn_gate_look(struct baton_sched *s)
+{
+	struct btn_wakes wakes = { 0 };
+	bool runs;
+
+	/* The cell is as in look_at_left(). A worker that is to wait does so when it leaves the library. */
+	btn_slot_arm(btn_self, BTN_CELL_NOT);
+	btn_dispatch_lock(s);
+	btn_dispatch(s, s->now, &wakes);
+	runs = btn_self && btn_self->slot >= 0;
 	btn_lock_release(&s->lock);
 	btn_dispatch_wake(s, &wakes);
-	leave_library(true);
+	if (runs)
+		btn_slot_arm(btn_self, BTN_CELL_ARMED);
 }
 
 void btn_gate_settle(struct baton_sched *s)
@@ -330,29 +407,42 @@ void btn_gate_request_free(struct baton_request *r)
 	btn_gate_exit(btn_self);
 	/* Outside the library: malloc's lock may be a stopped task's. */
 	if (!given)
-		free(r);
+		btn_pool_request_free(r);
 }
 
 /* ---------------------------------------------------------- a slot is handed on */
 
-BTN_BEGINS_OR_ENDS
-void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool leaves)
+/*
+ * A slot, and its worker, went from one task to another: true where btn_dispatch() would find nothing to do, and the monitor
+ * has not to come sooner. Most requests that ended are completed then.
+ */
+static inline bool nothing_follows(struct baton_sched *s, unsigned slot)
+{
+	const struct btn_core *c = &s->core;
+
+	/* Nothing but the slot's tier and flows has changed, and they have no times at which something is due. */
+	return !c->n_idle && !c->n_resched && !s->lazy_slots && !s->detecting && !btn_slice_any(s) && s->was_wanted &&
+	       !c->deadlines.top && !c->releases.top && !c->run[slot].accounted && btn_dispatch_done_quietly(s) && !btn_door_shut(s);
+}
+
+/* The slot is another worker's, or nobody's. */
+BTN_ENDS(btn_inside, btn_locked) BTN_BEGINS_OR_ENDS
+static __attribute__((noinline)) void hand_to(struct btn_worker *w, struct btn_worker *next, uint64_t now, bool leaves, uint32_t parted)
 {
 	struct baton_sched *s = w->s;
-	struct btn_worker *next = NULL;
-	struct btn_wakes wakes = { 0 };
+	struct btn_wakes wakes = { .parted = parted };
+	bool polls;
 
-	if (!leaves)
-		btn_slot_set_waits(w);
-	if (btn_core_pick(&s->core, now, slot))
-		next = btn_dispatch_assign(s, now, slot);
-	if (next == w)
-		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [PREEMPT-2] */
 	btn_dispatch(s, now, &wakes);
+	polls = !next && !leaves && w->slot < 0 && btn_poll_take(s, &wakes, BTN_POLL_WORKER);
+	if (polls)
+		btn_poll_set_in(w, true);
 	btn_lock_release(&s->lock);
 	BTN_POINT("sched:hand_over:unlocked");
 	btn_dispatch_wake(s, &wakes);
-	if (next && next != w && (leaves || !next->born)) {
+	if (polls)
+		next = s->poll_turn(w);
+	if (next && next != w && (leaves || !next->born || btn_poll_is_in(next))) {
 		wakes = (struct btn_wakes){ 0 };
 		btn_wakes_add(&wakes, next);
 		btn_dispatch_wake(s, &wakes);
@@ -367,6 +457,32 @@ void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool 
 		btn_slot_arm(w, BTN_CELL_ARMED);
 	}
 	btn_gate_exit(w);
+	if (polls)
+		btn_poll_set_in(w, false);
+}
+
+BTN_BEGINS_OR_ENDS
+void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool leaves)
+{
+	struct baton_sched *s = w->s;
+	struct btn_worker *next = NULL;
+	/* The monitor knows that a slot was given to a task since it came last. The last run had no other account. */
+	bool calm = s->given && !s->core.run[slot].accounted;
+	uint32_t parted = 0;
+
+	if (!leaves)
+		btn_slot_set_waits(w);
+	if (btn_core_pick(&s->core, now, slot))
+		next = btn_dispatch_assign(s, now, slot, &parted);
+	if (next == w) {
+		atomic_store_explicit(&w->waits, false, memory_order_relaxed); /* [PREEMPT-2] */
+		if (calm && nothing_follows(s, slot)) {
+			btn_lock_release(&s->lock);
+			leave_library(true);
+			return;
+		}
+	}
+	hand_to(w, next, now, leaves, parted);
 }
 
 void btn_gate_leave_slot(struct btn_worker *w, enum btn_stop why)
@@ -382,14 +498,54 @@ void btn_gate_come_back(struct btn_worker *w)
 	btn_gate_unlock(w->s, &wakes);
 }
 
+/* The task of w is about to wait: the task that goes on in its run; or NULL. */
+static inline struct btn_task *next_in_run(const struct btn_worker *w)
+{
+	if (w->attached || w->suspect.lenders || !w->s->given)
+		return NULL;
+	return btn_run_next(&w->s->core, w->s->now, w->slot);
+}
+
+/*
+ * The task of w waits, and the next one of its flow goes on in the same run: what btn_gate_leave_slot() does, without a new slice, and
+ * most often without a look at all that may have followed.
+ */
+BTN_ENDS(btn_inside, btn_locked) BTN_BEGINS_OR_ENDS
+static void pass_slot(struct btn_worker *w, struct btn_task *first)
+{
+	struct baton_sched *s = w->s;
+	struct btn_worker *next;
+	unsigned slot = w->slot;
+	uint32_t parted = 0;
+
+	btn_slot_set_waits(w);
+	btn_slot_pass(w, first);
+	next = btn_dispatch_assign(s, s->now, slot, &parted);
+	/* The end of the wait by the clock is for the monitor, which may have to come sooner. */
+	if (!next || !next->born || btn_poll_is_in(next) || btn_heap_has(&w->task->timer) || !nothing_follows(s, slot)) {
+		hand_to(w, next, s->now, false, parted);
+		return;
+	}
+	btn_lock_release(&s->lock);
+	BTN_POINT("sched:hand_over:unlocked");
+	btn_dispatch_bind(s, next);
+	park_worker(w, next);
+	btn_gate_exit(w);
+}
+
 BTN_ENDS(btn_inside, btn_locked)
 static void wait_for_slot(struct baton_task *t)
 {
 	struct btn_worker *w = t->worker;
 	struct btn_wakes wakes = { 0 };
+	struct btn_task *first;
 
 	if (w->slot >= 0) {
-		btn_gate_leave_slot(w, BTN_STOP_BLOCK);
+		first = next_in_run(w);
+		if (first)
+			pass_slot(w, first);
+		else
+			btn_gate_leave_slot(w, BTN_STOP_BLOCK);
 		return;
 	}
 	/* A worker whose slot was taken has none to hand on. */
@@ -438,6 +594,9 @@ static void wait_stopped(struct btn_worker *w, bool over)
 			atomic_store_explicit(&w->s->stall_escape, true, memory_order_release); /* [PREEMPT-3] */
 			return;
 		}
+		/* The code that the signal interrupted may have malloc's lock: the monitor looks instead. */
+		if (btn_dispatch_came(w))
+			baton_parker_resume(w->s->monitor_parker);
 		btn_slice_withdraw(w);
 		btn_stop_goes_on(w);
 		atomic_signal_fence(memory_order_seq_cst); /* [PREEMPT-1] */

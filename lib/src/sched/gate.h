@@ -54,6 +54,12 @@ static inline void btn_gate_enter(struct btn_worker *w)
 BTN_ENDS(btn_inside)
 void btn_gate_exit(struct btn_worker *w);
 
+/*
+ * The thread of w, the caller's, begins: it looks at tasks that were left for it (dispatch.c). Called without the
+ * lock, in a call of the library. A worker that waited in such a call does this by itself.
+ */
+void btn_gate_came(struct btn_worker *w);
+
 /* Waits after btn_wait_begin(). Gives up the lock. 0: woken; or -ETIMEDOUT, -ETIME, -ECANCELED. */
 BTN_ENDS(btn_inside, btn_locked)
 int btn_gate_wait(struct baton_task *t);
@@ -71,6 +77,8 @@ void btn_gate_hand_over(struct btn_worker *w, uint64_t now, unsigned slot, bool 
 BTN_ENDS(btn_inside, btn_locked)
 void btn_gate_come_back(struct btn_worker *w);
 
+/* Takes the lock, does what follows from what was pushed (door.h), and gives the lock up. The caller is inside the library. */
+void btn_gate_look(struct baton_sched *s);
 /*
  * Takes all cached slots, so that requests which were left so have ended, for a caller that
  * looks. Called without the lock.

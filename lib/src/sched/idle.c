@@ -46,6 +46,7 @@
 #include "../birth.h"
 #include "../clock.h"
 #include "../futex.h"
+#include "../hooks.h"
 #include "../inject.h"
 
 #define NEAR_NS 5000000
@@ -79,7 +80,7 @@ static void put_poller(struct btn_idle_poller *i)
 	if (atomic_fetch_sub_explicit(&i->refs, 1, memory_order_acq_rel) != 1) /* [IDLE-2] the last one frees it */
 		return;
 	btn_detect_put(i->detect);
-	free(i);
+	btn_mem_free(i);
 }
 
 static void tell_scheduler(struct btn_idle_poller *i)
@@ -188,7 +189,7 @@ static void *poller_main(void *arg)
 /* NULL: not now. */
 static struct btn_idle_poller *make_poller(struct btn_detect *d, int cpu, uint64_t idle_ns)
 {
-	struct btn_idle_poller *i = aligned_alloc(_Alignof(struct btn_idle_poller), sizeof(*i));
+	struct btn_idle_poller *i = btn_mem_aligned(_Alignof(struct btn_idle_poller), sizeof(*i));
 	pthread_attr_t attr;
 	pthread_t thread;
 
@@ -197,7 +198,7 @@ static struct btn_idle_poller *make_poller(struct btn_detect *d, int cpu, uint64
 	memset(i, 0, sizeof(*i));
 	i->cell = btn_detect_cell(d);
 	if (!i->cell) {
-		free(i);
+		btn_mem_free(i);
 		return NULL;
 	}
 	i->detect = btn_detect_get(d);
@@ -261,7 +262,7 @@ void btn_idle_begin(struct baton_sched *s, uint64_t idle_ns)
 	/* The hook does it itself; and one that is bound wants its own slot, not the next one's. */
 	if (!idle_ns || s->detect->notifies || s->cpus)
 		return;
-	s->idle_pollers = calloc(1, sizeof(*s->idle_pollers) + n * sizeof(s->idle_pollers->on[0]));
+	s->idle_pollers = btn_mem_zeroed(1, sizeof(*s->idle_pollers) + n * sizeof(s->idle_pollers->on[0]));
 	if (!s->idle_pollers)
 		return;
 	s->idle_pollers->n = n;
@@ -282,6 +283,6 @@ void btn_idle_end(struct baton_sched *s)
 			btn_futex->wake(&i->word, 1);
 		put_poller(i);
 	}
-	free(all);
+	btn_mem_free(all);
 	s->idle_pollers = NULL;
 }

@@ -20,11 +20,13 @@
 void btn_leased_end(struct baton_sched *s);
 void btn_leased_wake_now(struct baton_sched *s);
 
-/* The lock was taken just now. */
-static inline void btn_leased_look(struct baton_sched *s)
+/* The lock was taken just now. True: leases ended. */
+static inline bool btn_leased_look(struct baton_sched *s)
 {
-	if (btn_unlikely(s->now >= s->lease_end))
-		btn_leased_end(s);
+	if (btn_likely(s->now < s->lease_end))
+		return false;
+	btn_leased_end(s);
+	return true;
 }
 
 /* Called without the lock. */

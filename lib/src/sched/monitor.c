@@ -11,10 +11,12 @@
 #include "../birth.h"
 #include "../core/core.h"
 #include "../inject.h"
+#include "../io/poller.h"
 #include "alarm.h"
 #include "dispatch.h"
 #include "gate.h"
 #include "lazy.h"
+#include "polls.h"
 #include "pool.h"
 #include "preempt.h"
 #include "stop.h"
@@ -22,17 +24,17 @@
 #include "wait.h"
 
 /*
- * All tasks that have slots came by themselves the last time: the monitor need not be there at
- * the end of each slice, which comes thousands of times a second.
+ * All tasks that have slots, but for those that sleep with their alarms set, came by themselves the last time: the
+ * monitor need not be there at the end of each slice, which comes thousands of times a second.
  */
 static bool all_come(const struct baton_sched *s)
 {
-	unsigned i;
+	const struct btn_look *l;
 
 	if (s->late || s->slotless.first)
 		return false;
-	for (i = 0; i < s->core.slots_in_use; i++)
-		if (s->core.run[i].task && !s->on[i]->comes)
+	for (l = s->watched.first; l; l = l->next)
+		if (s->core.run[l - s->looks].task && !s->on[l - s->looks]->comes)
 			return false;
 	return true;
 }
@@ -54,12 +56,25 @@ static uint64_t next_due(struct baton_sched *s, uint64_t now)
 	return end < due ? end : due;
 }
 
+/* The file gets memory for the rings first. */
+static void begin_trace(struct baton_sched *s)
+{
+	int err = btn_page_trace_room(&s->core.page);
+
+	btn_gate_lock(s);
+	btn_page_trace_begin(&s->core.page, err);
+	if (s->core.page.rings)
+		btn_door_close_all(s);
+	btn_gate_release(s);
+}
+
 void *btn_monitor_main(void *arg)
 {
 	struct baton_sched *s = arg;
 	struct btn_worker *dead, *next, *late = NULL, **last;
 	struct btn_wakes wakes;
 	uint64_t now, due;
+	bool looks, again, traces;
 
 	btn_birth_own("baton-monitor");
 	/*
@@ -69,11 +84,12 @@ void *btn_monitor_main(void *arg)
 	baton_thread_prefer_latency();
 	prctl(PR_SET_TIMERSLACK, 1);
 	for (;;) {
+		btn_pool_refill(s);
 		btn_gate_lock(s);
 		now = s->now;
 		memset(&wakes, 0, sizeof(wakes));
 		btn_core_tick(&s->core, now);
-		btn_page_trace(&s->core.page, now);
+		traces = btn_page_trace(&s->core.page, now);
 		btn_wait_expire(s, now);
 		btn_dispatch_retry(s, now);
 		btn_lazy_take_old(s, now);
@@ -86,6 +102,9 @@ void *btn_monitor_main(void *arg)
 		due = next_due(s, now);
 		if (due < now + BTN_TICK_NS / 8)
 			due = now + BTN_TICK_NS / 8;
+		looks = s->poll == BTN_POLL_VACANT;
+		if (looks && due > now + BTN_POLL_TICK_NS)
+			due = now + BTN_POLL_TICK_NS;
 		if (s->stopping)
 			due = 0;
 		btn_tick_set_due(s, due);
@@ -98,9 +117,14 @@ void *btn_monitor_main(void *arg)
 		btn_gate_release(s);
 		BTN_POINT("sched:monitor:unlocked");
 		btn_stop_send(s, &wakes);
+		again = btn_preempt_after_look(s);
+		if (traces)
+			begin_trace(s);
 		if (!btn_alarm_set(s) && due)
 			due = due < now + BTN_LOOK_MAX_NS ? due : now + BTN_LOOK_MAX_NS;
 		btn_dispatch_wake(s, &wakes);
+		if (looks)
+			btn_poller_look(s);
 		/*
 		 * A thread that is SCHED_IDLE may take its time: the monitor does not wait for
 		 * it.
@@ -116,6 +140,7 @@ void *btn_monitor_main(void *arg)
 		}
 		if (!due)
 			return NULL;
-		baton_parker_block(s->monitor_parker, due);
+		if (!again)
+			baton_parker_block(s->monitor_parker, due);
 	}
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "../tsan.h"
 #include "completion.h"
 #include "dispatch.h"
 #include "gate.h"
@@ -45,6 +46,7 @@ unsigned baton_completions_take(struct baton_completions *q, struct baton_comple
 	btn_gate_exit(btn_self);
 	for (; r; r = next) {
 		next = r->next;
+		btn_tsan_acquire(r);
 		out[n++] = (struct baton_completion){ .request = r, .arg = r->cookie, .result = r->result };
 	}
 	return n;

@@ -14,20 +14,19 @@
 #include "request.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../core/core.h"
 #include "../inject.h"
 #include "../opts.h"
+#include "../park.h"
+#include "../tsan.h"
 #include "dispatch.h"
+#include "door.h"
 #include "gate.h"
 #include "pool.h"
 #include "self.h"
 #include "wait.h"
-
-/* Memory of so many requests is had at a time: the lock is given up for it. */
-#define GROW 8
 
 static bool are_valid(const struct baton_sched *s, const struct baton_request_opts *opts)
 {
@@ -37,62 +36,65 @@ static bool are_valid(const struct baton_sched *s, const struct baton_request_op
 
 /*
  * Takes the lock, and memory, with it. NULL: there is none, and the lock is not held.
- * *more: for the caller to free when it has given the lock up, and not where requests end:
+ * r->next: a list for the caller to free when it has given the lock up, and not where requests end:
  * there a thread may wait for the caller, and malloc's lock be a stopped task's.
  */
 BTN_BEGINS_IF(true, btn_inside, btn_locked)
-static struct baton_request *lock_with_memory(struct baton_sched *s, struct baton_request **more)
+static inline struct baton_request *lock_with_memory(struct baton_sched *s)
 {
-	struct baton_request *r, *first = NULL;
-	int i;
+	struct baton_request *r, *first;
 
-	*more = NULL;
 	if (BTN_FAIL("sched:request"))
 		return NULL;
 	btn_gate_lock(s);
-	r = btn_pool_request_take(s, more);
+	r = btn_pool_request_take(s);
 	if (btn_likely(r))
 		return r;
 	btn_gate_release(s);
-	for (i = 0; i < GROW; i++) {
-		r = malloc(sizeof(*r));
-		if (!r)
-			break;
-		r->s = s;
-		r->next = first;
-		first = r;
-	}
+	first = btn_pool_request_grow(s);
 	if (!first)
 		return NULL;
 	btn_gate_lock(s);
-	while ((r = first->next)) {
-		first->next = r->next;
-		btn_pool_request_give(r);
-	}
+	btn_pool_request_grown(first);
 	return first;
 }
 
+/*
+ * Sets what is read of a request and of its first task before something else writes it. The core's parts are set by
+ * btn_core_submit(), what is valid while a task waits by btn_wait_add(), and the scheduler with the memory.
+ */
 static inline void init_request(struct baton_request *r, struct baton_tenant *t, const struct baton_request_opts *opts, bool handle)
 {
-	struct baton_sched *s = t->s;
-	size_t size = sizeof(*r);
+	struct baton_task *first = &r->first;
 
-	/*
-	 * A call of libc's memset() costs a quarter of the `rep stos` that the compiler puts in its place
-	 * where it knows the size.
-	 */
-	__asm__("" : "+r"(size));
-	memset(r, 0, size);
-	r->s = s;
+	first->core.attached = false;
+	first->worker = NULL;
+	first->joiner = (struct btn_waiters){ 0 };
+	first->fn = opts->fn;
+	first->arg = opts->arg;
+	first->turn = 0;
+	first->cancel_delivered = 0;
+	first->locks_held = 0;
+	first->ended = first->joinable = first->heap = false;
 	r->tenant = t;
+	r->completions = NULL;
+	r->waiters = (struct btn_waiters){ 0 };
+	r->threads = NULL;
+	r->alert = NULL;
+	r->attached = NULL;
+	r->served = NULL;
+	r->began = 0;
+	atomic_init(&r->refs, handle ? 2 : 1);
+	r->done = false;
 	r->core.class = (uint8_t)opts->cls;
 	r->core.tier = opts->tier;
+	r->core.told = false;
 	r->core.deadline = opts->deadline ? opts->deadline : BTN_NEVER;
-	r->first.s = s;
-	r->first.req = r;
-	r->first.fn = opts->fn;
-	r->first.arg = opts->arg;
-	atomic_init(&r->refs, handle ? 2 : 1);
+}
+
+void btn_request_renew(struct baton_request *r, struct baton_tenant *t, const struct baton_request_opts *opts)
+{
+	init_request(r, t, opts, false);
 }
 
 int btn_request_new(struct baton_request **out, struct baton_tenant *t,
@@ -105,26 +107,30 @@ int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 	if (!BTN_FAIL("sched:request"))
 		r = btn_pool_request_kept();
 	if (!r) {
-		r = lock_with_memory(t->s, &more);
+		r = lock_with_memory(t->s);
 		if (!r)
 			return -ENOMEM;
+		more = r->next;
 		btn_gate_release(t->s);
-		free(more);
+		btn_pool_request_free_all(more);
 	}
+	/* A thread may have kept the memory from another scheduler. */
+	r->s = r->first.s = t->s;
 	init_request(r, t, opts, handle);
 	*out = r;
 	return 0;
 }
 
-int btn_request_submit(struct baton_request *r, uint64_t arrival)
+static inline int submit_locked(struct baton_sched *s, struct baton_request *r, uint64_t arrival)
 {
-	struct baton_sched *s = r->s;
 	int err;
 
 	/* A caller that looked the tenant up can still have it when it is gone. */
 	if (!r->tenant->core)
 		return -ESHUTDOWN;
 	r->core.tenant = r->tenant->core;
+	if (btn_unlikely(r->core.tenant->requests_max))
+		r->core.tenant->pending = btn_door_pending(r->tenant);
 	r->core.info.arrival = arrival && arrival < s->now ? arrival : s->now;
 	err = btn_core_submit(&s->core, s->now, &r->core, &r->first.core);
 	if (!err) {
@@ -136,27 +142,84 @@ int btn_request_submit(struct baton_request *r, uint64_t arrival)
 	return err;
 }
 
+int btn_request_submit(struct baton_request *r, uint64_t arrival)
+{
+	return submit_locked(r->s, r, arrival);
+}
+
+static __attribute__((noinline)) int submit_copy(struct baton_tenant *t, const struct baton_request_opts *opts,
+						  struct baton_request **out)
+{
+	struct baton_request_opts room;
+	int err = btn_opts_take(&room, sizeof(room), opts);
+
+	room.sz = sizeof(room);
+	return err ? err : baton_submit(t, &room, out);
+}
+
+/* Submits without the lock. False: nothing was done. */
+static inline bool submit_by_push(struct baton_sched *s, struct baton_tenant *t, const struct baton_request_opts *opts,
+				  struct baton_request **out, uint64_t bit)
+{
+	struct btn_worker *w = btn_self;
+	struct baton_request *r;
+
+	if (w && w->s == s && (atomic_load_explicit(&w->flag, memory_order_relaxed) || /* [SCHED-1] */
+			       atomic_load_explicit(&w->waits, memory_order_relaxed))) /* [PREEMPT-2] */
+		return false;
+	r = btn_pool_request_mine();
+	if (btn_unlikely(!r)) {
+		btn_pool_request_begin_mine();
+		return false;
+	}
+	btn_leased_wake(s);
+	/* The memory may have been another scheduler's. */
+	r->s = r->first.s = s;
+	init_request(r, t, opts, out);
+	r->core.info.arrival = btn_clock_now();
+	btn_tsan_release(&r->first);
+	btn_gate_enter(w);
+	if (btn_unlikely(!btn_door_enter(t, bit))) {
+		btn_gate_exit(w);
+		btn_pool_request_unused(r);
+		return false;
+	}
+	if (out) {
+		*out = r;
+		atomic_fetch_add_explicit(&s->handles, 1, memory_order_relaxed); /* [REQUEST-2] */
+	}
+	if (btn_unlikely(!btn_door_push(r, bit)))
+		btn_gate_look(s);
+	btn_gate_exit(w);
+	return true;
+}
+
 int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, struct baton_request **out)
 {
 	struct baton_sched *s = t->s;
-	struct baton_request_opts room;
 	struct baton_request *r, *more;
+	uint64_t bit;
 	int err;
 
 	if (out)
 		*out = NULL;
 	if (!btn_self_is_here(s->process))
 		return -EPERM;
-	opts = btn_opts_view(&room, sizeof(room), opts, &err);
-	if (!opts)
-		return err;
+	/* A caller with another header's struct. */
+	if (btn_unlikely(opts->sz != sizeof(*opts)))
+		return submit_copy(t, opts, out);
 	if (!opts->fn || !are_valid(s, opts))
 		return -EINVAL;
-	r = lock_with_memory(s, &more);
+	bit = btn_door_bit(opts);
+	if (btn_door_is_open(t, bit) && submit_by_push(s, t, opts, out, bit))
+		return 0;
+	r = lock_with_memory(s);
 	if (!r)
 		return -ENOMEM;
+	more = r->next;
 	init_request(r, t, opts, out != NULL);
-	err = btn_request_submit(r, opts->arrival);
+	btn_tsan_release(&r->first);
+	err = submit_locked(s, r, opts->arrival);
 	if (btn_unlikely(err)) {
 		/* Nothing happened: the core changed figures alone. */
 		btn_pool_request_give(r);
@@ -164,10 +227,12 @@ int baton_submit(struct baton_tenant *t, const struct baton_request_opts *opts, 
 	} else {
 		if (out)
 			*out = r;
+		if (btn_door_open(r, bit))
+			more = btn_pool_request_refill(s, more);
 		btn_gate_queued(s, &r->first);
 	}
 	if (btn_unlikely(more))
-		free(more);
+		btn_pool_request_free_all(more);
 	return err;
 }
 
@@ -183,7 +248,7 @@ static int wait_in_thread(struct baton_request *r, uint64_t deadline, struct bat
 		me.next->prev = &me.next;
 	r->threads = &me;
 	btn_gate_release(s);
-	late = baton_parker_block(parker, deadline);
+	late = btn_parker_wait(parker, NULL, deadline, NULL);
 	BTN_POINT("sched:request:woken");
 	btn_gate_lock(s);
 	err = r->done ? 0 : -ETIMEDOUT;
@@ -198,7 +263,7 @@ static int wait_in_thread(struct baton_request *r, uint64_t deadline, struct bat
 	 * it its permit, without the lock: *me is in use until then.
 	 */
 	if (!err && late)
-		baton_parker_block(parker, BATON_FOREVER);
+		btn_parker_wait(parker, NULL, BATON_FOREVER, NULL);
 	return err;
 }
 
@@ -234,8 +299,10 @@ static int wait_for(struct baton_request *r, uint64_t deadline, bool alert, int 
 	}
 	baton_parker_destroy(parker);
 	/* The result does not change any more. */
-	if (!err)
+	if (!err) {
 		*result = r->result;
+		btn_tsan_acquire(r);
+	}
 	return err;
 }
 

@@ -8,6 +8,8 @@
 /* Makes a request. opts->fn may be NULL: the caller brings a worker. -EINVAL, -ENOMEM. */
 int btn_request_new(struct baton_request **out, struct baton_tenant *t,
 		    const struct baton_request_opts *opts, bool handle);
+/* Makes r, which has ended or was never submitted, a new request without a handle: btn_request_submit() may follow. */
+void btn_request_renew(struct baton_request *r, struct baton_tenant *t, const struct baton_request_opts *opts);
 /* Submits r; errors as of baton_submit(), and r is the caller's then. Needs the lock. */
 int btn_request_submit(struct baton_request *r, uint64_t arrival);
 

@@ -14,6 +14,7 @@
 #include "../core/setup.h"
 #include "../cpus.h"
 #include "../hazard.h"
+#include "../hooks.h"
 #include "../io/poller.h"
 #include "../opts.h"
 #include "gate.h"
@@ -42,7 +43,7 @@ static int *bound_cpus(unsigned slots, int *err)
 	if (btn_cpus_self(&set) || btn_cpus_count(&set) < slots)
 		return NULL;
 	*err = -ENOMEM;
-	cpu = calloc(slots, sizeof(*cpu));
+	cpu = btn_mem_zeroed(slots, sizeof(*cpu));
 	for (n = 0; cpu && n < slots; n++)
 		cpu[n] = i = btn_cpus_next(&set, i + 1);
 	return cpu;
@@ -119,7 +120,7 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	if (err)
 		goto no_memory;
 	err = -ENOMEM;
-	s = aligned_alloc(_Alignof(struct baton_sched), sizeof(*s));
+	s = btn_mem_aligned(_Alignof(struct baton_sched), sizeof(*s));
 	if (!s)
 		goto no_memory;
 	memset(s, 0, sizeof(*s));
@@ -134,14 +135,12 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	s->core.prealloc = &s->deferred;
 	btn_page_start(&s->core.page, shape.slots, btn_clock_now());
 	err = -ENOMEM;
-	s->on = calloc(slots_max, sizeof(*s->on) + sizeof(*s->resched_at) + sizeof(*s->cpu_at) +
-		       sizeof(*s->looked_at) + sizeof(*s->look_in));
+	s->on = btn_mem_zeroed(slots_max, sizeof(*s->on) + sizeof(*s->looks));
 	if (!s->on)
 		goto no_on;
-	s->resched_at = (uint64_t *)(s->on + slots_max);
-	s->cpu_at = s->resched_at + slots_max;
-	s->looked_at = s->cpu_at + slots_max;
-	s->look_in = s->looked_at + slots_max;
+	s->looks = (struct btn_look *)(s->on + slots_max);
+	s->watched.last = &s->watched.first;
+	s->dozing.last = &s->dozing.first;
 	if (o.bind) {
 		s->cpus = bound_cpus(slots_max, &err);
 		if (!s->cpus)
@@ -169,6 +168,9 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 	s->stop_signal = stop_signal;
 	s->process = atomic_load_explicit(&btn_self_process, memory_order_relaxed); /* [FORK-1] */
 	s->worker_main = btn_worker_main;
+	err = btn_pool_refill(s);
+	if (err)
+		goto no_thread;
 	btn_notifier_begin(s, s->max < 4096 ? s->max : 4096, o.idle_poll_us * 1000ull);
 	err = -pthread_create(&s->monitor, NULL, btn_monitor_main, s);
 	if (err)
@@ -180,14 +182,15 @@ int baton_sched_create(struct baton_sched **out, const struct baton_sched_opts *
 no_thread:
 	btn_notifier_end(s);
 	btn_detect_close(s->detect);
+	btn_pool_free_workers(s);
 	baton_parker_destroy(s->monitor_parker);
 no_parker:
-	free(s->cpus);
-	free(s->on);
+	btn_mem_free(s->cpus);
+	btn_mem_free(s->on);
 no_on:
 	btn_core_fini(&s->core);
 no_core:
-	free(s);
+	btn_mem_free(s);
 no_memory:
 	if (events >= 0)
 		close(events);
@@ -217,7 +220,7 @@ int baton_sched_destroy(struct baton_sched *s)
 	baton_parker_resume(s->monitor_parker);
 	pthread_join(s->monitor, NULL);
 	btn_watch_end(s);
-	btn_poller_end(s);
+	btn_poller_stop(s);
 	if (s->fleet_wake >= 0)
 		close(s->fleet_wake);
 	/* Idle workers find no task, and end. */
@@ -235,14 +238,16 @@ int baton_sched_destroy(struct baton_sched *s)
 		pthread_join(dead->thread, NULL);
 		btn_pool_worker_free(dead);
 	}
+	btn_poller_end(s);
 	btn_tenants_free(s);
+	btn_pool_request_free_mine();
 	btn_pool_free_requests(s);
 	baton_parker_destroy(s->monitor_parker);
 	btn_core_fini(&s->core);
 	btn_detect_close(s->detect);
 	btn_pool_free_workers(s);
-	free(s->cpus);
-	free(s->on);
-	free(s);
+	btn_mem_free(s->cpus);
+	btn_mem_free(s->on);
+	btn_mem_free(s);
 	return 0;
 }

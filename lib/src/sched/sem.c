@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../hooks.h"
+#include "../tsan.h"
 #include "gate.h"
 #include "self.h"
 #include "wait.h"
@@ -17,7 +19,7 @@ int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned cou
 
 	if (!btn_self_is_here(s->process))
 		return -EPERM;
-	sem = *out = calloc(1, sizeof(*sem));
+	sem = *out = btn_mem_zeroed(1, sizeof(*sem));
 	if (!sem)
 		return -ENOMEM;
 	sem->s = s;
@@ -27,7 +29,7 @@ int baton_sem_create(struct baton_sem **out, struct baton_sched *s, unsigned cou
 
 void baton_sem_destroy(struct baton_sem *sem)
 {
-	free(sem);
+	btn_mem_free(sem);
 }
 
 static int take_one(struct baton_sem *sem, uint64_t deadline, bool alert)
@@ -48,14 +50,22 @@ static int take_one(struct baton_sem *sem, uint64_t deadline, bool alert)
 	return err;
 }
 
+/* The result of a call that takes a unit. */
+static int end_wait(struct baton_sem *sem, int err)
+{
+	if (!err)
+		btn_tsan_acquire(sem);
+	return err;
+}
+
 int baton_sem_wait(struct baton_sem *sem)
 {
-	return take_one(sem, BATON_FOREVER, false);
+	return end_wait(sem, take_one(sem, BATON_FOREVER, false));
 }
 
 int baton_sem_wait_until(struct baton_sem *sem, uint64_t deadline)
 {
-	return take_one(sem, deadline, true);
+	return end_wait(sem, take_one(sem, deadline, true));
 }
 
 void baton_sem_post(struct baton_sem *sem)
@@ -64,6 +74,7 @@ void baton_sem_post(struct baton_sem *sem)
 
 	if (!btn_self_is_here(sem->s->process))
 		return;
+	btn_tsan_release(sem);
 	btn_gate_lock(sem->s);
 	if (!btn_wait_end_first(&sem->waiters))
 		sem->count++;

@@ -10,11 +10,6 @@
 #include "self.h"
 #include "wait.h"
 
-/* Run times from here on are settled with the thread's CPU clock. */
-#define SETTLE_NS	500000
-#define SETTLE_END_NS	200000
-#define SETTLE_MIN_NS	20000
-
 uint64_t btn_slot_cpu(const struct btn_worker *w)
 {
 	struct timespec ts;
@@ -32,28 +27,32 @@ uint64_t btn_slot_cpu(const struct btn_worker *w)
 
 		return cpu > w->cputime.mark ? cpu : w->cputime.mark;
 	}
+	/*
+	 * A system call with the lock, and needed there: the charge is for all CPU up to the moment at which the slot changes hands, and
+	 * a reading from before would leave the rest to whoever has the slot next. The kernel reads a number under the lock of a run
+	 * queue, with interrupts off: it neither sleeps nor allocates, and is back within a microsecond.
+	 */
 	BTN_EXCUSED("CPU clocks", err = clock_gettime(w == btn_self ? CLOCK_THREAD_CPUTIME_ID : w->cpu_clock, &ts));
 	if (err)
 		return w->cputime.mark;
 	return ts.tv_sec * BTN_NSEC_PER_SEC + ts.tv_nsec;
 }
 
-uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle)
+uint64_t btn_slot_account_by_clock(struct btn_worker *w, struct btn_run *run, uint64_t now)
 {
 	struct btn_core *c = &w->s->core;
-	struct btn_run *run = w->slot < 0 ? NULL : &c->run[w->slot];
 	uint64_t cpu, back, mark_at = w->cputime.mark_at, unsettled;
 
-	/* Charges by time are wrong by at most a thousandth of the tenant's second. */
-	if (settle != BTN_NEVER && run && run->acct && run->acct->quota >> 10 < settle)
-		settle = run->acct->quota >> 10 > SETTLE_MIN_NS ? run->acct->quota >> 10 : SETTLE_MIN_NS;
-	if (btn_cputime_run(&w->cputime, now, settle, &cpu))
-		return cpu;
 	cpu = btn_cputime_settle(&w->cputime, now, btn_slot_cpu(w), &back);
 	/* CPU of the run that is not settled yet need not be given back. */
 	unsettled = run && back ? (back < run->followed ? back : run->followed) : 0;
-	if (unsettled)
+	if (unsettled) {
+		struct btn_request *r = &w->task->req->core;
+
+		/* The request's own figure has it already, as after btn_core_refund(). */
+		r->cpu -= unsettled < r->cpu ? unsettled : r->cpu;
 		run->followed -= unsettled;
+	}
 	back -= unsettled;
 	/*
 	 * Tasks of several tenants ran, or others paid for runs (mixed): how much is whose is not
@@ -64,6 +63,20 @@ uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle)
 				w->mixed ? 0 : mark_at, back);
 	w->mixed = false;
 	return cpu;
+}
+
+uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle)
+{
+	struct btn_run *run = w->slot < 0 ? NULL : &w->s->core.run[w->slot];
+	uint64_t cpu;
+
+	return btn_slot_account_by_time(w, run, now, settle, &cpu) ? cpu : btn_slot_account_by_clock(w, run, now);
+}
+
+void btn_slot_polled(struct btn_worker *w, uint64_t from, uint64_t to)
+{
+	btn_cputime_skip(&w->cputime, from, to);
+	btn_stat_add(&w->s->core.page.slots[w->last_slot].polled, to - from);
 }
 
 void btn_slot_fold(struct btn_worker *w, unsigned slot)
@@ -99,6 +112,32 @@ void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w)
 		BTN_OWN_SET(w->idled, BTN_OWN_GET(w->idled) + s->now - BTN_LAZY_SINCE(word));
 	atomic_store_explicit(&w->lazy, BTN_LAZY_NONE, memory_order_relaxed); /* [LAZY-1] */
 	s->lazy_slots--;
+}
+
+/* ---------------------------------------------------------- the monitor's looks */
+
+void btn_slot_look_out(struct btn_look *l)
+{
+	if (!l->list)
+		return;
+	*l->prev = l->next;
+	if (l->next)
+		l->next->prev = l->prev;
+	else
+		l->list->last = l->prev;
+	l->list->n--;
+	l->list = NULL;
+}
+
+void btn_slot_look_in(struct btn_look *l, struct btn_looks *list)
+{
+	btn_slot_look_out(l);
+	l->list = list;
+	l->next = NULL;
+	l->prev = list->last;
+	*list->last = l;
+	list->last = &l->next;
+	list->n++;
 }
 
 /* ------------------------------------------------- lists of those without a slot */
@@ -145,20 +184,11 @@ void btn_slot_trust(struct btn_worker *w)
 
 /* ---------------------------------------------------------- a slot is lost */
 
-/* Shows how long the task of w, which is about to lose its slot, went without a checkpoint. */
-static inline void show_gap(struct btn_worker *w, uint64_t now, unsigned slot)
+static void show_gap(const struct btn_worker *w, uint64_t now, unsigned slot)
 {
-	struct baton_stats_slot *figures = &w->s->core.page.slots[slot];
-	int passed = BTN_OWN_GET(w->reload) - BTN_OWN_GET(w->quiet);
-	uint64_t looked = BTN_OWN_GET(w->looked), worst = BTN_OWN_GET(w->gap);
-	uint64_t gap = now > looked ? now - looked : 0;
+	uint64_t gap = btn_slot_gap(w, now);
 
-	if (passed > 1)
-		gap /= passed;
-	if (gap < worst)
-		gap = worst;
-	btn_stat_hist(&figures->gap, gap);
-	btn_stat_max(&figures->gap_worst, gap);
+	btn_slot_show_gap(w, slot, gap, btn_hist_step(gap));
 }
 
 void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot)
@@ -168,28 +198,49 @@ void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, u
 	w->comes = false;
 	w->mixed |= s->core.run[slot].lender != NULL;
 	atomic_store_explicit(&w->until, now + s->core.run[slot].slice, memory_order_relaxed); /* [SCHED-1] */
-	s->resched_at[slot] = s->cpu_at[slot] = 0;
+	s->looks[slot].resched_at = s->looks[slot].cpu_at = 0;
+	btn_slot_watch(s, slot);
 	s->given = true;
 	/* A cancel may be the reason why need_resched was set. */
 	BTN_OWN_SET(w->cancel_pending, cancel);
 	atomic_store_explicit(&w->flag, cancel ? BTN_FLAG_CANCEL : 0, memory_order_relaxed); /* [SCHED-1] */
 }
 
-unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why)
+/* The caller's run, or its part of one, stops: what the worker says of itself. Returns its slot; *cpu is to be charged. */
+static inline unsigned leave_run(struct btn_worker *w, uint64_t *cpu)
 {
-	uint64_t now = w->s->now, cpu;
+	uint64_t now = w->s->now;
 	unsigned slot = w->slot;
 
-	w->comes = why == BTN_STOP_YIELD;
-	btn_slot_end_lazy(w->s, w);
 	btn_slot_fold(w, slot);
-	cpu = btn_slot_account(w, now, SETTLE_NS);
+	*cpu = btn_slot_account(w, now, BTN_SETTLE_NS);
 	btn_slot_set_spins(w, false);
 	w->slot = -1;
 	show_gap(w, now, slot);
 	btn_slot_trust(w);
-	btn_core_stop(&w->s->core, now, slot, cpu, why);
 	return slot;
+}
+
+unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why)
+{
+	uint64_t cpu;
+	unsigned slot;
+
+	w->comes = why == BTN_STOP_YIELD;
+	btn_slot_end_lazy(w->s, w);
+	slot = leave_run(w, &cpu);
+	btn_core_stop(&w->s->core, w->s->now, slot, cpu, why);
+	return slot;
+}
+
+void btn_slot_pass(struct btn_worker *w, struct btn_task *next)
+{
+	uint64_t cpu;
+	unsigned slot;
+
+	w->comes = false;
+	slot = leave_run(w, &cpu);
+	btn_core_pass(&w->s->core, w->s->now, slot, next, cpu);
 }
 
 unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
@@ -200,7 +251,7 @@ unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
 	uint64_t cpu;
 
 	btn_slot_fold(w, slot);
-	cpu = btn_slot_account(w, s->now, SETTLE_END_NS);
+	cpu = btn_slot_account(w, s->now, BTN_SETTLE_END_NS);
 	btn_slot_set_spins(w, false);
 	w->slot = -1;
 	w->leaving = w->home = slot;
@@ -216,34 +267,6 @@ unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended)
 	return slot;
 }
 
-bool btn_slot_follow(struct btn_worker *w)
-{
-	struct baton_sched *s = w->s;
-	struct baton_task *t = w->task, *next;
-	unsigned slot = w->slot;
-	uint64_t cpu;
-
-	/* Dispatch is for tasks that become ready, and for the monitor, which has to come again while a task runs. */
-	if (w->attached || t->joiner.first || (t->req->waiters.first && t->req->core.tasks == 1) || !s->given ||
-	    btn_slot_demoted(w) || !btn_core_can_follow(&s->core, s->now, slot))
-		return false;
-	cpu = btn_slot_account(w, s->now, SETTLE_END_NS);
-	show_gap(w, s->now, slot);
-	btn_slot_trust(w);
-	t->ended = true;
-	next = btn_task_of(btn_core_follow(&s->core, s->now, slot, cpu));
-	next->worker = w;
-	w->task = next;
-	BTN_OWN_SET(w->looked, s->now);
-	BTN_OWN_SET(w->quiet, 1);
-	BTN_OWN_SET(w->reload, 1);
-	BTN_OWN_SET(w->gap, 0);
-	BTN_OWN_SET(w->cancel_pending, next->core.req->cancel_pending);
-	s->resched_at[slot] = s->cpu_at[slot] = 0;
-	atomic_store_explicit(&w->flag, next->core.req->cancel_pending ? BTN_FLAG_CANCEL : 0, memory_order_relaxed); /* [SCHED-1] */
-	return true;
-}
-
 void btn_slot_taken_cached(struct btn_worker *w, bool left, uint64_t since)
 {
 	struct baton_sched *s = w->s;
@@ -255,7 +278,7 @@ void btn_slot_taken_cached(struct btn_worker *w, bool left, uint64_t since)
 		return;
 	}
 	btn_slot_fold(w, slot);
-	cpu = btn_slot_account(w, s->now, SETTLE_NS);
+	cpu = btn_slot_account(w, s->now, BTN_SETTLE_NS);
 	btn_slot_set_spins(w, false);
 	w->slot = -1;
 	show_gap(w, since, slot);
@@ -314,7 +337,8 @@ void btn_slot_end_slotless(struct btn_worker *w, uint64_t now)
 	if (w->parked_ready) {
 		w->parked_ready = false;
 		btn_core_unready(&w->s->core, now, &w->task->core);
-		BTN_EXCUSED("cells are let go with the lock", btn_cell_let_go(w->cell));
+		/* The worker is the caller, or its waker sees to the rest: nobody sleeps there. */
+		btn_cell_release(w->cell);
 	}
 	/*
 	 * A worker with the signal blocked took its permit since, and came here before the

@@ -9,6 +9,11 @@
 #include "../detect.h"
 #include "types.h"
 
+/* Run times from here on are settled with the thread's CPU clock: of a task that goes on later, of one that ended, and at the least. */
+#define BTN_SETTLE_NS		500000
+#define BTN_SETTLE_END_NS	200000
+#define BTN_SETTLE_MIN_NS	20000
+
 /* ns on the CPU clock of the worker's thread. */
 uint64_t btn_slot_cpu(const struct btn_worker *w);
 /*
@@ -17,10 +22,34 @@ uint64_t btn_slot_cpu(const struct btn_worker *w);
  * clock is read where charges by time make `settle` ns; BTN_NEVER: not now.
  */
 uint64_t btn_slot_account(struct btn_worker *w, uint64_t now, uint64_t settle);
+/* ns to be charged by time; false: the thread's CPU clock is to be read. */
+static inline bool btn_slot_account_by_time(struct btn_worker *w, const struct btn_run *run, uint64_t now, uint64_t settle,
+					    uint64_t *cpu)
+{
+	/* Charges by time are wrong by at most a thousandth of the tenant's second. */
+	if (settle != BTN_NEVER && run && run->acct && run->acct->quota >> 10 < settle)
+		settle = run->acct->quota >> 10 > BTN_SETTLE_MIN_NS ? run->acct->quota >> 10 : BTN_SETTLE_MIN_NS;
+	return btn_cputime_run(&w->cputime, now, settle, cpu);
+}
+
+/* ns to be charged by the thread's CPU clock, where the call above says so. run: that of w; NULL: w has no slot. */
+uint64_t btn_slot_account_by_clock(struct btn_worker *w, struct btn_run *run, uint64_t now);
+/* The caller, w, polled for streams between these readings of its CPU clock: no tenant is charged. */
+void btn_slot_polled(struct btn_worker *w, uint64_t from, uint64_t to);
 /* The run is about to stop: requests that ended in it without the lock (lazy.c) are counted. */
 void btn_slot_fold(struct btn_worker *w, unsigned slot);
 /* The owner's `lazy` becomes NONE. Called by the owner. */
 void btn_slot_end_lazy(struct baton_sched *s, struct btn_worker *w);
+
+/* The look at a slot leaves its list; or goes to the end of one. */
+void btn_slot_look_out(struct btn_look *l);
+void btn_slot_look_in(struct btn_look *l, struct btn_looks *list);
+/* The slot's task begins or goes on with a slice, or is to stop: the monitor looks at it each time it comes. */
+static inline void btn_slot_watch(struct baton_sched *s, unsigned slot)
+{
+	if (btn_unlikely(s->looks[slot].list != &s->watched))
+		btn_slot_look_in(&s->looks[slot], &s->watched);
+}
 
 /* Put a worker into a list of slotless ones, and take it out. */
 void btn_slot_link(struct btn_slotless *list, struct btn_worker *w);
@@ -36,13 +65,10 @@ void btn_slot_trust(struct btn_worker *w);
 void btn_slot_renew(struct baton_sched *s, struct btn_worker *w, uint64_t now, unsigned slot);
 /* The caller, w, stops running its task. Returns the slot, which is idle. */
 unsigned btn_slot_drop(struct btn_worker *w, enum btn_stop why);
+/* The task of the caller, w, blocks, and another one goes on in the same run: btn_core_pass(). */
+void btn_slot_pass(struct btn_worker *w, struct btn_task *next);
 /* The task of w ended at this time. Returns the slot, which is idle. */
 unsigned btn_slot_end_task(struct btn_worker *w, uint64_t ended);
-/*
- * The task of w, the caller, ended, and w goes on with the next one of its flow in the same run
- * (core.h). False: nothing was done, and btn_slot_end_task() is to follow.
- */
-bool btn_slot_follow(struct btn_worker *w);
 /*
  * The slot of w was taken, which was cached since: the task ended (left) or blocked at that
  * time.
@@ -59,6 +85,27 @@ void btn_slot_lose_parked(struct baton_sched *s, struct btn_worker *w, unsigned 
 /* The worker is not slotless any more: what it used meanwhile is charged. */
 void btn_slot_end_slotless(struct btn_worker *w, uint64_t now);
 
+/* The longest time that the task of w, which is about to lose its slot, went without a checkpoint, as far as it is known. */
+static inline uint64_t btn_slot_gap(const struct btn_worker *w, uint64_t now)
+{
+	int passed = BTN_OWN_GET(w->reload) - BTN_OWN_GET(w->quiet);
+	uint64_t looked = BTN_OWN_GET(w->looked), worst = BTN_OWN_GET(w->gap);
+	uint64_t gap = now > looked ? now - looked : 0;
+
+	if (passed > 1)
+		gap /= passed;
+	return gap < worst ? worst : gap;
+}
+
+/* Shows that gap, whose step in a histogram is known. */
+static inline void btn_slot_show_gap(const struct btn_worker *w, unsigned slot, uint64_t gap, unsigned step)
+{
+	struct baton_stats_slot *figures = &w->s->core.page.slots[slot];
+
+	btn_stat_hist_in(&figures->gap, gap, step);
+	btn_stat_max(&figures->gap_worst, gap);
+}
+
 static inline void btn_slot_set_waits(struct btn_worker *w)
 {
 	w->given = false;
@@ -66,8 +113,8 @@ static inline void btn_slot_set_waits(struct btn_worker *w)
 }
 
 /*
- * [PREEMPT-4] Written with the lock, but for a worker that ends its being demoted when it
- * takes its permit. That may be just when it is demoted (preempt.c): then the worker sees it
+ * [PREEMPT-4] Written by the monitor after the lock (preempt.c), and by a worker that ends its being demoted when it
+ * takes its permit. That may be just when it is demoted: then the worker sees it
  * the next time.
  */
 static inline bool btn_slot_demoted(const struct btn_worker *w)

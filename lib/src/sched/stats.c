@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../hooks.h"
 #include "../stats.h"
 #include "gate.h"
 #include "self.h"
@@ -13,13 +15,33 @@
 
 int baton_stats_publish(struct baton_sched *s, const char *name, unsigned mode)
 {
+	struct btn_page *p = &s->core.page;
+	struct btn_page_file file;
 	int err, saved = errno;
 
 	if (!btn_self_is_here(s->process))
 		return -EPERM;
 	btn_gate_lock(s);
-	err = btn_page_publish(&s->core.page, name, mode);
+	err = btn_page_publish_begin(p);
 	btn_gate_release(s);
+	if (err)
+		return err;
+	err = btn_page_file_make(p, &file, name, mode);
+	while (!err) {
+		btn_gate_lock(s);
+		err = btn_page_file_map(p, &file);
+		btn_gate_release(s);
+		if (err != -EAGAIN)
+			break;
+		err = btn_page_file_grow(p, &file);
+	}
+	err = btn_page_file_name(&file, err);
+	btn_gate_lock(s);
+	btn_page_publish_end(p, &file, err);
+	btn_gate_release(s);
+	if (file.fd >= 0)
+		close(file.fd);
+	btn_mem_free(file.path);
 	errno = saved;
 	return err;
 }

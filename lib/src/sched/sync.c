@@ -44,7 +44,9 @@
 #include <stdlib.h>
 
 #include "../core/core.h"
+#include "../hooks.h"
 #include "../inject.h"
+#include "../tsan.h"
 #include "gate.h"
 #include "self.h"
 #include "wait.h"
@@ -76,7 +78,7 @@ int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
 
 	if (!btn_self_is_here(s->process))
 		return -EPERM;
-	m = *out = calloc(1, sizeof(*m));
+	m = *out = btn_mem_zeroed(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
 	m->s = s;
@@ -85,7 +87,7 @@ int baton_mutex_create(struct baton_mutex **out, struct baton_sched *s)
 
 void baton_mutex_destroy(struct baton_mutex *m)
 {
-	free(m);
+	btn_mem_free(m);
 }
 
 static struct baton_task *holder_of(uintptr_t word)
@@ -109,7 +111,7 @@ static bool take_free(struct baton_mutex *m, struct baton_task *t, uintptr_t wit
 	return false;
 }
 
-int baton_mutex_trylock(struct baton_mutex *m)
+static int try_lock(struct baton_mutex *m)
 {
 	struct baton_task *t = btn_self_task_of(m->s);
 	uintptr_t word;
@@ -119,6 +121,19 @@ int baton_mutex_trylock(struct baton_mutex *m)
 	if (take_free(m, t, 0, &word))
 		return 0;
 	return holder_of(word) == t ? -EDEADLK : -EBUSY;
+}
+
+/* The result of a call that locks m. */
+static int end_lock(struct baton_mutex *m, int err)
+{
+	if (!err)
+		btn_tsan_acquire(m);
+	return err;
+}
+
+int baton_mutex_trylock(struct baton_mutex *m)
+{
+	return end_lock(m, try_lock(m));
 }
 
 /* Locks m for t likewise, and looks again for a moment where the holder may run in another slot. */
@@ -162,7 +177,7 @@ static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
 {
 	struct baton_task *t = btn_self_task(), *holder;
 	struct btn_waiter me = { 0 };
-	int err = baton_mutex_trylock(m);
+	int err = try_lock(m);
 	uintptr_t woken = 0;
 
 	if (err != -EBUSY)
@@ -199,12 +214,12 @@ static int lock_mutex(struct baton_mutex *m, uint64_t deadline, bool alert)
 
 int baton_mutex_lock(struct baton_mutex *m)
 {
-	return lock_mutex(m, BATON_FOREVER, false);
+	return end_lock(m, lock_mutex(m, BATON_FOREVER, false));
 }
 
 int baton_mutex_lock_until(struct baton_mutex *m, uint64_t deadline)
 {
-	return lock_mutex(m, deadline, true);
+	return end_lock(m, lock_mutex(m, deadline, true));
 }
 
 /* With the scheduler's lock: t, which holds m, does so no longer. */
@@ -242,6 +257,7 @@ int baton_mutex_unlock(struct baton_mutex *m)
 	BTN_POINT("sync:mutex:unlock");
 	if (!t || holder_of(word) != t)
 		return -EPERM;
+	btn_tsan_release(m);
 	while ((word & (WAITED | WAKING)) != WAITED)
 		if (atomic_compare_exchange_weak_explicit(&m->word, &word, word & (WAITED | WAKING),
 							  memory_order_release, /* [SYNC-1] */
@@ -261,7 +277,7 @@ int baton_cond_create(struct baton_cond **out, struct baton_sched *s)
 
 	if (!btn_self_is_here(s->process))
 		return -EPERM;
-	c = *out = calloc(1, sizeof(*c));
+	c = *out = btn_mem_zeroed(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	c->s = s;
@@ -270,7 +286,7 @@ int baton_cond_create(struct baton_cond **out, struct baton_sched *s)
 
 void baton_cond_destroy(struct baton_cond *c)
 {
-	free(c);
+	btn_mem_free(c);
 }
 
 static int wait_for_signal(struct baton_cond *c, struct baton_mutex *m, uint64_t deadline, bool alert)
@@ -288,8 +304,11 @@ static int wait_for_signal(struct baton_cond *c, struct baton_mutex *m, uint64_t
 		btn_gate_release(c->s);
 		return why;
 	}
+	btn_tsan_release(m);
 	unlock_locked(m, t);
 	why = btn_gate_wait(t);
+	if (!why)
+		btn_tsan_acquire(c);
 	/* The caller gets the mutex back whatever happened, and waits for that. */
 	err = baton_mutex_lock(m);
 	return err ? err : why;
@@ -311,6 +330,7 @@ void baton_cond_signal(struct baton_cond *c)
 
 	if (!btn_self_is_here(c->s->process))
 		return;
+	btn_tsan_release(c);
 	btn_gate_lock(c->s);
 	btn_wait_end_first(&c->waiters);
 	btn_gate_unlock(c->s, &wakes);
@@ -322,6 +342,7 @@ void baton_cond_broadcast(struct baton_cond *c)
 
 	if (!btn_self_is_here(c->s->process))
 		return;
+	btn_tsan_release(c);
 	btn_gate_lock(c->s);
 	while (btn_wait_end_first(&c->waiters))
 		;

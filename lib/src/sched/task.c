@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "../core/core.h"
+#include "../hooks.h"
 #include "../inject.h"
+#include "../tsan.h"
 #include "gate.h"
 #include "lazy.h"
 #include "sample.h"
@@ -29,7 +31,7 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 	 * Allocated before btn_gate_enter(): the caller may wait in malloc for a task that was
 	 * stopped.
 	 */
-	t = BTN_FAIL("sched:task") ? NULL : calloc(1, sizeof(*t));
+	t = BTN_FAIL("sched:task") ? NULL : btn_mem_zeroed(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
 	s = btn_self->s;
@@ -41,6 +43,7 @@ int baton_task_spawn(struct baton_task **out, baton_task_fn *fn, void *arg)
 	t->joinable = out != NULL;
 	if (out)
 		*out = t;
+	btn_tsan_release(t);
 	btn_gate_lock(s);
 	/* The first task's end is not the request's end any more. */
 	btn_slot_end_lazy(s, btn_self);
@@ -70,8 +73,10 @@ static int join_task(struct baton_task *t, uint64_t deadline, bool alert)
 		}
 	}
 	btn_gate_release(s);
-	if (!err)
-		free(t);
+	if (!err) {
+		btn_tsan_acquire(t);
+		btn_mem_free(t);
+	}
 	return err;
 }
 

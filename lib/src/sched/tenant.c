@@ -48,6 +48,7 @@ int btn_tenant_new(struct baton_sched *s, struct baton_tenant **out, unsigned lo
 		btn_pool_tenant_give(t);
 		return err;
 	}
+	t->core->owner = t;
 	btn_names_add(t, name ? name : "");
 	snprintf(anon, sizeof(anon), "tenant%llu", (unsigned long long)btn_stat_get(&t->core->stats->id));
 	btn_page_name((uint64_t *)t->core->stats->name, BATON_STATS_NAME, name ? name : anon);
@@ -66,7 +67,7 @@ bool btn_tenants_busy(const struct baton_sched *s)
 
 	for (t = s->all_tenants; t; t = t->next_all)
 		/* [NAMES-3] */
-		if (atomic_load_explicit(&t->refs, memory_order_acquire) > (t->core ? 1 : 0)) /* [NAMES-3] */
+		if (atomic_load_explicit(&t->refs, memory_order_acquire) > (t->core ? 1 : 0) || btn_door_pending(t)) /* [NAMES-3] */
 			return true;
 	return false;
 }
@@ -92,7 +93,8 @@ void btn_tenant_leave(struct baton_tenant *t)
 		btn_names_del(t);
 	t->core->leaving = true;
 	btn_stat_set(&t->core->stats->state, 2);
-	if (!t->core->requests)
+	btn_door_close(t);
+	if (!t->core->requests && !btn_door_pending(t))
 		btn_dispatch_tenant_gone(t);
 }
 

@@ -22,6 +22,7 @@
 #include "../core/types.h"
 #include "../detect.h"
 #include "../lock.h"
+#include "../shard/inbox.h"
 #include "../supply.h"
 #include "../cputime.h"
 
@@ -33,7 +34,7 @@
 #define BTN_LAZY_NONE	0u
 #define BTN_LAZY_RUNS	1u
 #define BTN_LAZY_TAKING	2u
-#define BTN_LAZY_CACHED	4u	/* or more: since when (BTN_LAZY_SINCE), and why (LEFT, BLOCKED) */
+#define BTN_LAZY_CACHED	4u	/* more bits: since when (BTN_LAZY_SINCE), and why (LEFT, BLOCKED) */
 #define BTN_LAZY_LEFT	0u
 #define BTN_LAZY_BLOCKED 1u
 #define BTN_LAZY_SHIFT	2
@@ -46,6 +47,8 @@ struct btn_worker {
 	_Atomic bool waits;
 	/* Written by the owner: it is about to take the permit; calls of the library that it is in. */
 	_Atomic bool parked;
+	/* The worker polls for events of streams: [POLL-1]. */
+	_Atomic bool polls;
 	_Atomic uint32_t inside;
 	/* The thread's CPU clock when it parked in the signal's handler; 0: it is not there: [PREEMPT-5]. */
 	_Atomic uint64_t parked_cpu;
@@ -95,6 +98,8 @@ struct btn_worker {
 	bool has_timer, no_timer;	/* no_timer: the kernel refused one */
 	uint64_t alarm_at;		/* the timer goes off at this time of that clock; 0: it is not set */
 	_Atomic bool demoted;		/* [PREEMPT-4] */
+	struct btn_worker *next_demoted;	/* in sched.demotes; the monitor's */
+	bool demotes;			/* the worker is in that list */
 	bool retired;
 	bool attached;			/* the thread is the caller's: baton_request_enter() */
 	int refused;			/* attached thread: the error with which its request did not start */
@@ -128,12 +133,14 @@ struct btn_worker {
 	bool taken;			/* the slot was taken because the worker blocked */
 	uint64_t taken_cpu;		/* CPU that the worker had used by then */
 	bool parked_ready;		/* the worker woke, the kernel has parked it, its task is ready */
-	bool designated;		/* this is the designated waker */
+	bool designated;		/* the worker is the designated waker */
 };
 
 /* Tasks that wait for the same thing, first come, first served: wait.c. All 0: none. */
 struct btn_waiters {
 	struct btn_waiter *first, *last;
+	/* With the lock, after a task that waited here alone has given up; NULL: nothing is to be done then. */
+	void (*left)(struct btn_waiters *in);
 };
 
 /* A task's place in one such list. On the task's stack, and in use while the task waits. */
@@ -144,28 +151,31 @@ struct btn_waiter {
 	void *item;			/* a channel's: to be sent; or received, when the wait has ended with 0 */
 };
 
+/*
+ * Fields that each task uses are together, at the end here and at the beginning of what follows in struct
+ * baton_request: a request is made by one thread and ends in another, and each of its lines travels twice.
+ */
 struct baton_task {
+	/* Valid while the task waits: btn_wait_add() sets all of it. */
+	struct btn_waiter *at;		/* the task's places in lists */
+	unsigned n_at;			/* 0: the task waits for a time alone */
+	bool nested;			/* only other tasks can end the wait: counted in sched.n_nested */
+	struct btn_heap_node timer;
+	struct baton_task *next_alert, **prev_alert;	/* prev_alert NULL: a cancel does not end the wait */
+	struct baton_task *next_nested, **prev_nested;	/* in sched.nested; prev_nested NULL: the wait cannot fail */
+	struct btn_waiter *by;		/* the place at which it was ended; NULL: by the clock or a cancel */
+	int woken;			/* the result of the last wait */
+
 	struct btn_task core;
 	struct baton_sched *s;
 	struct baton_request *req;
 	struct btn_worker *worker;	/* the worker, from the task's first slot to its end */
 	struct btn_waiters joiner;
-
-	/* Valid while the task waits. */
-	struct btn_waiter *at;		/* the task's places in lists */
-	unsigned n_at;			/* 0: the task waits for a time alone */
-	struct btn_heap_node timer;
-	struct baton_task *next_alert, **prev_alert;	/* prev_alert NULL: a cancel does not end the wait */
-	bool nested;			/* only other tasks can end the wait: counted in sched.n_nested */
-	struct baton_task *next_nested, **prev_nested;	/* in sched.nested; prev_nested NULL: the wait cannot fail */
-	int woken;			/* the result of the last wait */
-	unsigned turn;			/* the owner's: calls of baton_wait_any() */
-	struct btn_waiter *by;		/* the place at which it was ended; NULL: by the clock or a cancel */
-	int cancel_delivered;		/* the owner's: the cancel_pending that a call has returned */
-
 	baton_task_fn *fn;
 	void *arg;
-	unsigned locks_held;		/* mutexes; written by the owner, and by the task that hands it one while it waits */
+	unsigned turn;			/* the owner's: calls of baton_wait_any() */
+	int cancel_delivered;		/* the owner's: the cancel_pending that a call has returned */
+	unsigned locks_held;		/* mutexes and rwlocks; written by the owner, and with the lock by whoever hands it one while it waits */
 	bool ended, joinable, heap;
 };
 
@@ -197,7 +207,12 @@ struct baton_tenant {
 	bool named;
 	bool leased[2];			/* quotas of BTN_LOW and BTN_HIGH that the fleet sets: leased.h */
 	uint64_t base[2];		/* leased quotas' base shares, which stay when leases end */
+	uint64_t bought[2];		/* quotas that all nodes have together, ns of CPU in a second, as far as the agent said */
 	struct btn_member *fleet;	/* fleet.c; NULL: in no fleet */
+
+	/* Which of its flows are open, in bits, and how many requests were pushed, from bit 32 on: door.h. */
+	_Atomic uint64_t door;
+	uint32_t taken;			/* requests that were pushed and taken, with the lock */
 
 	/* Read without the lock, also after the tenant is gone: names.c. */
 	_Atomic unsigned refs;		/* references: one while registered, one per handle; 0: free for reuse */
@@ -211,25 +226,29 @@ struct btn_thread_waiter {
 };
 
 struct baton_request {
-	struct btn_request core;
-	struct baton_task first;
+	BTN_ALIGNED struct baton_task first;
 	struct baton_sched *s;
 	struct baton_tenant *tenant;
-	struct baton_request *next;	/* in a list of spare requests, or of a completion queue */
 	struct baton_completions *completions;	/* the queue that gets the request's end; NULL: none */
-	void *cookie;				/* the caller's, returned with the end */
 	struct btn_waiters waiters;
 	struct btn_thread_waiter *threads;	/* threads that wait and are no tasks of s */
 	struct baton_task *alert;	/* the request's own tasks whose waits a cancel ends */
 	struct btn_worker *attached;	/* the attached thread's worker, which is or waits to be the first task; or NULL */
-	_Atomic unsigned refs;		/* references: one for the handle, one while in flight: [REQUEST-1] */
-	bool done;
-	int result;
+	struct btn_serve *served;	/* the service of a stream to which the request and its memory belong; NULL: none */
 	uint64_t ended;
 	uint64_t began;			/* time of its beginning in the run of the attached thread's last request; 0: it has its own run */
+	struct baton_request *next;	/* in a list of spare requests, or of a completion queue */
+	struct btn_inbox_node inbox;	/* door.h */
+	_Atomic unsigned refs;		/* references: one for the handle, one while in flight: [REQUEST-1] */
+	int result;
+	bool done;
+	struct btn_request core;
+	void *cookie;			/* the caller's, returned with the end */
+	struct btn_requests *chunk;	/* the memory of which this is a part: pool.c */
 };
 
 #define BTN_ALARMS	32
+#define BTN_QUESTIONS	32
 #define BTN_SIGNALS	16
 
 /* An alarm that is to be set: alarm.c. */
@@ -239,16 +258,53 @@ struct btn_alarm {
 	uint64_t at;
 };
 
+/* Whether a thread sleeps, which the monitor asks /proc once it has given up the lock: preempt.c. */
+struct btn_question {
+	const struct btn_worker *w;	/* compared only: an attached thread's may be gone */
+	pid_t tid;
+	uint64_t cpu;			/* the thread's CPU clock when it was asked */
+	bool answered, asleep, futex;	/* futex: the thread sleeps in one */
+};
+
+/* Role of the poller, and its holder: polls.h. */
+enum btn_poll {
+	BTN_POLL_NONE,		/* nobody needs to: there is no stream yet */
+	BTN_POLL_VACANT,
+	BTN_POLL_WORKER,
+	BTN_POLL_THREAD,
+	BTN_POLL_LOOK,
+};
+
+/* The monitor's looks at a slot's task, once that is late: preempt.c. */
+struct btn_look {
+	uint64_t resched_at;		/* time of need_resched; 0: not set */
+	uint64_t cpu_at;		/* the task's CPU clock, read soon after that; 0: not yet */
+	uint64_t looked_at;		/* the last look */
+	uint64_t in;			/* delay until the next look, longer each time */
+	struct btn_look *next, **prev;
+	struct btn_looks *list;		/* NULL: none, and the slot has had no task since the monitor came last */
+};
+
+/* A list of them, the one that was put into it last at the end. */
+struct btn_looks {
+	struct btn_look *first, **last;
+	unsigned n;
+};
+
 struct baton_sched {
 	BTN_ALIGNED struct btn_lock lock;
 	BTN_ALIGNED struct btn_core core;
 	struct btn_clock clock;
 	struct btn_worker **on;		/* each slot's worker */
-	uint64_t *resched_at;		/* each slot's time of need_resched; 0: not set */
-	uint64_t *cpu_at;		/* each slot's CPU clock, read soon after that; 0: not yet */
-	uint64_t *looked_at;		/* each slot's time of the monitor's last look at a task that is late */
-	uint64_t *look_in;		/* delay until the next look, longer each time: preempt.c */
+	struct btn_look *looks;		/* each slot's */
+	/* Slots at which the monitor looks each time it comes; those whose tasks sleep, and have their alarms set. */
+	struct btn_looks watched, dozing;
 	struct btn_worker *idle, *dead;
+	/* The worker that was woken last for an idle slot, until it comes; tasks were left for it to look at: dispatch.c. */
+	struct btn_worker *_Atomic coming;
+	_Atomic bool left;
+	uint64_t woken_at;		/* time at which that worker was woken */
+	unsigned coming_rank;		/* rank of the tier of that worker's task */
 	/* Workers that lost their slot by force: those that may be running; those that are parked. */
 	struct btn_slotless slotless, parked;
 	unsigned n_idle, keep, born, max, requests;
@@ -284,6 +340,10 @@ struct baton_sched {
 	/* Alarms that the monitor is about to set. The monitor's. */
 	struct btn_alarm alarms[BTN_ALARMS];
 	unsigned n_alarms;
+	/* Questions of the monitor's last look, and of this one; workers to be demoted. The monitor's. */
+	struct btn_question questions[BTN_QUESTIONS];
+	unsigned n_questions;
+	struct btn_worker *demotes;
 	_Atomic pid_t alarm_tid;	/* the watch's thread, when it listens to alarms; 0: not yet */
 	_Atomic bool alarmed;		/* an alarm went off */
 	uint64_t retry_at;		/* threads could not be made, and are tried again then; BTN_NEVER: none failed */
@@ -310,11 +370,23 @@ struct baton_sched {
 	uint64_t taken, unauthorised;
 	char how[96];
 	struct btn_poller *_Atomic poller;	/* [POLLER-1]; NULL: no stream yet */
+	enum btn_poll poll;		/* with the lock */
+	int poll_wake;			/* eventfd of the poller's set */
+	struct baton_parker *poll_parker;	/* the poller's thread */
+	struct btn_worker *(*poll_turn)(struct btn_worker *w);	/* run by a worker that polls: io/poller.c */
+	/*
+	 * Called with the lock when a request of a service (served) has ended, and may submit it again: io/serve.c.
+	 * quietly: it does nothing, and is false, where it would submit.
+	 */
+	bool (*served_ended)(struct baton_request *r, bool quietly);
+	struct btn_inbox inbox;		/* requests that were submitted without the lock: door.h */
 	BTN_ALIGNED _Atomic unsigned handles;	/* handles of requests, and streams: [REQUEST-2] */
 	struct btn_lock spare_lock;
 	struct baton_request *returned;	/* with spare_lock: pool.c */
 	unsigned n_returned;
 	struct btn_worker *spare_worker;
+	_Atomic unsigned spare_workers;	/* [POOL-2] */
+	_Atomic bool no_chunk;		/* the kernel refused memory for workers when it was asked last: [POOL-2] */
 	struct btn_workers *chunks;
 	void *(*worker_main)(void *worker);	/* start routine of workers' threads: worker.c */
 };
@@ -322,10 +394,11 @@ struct baton_sched {
 struct btn_wakes {
 	struct btn_worker *first;
 	struct btn_thread_waiter *threads;	/* threads whose requests ended */
-	bool monitor;
+	bool monitor, poller;
 	unsigned n_signals;
 	pid_t signals[BTN_SIGNALS];		/* threads that are to be sent the signal: stop.c */
 	struct baton_request *ended;	/* requests to be put into their completion queues */
+	uint32_t parted;		/* workers that were parked in the kernel: btn_detect_release() */
 };
 
 /*

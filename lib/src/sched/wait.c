@@ -44,13 +44,13 @@
 #include "../core/core.h"
 #include "self.h"
 
-void btn_wait_trace(const struct baton_task *t)
+void btn_wait_trace_now(const struct baton_task *t)
 {
 	const struct btn_worker *w = btn_self;
 	struct baton_sched *s = t->s;
 	int slot;
 
-	if (btn_likely(!s->core.page.rings) || !w || w->s != s)
+	if (!w || w->s != s)
 		return;
 	slot = w->slot >= 0 ? w->slot : w->leaving;
 	if (slot >= 0)
@@ -115,6 +115,10 @@ void btn_wait_add(struct baton_task *t, struct btn_waiter *at, unsigned n, uint6
 
 	t->at = at;
 	t->n_at = n;
+	t->nested = false;
+	t->prev_nested = NULL;
+	t->prev_alert = NULL;
+	t->timer.rank = 0;
 	for (i = 0; i < n; i++)
 		if (at[i].in)
 			enter_list(t, &at[i]);
@@ -239,7 +243,11 @@ static void end_wait(struct baton_task *t, int why, struct btn_waiter *by)
 
 void btn_wait_end(struct baton_task *t, int why)
 {
+	struct btn_waiters *in = t->n_at == 1 ? t->at[0].in : NULL;
+
 	end_wait(t, why, NULL);
+	if (in && in->left)
+		in->left(in);
 }
 
 void btn_wait_end_at(struct btn_waiter *at, int why)

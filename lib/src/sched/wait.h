@@ -9,7 +9,13 @@
 
 /* Makes t ready. And only traces that the caller's task made t ready. */
 void btn_wait_ready_locked(struct baton_task *t);
-void btn_wait_trace(const struct baton_task *t);
+void btn_wait_trace_now(const struct baton_task *t);
+static inline void btn_wait_trace(const struct baton_task *t)
+{
+	if (btn_unlikely(t->s->core.page.rings))
+		btn_wait_trace_now(t);
+}
+
 
 /*
  * Puts t into the n lists that at[].in names (NULL: into none) until it is woken in one of

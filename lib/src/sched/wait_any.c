@@ -38,7 +38,9 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "../hooks.h"
 #include "../inject.h"
+#include "../tsan.h"
 #include "../io/stream.h"
 #include "chan.h"
 #include "gate.h"
@@ -179,7 +181,8 @@ static void free_task(struct baton_task *ended)
 {
 	btn_gate_lock(ended->s);
 	btn_gate_release(ended->s);
-	free(ended);
+	btn_tsan_acquire(ended);
+	btn_mem_free(ended);
 }
 
 /* True: only the ends of tasks and requests end the wait. */
@@ -301,9 +304,34 @@ static int look_and_wait(struct baton_task *t, struct baton_case *c, unsigned n,
 		}
 	}
 	btn_gate_unlock(t->s, &wakes);
-	if (!err && c[i].kind == BATON_CASE_TASK)
-		free(c[i].task);
+	if (!err && c[i].kind == BATON_CASE_TASK) {
+		btn_tsan_acquire(c[i].task);
+		btn_mem_free(c[i].task);
+	}
 	return err ? err : (int)i;
+}
+
+/* Objects that give, or may be given to, as ThreadSanitizer is to know it. A task is acquired where it is freed. */
+static void release_cases(const struct baton_case *c, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (c[i].kind == BATON_CASE_SEND)
+			btn_tsan_release(c[i].chan);
+		else if (c[i].kind == BATON_CASE_RECV)
+			btn_tsan_release(&c[i].chan->senders);
+	}
+}
+
+static void acquire_case(const struct baton_case *c)
+{
+	if (c->kind == BATON_CASE_RECV)
+		btn_tsan_acquire(c->chan);
+	else if (c->kind == BATON_CASE_SEND)
+		btn_tsan_acquire(&c->chan->senders);
+	else if (c->kind == BATON_CASE_SEM || c->kind == BATON_CASE_REQUEST)
+		btn_tsan_acquire(c->kind == BATON_CASE_SEM ? (void *)c->sem : c->request);
 }
 
 int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned flags)
@@ -319,6 +347,7 @@ int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned
 	for (i = 0; i < n; i++)
 		if (c[i].kind == BATON_CASE_REQUEST && c[i].request->first.core.attached)
 			btn_gate_settle(t->s);
+	release_cases(c, n);
 	if (!(flags & BATON_IN_ORDER))
 		first = (uint64_t)(t->turn++ * GOLDEN) * n >> 32;
 	err = enter_streams(c, n, p, &streams);
@@ -336,5 +365,7 @@ int baton_wait_any(struct baton_case *c, unsigned n, uint64_t deadline, unsigned
 		break;
 	}
 	leave_streams(c, streams);
+	if (err >= 0)
+		acquire_case(&c[err]);
 	return err;
 }

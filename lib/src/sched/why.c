@@ -50,8 +50,9 @@ static enum baton_reason reason_late(const struct baton_why *w)
 		enum baton_reason reason;
 	} all[] = {
 		{ w->cpu, BATON_WHY_RUNNING },
-		{ w->blocked - w->locked, BATON_WHY_BLOCKED },
+		{ w->blocked - w->locked - w->streamed, BATON_WHY_BLOCKED },
 		{ w->locked, BATON_WHY_LOCKED },
+		{ w->streamed, BATON_WHY_STREAMS },
 		{ w->waited - w->throttled - w->starved, BATON_WHY_SLOTS },
 		{ w->starved, BATON_WHY_WORKERS },
 		{ w->throttled, BATON_WHY_THROTTLED },
@@ -70,6 +71,16 @@ static enum baton_reason reason_late(const struct baton_why *w)
 static unsigned home_tier(unsigned cls, unsigned tier)
 {
 	return cls == BATON_INTERNAL ? tier : cls == BATON_BATCH;
+}
+
+/* Less quota than the tenant bought of its fleet is here. t: NULL once the request has ended. Needs the lock. */
+static enum baton_reason reason_leased(enum baton_reason reason, const struct baton_tenant *t, unsigned tier)
+{
+	if (tier > BTN_HIGH || !t || !t->core || !t->leased[tier] || t->bought[tier] <= t->core->acct[tier].quota)
+		return reason;
+	if (reason == BATON_WHY_QUOTA || reason == BATON_WHY_NO_QUOTA)
+		return BATON_WHY_LEASED;
+	return reason == BATON_WHY_THROTTLED ? BATON_WHY_LEASED_LATE : reason;
 }
 
 void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz)
@@ -96,6 +107,7 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	w.throttled = btn_request_throttled(&r->core, now);
 	w.blocked = btn_span_sum(&r->core.blocked, now);
 	w.locked = btn_span_sum(&r->core.locked, now);
+	w.streamed = btn_span_sum(&r->core.streamed, now);
 	w.cpu = btn_request_cpu(r, now);
 	w.capacity = s->core.capacity;
 	w.overdue = r->core.overdue;
@@ -105,7 +117,7 @@ void baton_request_why(struct baton_request *r, struct baton_why *out, size_t sz
 	/* A flow may be throttled while one of its tasks has only no thread. */
 	if (w.throttled > w.waited - w.starved)
 		w.throttled = w.waited - w.starved;
-	w.reason = w.result ? reason_refused(w.result) : reason_late(&w);
+	w.reason = reason_leased(w.result ? reason_refused(w.result) : reason_late(&w), r->tenant, w.tier);
 	btn_gate_release(s);
 	memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
 }
@@ -134,6 +146,7 @@ void baton_tenant_why(struct baton_tenant *t, const struct baton_request_opts *o
 			w.reason = BATON_WHY_NO_QUOTA;
 		else
 			w.free_at = btn_account_when(a, s->now);
+		w.reason = reason_leased(w.reason, t, w.tier);
 	}
 	btn_gate_release(s);
 	memcpy(out, &w, sz < sizeof(w) ? sz : sizeof(w));
@@ -154,11 +167,15 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 
 	switch (w->reason) {
 	case BATON_WHY_QUOTA:
+	case BATON_WHY_LEASED:
 		n = snprintf(text, room, "rejected: %.1f ms of this second's %.1f ms of %squota are used", in_ms(w->used),
 			     in_ms(w->quota), tier);
 		if (w->free_at > now && w->free_at != BTN_NEVER)
 			n += snprintf(n < (int)room ? text + n : NULL, n < (int)room ? room - n : 0,
 				      "; some is to be had in %.1f ms", in_ms(w->free_at - now));
+		if (w->reason == BATON_WHY_LEASED)
+			n += snprintf(n < (int)room ? text + n : NULL, n < (int)room ? room - n : 0,
+				      "; the rest of what was bought is leased to other nodes");
 		return n;
 	case BATON_WHY_NO_QUOTA:
 		return snprintf(text, room, "rejected: the tenant has no %squota at all", tier);
@@ -179,6 +196,9 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 	case BATON_WHY_THROTTLED:
 		says = "mostly its tenant had no quota left";
 		break;
+	case BATON_WHY_LEASED_LATE:
+		says = "mostly its tenant had no quota left here: what it bought is leased to other nodes";
+		break;
 	case BATON_WHY_SLOTS:
 		says = "mostly all slots had others' tasks";
 		break;
@@ -191,6 +211,9 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 	case BATON_WHY_LOCKED:
 		says = "mostly its tasks waited for locks that others held";
 		break;
+	case BATON_WHY_STREAMS:
+		says = "mostly its tasks waited for streams";
+		break;
 	case BATON_WHY_OFF_CPU:
 		says = "mostly its threads had slots and did not run";
 		break;
@@ -201,9 +224,9 @@ size_t baton_why_text(const struct baton_why *w, char *text, size_t room)
 		says = "not late";
 	}
 	n = snprintf(text, room, "%s: %.1f ms in all, %.1f ms ready without a slot (%.1f ms of them without quota, "
-			"%.1f ms without a thread), %.1f ms blocked (%.1f ms of them for locks), %.1f ms of CPU", says,
+			"%.1f ms without a thread), %.1f ms blocked (%.1f ms of them for locks, %.1f ms for streams), %.1f ms of CPU", says,
 			in_ms(w->elapsed), in_ms(w->waited), in_ms(w->throttled), in_ms(w->starved), in_ms(w->blocked),
-			in_ms(w->locked), in_ms(w->cpu));
+			in_ms(w->locked), in_ms(w->streamed), in_ms(w->cpu));
 	if (w->overdue)
 		n += snprintf(n < (int)room ? text + n : NULL, n < (int)room ? room - n : 0,
 			      "; for %u s its tenant had quota and got no slot", (unsigned)w->overdue);

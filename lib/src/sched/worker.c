@@ -5,44 +5,32 @@
  */
 #include "worker.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "../birth.h"
 #include "../core/core.h"
 #include "../die.h"
+#include "../hooks.h"
+#include "../tsan.h"
 #include "blocked.h"
+#include "follow.h"
 #include "gate.h"
 #include "self.h"
 #include "slot.h"
 
-bool btn_worker_task_end(struct btn_worker *w, bool leaves)
+/*
+ * Tasks that were spawned are freed outside the library, and with the worker's next slot: malloc's lock may be a
+ * stopped task's.
+ */
+
+/* The run of w ends, with its task. Gives up the lock. False: the worker's thread is about to end, or to go. */
+BTN_ENDS(btn_inside, btn_locked)
+static __attribute__((noinline)) bool end_run(struct btn_worker *w, bool leaves, struct baton_task *heap)
 {
 	struct baton_sched *s = w->s;
-	struct baton_task *t = w->task;
-	bool heap = t->heap && !t->joinable;
+	uint64_t now = s->now;
 	unsigned slot;
-	uint64_t now;
 
-	/*
-	 * A mutex that the task holds can be unlocked by no other, and what it guards may be
-	 * half changed.
-	 */
-	if (btn_unlikely(t->locks_held))
-		btn_die("a task ended that holds a baton_mutex; how many:", t->locks_held);
-	btn_gate_lock(s);
-	/* Between coming back and here it may be taken again. */
-	while (w->slot < 0) {
-		btn_gate_come_back(w);
-		btn_gate_lock(s);
-	}
-	if (!leaves && btn_slot_follow(w)) {
-		btn_gate_go_on(s);
-		if (heap)
-			free(t);
-		return true;
-	}
-	now = s->now;
 	btn_slot_end_lazy(s, w);
 	slot = btn_slot_end_task(w, now);
 	if (btn_slot_demoted(w) || (s->n_idle >= s->keep && !s->core.starved.top))
@@ -62,13 +50,36 @@ bool btn_worker_task_end(struct btn_worker *w, bool leaves)
 	if (!w->attached)
 		btn_core_worker(&s->core, now);
 	btn_gate_hand_over(w, now, slot, leaves);
-	/*
-	 * Freed outside the library, and with the worker's next slot: malloc's lock may be a
-	 * stopped task's.
-	 */
-	if (heap)
-		free(t);
+	btn_mem_free(heap);
 	return !leaves;
+}
+
+bool btn_worker_task_end(struct btn_worker *w, bool leaves)
+{
+	struct baton_sched *s = w->s;
+	struct baton_task *t = w->task, *heap = btn_unlikely(t->heap) && !t->joinable ? t : NULL;
+
+	/*
+	 * A mutex or rwlock that the task holds can be unlocked by no other, and what it guards may be
+	 * half changed.
+	 */
+	if (btn_unlikely(t->locks_held))
+		btn_die("a task ended that holds a baton_mutex or baton_rwlock; how many:", t->locks_held);
+	btn_tsan_release(t->req);
+	if (t->joinable)
+		btn_tsan_release(t);
+	btn_gate_lock(s);
+	/* Between coming back and here it may be taken again. */
+	while (btn_unlikely(w->slot < 0)) {
+		btn_gate_come_back(w);
+		btn_gate_lock(s);
+	}
+	if (btn_unlikely(leaves) || !btn_follow_next(w))
+		return end_run(w, leaves, heap);
+	btn_gate_go_on(s);
+	if (btn_unlikely(heap))
+		btn_mem_free(heap);
+	return true;
 }
 
 static void thread_ends(void *arg)
@@ -97,13 +108,15 @@ void *btn_worker_main(void *arg)
 	pthread_getcpuclockid(pthread_self(), &w->cpu_clock);
 	btn_lock_release(&w->s->lock);
 	btn_blocked_join(w);
+	btn_gate_came(w);
 	btn_slot_arm(w, BTN_CELL_ARMED);
 	btn_gate_exit(w);
 	/* Only a task's code can end the thread, and then w->task is that task. */
 	pthread_cleanup_push(thread_ends, w);
-	do
+	do {
+		btn_tsan_acquire(w->task);
 		w->task->fn(w->task->arg);
-	while (btn_likely(btn_self == w) && btn_worker_task_end(w, false) && w->task);
+	} while (btn_likely(btn_self == w) && btn_worker_task_end(w, false) && w->task);
 	pthread_cleanup_pop(0);
 	/* In a child of fork() that a task made. */
 	if (btn_unlikely(btn_self != w))

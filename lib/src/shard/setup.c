@@ -15,6 +15,7 @@
 
 #include "../core/flow.h"
 #include "../core/setup.h"
+#include "../hooks.h"
 #include "fund.h"
 #include "shard.h"
 
@@ -33,9 +34,9 @@ int btn_shards_init(struct btn_shards *s, unsigned slots, unsigned shards, const
 	s->tiers = n_tiers;
 	s->low_limit = low_limit;
 	atomic_init(&s->open, slots);
-	s->slot = aligned_alloc(BTN_CACHELINE, slots * sizeof(*s->slot));
-	s->shard = aligned_alloc(BTN_CACHELINE, shards * sizeof(*s->shard));
-	s->logs = calloc(n_tiers <= BTN_TIERS_MAX ? n_tiers : 0, BTN_LOG * sizeof(struct btn_log));
+	s->slot = btn_mem_aligned(BTN_CACHELINE, slots * sizeof(*s->slot));
+	s->shard = btn_mem_aligned(BTN_CACHELINE, shards * sizeof(*s->shard));
+	s->logs = btn_mem_zeroed(n_tiers <= BTN_TIERS_MAX ? n_tiers : 0, BTN_LOG * sizeof(struct btn_log));
 	if (!s->slot || !s->shard || !s->logs)
 		err = -ENOMEM;
 	for (i = 0; !err && i < shards; i++) {
@@ -78,9 +79,9 @@ void btn_shards_fini(struct btn_shards *s)
 
 	for (i = 0; i < s->shards; i++)
 		btn_core_fini(&s->shard[i].core);
-	free(s->shard);
-	free(s->slot);
-	free(s->logs);
+	btn_mem_free(s->shard);
+	btn_mem_free(s->slot);
+	btn_mem_free(s->logs);
 }
 
 void btn_shards_open(struct btn_shards *s, unsigned slots)
@@ -114,9 +115,9 @@ static void free_tenant(struct btn_shards *s, struct btn_shard_tenant *t)
 		btn_account_set_quota(&t->part[i].t->acct[BTN_LOW], 0);
 		btn_core_tenant_free(&s->shard[i].core, t->part[i].t);
 	}
-	free(t->fund[BTN_LOW].acct.log);
-	free(t->fund[BTN_HIGH].acct.log);
-	free(t);
+	btn_mem_free(t->fund[BTN_LOW].acct.log);
+	btn_mem_free(t->fund[BTN_HIGH].acct.log);
+	btn_mem_free(t);
 }
 
 static int get_log(struct btn_fund *f, uint64_t quota)
@@ -125,7 +126,7 @@ static int get_log(struct btn_fund *f, uint64_t quota)
 
 	if (!quota || f->acct.log)
 		return 0;
-	log = calloc(BTN_LOG, sizeof(*log));
+	log = btn_mem_zeroed(BTN_LOG, sizeof(*log));
 	if (!log)
 		return -ENOMEM;
 	btn_lock_acquire(&f->lock);
@@ -144,7 +145,7 @@ int btn_shards_tenant(struct btn_shards *s, struct btn_shard_tenant **out, uint6
 	*out = NULL;
 	if (s->low_sold + low > s->low_limit)
 		return -ENOSPC;
-	t = calloc(1, sizeof(*t) + s->shards * sizeof(t->part[0]));
+	t = btn_mem_zeroed(1, sizeof(*t) + s->shards * sizeof(t->part[0]));
 	if (!t)
 		return -ENOMEM;
 	btn_fund_init(&t->fund[BTN_LOW], NULL, t);

@@ -23,7 +23,7 @@
 /* Workers are the driver's affair. */
 #define WORKERS		(1u << 30)
 /* Places in the order: ready.best. */
-#define PLACE_RESERVE	UINT64_C(1)	/* and the number of the tier */
+#define PLACE_RESERVE	UINT64_C(1)	/* the number of the tier */
 #define PLACE_RANK	(UINT64_C(1) << 62)
 #define RANK_SHIFT	59
 #define TIER_SHIFT	56
@@ -540,7 +540,7 @@ static struct btn_task *pick_in(struct btn_shards *s, struct btn_shard_out *out,
 				f->acct->tag = key;
 		}
 		key = f->tier->policy->flow_key(f->tier, f);
-		if (key != f->node.key) {
+		if (btn_flow_is_stale(f, key)) {
 			btn_line_del(&f->tier->flows, &f->node);
 			btn_flow_enter(c, f);
 			continue;
