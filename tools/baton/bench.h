@@ -20,7 +20,7 @@ struct bench {
 	const char *name;
 	const char *where;	/* host, vm, vm-icount */
 	FILE *json;		/* NULL: no lines */
-	bool table;		/* also a table for people on stdout */
+	bool table;		/* a table for people on stdout, too */
 	bool quick;
 	int rounds;		/* 0: the benchmark's own */
 	const char *only;	/* a shell pattern of cases, or NULL */
@@ -36,7 +36,7 @@ struct bench_result {
 	double ratio_low, ratio_high;	/* the middle half of its rounds; 0: not known */
 	bool has_quantiles;
 	double p50, p99, p999;
-	unsigned long never;	/* of the n: infinite */
+	unsigned long never;	/* infinite ones of the n */
 	const char *skipped;	/* the reason; then nothing else counts */
 };
 

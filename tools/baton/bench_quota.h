@@ -61,7 +61,7 @@ void quota_wait_rows(void);	/* bench_quota_wait.c: how long a paying tenant wait
 void bench_quota_checkpoint(struct baton_tenant *t, double *ns, unsigned long *n);
 
 /*
- * So many tasks in a ring hand the only slot on, n times a round: ns of one
+ * A ring of so many tasks hands the only slot on, n times a round: ns of one
  * switch, and the median ratio to the bare switch_to of as many threads in the
  * same round.
  */

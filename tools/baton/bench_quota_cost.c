@@ -192,7 +192,7 @@ static void idle_blocked_task_wakeups(const void *arg)
 	struct baton_tenant *t;
 	long before;
 
-	/* Those of `baton load`, if it is there, would be another case. */
+	/* Sessions of `baton load`, if it is there, would be another case. */
 	setenv("BATON_DETECT", "off", 1);
 	t = quota_tenant(&sched, 0, 0, 1000000);
 	if (baton_submit(t, &o, NULL))

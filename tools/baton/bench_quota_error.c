@@ -29,7 +29,7 @@ static void spin(void *arg)
 }
 
 /*
- * What each tenant used is what the kernel counted for its threads: the ledger
+ * A tenant's use is what the kernel counted for its threads: the ledger
  * cannot be its own judge, and knows of a task that runs only since when it has its
  * slot. All clocks are read each 5 ms, on time to some us (else that reading is not
  * used), so two of them are one second apart: in a longer window more may be used
@@ -49,11 +49,11 @@ static void spin(void *arg)
 #define LEAD_MIN 20000
 #define LEAD_MAX 400000
 /*
- * Taken from each slot in a second, a quarter of the error that is wanted, in gaps
- * longer than what the readings take; and gaps that are noted, for what the kernel
- * charged meanwhile.
+ * CPU that may be taken in a window that counts: a quarter of the error that is wanted (1.5%), of all that is sold and
+ * of what the tenant itself bought, in gaps longer than what the readings take; and gaps that are noted, for what the
+ * kernel charged meanwhile.
  */
-#define CALM 5000000
+#define CALM (0.015 / 4)
 #define TAKEN 200000
 #define GAP 50000
 #define MARK 200000
@@ -71,7 +71,7 @@ static unsigned note_clock(size_t tenant)
 	unsigned n;
 
 	pthread_getcpuclockid(pthread_self(), &c);
-	/* It is counted once it is there. */
+	/* The clock is counted once it is there. */
 	pthread_mutex_lock(&lock);
 	n = used_by[tenant].n;
 	used_by[tenant].clock[n] = c;
@@ -94,7 +94,7 @@ static void spins(void *arg)
 		;
 }
 
-/* What a task knows of itself, now and then: what it lacks since is a gap. */
+/* Figures that a task reads of itself, now and then: time that it lacks since is a gap. */
 struct mark {
 	uint64_t at, cpu;
 	long slept;
@@ -114,7 +114,7 @@ static void note_gap(struct quota_seen *me, const struct mark *before, const str
 {
 	uint64_t cpu = now->cpu - before->cpu, ran = from - before->at;
 
-	/* One that slept was stopped by the scheduler: nobody else took that. */
+	/* A task that slept was stopped by the scheduler: nobody else took that. */
 	if (me->n < QUOTA_GAPS)
 		me->gap[me->n++] = (struct quota_gap){
 			.at = to, .cpu = cpu > ran ? cpu - ran : 0,
@@ -145,7 +145,7 @@ static void watches(void *arg)
 		if (baton_checkpoint())
 			return;
 		t = baton_clock_now();
-		/* It was away: the scheduler's doing. */
+		/* The task was away: the scheduler's doing. */
 		if (t - last > GAP / 5) {
 			take_mark(&mark);
 			t = mark.at;
@@ -173,7 +173,7 @@ struct error_load {
 	enum error_system system;
 	unsigned tenants;
 	const unsigned *ppm;		/* NULL: 3,000 each */
-	unsigned tasks;			/* of each; 0: two for each CPU */
+	unsigned tasks;			/* each tenant's; 0: two for each CPU */
 	baton_task_fn *fn;
 	const char *plot;		/* NULL: no picture */
 };
@@ -311,10 +311,10 @@ static void add_up_got(const struct quota_windows *w)
 static void measure_error(const void *arg)
 {
 	const struct error_load *l = arg;
-	static uint64_t bought[TENANTS_MAX], taken[POINTS];
+	static uint64_t bought[TENANTS_MAX], taken[2 * POINTS];
 	struct quota_windows w = {
 		.tenants = l->tenants, .tasks = TASKS_MAX, .slots = quota_cpus, .room = POINTS, .second = SECOND / STEP,
-		.step = STEP, .calm = (uint64_t)CALM * quota_cpus, .bought = bought, .at = at[0], .cpu = cpu[0],
+		.step = STEP, .calm_own = CALM, .bought = bought, .at = at[0], .cpu = cpu[0],
 		.seen = l->fn == watches ? seen[0] : NULL,
 	};
 	const unsigned round = quota_bench.quick ? 4 * SECOND / STEP : ROUND;
@@ -325,6 +325,7 @@ static void measure_error(const void *arg)
 		quota_cannot("not made for %u CPUs", quota_cpus);
 	for (i = 0; i < l->tenants; i++) {
 		bought[i] = (uint64_t)quota_cpus * 1000 * bought_ppm(l, i);
+		w.calm += (uint64_t)(CALM * (double)bought[i]);
 		for (k = 0; k < tasks_of(l); k++) {
 			seen[i][k] = w.seen ? calloc(1, sizeof(*seen[i][k])) : NULL;
 			if (w.seen && !seen[i][k])
@@ -336,7 +337,10 @@ static void measure_error(const void *arg)
 	else
 		start_tenants(l);
 	quota_punctual();
-	/* This thread calls nothing of the library's: nobody waits for a lock of it. Where it may not be of that class, it is what it is. */
+	/*
+	 * Nothing of the library's is called in this thread: nobody waits for a lock of it. Where the thread may not be of
+	 * that class, it stays what it is.
+	 */
 	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &(struct sched_param){ .sched_priority = 1 });
 	w.begin = baton_clock_now() + STEP;
 	for (x = 0; x < POINTS; x++) {

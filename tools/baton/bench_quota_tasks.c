@@ -63,7 +63,7 @@ struct bare {
 	struct bare *next;
 	pthread_t thread;
 };
-/* Whoever has the turn. The first lap is not measured: it fills the caches. */
+/* Fields of the thread that has the turn. The first lap is not measured: it fills the caches. */
 static unsigned long bare_left, bare_n;
 static uint64_t bare_begin;
 static _Atomic unsigned bare_ready;
@@ -85,7 +85,7 @@ static void *bare_member(void *arg)
 		bare_left = 0;
 		baton_parker_resume(bare_done);
 	}
-	/* One wakes the next, until all have ended. */
+	/* Each wakes the next, until all have ended. */
 	baton_parker_resume(me->next->parker);
 	return NULL;
 }

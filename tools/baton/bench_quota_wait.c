@@ -500,7 +500,7 @@ struct turns {
 	enum neighbours neighbours[2];
 	const struct load *load;
 	double part;			/* the quantile: .5, .99 or .999 */
-	bool total;			/* of the totals, not of the waits */
+	bool total;			/* a quantile of the totals, not of the waits */
 	bool patched;			/* only where there is FUTEX_SWAP; the baseline has a row already */
 };
 

@@ -159,7 +159,7 @@ ping_pong(enum how how, struct side *me, struct side *other, unsigned long n)
 	}
 }
 
-/* One loop of its own for each way, as a user would write it. */
+/* A loop of its own for each way, as a user would write it. */
 static void passes(enum how how, struct side *me, struct side *other, unsigned long n)
 {
 	switch (how) {
@@ -409,7 +409,7 @@ static bool measure(const struct kase *k, unsigned long n)
 
 enum swap { NO_SWAP, SIMPLE_SWAP, REAL_SWAP };
 
-/* What selftests/futex/naive.patch makes of FUTEX_SWAP does not look at the second word. */
+/* FUTEX_SWAP as selftests/futex/naive.patch makes it does not look at the second word. */
 static enum swap swap_of_kernel(void)
 {
 	_Atomic uint32_t word = 1, other = 1;

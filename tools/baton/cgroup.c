@@ -254,5 +254,5 @@ void cgroup_remove_limits(void)
 		usleep(10000);
 	}
 	if (v1)
-		root[0] = 0;	/* it is not v2's */
+		root[0] = 0;	/* not v2's */
 }

@@ -28,7 +28,7 @@ void cgroup_remove_pair(void);
  * (cpu.cfs_quota_us: the same code in the kernel).
  */
 const char *cgroup_make_limits(unsigned n, const unsigned long *us);
-/* Of v2 the process has to enter first; of v1 that does nothing. */
+/* Cgroups of v2 the process has to enter first; with v1 that does nothing. */
 const char *cgroup_enter_limits(void);
 int cgroup_add_limited(unsigned i);
 /* In their place one for a process, which calls cgroup_enter(). What else runs here matters little to it: it has the greatest weight. */

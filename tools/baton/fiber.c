@@ -31,7 +31,7 @@ __asm__(".text\n"
 	".size fiber_switch, . - fiber_switch\n");
 #define SAVED 6			/* words below the return address */
 #define RETURN_AT SAVED
-#define FRAME (SAVED + 2)	/* and one so that the stack is aligned as after a call */
+#define FRAME (SAVED + 2)	/* a word more: the stack is aligned as after a call */
 #else
 __asm__(".text\n"
 	".type fiber_switch, %function\n"

@@ -208,7 +208,7 @@ static void end_sessions(const char *pins)
 	struct detect d;
 	unsigned i;
 
-	if (detect_open(&d, pins))
+	if (detect_open(&d, pins, stderr))
 		return;
 	for (i = 0; i < BATON_SESSIONS; i++)
 		if (d.session[i].token)
@@ -310,7 +310,7 @@ int verb_status(int argc, char **argv)
 	pid = detect_holder(w.socket, &pidfd);
 	if (pid > 0)
 		close(pidfd);
-	rc = detect_open(&d, w.pins);
+	rc = detect_open(&d, w.pins, stderr);
 	(w.json ? print_status_json : print_status)(&w, &d, rc, pid);
 	if (rc)
 		return 1;

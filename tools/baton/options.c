@@ -76,7 +76,7 @@ char *options_printable(char *text)
 {
 	unsigned char *c;
 
-	/* Also the controls of 8 bits, as UTF-8 has them: 0xc2 and 0x80 to 0x9f. */
+	/* Controls of 8 bits, too, as UTF-8 has them: 0xc2 and 0x80 to 0x9f. */
 	for (c = (unsigned char *)text; *c; c++) {
 		if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
 			c[0] = c[1] = '?';

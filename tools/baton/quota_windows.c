@@ -20,14 +20,14 @@ static uint64_t at(const struct quota_windows *w, unsigned x)
 	return w->begin + x * w->step;
 }
 
-/* taken[x]: what was taken from all slots until reading x. */
-static uint64_t add_up(const struct quota_windows *w, uint64_t *taken)
+/* taken[x]: what was taken from these tenants' tasks until reading x. */
+static uint64_t add_up(const struct quota_windows *w, unsigned first, unsigned end_tenant, uint64_t *taken)
 {
 	uint64_t from, to, end, total = 0;
 	unsigned i, k, x;
 
 	memset(taken, 0, w->points * sizeof(*taken));
-	for (i = 0; w->seen && i < w->tenants * w->tasks; i++)
+	for (i = first * w->tasks; w->seen && i < end_tenant * w->tasks; i++)
 		for (k = 0; w->seen[i] && k < w->seen[i]->n; k++) {
 			to = w->seen[i]->gap[k].at;
 			from = to - w->seen[i]->gap[k].time;
@@ -45,7 +45,7 @@ static uint64_t add_up(const struct quota_windows *w, uint64_t *taken)
 	return total;
 }
 
-/* What as many of a tenant's tasks as there are slots used between two checkpoints, at most. */
+/* The most that as many of a tenant's tasks as there are slots used between two checkpoints. */
 static uint64_t overruns(const struct quota_windows *w, unsigned tenant, uint64_t from, uint64_t to)
 {
 	uint64_t most[SLOTS_MAX] = { 0 }, longest, sum = 0;
@@ -71,16 +71,17 @@ static uint64_t overruns(const struct quota_windows *w, unsigned tenant, uint64_
 	return sum;
 }
 
-void quota_windows(const struct quota_windows *w, uint64_t *taken, struct quota_errors *out)
+void quota_windows(const struct quota_windows *w, uint64_t *work, struct quota_errors *out)
 {
-	uint64_t total = add_up(w, taken), from, to, used;
+	uint64_t *taken = work, *own = work + w->points, total = add_up(w, 0, w->tenants, taken), from, to, used;
 	unsigned i, x;
 
 	*out = (struct quota_errors){ .taken = w->points > 1 ?
 		100.0 * (double)total / ((double)w->slots * (double)(w->points - 1) * (double)w->step) : 0 };
-	/* The first second fills the window. */
-	for (x = w->second + w->second / 2; x + w->second < w->points; x++) {
-		for (i = 0; i < w->tenants; i++) {
+	for (i = 0; i < w->tenants; i++) {
+		add_up(w, i, i + 1, own);
+		/* The first second fills the window. */
+		for (x = w->second + w->second / 2; x + w->second < w->points; x++) {
 			const uint64_t *when = w->at + i * w->room, *cpu = w->cpu + i * w->room;
 			double bought = (double)w->bought[i], error;
 
@@ -100,7 +101,8 @@ void quota_windows(const struct quota_windows *w, uint64_t *taken, struct quota_
 			} else {
 				error = -error;
 			}
-			if (taken[x + w->second] - taken[x] > w->calm)
+			if (taken[x + w->second] - taken[x] > w->calm ||
+			    (double)(own[x + w->second] - own[x]) > w->calm_own * bought)
 				continue;
 			out->calm++;
 			raise_to(&out->sliding, error);

@@ -7,22 +7,25 @@
  */
 #include "config.h"
 
-#ifdef HAVE_NCURSES
-
-#define NCURSES_WIDECHAR 1
 #include <errno.h>
-#include <locale.h>
-#include <ncurses.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wchar.h>
 
 #include <baton/stats.h>
 
 #include "baton.h"
-#include "detect_load.h"
 #include "options.h"
+#include "top.h"
+
+#ifdef HAVE_NCURSES
+
+#define NCURSES_WIDECHAR 1
+#include <locale.h>
+#include <ncurses.h>
+#include <wchar.h>
+
+#include "detect_load.h"
 #include "stacks.h"
 
 #define SECOND 1000000000.0
@@ -147,7 +150,7 @@ static bool look_at(const struct baton_stats *st, struct look *l)
 	return true;
 }
 
-/* What happened from the look before to this one; both are in the order of id. */
+/* Figures from the look before to this one; both are in the order of id. */
 static void compare(struct look *now, const struct look *before)
 {
 	double s = (now->at - before->at) / SECOND;
@@ -200,8 +203,33 @@ static const char *duration(uint64_t ns)
 	return t;
 }
 
-/* In so many columns, whatever the name is made of and the terminal can show. */
-static void print_name(const char *name, int columns)
+static SCREEN *screen;
+
+bool top_screen_begin(double delay)
+{
+	const char *term = getenv("TERM");
+
+	setlocale(LC_CTYPE, "");
+	screen = newterm(NULL, stdout, stdin);
+	if (!screen) {
+		fprintf(stderr, "baton top: this is no terminal it can use (TERM=%s): try baton stats\n",
+			term ? term : "");
+		return false;
+	}
+	cbreak();
+	noecho();
+	curs_set(0);
+	timeout((int)(delay * 1000));
+	return true;
+}
+
+void top_screen_end(void)
+{
+	endwin();
+	delscreen(screen);
+}
+
+void top_print_name(const char *name, int columns)
 {
 	mbstate_t state = { 0 };
 	wchar_t c;
@@ -247,12 +275,12 @@ static void draw_slots(const struct look *now, const struct look *before, int li
 /* Where it blocks: NULL while nobody asked, or it cannot be known. */
 static struct stacks *stacks;
 static bool show_stacks;
-static char *no_stacks;		/* then why */
+static char *no_stacks;		/* the reason, if so */
 
 /* The first time somebody asks, the programs are loaded; they stay until the end. */
 static void want_stacks(pid_t pid)
 {
-	FILE *was = stderr, *said;
+	FILE *said;
 	size_t size;
 
 	show_stacks = !show_stacks;
@@ -260,13 +288,11 @@ static void want_stacks(pid_t pid)
 		return;
 	free(no_stacks);
 	no_stacks = NULL;
-	/* What goes wrong is said to stderr, which is the terminal in use. */
+	/* Errors do not go to stderr, which is the terminal in use. */
 	said = open_memstream(&no_stacks, &size);
 	if (!said)
 		return;
-	stderr = said;
-	stacks_open(&stacks, DETECT_PINS, pid);
-	stderr = was;
+	stacks_open(&stacks, DETECT_PINS, pid, said);
 	fclose(said);
 }
 
@@ -309,7 +335,7 @@ static void draw_tenants(const struct look *now, int name, int lines)
 		const struct row *r = &now->row[i];
 
 		move(line, 0);
-		print_name(r->name, name);
+		top_print_name(r->name, name);
 		printw("%c%5.1f%% %5.1f%% %5.1f%% %7.0f %7.0f %6.0f %5.0f%% %6s %6s", r->leaving ? '-' : ' ',
 		       100 * r->cpu_rate * SECOND / now->h.capacity, 100.0 * r->low / now->h.capacity,
 		       100.0 * r->low_left / now->h.capacity, r->admitted_rate, r->rejected_rate, r->dropped_rate,
@@ -323,7 +349,7 @@ static void draw(const struct baton_stats *st, const struct look *now, const str
 	int lines, columns, name;
 
 	getmaxyx(stdscr, lines, columns);
-	/* What stands beside the name takes so many. */
+	/* Columns beside the name take so many. */
 	name = columns - 66 > 8 ? columns - 66 : 8;
 	if (name > BATON_STATS_NAME)
 		name = BATON_STATS_NAME;
@@ -351,57 +377,23 @@ static void draw(const struct baton_stats *st, const struct look *now, const str
 	refresh();
 }
 
-static const char usage[] =
-	"usage: baton top [-d|--delay SECONDS] [SERVICE]\n"
-	"\n"
-	"SERVICE: as it published itself, or the path of its file; without it, the only\n"
-	"one there is. Keys: q quits; c r t a w n sort by CPU, rejected, throttled,\n"
-	"admitted, waiting or name; b shows where its workers block with a slot that\n"
-	"nobody announced, and back (needs `baton load`, CAP_BPF, CAP_PERFMON).\n"
-	"Percentages are of the capacity.\n";
-
-int verb_top(int argc, char **argv)
+static int top_service(const char *name, double delay)
 {
 	struct look look[2] = { 0 };
-	const char *name = NULL, *term = getenv("TERM");
 	struct baton_stats *st;
-	double delay = 1;
-	char why[1000], *end;
+	char why[1000];
 	unsigned turn = 0, k;
-	SCREEN *screen;
-	static const struct option rows[] = {
-		{ "delay", required_argument, 0, 'd' },
-		OPTIONS_COMMON
-	};
-	struct options o = { .verb = argv[0], .usage = usage };
-	int c, err, key = 0, rc = 0;
+	int err, key = 0, rc = 0;
 
-	while ((c = options_next(&o, argc, argv, "d:", rows)) != OPTIONS_END) {
-		if (c == OPTIONS_EXIT)
-			return o.status;
-		delay = strtod(optarg, &end);
-		if (!(delay >= 0.1 && delay <= 3600) || *end)
-			return options_wrong(&o, "--delay wants seconds from 0.1 to 3600, not \"%s\"", optarg);
-	}
-	if (options_service(&o, argc, argv, &name))
-		return 2;
 	err = baton_stats_open(&st, name, why, sizeof(why));
 	if (err) {
 		fprintf(stderr, "baton top: %s\n", *why ? why : strerror(-err));
 		return 1;
 	}
-	setlocale(LC_CTYPE, "");
-	screen = newterm(NULL, stdout, stdin);
-	if (!screen) {
-		fprintf(stderr, "baton top: this is no terminal it can use (TERM=%s): try baton stats\n",
-			term ? term : "");
+	if (!top_screen_begin(delay)) {
 		baton_stats_close(st);
 		return 1;
 	}
-	cbreak();
-	noecho();
-	curs_set(0);
-	timeout((int)(delay * 1000));
 	/* The first look is compared with one soon before it. */
 	rc = !look_at(st, &look[1]);
 	napms(100);
@@ -426,8 +418,7 @@ int verb_top(int argc, char **argv)
 		if (key == ERR)
 			turn = !turn;
 	}
-	endwin();
-	delscreen(screen);
+	top_screen_end();
 	if (rc)
 		fprintf(stderr, "baton top: no memory\n");
 	for (k = 0; k < 2; k++) {
@@ -442,11 +433,7 @@ int verb_top(int argc, char **argv)
 
 #else
 
-#include <stdio.h>
-
-#include "baton.h"
-
-int verb_top(int argc, char **argv)
+static int top_service(const char *name, double delay)
 {
 	fprintf(stderr, "baton top: built without ncurses (Debian: apt-get install libncurses-dev, then rebuild); "
 		"baton stats shows the same figures\n");
@@ -454,3 +441,82 @@ int verb_top(int argc, char **argv)
 }
 
 #endif
+
+static const char usage[] =
+	"usage: baton top [-d|--delay SECONDS] [SERVICE]\n"
+	"       baton top --fleet [-d|--delay SECONDS | --json]\n"
+	"\n"
+	"SERVICE: as it published itself, or the path of its file; without it, the only\n"
+	"one there is. Keys: q quits; c r t a w n sort by CPU, rejected, throttled,\n"
+	"admitted, waiting or name; b shows where its workers block with a slot that\n"
+	"nobody announced, and back (needs `baton load`, CAP_BPF, CAP_PERFMON).\n"
+	"Percentages are of the capacity.\n"
+	"\n"
+	"--fleet: all nodes and tenants of a fleet, from its etcd; --json: once, as an\n"
+	"object. Keys: q quits; n b h w sort by name, bought, held or wanted.\n"
+	"\n"
+#ifdef HAVE_FLEET
+	STORE_USAGE
+#endif
+	;
+
+int verb_top(int argc, char **argv)
+{
+	static const struct option rows[] = {
+		{ "delay", required_argument, 0, 'd' },
+		{ "fleet", no_argument, 0, 'f' },
+		{ "json", no_argument, 0, 'j' },
+#ifdef HAVE_FLEET
+		STORE_ROWS,
+#endif
+		OPTIONS_COMMON
+	};
+	struct options o = { .verb = argv[0], .usage = usage };
+	bool fleet = false, json = false, asks = false;
+	const char *name = NULL;
+	double delay = 1;
+	char *end;
+	int c;
+#ifdef HAVE_FLEET
+	struct fleet_store store;
+
+	store_defaults(&store);
+#endif
+	while ((c = options_next(&o, argc, argv, "d:", rows)) != OPTIONS_END)
+		switch (c) {
+		case OPTIONS_EXIT:
+			return o.status;
+		case 'd':
+			delay = strtod(optarg, &end);
+			if (!(delay >= 0.1 && delay <= 3600) || *end)
+				return options_wrong(&o, "--delay wants seconds from 0.1 to 3600, not \"%s\"", optarg);
+			break;
+		case 'f':
+			fleet = true;
+			break;
+		case 'j':
+			json = true;
+			break;
+		default:
+			asks = true;
+#ifdef HAVE_FLEET
+			store_option(&store, c);
+#endif
+		}
+	if (options_service(&o, argc, argv, &name))
+		return 2;
+	if (!fleet && json)
+		return options_wrong(&o, "--json wants --fleet; baton stats --json says what a service published");
+	if (!fleet && asks)
+		return options_wrong(&o, "a store is asked with --fleet alone");
+	if (fleet && name)
+		return options_wrong(&o, "--fleet or SERVICE, not both");
+	if (!fleet)
+		return top_service(name, delay);
+#ifdef HAVE_FLEET
+	return store_check(&o, &store) ? 2 : top_fleet(&store, delay, json);
+#else
+	fprintf(stderr, "baton top: built without libcurl and jansson (Debian: apt-get install libcurl4-openssl-dev libjansson-dev, then rebuild)\n");
+	return 1;
+#endif
+}

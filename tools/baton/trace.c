@@ -25,16 +25,18 @@
 #include "options.h"
 
 #define BATCH		4096
-#define TASKS		65536	/* whose last slice is remembered, by hash */
+#define TASKS		65536	/* places for tasks whose last slice is remembered, by hash */
 #define NAMES		1024
 #define HOLD_NS		20000000
-/* Instead of a type: events of this ring were lost; done with. */
-#define LOST		0
+/* Instead of a type, and no page can have it: events of this ring were lost; done with. */
+#define LOST		254
 #define DONE		255
+/* Events of one time that are looked at for one of them, so that a page full of one time takes no hours. */
+#define SAME_MAX	4096
 
 /* Where an arrow begins, in a slice that is in the trace or will be. */
 struct wake {
-	uint64_t task, request;		/* of the one who was woken; 0: none */
+	uint64_t task, request;		/* the woken task's; 0: none */
 	uint64_t time;
 	unsigned slot;
 };
@@ -205,7 +207,7 @@ static void instant(struct tracer *t, const struct baton_trace_event *e)
 		what[type], e->request, detail_of(e));
 }
 
-/* What began on this slot before the gap did not end after it. */
+/* Nothing that began on this slot before the gap ends after it. */
 static void forget(struct tracer *t, unsigned slot)
 {
 	unsigned i;
@@ -280,16 +282,20 @@ static void keep(struct tracer *t, unsigned ring, const struct baton_trace_event
 	t->item[t->items++] = (struct item){ *e, t->seq++, ring };
 }
 
-/* What has happened up to a time, in order. */
+/* Events up to a time, in order. */
 static void put(struct tracer *t, uint64_t upto)
 {
-	struct item *i = t->item, *end = t->item + t->items, *same;
+	struct item *i, *end, *same;
 
+	if (!t->items)
+		return;
+	i = t->item;
+	end = t->item + t->items;
 	qsort(t->item, t->items, sizeof(*t->item), by_time);
 	for (; i < end && i->e.time <= upto; i++) {
-		/* Who was woken in another slot at the same time was woken first. */
+		/* A task that was woken in another slot at the same time was woken first. */
 		if (i->ring < t->h.slots && type_of(&i->e) == BATON_TRACE_RUN)
-			for (same = i + 1; same < end && same->e.time == i->e.time; same++)
+			for (same = i + 1; same < end && same - i < SAME_MAX && same->e.time == i->e.time; same++)
 				if (same->ring < t->h.slots && type_of(&same->e) == BATON_TRACE_WAKES &&
 				    same->e.task == i->e.task) {
 					on_slot(t, same->ring, &same->e);
@@ -318,9 +324,10 @@ static void drain(struct tracer *t, bool all)
 
 			n = baton_trace_read(t->st, ring, &t->next[ring], t->buf, BATCH, &t->lost);
 			if (lost != t->lost && ring < t->h.slots)
-				keep(t, ring, &(struct baton_trace_event){ .time = n ? t->buf[0].time : now });
+				keep(t, ring, &(struct baton_trace_event){ .time = n ? t->buf[0].time : now, .what = LOST });
 			for (i = 0; i < n; i++)
-				keep(t, ring, &t->buf[i]);
+				if (type_of(&t->buf[i]) < LOST)
+					keep(t, ring, &t->buf[i]);
 		} while (n == BATCH);
 	put(t, all ? UINT64_MAX : now - HOLD_NS);
 	for (i = 0; all && i < t->h.slots; i++)

@@ -83,7 +83,7 @@ struct job {
 	bool bulk;
 	int cpu;
 	uintptr_t sum;
-	uint64_t from, to;	/* its own time: who measures may not run when it begins */
+	uint64_t from, to;	/* the thread's own time: the one that measures may not run when it begins */
 	pthread_barrier_t *start;
 };
 
@@ -218,7 +218,7 @@ static bool fits(const struct peer *p, const struct kase *k)
 	return !p->missing && (p->kind == PEER_DEQUE) == k->deque && (k->how != BULK || p->produce_bulk);
 }
 
-/* What peer i does in case k. */
+/* Results of peer i in case k. */
 static struct {
 	bool have;
 	size_t n;			/* items of one measurement */
@@ -314,7 +314,7 @@ static bool run_once(const struct bench *b, size_t k, int i, struct outcome *o)
 		drop(b, k, i, true);
 		return false;
 	}
-	/* It did not end in time: that fast at most. */
+	/* The run did not end in time: that fast at most. */
 	*o = (struct outcome){ .rate = (double)n / TOO_LONG, .cpu = TOO_LONG * 1e6 / (double)n };
 	return true;
 }
@@ -336,7 +336,7 @@ static bool compare(const struct bench *b, struct bench_result *x, size_t k, int
 	return true;
 }
 
-/* What peer a does in case k; with its ratio to peer c in case l, unless c is -1 or gives none. */
+/* The rate of peer a in case k; with its ratio to peer c in case l, unless c is -1 or gives none. */
 static void put_rate(const struct bench *b, const char *name, size_t k, int a, size_t l, int c)
 {
 	char base[64];

@@ -265,7 +265,7 @@ static uint64_t bursts(const struct way *w, unsigned int n, size_t count, uint32
 	uint64_t t0;
 
 	for (i = 0; i < count; i++) {
-		/* They all sleep by then. */
+		/* All of them sleep by then. */
 		usleep(200);
 		atomic_store(&received_nr, 0);
 		t0 = peer_now();

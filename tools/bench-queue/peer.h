@@ -30,7 +30,7 @@ enum peer_kind { PEER_BOUNDED, PEER_UNBOUNDED, PEER_DEQUE };
 struct peer {
 	const char *name;
 	enum peer_kind kind;
-	bool apart;		/* its producers have tokens, or it is a form of another one */
+	bool apart;		/* producers have tokens, or it is a form of another one */
 	bool spsc;		/* for one producer and one consumer only */
 	const char *missing;	/* the package to install, if it is not built in */
 
@@ -63,7 +63,7 @@ static inline uint64_t peer_now(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* What every loop does when its queue is full or empty. */
+/* Called by each loop when its queue is full or empty. */
 static inline void peer_wait(unsigned *spins)
 {
 	if (++*spins & 63) {

@@ -129,7 +129,7 @@ static void peer_destroy_mutex(void *p)
 	free(q);
 }
 
-/* It waits inside, as its users do; so it never returns false. */
+/* Waits inside, as its users do; so it never returns false. */
 static bool locked_push(struct locked *q, void *x)
 {
 	pthread_mutex_lock(&q->lock);

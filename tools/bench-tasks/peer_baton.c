@@ -33,7 +33,7 @@ static int make_sched(unsigned slots, unsigned n)
 	struct baton_sched_opts so = { .sz = sizeof(so), .slots = slots };
 	struct baton_tenant_opts o = { .sz = sizeof(o), .high_ppm = 4000000 };
 
-	/* Those of `baton load`, if it is there, would be another case. */
+	/* Sessions of `baton load`, if it is there, would be another case. */
 	setenv("BATON_DETECT", "off", 1);
 	if (baton_sched_create(&sched, &so))
 		return -1;
