@@ -3,10 +3,10 @@
 # baton: kernel-assisted scheduling in user space.
 #
 #   make            build the library, the tool and the tests
-#   make demo       the main job, with a picture at the end; DB=mariadb: with Debian's MariaDB
+#   make demo       the main job, with a picture at the end; DB=mariadb: with Debian's MariaDB; FLEET=3: a fleet of nodes
 #   make test       every test, the patched kernel included (root, QEMU)
 #   make check      the tests that need no root and no VM, under two minutes
-#   make fuzz       batondb against libFuzzer, for FUZZ_SECONDS=600
+#   make fuzz       libFuzzer against each parser and batondb, for FUZZ_SECONDS=600 altogether, from a new seed
 #   make bench      every benchmark; JSON lines in build/bench/
 #   make vm         a shell in the patched kernel
 #   make vm-arm64   the tests of futexes and parking on arm64, with the series (long)
@@ -17,6 +17,7 @@
 #
 #   O=DIR  build there (default: build)    V=1  show the commands    -jN  default: the CPUs
 #   BATON_CACHE=DIR  kernels and other slow things (default: ~/.cache/baton)
+#   KERNEL=7.3  the base of the patched kernel, a folder of kernel-patch/ (default: 6.12)
 
 TOP := $(CURDIR)
 export TOP
@@ -24,6 +25,8 @@ O ?= build
 override O := $(abspath $(O))
 export O
 export BATON_CACHE ?= $(HOME)/.cache/baton
+KERNEL ?= $(or $(BATON_KERNEL),6.12)
+export BATON_KERNEL := $(KERNEL)
 
 MAKEFLAGS += --no-print-directory
 # As parallel as there are CPUs, unless told.
@@ -34,7 +37,7 @@ SUBDIRS := lib bpf tools service $(filter-out selftests/mariadb,$(patsubst %/Mak
 
 .PHONY: all check test demo deb check-deb fuzz bench vm vm-arm64 kernel install uninstall install-service uninstall-service mariadb install-mariadb uninstall-mariadb clean distclean deps $(SUBDIRS) help
 .DELETE_ON_ERROR:
-# One directory at a time, each as parallel as -j says: they share the objects
+# Directories are made one at a time, each as parallel as -j says: they share the objects
 # of the library's variants.
 .NOTPARALLEL:
 
@@ -54,16 +57,18 @@ $(O)/config.mk: tools/build/configure | deps
 	@mkdir -p $(O)
 	@tools/build/configure $(O)
 
-# One `deps` for each make: installs only what is missing, or names it.
+# Packages are looked for once in each make: installs only what is missing, or names it.
 deps:
 	@tools/build/deps build
 
 check: all
 	@tools/build/deps check
+	@$(MAKE) -C selftests/model
 	@selftests/run check
 
 test: all mariadb
 	@tools/build/deps check test vm service demo
+	@$(MAKE) -C selftests/model
 	@$(MAKE) -C selftests/vm all
 	@selftests/run check root vm debug
 
@@ -74,13 +79,13 @@ mariadb: lib tools
 	@$(MAKE) -C selftests/mariadb
 
 demo: lib tools $(if $(filter mariadb,$(DB)),mariadb,service)
-	@tools/build/deps demo $(if $(filter 1,$(VM)),vm)
-	@DB=$(or $(DB),batondb) tools/demo
+	@tools/build/deps demo $(if $(filter 1,$(VM)),vm) $(if $(FLEET),fleet)
+	@$(if $(FLEET),FLEET=$(FLEET) tools/demo_fleet.py,DB=$(or $(DB),batondb) tools/demo)
 
-# Its corpus and finds stay in $(O)/fuzz.
+# The corpus and the finds stay in $(O)/fuzz. FUZZ="config scram": these alone.
 fuzz: lib service
 	@tools/build/deps test service
-	@selftests/service/fuzz.sh $(or $(FUZZ_SECONDS),600)
+	@selftests/fuzz/fuzz.sh $(or $(FUZZ_SECONDS),600) $(FUZZ)
 
 # These have rows of MariaDB's, too.
 bench bench-service bench-mariadb: mariadb
@@ -117,7 +122,7 @@ install uninstall: lib tools
 	@$(MAKE) -C lib $@
 	@$(MAKE) -C tools $@
 
-# They go to the same PREFIX as the library; the plugin itself where the server looks for it.
+# These go to the same PREFIX as the library; the plugin itself where the server looks for it.
 install-service uninstall-service: service
 	@$(MAKE) -C service/batondb $(@:-service=)
 

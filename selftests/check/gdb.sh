@@ -36,7 +36,7 @@ found_where_it_is_installed() {
 	local dest=$1
 	shift
 	expect make -C "$TOP" O="$O" PREFIX="$dest" "$@" install
-	cc -g -I"$dest/include" -I"$TOP/lib/src" "$TOP/selftests/check/gdb_park.c" -o "$tap_dir/prog" \
+	cc -D_GNU_SOURCE -g -I"$dest/include" -I"$TOP/lib/src" "$TOP/selftests/check/gdb_park.c" -o "$tap_dir/prog" \
 		-L"$dest/lib" -Wl,-rpath,"$dest/lib" -lbaton -pthread || exit 1
 	gdb_run "$tap_dir/prog" -iex "set auto-load scripts-directory $dest/auto-load" \
 		-iex "set auto-load safe-path $dest"

@@ -41,6 +41,13 @@ example() {
 	esac
 	LD_LIBRARY_PATH=$lib expect timeout 20 "$tap_dir/example"
 }
+# A program of C++ on <baton/baton.hpp>, with all warnings and the sanitizers for memory.
+cxx_example() {
+	# shellcheck disable=SC2046
+	"$2" -std=c++17 -pedantic -Wall -Wextra -Werror -fsanitize=address,undefined "$TOP/lib/examples/$1.cc" \
+		-o "$tap_dir/example" $(pkg-config --cflags --libs baton) -pthread || exit 1
+	LD_LIBRARY_PATH=$lib expect timeout 60 "$tap_dir/example"
+}
 # The program that the README shows, built as the README says.
 readme_example() {
 	sed -n '/^```c$/,/^```$/p' "$TOP/README.md" | sed '/^```/d' >"$tap_dir/turns.c"
@@ -103,6 +110,10 @@ check version_agrees version_agrees
 for e in "$TOP"/lib/examples/*.c; do
 	e=$(basename "$e" .c)
 	check "example $e" example "$e" cc ''
+done
+for cxx in g++ clang++; do
+	command -v $cxx >/dev/null || continue
+	check "example raii, $cxx" cxx_example raii $cxx
 done
 check "example as C++" example baton_parker_switch_to c++ ''
 check "example static" example baton_parker_switch_to cc --static

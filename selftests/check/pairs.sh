@@ -13,11 +13,22 @@ analyse() {
 		-I"$TOP/lib/include" -I"$O" -I"$TOP/lib/src" -I"$TOP/lib/src/sched" "$@"
 }
 
+# has_pairs FILE: pairs.h is included, directly or not, as the compiler noted it (or nothing is known). Elsewhere
+# the analysis knows of no lock and no call: two fifths of the files.
+has_pairs() {
+	local noted=$O/${1#"$TOP"/}
+	noted=${noted%.c}.d
+	[ ! -f "$noted" ] || [ "$1" -nt "$noted" ] || grep -q '/pairs\.h' "$noted"
+}
+
 library() {
-	local f bad=0
+	local f bad=0 n=0
 	for f in "$TOP"/lib/src/*.c "$TOP"/lib/src/*/*.c; do
+		has_pairs "$f" || continue
+		n=$((n + 1))
 		analyse "$f" || bad=1
 	done
+	[ "$n" -gt 0 ] || { echo "no file includes pairs.h"; return 1; }
 	return $bad
 }
 

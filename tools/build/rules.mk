@@ -107,7 +107,7 @@ $(addprefix $(OD)/,$(DATA)): $(OD)/%: %
 	$(Q)mkdir -p $(@D) && cp -a $< $@
 
 # list.GROUP: one line a test, "PATH TIMEOUT" (0: the runner's default), and "single"
-# (of SINGLE: it uses one CPU only), "beside" (of BESIDE: one CPU and no clock, so that it
+# (of SINGLE: it uses one CPU only), "beside" (of BESIDE: one CPU at most and no clock, so that it
 # can run beside another one) or "clock" (of CLOCK: a busy machine may make it fail).
 $(LISTS): Makefile
 	$(Q)mkdir -p $(@D)
