@@ -10,6 +10,7 @@
 #   make bench      every benchmark; JSON lines in build/bench/
 #   make vm         a shell in the patched kernel
 #   make vm-arm64   the tests of futexes and parking on arm64, with the series (long)
+#   make vm-storm   tasks that block in anything, and a loader that dies, on the debug kernel (long); STORM_SECONDS=20
 #   make kernel     build (or find in the cache) the kernels the VM runs
 #   make mariadb    the plugin for MariaDB, its client and tests
 #   make deb        Debian packages, in build/deb/; make check-deb: and tries them in a chroot (root)
@@ -35,7 +36,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 SUBDIRS := lib bpf tools service $(filter-out selftests/mariadb,$(patsubst %/Makefile,%,$(wildcard selftests/*/Makefile)))
 
-.PHONY: all check test demo deb check-deb fuzz bench vm vm-arm64 kernel install uninstall install-service uninstall-service mariadb install-mariadb uninstall-mariadb clean distclean deps $(SUBDIRS) help
+.PHONY: all check test demo deb check-deb fuzz bench vm vm-arm64 vm-storm kernel install uninstall install-service uninstall-service mariadb install-mariadb uninstall-mariadb clean distclean deps $(SUBDIRS) help
 .DELETE_ON_ERROR:
 # Directories are made one at a time, each as parallel as -j says: they share the objects
 # of the library's variants.
@@ -104,6 +105,10 @@ vm:
 
 vm-arm64:
 	@tools/vm/arm64
+
+vm-storm: all
+	@tools/build/deps vm
+	@selftests/vm/storm.sh
 
 kernel:
 	@tools/build/deps vm

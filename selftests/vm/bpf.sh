@@ -10,7 +10,7 @@ grep -q 'HAVE_BPF 1' "$O/config.h" || skip_all "mend: built without BPF (Debian:
 in_vm() {
 	ACCEL=tcg-single "$TOP/tools/vm/run" --kernel plain --timeout 180 --env "O=$O" --env LOAD_WITH=tracepoints -- "$O/selftests/bpf/$1"
 }
-for t in places lost sched stacks; do
+for t in places lost sched stacks storm; do
 	check "$t, tracepoints" in_vm $t
 done
 finish
