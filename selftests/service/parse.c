@@ -144,7 +144,7 @@ static void take_apart(const struct proto_msg *m)
 
 	if (proto_startup(m, &s))
 		proto_param(&s, "user");
-	if (proto_parse(m, &p))
+	if (proto_read(m, "ssN", &p.name, &p.query, &p.n, &p.oids))
 		n = (int32_t)(strlen(p.name) + strlen(p.query));
 	if (proto_bind(m, &v))
 		for (i = 0; i < v.n; i++) {
@@ -155,7 +155,7 @@ static void take_apart(const struct proto_msg *m)
 	proto_read(m, "1s", &kind, &t);
 	proto_read(m, "s4", &t, &rows);
 	proto_read(m, "s", &t);
-	proto_sasl_first(m, &u, &q, &n);
+	proto_read(m, "sb", &u, &q, &n);
 }
 
 TEST(mutated_messages)

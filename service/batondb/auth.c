@@ -143,7 +143,7 @@ static bool first(struct session *s, struct exchange *x)
 
 	if (!net_message(s, &m, false))
 		return false;
-	if (m.type != 'p' || !proto_sasl_first(&m, &mechanism, &p, &len) || !p || len >= (int)sizeof(x->first_bare))
+	if (m.type != 'p' || !proto_read(&m, "sb", &mechanism, &p, &len) || !p || len >= (int)sizeof(x->first_bare))
 		return fatal(s, "08P01", "malformed SASL message");
 	if (strcmp(mechanism, "SCRAM-SHA-256"))
 		return fatal(s, "08P01", "SCRAM-SHA-256 is the only mechanism, not \"%.60s\"", mechanism);

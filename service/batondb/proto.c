@@ -4,14 +4,18 @@
 #include <endian.h>
 #include <string.h>
 
-struct proto_rd proto_rd(const void *p, size_t n)
+uint32_t proto_number(const void *p, unsigned n)
 {
-	struct proto_rd r = { p, (const uint8_t *)p + n, false };
+	const uint8_t *b = p;
+	uint32_t v = 0;
 
-	return r;
+	while (n--)
+		v = v << 8 | *b++;
+	return v;
 }
 
-const uint8_t *proto_bytes(struct proto_rd *r, size_t n)
+/* NULL, and all that follows likewise: they are not there. */
+static const uint8_t *take_bytes(struct proto_rd *r, size_t n)
 {
 	const uint8_t *p = r->p;
 
@@ -23,53 +27,73 @@ const uint8_t *proto_bytes(struct proto_rd *r, size_t n)
 	return p;
 }
 
-uint8_t proto_u8(struct proto_rd *r)
+static uint32_t take_number(struct proto_rd *r, unsigned n)
 {
-	const uint8_t *p = proto_bytes(r, 1);
+	const uint8_t *p = take_bytes(r, n);
 
-	return p ? *p : 0;
+	return p ? proto_number(p, n) : 0;
 }
 
-static uint16_t be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t be32(const uint8_t *p)
-{
-	return (uint32_t)be16(p) << 16 | be16(p + 2);
-}
-
-uint16_t proto_u16(struct proto_rd *r)
-{
-	const uint8_t *p = proto_bytes(r, 2);
-
-	return p ? be16(p) : 0;
-}
-
-uint32_t proto_u32(struct proto_rd *r)
-{
-	const uint8_t *p = proto_bytes(r, 4);
-
-	return p ? be32(p) : 0;
-}
-
-const char *proto_str(struct proto_rd *r)
+static const char *take_text(struct proto_rd *r)
 {
 	const uint8_t *p = r->p, *nul;
 
 	nul = r->bad || p == r->end ? NULL : memchr(p, 0, r->end - p);
-	if (!nul) {
-		r->bad = true;
-		return "";
-	}
-	r->p = nul + 1;
-	return (const char *)p;
+	r->bad = !nul;
+	return nul ? (const char *)take_bytes(r, (size_t)(nul - p) + 1) : "";
 }
 
-bool proto_done(const struct proto_rd *r)
+const uint8_t *proto_value(struct proto_rd *values, int32_t *len)
 {
-	return !r->bad && r->p == r->end;
+	uint32_t n = take_number(values, 4);
+
+	*len = (int32_t)n;
+	if (n == UINT32_MAX)
+		return NULL;
+	if (n > INT32_MAX)
+		values->bad = true;
+	return take_bytes(values, n);
+}
+
+bool proto_read(const struct proto_msg *m, const char *fields, ...)
+{
+	struct proto_rd r = { (const uint8_t *)m->body, (const uint8_t *)m->body + m->len, false };
+	const uint8_t **p;
+	unsigned *n, i;
+	int32_t len;
+	va_list ap;
+
+	va_start(ap, fields);
+	for (; *fields; fields++)
+		switch (*fields) {
+		case 's':
+			*va_arg(ap, const char **) = take_text(&r);
+			break;
+		case '4':
+			*va_arg(ap, uint32_t *) = take_number(&r, 4);
+			break;
+		case '1':
+			*va_arg(ap, char *) = (char)take_number(&r, 1);
+			break;
+		case 'b':
+			p = va_arg(ap, const uint8_t **);
+			*p = proto_value(&r, va_arg(ap, int32_t *));
+			break;
+		case 'n':
+		case 'N':
+			n = va_arg(ap, unsigned *);
+			*n = take_number(&r, 2);
+			*va_arg(ap, const uint8_t **) = take_bytes(&r, (*fields == 'n' ? 2 : 4) * (size_t)*n);
+			break;
+		case 'v':
+			n = va_arg(ap, unsigned *);
+			*n = take_number(&r, 2);
+			*va_arg(ap, struct proto_rd *) = r;
+			for (i = 0; i < *n && !r.bad; i++)
+				proto_value(&r, &len);
+		}
+	va_end(ap);
+	return !r.bad && r.p == r.end;
 }
 
 long proto_next(const char *p, size_t n, bool begin, size_t max, struct proto_msg *m, const char **why)
@@ -78,7 +102,7 @@ long proto_next(const char *p, size_t n, bool begin, size_t max, struct proto_ms
 
 	if (n < head)
 		return 0;
-	len = be32((const uint8_t *)p + head - 4);
+	len = proto_number(p + head - 4, 4);
 	if (begin && (len < 8 || len > PROTO_STARTUP_MAX)) {
 		*why = "invalid length of startup packet";
 		return -1;
@@ -99,32 +123,22 @@ long proto_next(const char *p, size_t n, bool begin, size_t max, struct proto_ms
 	return (long)(len + head - 4);
 }
 
-static struct proto_rd rd_of(const struct proto_msg *m)
-{
-	return proto_rd(m->body, m->len);
-}
-
 bool proto_startup(const struct proto_msg *m, struct proto_startup *out)
 {
-	struct proto_rd r = rd_of(m);
+	struct proto_rd r = { (const uint8_t *)m->body, (const uint8_t *)m->body + m->len, false };
 
 	memset(out, 0, sizeof(*out));
-	out->code = proto_u32(&r);
-	switch (out->code) {
-	case PROTO_SSL:
-	case PROTO_GSS:
-		return proto_done(&r);
-	case PROTO_CANCEL:
-		out->pid = proto_u32(&r);
-		out->key = proto_u32(&r);
-		return proto_done(&r);
-	}
+	out->code = take_number(&r, 4);
+	if (out->code == PROTO_SSL || out->code == PROTO_GSS)
+		return proto_read(m, "4", &out->code);
+	if (out->code == PROTO_CANCEL)
+		return proto_read(m, "444", &out->code, &out->pid, &out->key);
 	if (out->code >> 16 != 3)
 		return !r.bad;
 	out->params = (const char *)r.p;
-	while (*proto_str(&r))
-		proto_str(&r);
-	return proto_done(&r);
+	while (*take_text(&r))
+		take_text(&r);
+	return !r.bad && r.p == r.end;
 }
 
 const char *proto_param(const struct proto_startup *s, const char *name)
@@ -141,57 +155,21 @@ const char *proto_param(const struct proto_startup *s, const char *name)
 	return NULL;
 }
 
-bool proto_parse(const struct proto_msg *m, struct proto_parse *out)
-{
-	struct proto_rd r = rd_of(m);
-
-	out->name = proto_str(&r);
-	out->query = proto_str(&r);
-	out->n = proto_u16(&r);
-	out->oids = proto_bytes(&r, 4 * (size_t)out->n);
-	return proto_done(&r);
-}
-
-const uint8_t *proto_value(struct proto_rd *values, int32_t *len)
-{
-	uint32_t n = proto_u32(values);
-
-	*len = (int32_t)n;
-	if (n == UINT32_MAX)
-		return NULL;
-	if (n > INT32_MAX)
-		values->bad = true;
-	return proto_bytes(values, n);
-}
-
 static bool formats_ok(const uint8_t *p, unsigned n)
 {
 	unsigned i;
 
 	for (i = 0; i < n; i++)
-		if (be16(p + 2 * i) > 1)
+		if (proto_number(p + 2 * i, 2) > 1)
 			return false;
 	return true;
 }
 
 bool proto_bind(const struct proto_msg *m, struct proto_bind *out)
 {
-	struct proto_rd r = rd_of(m);
-	unsigned i;
-	int32_t len;
-
-	out->portal = proto_str(&r);
-	out->stmt = proto_str(&r);
-	out->n_formats = proto_u16(&r);
-	out->formats = proto_bytes(&r, 2 * (size_t)out->n_formats);
-	out->n = proto_u16(&r);
-	out->values = r;
-	for (i = 0; i < out->n && !r.bad; i++)
-		proto_value(&r, &len);
-	out->n_results = proto_u16(&r);
-	out->results = proto_bytes(&r, 2 * (size_t)out->n_results);
-	return proto_done(&r) && formats_ok(out->formats, out->n_formats) &&
-	       formats_ok(out->results, out->n_results) &&
+	return proto_read(m, "ssnvn", &out->portal, &out->stmt, &out->n_formats, &out->formats, &out->n, &out->values, &out->n_results,
+			  &out->results) &&
+	       formats_ok(out->formats, out->n_formats) && formats_ok(out->results, out->n_results) &&
 	       (out->n_formats <= 1 || out->n_formats == out->n);
 }
 
@@ -201,33 +179,7 @@ uint16_t proto_format(const uint8_t *formats, unsigned n, unsigned i)
 		return 0;
 	if (n == 1)
 		i = 0;
-	return i < n ? be16(formats + 2 * i) : 0;
-}
-
-bool proto_read(const struct proto_msg *m, const char *fields, ...)
-{
-	struct proto_rd r = rd_of(m);
-	va_list ap;
-
-	va_start(ap, fields);
-	for (; *fields; fields++)
-		if (*fields == 's')
-			*va_arg(ap, const char **) = proto_str(&r);
-		else if (*fields == '4')
-			*va_arg(ap, uint32_t *) = proto_u32(&r);
-		else
-			*va_arg(ap, char *) = (char)proto_u8(&r);
-	va_end(ap);
-	return proto_done(&r);
-}
-
-bool proto_sasl_first(const struct proto_msg *m, const char **mechanism, const uint8_t **p, int32_t *n)
-{
-	struct proto_rd r = rd_of(m);
-
-	*mechanism = proto_str(&r);
-	*p = proto_value(&r, n);
-	return proto_done(&r);
+	return i < n ? (uint16_t)proto_number(formats + 2 * i, 2) : 0;
 }
 
 size_t proto_begin(struct buf *b, char type)

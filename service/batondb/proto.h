@@ -19,20 +19,14 @@
 #define PROTO_GSS		80877104u
 #define PROTO_STARTUP_MAX	10000		/* bytes, as PostgreSQL has it */
 
-/* Takes values from a message's body; after one that is not there all are 0. */
+/* A place in a message's body. */
 struct proto_rd {
 	const uint8_t *p, *end;
 	bool bad;
 };
 
-struct proto_rd proto_rd(const void *p, size_t n);
-uint8_t proto_u8(struct proto_rd *r);
-uint16_t proto_u16(struct proto_rd *r);
-uint32_t proto_u32(struct proto_rd *r);
-const char *proto_str(struct proto_rd *r);	/* "" if there is none */
-const uint8_t *proto_bytes(struct proto_rd *r, size_t n);
-/* Whether all was there, and nothing is left. */
-bool proto_done(const struct proto_rd *r);
+/* A number of n bytes that are there. */
+uint32_t proto_number(const void *p, unsigned n);
 
 struct proto_msg {
 	char type;		/* 0: of a connection's beginning */
@@ -60,7 +54,6 @@ struct proto_parse {
 	unsigned n;
 	const uint8_t *oids;	/* n of 4 bytes */
 };
-bool proto_parse(const struct proto_msg *m, struct proto_parse *out);
 
 struct proto_bind {
 	const char *portal, *stmt;
@@ -74,9 +67,11 @@ const uint8_t *proto_value(struct proto_rd *values, int32_t *len);
 /* Format number i of n in an array: none means text, one means all. */
 uint16_t proto_format(const uint8_t *formats, unsigned n, unsigned i);
 
-/* A whole message, into fields by their letters: s const char **, 4 uint32_t *, 1 char *. */
+/*
+ * A whole message, into fields by their letters: s const char **, 4 uint32_t *, 1 char *, b const uint8_t ** and int32_t *: a value;
+ * unsigned * and: n, N const uint8_t **: so many numbers of 2 or 4 bytes, v struct proto_rd *: so many values. False: it is not so.
+ */
 bool proto_read(const struct proto_msg *m, const char *fields, ...);
-bool proto_sasl_first(const struct proto_msg *m, const char **mechanism, const uint8_t **p, int32_t *n);
 
 /* Messages of the server. begin..end writes the length of what is between. */
 size_t proto_begin(struct buf *b, char type);

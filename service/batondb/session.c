@@ -318,8 +318,8 @@ static bool extended(struct session *s, const struct proto_msg *m)
 	uint32_t rows;
 	char kind = 'S';
 
-	ok = m->type == 'P' ? proto_parse(m, &p) : m->type == 'B' ? proto_bind(m, &b) : m->type == 'E' ? proto_read(m, "s4", &name, &rows) :
-	     proto_read(m, "1s", &kind, &name);
+	ok = m->type == 'P' ? proto_read(m, "ssN", &p.name, &p.query, &p.n, &p.oids) : m->type == 'B' ? proto_bind(m, &b) :
+	     m->type == 'E' ? proto_read(m, "s4", &name, &rows) : proto_read(m, "1s", &kind, &name);
 	if (!ok || (target && kind != 'S' && kind != 'P'))
 		return malformed(s, m);
 	if (m->type == 'C') {

@@ -111,9 +111,7 @@ static bool find_columns(struct stmt *st)
 
 uint32_t stmt_given(const struct stmt *st, unsigned k)
 {
-	struct proto_rd r = proto_rd(st->given + 4 * (size_t)k, 4);
-
-	return k < st->n_given ? proto_u32(&r) : 0;
+	return k < st->n_given ? proto_number(st->given + 4 * (size_t)k, 4) : 0;
 }
 
 /* Parameters are $1, $2 ...: what else SQLite would take for one is an error. */
