@@ -814,6 +814,21 @@ def passwords_and_tls():
     same(s.psql("select length(hex(zeroblob(1500000)))", PGUSER="a", PGPASSWORD="se,cr=et", PGSSLMODE="require"), "3000000")
     has(s.psql("select 1", fail=True, PGUSER="b", PGPASSWORD="x"), "password authentication failed")
     has(s.psql("select 1", fail=True, PGUSER="a", PGPASSWORD="se,cr=et", PGSSLMODE="disable"), "without TLS are refused")
+    # A handshake has to end in time, too, however slowly it comes.
+    s.kill()
+    s.conf += ("authentication_timeout=1",)
+    s.start()
+    c = Raw(s, None)
+    c.s.sendall(struct.pack("!II", 8, 80877103))
+    same(c.s.recv(1), b"S")
+    c.s.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    try:
+        for _ in range(490):
+            c.s.sendall(b"x")
+            time.sleep(0.1)
+        raise AssertionError("a handshake that drips is not ended")
+    except OSError:
+        pass
     s.close()
 
 

@@ -149,7 +149,6 @@ static void accept_one(int fd)
 	/* Connections that have not logged in have a number of their own, so that they keep nobody out who has. */
 	if (server.n_startup >= (unsigned)server.conf.max_unauthenticated ||
 	    server.n_sessions > (unsigned)(server.conf.max_connections + server.conf.max_unauthenticated)) {
-		server.refused++;
 		close(c);
 		return;
 	}
@@ -260,7 +259,6 @@ static int run(void)
 	const char *why;
 	char temp[600];
 	sigset_t set;
-	uint64_t due, now;
 	int rc;
 
 	/*
@@ -307,9 +305,7 @@ static int run(void)
 	fds[0].events = fds[1].events = fds[2].events = POLLIN;
 	log_line("batondb is ready: %s, port %d, data_dir %s", server.conf.listen, server.conf.port, server.conf.data_dir);
 	for (;;) {
-		due = session_reap();
-		now = baton_clock_now();
-		if (poll(fds, 3, !due ? -1 : due > now ? (int)((due - now) / MS) + 1 : 0) < 0)
+		if (poll(fds, 3, -1) < 0)
 			continue;
 		if (fds[1].revents) {
 			if (read(fds[1].fd, &sig, sizeof(sig)) == sizeof(sig) && sig.ssi_signo != SIGHUP)

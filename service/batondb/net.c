@@ -22,6 +22,18 @@ void net_timeout(struct session *s, int seconds)
 	setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 }
 
+/* Whether the session has not logged in, and its time for that is over. */
+static bool is_late(const struct session *s, uint64_t now)
+{
+	return s->state == STATE_STARTUP && now - s->began > server.conf.auth_timeout * 1000 * MS;
+}
+
+/* OpenSSL reads a handshake to its end, however slowly that comes. */
+static long before_read(BIO *b, int what, const char *p, size_t n, int argi, long argl, int rc, size_t *done)
+{
+	return what == BIO_CB_READ && is_late((const struct session *)BIO_get_callback_arg(b), baton_clock_now()) ? -1 : rc;
+}
+
 bool net_tls(struct session *s)
 {
 	struct timeval tv = { .tv_sec = server.conf.auth_timeout };
@@ -29,6 +41,8 @@ bool net_tls(struct session *s)
 	s->ssl = SSL_new(server.tls);
 	if (!s->ssl || !SSL_set_fd(s->ssl, s->fd))
 		return false;
+	BIO_set_callback_arg(SSL_get_rbio(s->ssl), (char *)s);
+	BIO_set_callback_ex(SSL_get_rbio(s->ssl), before_read);
 	setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	/* Data that a client sent before the handshake would not be protected by it. */
 	if (s->in.len > s->in_at)
@@ -130,7 +144,7 @@ bool net_message(struct session *s, struct proto_msg *m, bool begin)
 			return false;
 		}
 		s->in.len += n;
-		if (s->state == STATE_STARTUP && s->arrived - s->began > server.conf.auth_timeout * 1000 * MS)
+		if (is_late(s, s->arrived))
 			return fatal(s, "08006", "canceling authentication due to timeout");
 	}
 }

@@ -87,7 +87,7 @@ struct server {
 	SSL_CTX *tls;
 	unsigned char secret[32];	/* for salts of users that there are not */
 	_Atomic bool quotas, stopping;
-	_Atomic uint64_t connections, refused;
+	_Atomic uint64_t connections;
 };
 extern struct server server;
 

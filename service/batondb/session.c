@@ -70,25 +70,6 @@ void session_stop_all(bool now)
 		}
 }
 
-uint64_t session_reap(void)
-{
-	uint64_t now = baton_clock_now(), limit = (uint64_t)server.conf.auth_timeout * 1000 * MS, due, first = 0;
-	struct session *s;
-
-	pthread_mutex_lock(&server.lock);
-	for (s = server.sessions; s; s = s->next) {
-		if (s->state != STATE_STARTUP)
-			continue;
-		due = s->began + limit;
-		if (now >= due)
-			shutdown(s->fd, SHUT_RDWR);
-		else if (!first || due < first)
-			first = due;
-	}
-	pthread_mutex_unlock(&server.lock);
-	return first;
-}
-
 uint64_t session_cpu(const struct session *s)
 {
 	struct timespec ts;
@@ -208,10 +189,8 @@ static bool open_database(struct session *s)
 		s->database = d;
 	}
 	pthread_mutex_unlock(&server.lock);
-	if (why) {
-		server.refused++;
+	if (why)
 		return fatal(s, "53300", "%s", why);
-	}
 	if (!s->database)
 		return fatal(s, "3D000", "database \"%s\" does not exist", s->database_name);
 	mem_session(&s->role->memory);

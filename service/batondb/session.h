@@ -112,8 +112,6 @@ struct session {
 /* session.c */
 void session_start(int fd, const struct peer *peer);
 void session_stop_all(bool now);	/* with the lock */
-/* Ends connections that take too long to log in; when the next one will have, ns, or 0. */
-uint64_t session_reap(void);
 /* The session's last request is put once nobody else is at it. */
 void session_unpin(struct session *s);
 /*
