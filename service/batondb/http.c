@@ -75,13 +75,17 @@ static void whole(struct buf *b, const char *name, const char *help, const char 
 /* Histograms of several servers may be added up. */
 static void histogram(struct buf *b, const struct role *r)
 {
+	uint64_t sum = 0;
 	char label[40];
 	unsigned k;
 
-	/* 66 us to 17 s. */
-	for (k = 16; k <= 34; k += 2) {
-		snprintf(label, sizeof(label), ",le=\"%.10g\"", (double)(1UL << k) / 1e9);
-		value(b, "latency_seconds_bucket", r->name, label, (double)hist_below(&r->latency, 1UL << k));
+	/* A bound for each four times as long. */
+	for (k = 0; k < BATON_HIST_STEPS - 1; k++) {
+		sum += r->latency.n[k];
+		if (k % 16 != 7)
+			continue;
+		snprintf(label, sizeof(label), ",le=\"%.10g\"", (double)baton_hist_bound(k) / 1e9);
+		value(b, "latency_seconds_bucket", r->name, label, (double)sum);
 	}
 	value(b, "latency_seconds_bucket", r->name, ",le=\"+Inf\"", (double)baton_hist_count(&r->latency));
 	value(b, "latency_seconds_sum", r->name, "", (double)r->latency.sum / 1e9);

@@ -41,8 +41,6 @@ const char *why_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)))
 
 /* A histogram of the library's to which any thread may add. */
 void hist_add(struct baton_hist *h, uint64_t ns);
-/* How many took at most so long. */
-uint64_t hist_below(const struct baton_hist *h, uint64_t ns);
 
 /* The part of a role that is kept. */
 struct role_is {

@@ -27,16 +27,6 @@ void hist_add(struct baton_hist *h, uint64_t ns)
 	__atomic_fetch_add(&h->sum, ns, __ATOMIC_RELAXED);
 }
 
-uint64_t hist_below(const struct baton_hist *h, uint64_t ns)
-{
-	uint64_t sum = 0;
-	unsigned i;
-
-	for (i = 0; i < BATON_HIST_STEPS && baton_hist_bound(i) <= ns; i++)
-		sum += h->n[i];
-	return sum;
-}
-
 static double in_ms(uint64_t ns)
 {
 	return ns == UINT64_MAX ? NAN : (double)ns / 1e6;
