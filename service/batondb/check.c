@@ -224,19 +224,73 @@ static bool is_further_tuple(const struct check *c, tokp open)
 	return p && lex_is(p, "values");
 }
 
-/* The query that t is an output column of, or the list of VALUES that it is in, is compared with something. */
+/* The CASE that t is in, and its END. */
+static bool find_case(const struct check *c, tokp t, tokp *first, tokp *last)
+{
+	unsigned depth = 0;
+
+	for (*first = t - 1; *first >= c->tok && (!lex_is(*first, "case") || depth); (*first)--)
+		depth += lex_is(*first, "end") - lex_is(*first, "case");
+	for (*last = t + 1, depth = 0; *last < c->end && (!lex_is(*last, "end") || depth); (*last)++)
+		depth += lex_is(*last, "case") - lex_is(*last, "end");
+	return *first >= c->tok && *last < c->end;
+}
+
+/* A derived table or a WITH. */
+static bool is_table(const struct check *c, tokp open)
+{
+	unsigned nth;
+	tokp p = back_to(c, open, " from select set where on having by ", &nth);
+
+	return is_one_of(open - 1, " as materialized ") || (p && lex_is(p, "from"));
+}
+
+/* What is compared from here on, up to end. */
+static bool any_comparison(tokp t, tokp end)
+{
+	while (t < end && !is_one_of(t, " in between case using natural ") && (!beyond_comparison(t, 1) || is_one_of(t + 1, " null not ")))
+		t++;
+	return t < end;
+}
+
+static bool is_of_compared(const struct check *c, tokp t);
+
+/* What the tokens from first to last become is compared or calculated with, as it stands or as a part of what is around it. */
+static bool is_compared(const struct check *c, tokp first, tokp last)
+{
+	tokp lo = first - 1, hi = last + 1, open;
+	unsigned nth;
+
+	if (lex_are(hi, "is null") || lex_are(hi, "is not null"))
+		return false;
+	if (is_one_of(lo, " in between case when ") || (lex_is(lo, "and") && lex_is(lo - 2, "between")) || beyond_comparison(lo, -1) ||
+	    is_arithmetic(lo) || is_one_of(hi + lex_is(hi, "not"), " in between collate ") || beyond_comparison(hi, 1) || is_arithmetic(hi))
+		return true;
+	if (is_one_of(lo, " then else "))
+		return find_case(c, first, &lo, &hi) && is_compared(c, lo, hi);
+	open = back_to(c, first, "", &nth);
+	if (!open)
+		return false;
+	return is_one_of(open + 1, " select values with ") ? is_one_of(lo, " select distinct all , ") && is_of_compared(c, first) :
+							      is_compared(c, open - (lex_name(open - 1) && !is_keyword(open - 1)), lex_close(open));
+}
+
+/* The query that t is an output column of, or the list of VALUES that it is in, is compared with something, or a table and there is any comparison. */
 static bool is_of_compared(const struct check *c, tokp t)
 {
 	unsigned nth;
-	tokp open = back_to(c, t, "", &nth);
+	tokp open = back_to(c, t, "", &nth), close = open ? lex_close(open) : NULL;
 
-	return open && (lex_is(open - 1, "in") || beyond_comparison(open - 1, -1) || beyond_comparison(lex_close(open) + 1, 1));
+	return open && (is_compared(c, open, close) || (is_table(c, open) && (any_comparison(c->tok, open) || any_comparison(close, c->end))));
 }
+
+static struct context context_of(struct check *c, tokp first, tokp last);
 
 static struct context in_parentheses(struct check *c, tokp t, tokp open, unsigned nth)
 {
 	struct context x = { .place = COMPARED };
 	tokp before = open - 1;
+	uint32_t result;
 
 	if (c->values && (open == c->values || (open > c->values && is_further_tuple(c, open))))
 		return assigned(c, nth);
@@ -249,14 +303,19 @@ static struct context in_parentheses(struct check *c, tokp t, tokp open, unsigne
 		/* Arguments of these are compared with each other; or what they become is compared, where nothing says with what. */
 		x.place = x.type ? TYPED : is_one_of(before, " nullif min max ") ||
 			  (is_one_of(before, " coalesce ifnull iif ") && t->kind == LEX_PARAM) ? COMPARED : FREE;
+		if (x.place == FREE && funcs_allowed(before->s, &result) && !result && is_compared(c, before, lex_close(open)))
+			return context_of(c, before, lex_close(open));
 	}
 	return x;
 }
 
-/* A place that is not recognized is taken for a comparison with something unknown, and so refused. */
-static struct context context_of(struct check *c, tokp t)
+/*
+ * The tokens from t to last are a parameter, a text or what becomes of it. A place that is not recognized is taken for a comparison with
+ * something unknown, and so refused.
+ */
+static struct context context_of(struct check *c, tokp t, tokp last)
 {
-	tokp lo = t - 1, hi = t + 1, p;
+	tokp lo = t - 1, hi = last + 1, p;
 	struct context x = { .place = COMPARED };
 	uint32_t type = 0;
 	unsigned nth;
@@ -294,10 +353,9 @@ static struct context context_of(struct check *c, tokp t)
 	} else if (is_one_of(lo, " select distinct all returning , ") && (!c->target || c->values)) {
 		/* An output column: what it is, it is sent as. */
 		return is_of_compared(c, t) ? x : (struct context){ FREE, T_TEXT, false };
-	} else if (is_one_of(lo, " then else ") && (p = back_to(c, t, " case ", &nth))) {
-		p = beyond_comparison(p - 1, -1);
-		x.place = p ? COMPARED : FREE;
-		x.type = p ? operand(c, p, -1, false, &x.column) : 0;
+	} else if (is_one_of(lo, " then else ") && find_case(c, t, &lo, &hi)) {
+		/* Where nothing is compared with the CASE, what it is it is sent as, or sorted by. */
+		return is_compared(c, lo, hi) || c->target ? context_of(c, lo, hi) : (struct context){ FREE, 0, false };
 	}
 	return x;
 }
@@ -345,7 +403,7 @@ static bool fits(uint32_t given, const struct context *x)
 /* types[k]: what the client has said, and once it was seen what it is here. */
 static bool parameter(struct check *c, tokp t, unsigned k, uint32_t *types, bool *seen, struct sql_error *e)
 {
-	struct context x = context_of(c, t);
+	struct context x = context_of(c, t, t);
 	uint32_t type = x.type, given = seen[k] ? 0 : types[k];
 
 	/* $1 IS NULL may be of any type, which another place gives. */
@@ -371,7 +429,7 @@ static bool parameter(struct check *c, tokp t, unsigned k, uint32_t *types, bool
 
 static bool text(struct check *c, tokp t, struct sql_error *e)
 {
-	struct context x = context_of(c, t);
+	struct context x = context_of(c, t, t);
 
 	if (x.place == CALCULATED)
 		return refuse(e, "42804", "the text '%.40s' is calculated with", t->s);
