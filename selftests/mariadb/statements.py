@@ -433,6 +433,9 @@ def pages_and_tables():
     same(s.root("SELECT user, class FROM information_schema.BATON_LATE WHERE statement LIKE '%secret%' AND user <> 'root'")[0], ("two", "batch"))
     row = s.root("SELECT low_latency, high_latency, has_row, class FROM information_schema.BATON_TENANTS WHERE tenant = 'one'")[0]
     same(row, (10.0, 10.0, "YES", "tolerant"))
+    # No sentence is cut.
+    same(s.root("SELECT table_name, character_maximum_length FROM information_schema.COLUMNS WHERE column_name = 'WHY' AND table_name LIKE "
+                "'BATON%' ORDER BY 1"), [("BATON_LATE", 512), ("BATON_STATEMENTS", 512)])
     until(lambda: s.tenant("one", "finished") >= 22, "requests to be counted")
     page = json.loads(subprocess.run([BATON, "stats", "--json", s.page], capture_output=True, text=True, check=True).stdout)
     tenants = {t["name"]: t for t in page["tenants"]}

@@ -105,6 +105,21 @@ TEST(no_quota)
 	end_sched(s);
 }
 
+/* MariaDB's tables have columns for so much (LATE_WHY). */
+TEST(length)
+{
+	struct baton_why all;
+	unsigned i;
+
+	memset(&all, 0xff, sizeof(all));
+	all.tier = 1;
+	all.given /= 4;
+	for (i = 0; i <= BATON_WHY_STREAMS; i++) {
+		all.reason = (enum baton_reason)i;
+		CHECK_CMP(baton_why_text(&all, NULL, 0), <, 512);
+	}
+}
+
 /* At the call, and after it was let in. */
 TEST(quota)
 {

@@ -12,6 +12,7 @@
 #include <baton/why.h>
 
 #define LATE_TEXT 256		/* bytes of a statement's text, with the 0 at its end */
+#define LATE_WHY 512		/* baton_why_text() of any struct, with the 0 at its end (selftests/observe/why) */
 #define LATE_RING 1000
 
 struct late {

@@ -429,7 +429,7 @@ static const struct column statements[] = {
 	{ "CPU_MS", REAL, 20 },
 	{ "WAITED_MS", REAL, 20 },	/* for a slot */
 	{ "THROTTLED_MS", REAL, 20 },	/* time without a slot for want of quota */
-	{ "WHY", TEXT, 256 },
+	{ "WHY", TEXT, LATE_WHY },
 	{ "STATEMENT", TEXT, LATE_TEXT },
 };
 #define STATEMENTS (sizeof(statements) / sizeof(statements[0]))
@@ -455,7 +455,7 @@ static const char *state_name(enum conn_state s)
 static int fill_statement(const struct conn_view *v, void *arg)
 {
 	struct filling *f = arg;
-	char why[256] = "";
+	char why[LATE_WHY] = "";
 
 	if (v->state == CONN_IDLE || !may_see(f, v->user))
 		return 0;
@@ -502,7 +502,7 @@ static const struct column lates[] = {
 	{ "CPU_MS", REAL, 20 },
 	{ "WAITED_MS", REAL, 20 },
 	{ "THROTTLED_MS", REAL, 20 },
-	{ "WHY", TEXT, 256 },
+	{ "WHY", TEXT, LATE_WHY },
 	{ "STATEMENT", TEXT, LATE_TEXT },
 };
 #define LATES (sizeof(lates) / sizeof(lates[0]))
@@ -510,7 +510,7 @@ static const struct column lates[] = {
 static int fill_one_late(const struct late *l, void *arg)
 {
 	struct filling *f = arg;
-	char when[40], why[256];
+	char when[40], why[LATE_WHY];
 	struct tm tm;
 	size_t n;
 
