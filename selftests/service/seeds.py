@@ -17,7 +17,7 @@ BY_HAND = [
     "insert into a values (1, 'x', true, 1.5, '2024-01-02 03:04:05', x'00ff', 2, null) returning id, t",
     "create user u password 'x'; alter user u set baton.low_latency = '10%'; drop user u",
     "alter user current_user password 'x' superuser; alter user ordinary password ''; alter user ordinary set baton.class = internal_high",
-    "alter user postgres set baton.class = batch; reset all; show baton.class",
+    "alter user postgres set baton.class = batch; reset baton.class; show baton.class",
     "alter system set baton.quotas = off; alter system reset baton.quotas; alter user maker nosuperuser",
     "create database d; drop database d; drop database if exists e; vacuum; checkpoint; vacuum into '/tmp/x'",
     "begin isolation level serializable; savepoint a; rollback to a; release a; commit", "begin immediate; end; begin exclusive; rollback",

@@ -24,12 +24,6 @@ static bool complete(struct session *s, const char *tag)
 
 /* ------------------------------------------------------------ transactions */
 
-static bool refuse_modes(struct session *s)
-{
-	return err_hint(s, "0A000", "A statement sees what is committed when it begins, and from the first write on nobody else writes.",
-			"transactions are ISOLATION LEVEL READ COMMITTED and READ WRITE here, and not to be told so");
-}
-
 static bool do_begin(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
 {
 	/* SQLite's own words: at once with the write lock; EXCLUSIVE is the same in WAL mode. */
@@ -37,8 +31,11 @@ static bool do_begin(struct session *s, const struct util *u, tokp t, tokp end, 
 
 	t += now || lex_is(t, "deferred");
 	t += lex_is(t, "transaction") || lex_is(t, "work");
+	if (t < end && !lex_is(t, "isolation") && !lex_is(t, "read"))
+		return err_syntax(s, t);
 	if (t < end)
-		return lex_is(t, "isolation") || lex_is(t, "read") ? refuse_modes(s) : err_syntax(s, t);
+		return err_hint(s, "0A000", "A statement sees what is committed when it begins, and from the first write on nobody else writes.",
+				"transactions are ISOLATION LEVEL READ COMMITTED and READ WRITE here, and not to be told so");
 	if (s->tx == TX_OPEN)
 		notice(s, "25001", "there is already a transaction in progress");
 	s->tx = TX_OPEN;
@@ -79,11 +76,6 @@ static bool do_savepoint(struct session *s, const struct util *u, tokp t, tokp e
 
 /* ---------------------------------------------------------------- settings */
 
-static bool do_set_transaction(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
-{
-	return refuse_modes(s);
-}
-
 static bool do_set(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
 {
 	char name[64], *value = NULL;
@@ -94,14 +86,6 @@ static bool do_set(struct session *s, const struct util *u, tokp t, tokp end, co
 	why = setting_set(s, name, value);
 	free(value);
 	return why ? err(s, strstr(why, "unrecognized") ? "42704" : strstr(why, "cannot") ? "55P02" : "22023", "%s", why) : complete(s, u->tag);
-}
-
-static bool do_reset_all(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
-{
-	if (t != end)
-		return err_syntax(s, t);
-	s->set = s->initial;
-	return complete(s, u->tag);
 }
 
 static bool do_deallocate(struct session *s, const struct util *u, tokp t, tokp end, const char *text)
@@ -170,10 +154,9 @@ static const struct util utils[] = {
 	{ "rollback", "ROLLBACK", do_end, true }, { "abort", "ROLLBACK", do_end, true },
 	{ "savepoint", "SAVEPOINT", do_savepoint, false },
 	{ "release savepoint", "RELEASE", do_savepoint, false }, { "release", "RELEASE", do_savepoint, false },
-	{ "set local", "", NULL, false }, { "set transaction", "SET", do_set_transaction, false },
-	{ "set session characteristics as transaction", "SET", do_set_transaction, false },
+	{ "set local", "", NULL, false }, { "set transaction", "", NULL, false }, { "set session characteristics", "", NULL, false },
 	{ "set session", "SET", do_set, false }, { "set", "SET", do_set, false },
-	{ "reset all", "RESET", do_reset_all, false }, { "reset", "RESET", do_set, false },
+	{ "reset", "RESET", do_set, false },
 	{ "deallocate prepare", "DEALLOCATE", do_deallocate, false }, { "deallocate", "DEALLOCATE", do_deallocate, false },
 	{ "copy", "COPY", do_copy, false },
 	{ "truncate table", "TRUNCATE TABLE", do_tables, false }, { "truncate", "TRUNCATE TABLE", do_tables, false },
