@@ -10,29 +10,9 @@
 
 static struct MHD_Daemon *daemon_;
 
-static const char page[] =
-	"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>batondb</title><link rel=icon href=data:,><style>"
-	"body{font:15px sans-serif;margin:2em;color:#222}table{border-collapse:collapse}th,td{padding:.3em .8em;text-align:right;"
-	"border-bottom:1px solid #ddd}th:first-child,td:first-child{text-align:left}.bar{position:relative;width:12em;height:1em;"
-	"background:#eee}.bar i{position:absolute;left:0;top:0;bottom:0;background:#3465a4}.bar b{position:absolute;top:-2px;"
-	"bottom:-2px;width:2px;background:#c00}</style><h1>batondb</h1><p>CPU of the last second, in % of the machine; "
-	"the red line is what was bought.</p><table><thead><tr><th>user<th>class<th>CPU<th>%<th>bought %<th>running<th>queued"
-	"<th>rejected<th>p50 ms<th>p99 ms<th>p99.9 ms</thead><tbody id=t></tbody></table><p id=s></p><script>\n"
-	"let last={};const body=document.getElementById('t'),say=x=>{document.getElementById('s').textContent=x};"
-	"function show(text){const users={},all={},now=performance.now()/1e3;for(const l of text.split('\\n')){"
-	"const m=/^batondb_(\\w+)(?:\\{user=(\"(?:[^\"\\\\]|\\\\.)*\"),?(.*)\\})? (\\S+)$/.exec(l);if(!m)continue;"
-	"if(!m[2]){all[m[1]]=+m[4];continue}const who=JSON.parse(m[2]),u=users[who]||(users[who]={});u[m[1]+m[3]]=+m[4];"
-	"if(m[1]=='class')u.cls=/\"(.*)\"/.exec(m[3])[1]}body.textContent='';for(const name in users){const u=users[name],"
-	"cpu=u.cpu_seconds_total,l=last[name]||{cpu,at:now-1},use=Math.max(0,100*(cpu-l.cpu)/(now-l.at)/all.slots),"
-	"bought=Math.min(100,100*(u['quota_ratiotier=\"low\"']+u['quota_ratiotier=\"high\"']));last[name]={cpu,at:now};"
-	"const r=body.insertRow(),put=x=>{r.insertCell().textContent=x};put(name);put(u.cls);const c=r.insertCell(),"
-	"g=document.createElement('div'),i=document.createElement('i'),k=document.createElement('b');g.className='bar';"
-	"i.style.width=Math.min(100,use)+'%';k.style.left=bought+'%';g.append(i,k);c.append(g);put(use.toFixed(1));"
-	"put(bought.toFixed(1));put(u['connectionsstate=\"running\"']);put(u['connectionsstate=\"queued\"']);"
-	"put(u['requests_totalend=\"rejected\"']);for(const q of ['0.5','0.99','0.999'])put(u['latency_msquantile=\"'+q+'\"'].toFixed(2))}"
-	"say(all.sessions+' connections, quotas '+(all.quotas?'on':'off'))}\n"
-	"async function look(){try{const r=await fetch('/metrics');show(await r.text())}catch(e){say('no connection to the server')}"
-	"setTimeout(look,1000)}look()</script></html>";
+/* With a NUL at its end. */
+extern const char page[];
+__asm__(".pushsection .rodata\n.globl page\npage: .incbin \"page.html\"\n.byte 0\n.popsection");
 
 static const struct {
 	const char *name, *help, *type, *label;
