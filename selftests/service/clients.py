@@ -330,6 +330,10 @@ def answers_are_right_or_refused():
             ("create table x as select id, name from t", [])):
         got = c.query(sql)
         same(code(got) or [r[:1] for r in rows_of(got)], want, sql + ":")
+    # So many texts are looked at one after the other, and not each one anew; or there are too many.
+    same(rows_of(c.query("select id from t where name in (" + "'x', " * 30000 + "'one')")), one)
+    same(code(c.query("select id from t where name = case " + "when id = 9 then 'x' " * 30000 + "end")), "54001")
+    same(code(c.query("insert into t (id, name) values " + "(10, 'x'), (11, null), " * 15000 + "(1, 'x')")), "23505")
     # Columns are sent as they were described, as text.
     got = parse(c, b"", "select id, big, name, ok, price, at, raw, count(*) over () as n from t where id = 1", describe="P", formats=(0,))
     same([x[1:] for x in columns_of(got)], [(o, 0) for o in (23, 20, 25, 16, 701, 25, 17, 20)])

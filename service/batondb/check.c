@@ -9,16 +9,6 @@
 
 typedef const struct lex_tok *tokp;
 
-struct check {
-	sqlite3 *db;
-	struct guard *g;
-	tokp tok, end;
-	sqlite3_stmt *find;
-	/* INSERT INTO target (columns), or all of them; values: the first tuple's parenthesis. */
-	const char *target;
-	tokp columns, values;
-};
-
 enum place { FREE, COMPARED, ASSIGNED, CALCULATED, TYPED };
 
 /* Where a parameter or a text stands, and the type that this gives it. */
@@ -28,14 +18,32 @@ struct context {
 	bool column;		/* SQLite makes what is compared with it a value of its type */
 };
 
+struct check {
+	sqlite3 *db;
+	struct guard *g;
+	tokp tok, end;
+	sqlite3_stmt *find;
+	/* INSERT INTO target (columns), or all of them; values: the first tuple's parenthesis. */
+	const char *target;
+	tokp columns, values;
+	/* Found before: a column's type, the last text in a list behind IN, with its context, and the last tuple of VALUES. */
+	const char *column;
+	uint32_t column_type;
+	tokp in_list, tuple;
+	struct context in_context;
+	unsigned long steps;		/* tokens that were looked at */
+};
+
+/* So many take less than a second; nothing ends a check that has begun. */
+#define MOST_STEPS (1UL << 22)
+
 static bool is_one_of(tokp t, const char *words)
 {
-	char word[32];
+	const char *p = t->kind == LEX_ID || t->kind == LEX_OP ? strstr(words, t->s) : NULL;
 
-	if ((t->kind != LEX_ID && t->kind != LEX_OP) || t->n > sizeof(word) - 3)
-		return false;
-	snprintf(word, sizeof(word), " %s ", t->s);
-	return strstr(words, word) != NULL;
+	while (p && (p[-1] != ' ' || p[t->n] != ' '))
+		p = strstr(p + 1, t->s);
+	return p != NULL;
 }
 
 static bool is_arithmetic(tokp t)
@@ -68,11 +76,11 @@ static bool is_keyword(tokp t)
  * Back from t to one of these words, or to the parenthesis that t is in (of one that closes: that opens it), or NULL; *nth: how many
  * commas are on the way. What is in parentheses is passed over.
  */
-static tokp back_to(const struct check *c, tokp t, const char *words, unsigned *nth)
+static tokp back_to(struct check *c, tokp t, const char *words, unsigned *nth)
 {
 	unsigned depth = 0;
 
-	for (*nth = 0, t--; t >= c->tok; t--) {
+	for (*nth = 0, t--; t >= c->tok; t--, c->steps++) {
 		if (lex_is(t, ")"))
 			depth++;
 		else if (lex_is(t, "(") && !depth--)
@@ -111,12 +119,12 @@ static uint32_t declared(struct check *c, const char *table, const char *name, i
 }
 
 /* A name that the statement gives to something else, with AS, without, or in WITH x (name, ...), may mean that. */
-static bool is_alias(const struct check *c, const char *name)
+static bool is_alias(struct check *c, const char *name)
 {
 	bool with = false;
 	tokp t;
 
-	for (t = c->tok; t < c->end; t++) {
+	for (t = c->tok; t < c->end; t++, c->steps++) {
 		with = lex_is(t, "with") || (with && !lex_is(t, "select") && !lex_is(t, "values"));
 		if (lex_name(t) && !sqlite3_stricmp(t->s, name) &&
 		    (with || is_one_of(t - 1, " as ) end ") || (t[-1].kind != LEX_OP && t[-1].kind != LEX_END && !is_keyword(t - 1))))
@@ -126,7 +134,7 @@ static bool is_alias(const struct check *c, const char *name)
 }
 
 /* The type of all columns of this name that the statement reads or writes; they have to agree. */
-static uint32_t column_type(struct check *c, tokp t)
+static uint32_t find_column_type(struct check *c, tokp t)
 {
 	uint32_t type = 0, other;
 	bool any = false;
@@ -146,6 +154,15 @@ static uint32_t column_type(struct check *c, tokp t)
 		any = true;
 	}
 	return any || !is_one_of(t, " rowid oid _rowid_ ") ? type : T_INT8;
+}
+
+static uint32_t column_type(struct check *c, tokp t)
+{
+	if (!c->column || strcmp(c->column, t->s)) {
+		c->column_type = find_column_type(c, t);
+		c->column = t->s;
+	}
+	return c->column_type;
 }
 
 static uint32_t literal_type(tokp t)
@@ -216,16 +233,21 @@ static struct context assigned(struct check *c, unsigned nth)
 }
 
 /* Not the first of several tuples of VALUES. */
-static bool is_further_tuple(const struct check *c, tokp open)
+static bool is_further_tuple(struct check *c, tokp open)
 {
 	unsigned nth;
-	tokp p = lex_is(open - 1, ",") && lex_is(open - 2, ")") ? back_to(c, open, " values in ", &nth) : NULL;
+	tokp p = open;
 
-	return p && lex_is(p, "values");
+	while (p && p != c->tuple && lex_is(p - 1, ",") && lex_is(p - 2, ")"))
+		p = back_to(c, p - 2, "", &nth);
+	if (!p || (p != c->tuple && (p == open || !lex_is(p - 1, "values"))))
+		return false;
+	c->tuple = open;
+	return true;
 }
 
 /* The CASE that t is in, and its END. */
-static bool find_case(const struct check *c, tokp t, tokp *first, tokp *last)
+static bool find_case(struct check *c, tokp t, tokp *first, tokp *last)
 {
 	unsigned depth = 0;
 
@@ -233,11 +255,12 @@ static bool find_case(const struct check *c, tokp t, tokp *first, tokp *last)
 		depth += lex_is(*first, "end") - lex_is(*first, "case");
 	for (*last = t + 1, depth = 0; *last < c->end && (!lex_is(*last, "end") || depth); (*last)++)
 		depth += lex_is(*last, "case") - lex_is(*last, "end");
+	c->steps += (unsigned long)(*last - *first);
 	return *first >= c->tok && *last < c->end;
 }
 
 /* A derived table or a WITH. */
-static bool is_table(const struct check *c, tokp open)
+static bool is_table(struct check *c, tokp open)
 {
 	unsigned nth;
 	tokp p = back_to(c, open, " from select set where on having by ", &nth);
@@ -253,10 +276,10 @@ static bool any_comparison(tokp t, tokp end)
 	return t < end;
 }
 
-static bool is_of_compared(const struct check *c, tokp t);
+static bool is_of_compared(struct check *c, tokp t);
 
 /* What the tokens from first to last become is compared or calculated with, as it stands or as a part of what is around it. */
-static bool is_compared(const struct check *c, tokp first, tokp last)
+static bool is_compared(struct check *c, tokp first, tokp last)
 {
 	tokp lo = first - 1, hi = last + 1, open;
 	unsigned nth;
@@ -276,11 +299,12 @@ static bool is_compared(const struct check *c, tokp first, tokp last)
 }
 
 /* The query that t is an output column of, or the list of VALUES that it is in, is compared with something, or a table and there is any comparison. */
-static bool is_of_compared(const struct check *c, tokp t)
+static bool is_of_compared(struct check *c, tokp t)
 {
 	unsigned nth;
 	tokp open = back_to(c, t, "", &nth), close = open ? lex_close(open) : NULL;
 
+	c->steps += (unsigned long)(c->end - c->tok);
 	return open && (is_compared(c, open, close) || (is_table(c, open) && (any_comparison(c->tok, open) || any_comparison(close, c->end))));
 }
 
@@ -298,6 +322,8 @@ static struct context in_parentheses(struct check *c, tokp t, tokp open, unsigne
 		return is_of_compared(c, open) ? x : (struct context){ FREE, T_TEXT, false };
 	if (lex_is(before, "in")) {
 		x.type = operand(c, before - 1 - lex_is(before - 1, "not"), -1, false, &x.column);
+		c->in_list = t;
+		c->in_context = x;
 	} else if (before->kind == LEX_ID && (lex_is(before, "replace") || !is_keyword(before))) {
 		x.type = funcs_argument(before->s, nth);
 		/* Arguments of these are compared with each other; or what they become is compared, where nothing says with what. */
@@ -321,6 +347,10 @@ static struct context context_of(struct check *c, tokp t, tokp last)
 	unsigned nth;
 	bool column;
 
+	if (t == last && c->in_list == t - 2 && lex_is(lo, ",") && is_one_of(hi, " ) , ")) {
+		c->in_list = t;
+		return c->in_context;
+	}
 	p = lex_is(lo, "between") ? lo - 1 : lex_is(lo, "and") && lex_is(lo - 2, "between") ? lo - 3 : NULL;
 	p = p ? p - lex_is(p, "not") : beyond_comparison(lo, -1);
 	if (lex_is(lo, "limit") || lex_is(lo, "offset")) {
@@ -457,6 +487,8 @@ bool check_statement(sqlite3 *db, struct guard *g, const struct lex_tok *tok, co
 			ok = parameter(&c, t, k, types, seen, e);
 		else if (t->kind == LEX_STRING)
 			ok = text(&c, t, e);
+		if (ok && c.steps > MOST_STEPS)
+			ok = sql_fail(e, "54001", "Split it, or pass a value as a parameter.", "the statement has too many texts and parameters");
 	}
 	sqlite3_finalize(c.find);
 	free(seen);
