@@ -300,7 +300,7 @@ def answers_are_right_or_refused():
             ("select id from t where (id + 1, 2) in (('2', 2))", "42804"), ("select id from t where id + 1 in (select '2')", "42804"),
             ("select id from t where id + 1 = (select '2')", "42804"), ("select id from t where id + 1 in (values ('2'))", "42804"),
             ("select id from t where id + 1 = case when true then '2' end", "42804"), ("select id from t where (select '2') = id + 1", "42804"),
-            # What an untyped text becomes, where it is compared.
+            # A text without a type, as a part of what is compared.
             ("select id from t where (select * from (select '2')) = id + 1", "42804"), ("select id from t, (select '2' as x) where x = id + 1", "42804"),
             ("with x (y) as (values ('2')) select id from t, x where id + 1 = y", "42804"), ("select id from t where ((select '2')) = id + 1", "42804"),
             ("select id from t join (select 1 as x union select '2') d on d.x = t.id + 1", "42804"),
@@ -330,7 +330,7 @@ def answers_are_right_or_refused():
             ("create table x as select id, name from t", [])):
         got = c.query(sql)
         same(code(got) or [r[:1] for r in rows_of(got)], want, sql + ":")
-    # So many texts are looked at one after the other, and not each one anew; or there are too many.
+    # Texts of a long list are looked at one after the other, and not each one with all others; or there are too many.
     same(rows_of(c.query("select id from t where name in (" + "'x', " * 30000 + "'one')")), one)
     same(code(c.query("select id from t where name = case " + "when id = 9 then 'x' " * 30000 + "end")), "54001")
     same(code(c.query("insert into t (id, name) values " + "(10, 'x'), (11, null), " * 15000 + "(1, 'x')")), "23505")

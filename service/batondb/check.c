@@ -34,7 +34,7 @@ struct check {
 	unsigned long steps;		/* tokens that were looked at */
 };
 
-/* So many take less than a second; nothing ends a check that has begun. */
+/* Tokens: so many take less than a second, and nothing ends a check that has begun. */
 #define MOST_STEPS (1UL << 22)
 
 static bool is_one_of(tokp t, const char *words)
@@ -268,7 +268,7 @@ static bool is_table(struct check *c, tokp open)
 	return is_one_of(open - 1, " as materialized ") || (p && lex_is(p, "from"));
 }
 
-/* What is compared from here on, up to end. */
+/* Whether anything is compared from here on, up to end. */
 static bool any_comparison(tokp t, tokp end)
 {
 	while (t < end && !is_one_of(t, " in between case using natural ") && (!beyond_comparison(t, 1) || is_one_of(t + 1, " null not ")))
@@ -278,7 +278,7 @@ static bool any_comparison(tokp t, tokp end)
 
 static bool is_of_compared(struct check *c, tokp t);
 
-/* What the tokens from first to last become is compared or calculated with, as it stands or as a part of what is around it. */
+/* Whether the tokens from first to last are compared or calculated with, as they stand or as a part of what is around them. */
 static bool is_compared(struct check *c, tokp first, tokp last)
 {
 	tokp lo = first - 1, hi = last + 1, open;
