@@ -262,7 +262,9 @@ static struct btn_tier *pays_in(struct btn_core *c, uint64_t now, const struct b
 	case BTN_CRITICAL:
 		return &c->tier[BTN_LOW];
 	case BTN_TOLERANT:
-		return &c->tier[btn_account_can_pay(&r->tenant->acct[BTN_LOW], now) ? BTN_LOW : BTN_HIGH];
+		/* A tenant that bought nothing in the high-latency tier has no account there that could be charged: it owes here. */
+		return &c->tier[!r->tenant->acct[BTN_HIGH].quota || btn_account_can_pay(&r->tenant->acct[BTN_LOW], now) ?
+				BTN_LOW : BTN_HIGH];
 	case BTN_BATCH:
 		return &c->tier[BTN_HIGH];
 	default:
