@@ -67,7 +67,9 @@
  * before the slice's end. For the proof that is a slice like any other, with an overrun that is
  * 0 in every second run. With each such run the margin moves by an eighth of what was wrong, and by 4 us at most, as
  * an interrupt of 5 ms says nothing of the next run. The margin is no more than an eighth of the quota. The price is that
- * what is less than the margin is not given out. Tasks that come by themselves have none.
+ * what is less than the margin is not given out. Tasks that come by themselves have none. A run that is stopped before its slice is over does not change
+ * the margin. It is recorded with that much more, as its thread is about to use it, and what of it was not used is refunded: so what is used
+ * after a stop leaves the log too early by no more than the time that it takes.
  *
  * An entry leaves at once one second after its time, or bit by bit before: it also
  * has the number r of runs that were given at once when what is in it was

@@ -4,7 +4,7 @@
  *
  * A task is stopped at the end of its slice, by its timer, or as a better task is due. Its thread uses a little more CPU each
  * time until it has parked, and much more now and then, as an interrupt comes. At the end of a slice that is charged
- * with the run; where the task was stopped earlier it is charged later, without a slot (sched/stop.c).
+ * with the run; where the task was stopped earlier, what is expected is charged at once, and the rest, or what was too much, later (sched/stop.c).
  */
 #define SCENARIO_PROGRAM "spinners"
 #include "scenario.h"
@@ -37,7 +37,8 @@ struct spinner {
 	struct btn_task t;
 	struct tenant *of;
 	uint64_t parks_at;	/* CPU that is not charged yet is used until then */
-	uint64_t late;
+	uint64_t late, expected, stopped_at;
+	int stopped_in;
 	uint64_t charged_at;	/* the monitor charges it; BTN_NEVER: nothing is to be charged */
 };
 
@@ -75,9 +76,11 @@ static void note_use(struct tenant *ten, uint64_t start, uint64_t end)
 
 static void charge_late(struct spinner *sp)
 {
-	if (sp->late)
-		btn_core_charge(&S.c, S.now, &sp->r, sp->late, true);
-	sp->late = 0;
+	if (sp->late < sp->expected)
+		btn_core_refund(&S.c, S.now, &sp->r, sp->stopped_in, sp->stopped_at, sp->expected - sp->late);
+	else if (sp->late > sp->expected)
+		btn_core_charge(&S.c, S.now, &sp->r, sp->late - sp->expected, true);
+	sp->late = sp->expected = 0;
 	sp->charged_at = BTN_NEVER;
 }
 
@@ -105,7 +108,10 @@ static void dispatch(void)
 		/* A worker that is on its way has not taken its slot yet; one whose slice is over is about to park. */
 		if (!sp || start >= S.now || S.now >= start + S.c.run[slot].slice)
 			continue;
-		btn_core_stop(&S.c, S.now, slot, S.now - start, BTN_STOP_YIELD);
+		sp->stopped_in = S.c.run[slot].tier->index;
+		sp->stopped_at = S.now;
+		sp->expected = btn_core_cut(&S.c, slot);
+		btn_core_stop(&S.c, S.now, slot, S.now - start + sp->expected, BTN_STOP_YIELD);
 		note_use(sp->of, start, S.now + more);
 		sp->late = more;
 		sp->parks_at = S.now + more;
@@ -238,7 +244,7 @@ static void spinners(void)
 		used = worst_second(ten);
 		worst = used > worst ? used : worst;
 	}
-	MUST(worst <= quota + (S.steady ? quota / 20 : slots * OVERRUN_MAX + quota / 50),
+	MUST(worst <= quota + (S.steady ? quota / 44 : slots * OVERRUN_MAX + quota / 50),
 	     "Q2: %" PRIu64 " in a sliding second, quota %" PRIu64 ", %u slots, steady: %d", worst, quota, slots, S.steady);
 	MUST(most <= used_for / 1000 * 1020, "a tenant got %.3f of what it bought", (double)most / (double)used_for);
 	MUST(least >= used_for / 1000 * 975, "a tenant got %.3f of what it bought", (double)least / (double)used_for);

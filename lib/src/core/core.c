@@ -329,6 +329,14 @@ void btn_core_force(struct btn_core *c, unsigned slot)
 	c->run[slot].forced = true;
 }
 
+uint64_t btn_core_cut(struct btn_core *c, unsigned slot)
+{
+	struct btn_run *run = &c->run[slot];
+
+	run->cut = true;
+	return run->acct ? run->acct->margin : 0;
+}
+
 void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why)
 {
 	struct btn_run *run = &c->run[slot];
@@ -598,7 +606,7 @@ struct btn_task *btn_core_pick(struct btn_core *c, uint64_t now, unsigned slot)
 	prefetch_next(tier, f);
 	btn_stat_add(&figures->idle, now);
 	run->began = now;
-	run->need_resched = run->forced = false;
+	run->need_resched = run->forced = run->cut = false;
 	btn_stat_set(&figures->tier, tier->index);
 	btn_stat_set(&figures->tenant, btn_stat_get(&r->tenant->stats->id));
 	btn_run_begin_task(c, now, slot, run, btn_tenant_use(r->tenant, tier->index), t, !t->ran);

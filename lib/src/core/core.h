@@ -78,6 +78,12 @@ void btn_core_refund(struct btn_core *c, uint64_t now, struct btn_request *r, in
 
 /* The task in this slot was stopped by force, at the end of its slice: what it overran is learnt (ledger.h). */
 void btn_core_force(struct btn_core *c, unsigned slot);
+/*
+ * The task in this slot is about to be stopped by force before the end of its slice, and uses more CPU until its thread has parked. Returns how much
+ * that is, as far as the account has learnt it. The caller charges that with the run, and what it turns out to be too much is given back:
+ * else it would be in no account until it is charged without a slot, and another task could be given it meanwhile.
+ */
+uint64_t btn_core_cut(struct btn_core *c, unsigned slot);
 /* The task in this slot used so much CPU since it was picked, and stops. */
 void btn_core_stop(struct btn_core *c, uint64_t now, unsigned slot, uint64_t cpu, enum btn_stop why);
 /*

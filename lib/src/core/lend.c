@@ -108,7 +108,7 @@ void btn_lend_settle(struct btn_core *c, uint64_t now, struct btn_run *run, uint
 		btn_account_settle(run->acct, now, run->reserved, all, run->vstart);
 		if (!run->reserved)
 			btn_account_owe(run->acct, now, all);
-		if (run->forced || run->acct->margin)
+		if (run->forced || (run->acct->margin && !run->cut))
 			btn_account_overran(run->acct, run->forced && all > run->slice ? all - run->slice : 0);
 	}
 	if (tier->accounted || run->accounted)

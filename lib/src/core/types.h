@@ -112,6 +112,7 @@ struct btn_run {
 	uint64_t settled;	/* ns of the run that a lender has paid */
 	bool need_resched;
 	bool forced;		/* the task was stopped by force, at the end of its slice */
+	bool cut;		/* the task was stopped by force before that: what it overruns says nothing of the end of a slice */
 	bool listed;		/* the slot is in core.resched */
 	bool reserve;		/* the run uses the tier's reserve */
 	bool accounted;		/* `reserved` is reserved in the tier's account, too */

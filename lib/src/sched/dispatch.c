@@ -264,16 +264,21 @@ void btn_dispatch_stop(struct baton_sched *s, uint64_t now, unsigned slot, uint6
 	struct btn_core *c = &s->core;
 	struct btn_worker *w = s->on[slot];
 	struct btn_task *next;
+	/* A worker that can have a timer gets it in the handler. */
+	bool parks = btn_slot_spins(w) && btn_slice_can(w);
+	uint64_t cpu;
 
 	if (!btn_stop_has_room(wakes))
 		return;
 	btn_stop_show(s, now, slot);
 	btn_slot_trust(w);
 	btn_slot_fold(w, slot);
-	btn_core_stop(c, now, slot, btn_slot_account(w, now, settle), BTN_STOP_YIELD);
+	cpu = btn_slot_account(w, now, settle);
+	if (parks)
+		cpu += btn_slot_expect(w, slot);
+	btn_core_stop(c, now, slot, cpu, BTN_STOP_YIELD);
 	next = btn_core_pick(c, now, slot);
-	/* A worker that can have a timer gets it in the handler. */
-	if (next == &w->task->core && !(btn_slot_spins(w) && btn_slice_can(w))) {
+	if (next == &w->task->core && !parks) {
 		btn_slot_renew(s, w, now, slot);
 		return;
 	}

@@ -38,6 +38,18 @@ uint64_t btn_slot_cpu(const struct btn_worker *w)
 	return ts.tv_sec * BTN_NSEC_PER_SEC + ts.tv_nsec;
 }
 
+uint64_t btn_slot_expect(struct btn_worker *w, unsigned slot)
+{
+	uint64_t cpu = btn_core_cut(&w->s->core, slot);
+
+	/* CPU that was charged to one of several tenants could not be given back. */
+	if (!cpu || w->mixed)
+		return 0;
+	w->expected_in = w->s->core.run[slot].tier->index + 1;
+	w->cputime.charged += cpu;
+	return cpu;
+}
+
 uint64_t btn_slot_account_by_clock(struct btn_worker *w, struct btn_run *run, uint64_t now)
 {
 	struct btn_core *c = &w->s->core;
@@ -59,9 +71,10 @@ uint64_t btn_slot_account_by_clock(struct btn_worker *w, struct btn_run *run, ui
 	 * known, and the log keeps it as used.
 	 */
 	if (back)
-		btn_core_refund(c, now, &w->task->req->core, run ? (int)run->tier->index : -1,
+		btn_core_refund(c, now, &w->task->req->core, run ? (int)run->tier->index : w->expected_in - 1,
 				w->mixed ? 0 : mark_at, back);
 	w->mixed = false;
+	w->expected_in = 0;
 	return cpu;
 }
 

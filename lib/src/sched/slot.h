@@ -32,6 +32,11 @@ static inline bool btn_slot_account_by_time(struct btn_worker *w, const struct b
 	return btn_cputime_run(&w->cputime, now, settle, cpu);
 }
 
+/*
+ * The worker in this slot is about to be stopped by force: ns to be charged for what it is expected to use until it has parked. What of it is
+ * not used is given back when the worker is charged by its CPU clock, to the same account.
+ */
+uint64_t btn_slot_expect(struct btn_worker *w, unsigned slot);
 /* ns to be charged by the thread's CPU clock, where the call above says so. run: that of w; NULL: w has no slot. */
 uint64_t btn_slot_account_by_clock(struct btn_worker *w, struct btn_run *run, uint64_t now);
 /* The caller, w, polled for streams between these readings of its CPU clock: no tenant is charged. */

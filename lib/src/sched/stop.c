@@ -40,6 +40,11 @@
  * without a slot, until the signal came, is charged without a look at the clock of another thread. A
  * thread that reads it late charges the rest the next time.
  *
+ * What the thread uses from the stop until it parks is in nobody's slice: the run is settled, and what is left of its slice is free again for other tasks of
+ * the tenant. So the run is charged with what that was the last times, beforehand (btn_slot_expect()), which is CPU charged by
+ * time that was not used yet: the next reading of the thread's CPU clock says how much of it was too much (cputime.h), and that is given back in
+ * the tier in which the run paid. That reading is made before the worker has a slot again.
+ *
  * selftests/model/preempt.pml is a model of this.
  */
 #include "stop.h"

@@ -83,6 +83,7 @@ struct btn_worker {
 	struct btn_cputime cputime;
 	const struct btn_tenant *last_tenant;	/* the tenant whose task the worker ran last */
 	bool mixed;			/* tasks of several tenants ran since cputime.mark */
+	uint8_t expected_in;		/* 1 + the tier that was charged for what the worker, stopped by force, is expected to use; 0: none was */
 	clockid_t cpu_clock;
 	pthread_t thread;
 	pid_t tid;
