@@ -268,6 +268,21 @@ static void prom_use(struct out *o, unsigned f, unsigned tier)
 	}
 }
 
+static const struct {
+	const char *name, *help;
+	size_t at;
+} of_tenant[] = {
+	{ "requests_in_flight", "Requests that were let in and have not ended.", offsetof(struct baton_stats_tenant, in_flight) },
+	{ "tasks_on_streams", "Tasks that wait for a stream.", offsetof(struct baton_stats_tenant, on_streams) },
+};
+
+static void prom_tenant(struct out *o, unsigned f)
+{
+	labels(o, of_tenant[f].name, ",tenant=");
+	quoted(o->to, o->t.name);
+	fprintf(o->to, "} %" PRIu64 "\n", *(const uint64_t *)((const char *)&o->t + of_tenant[f].at));
+}
+
 static void prom_slot(struct out *o, const char *name, unsigned i, uint64_t value, bool time)
 {
 	char more[32];
@@ -326,11 +341,16 @@ static void prometheus(struct out *o)
 			prom_slot(o, of_slot[f].name, i, value, of_slot[f].time);
 		}
 	}
-	/* All samples of a family stand together. */
+	/* All samples of a family stand together; and another tenant may have the name of one that is being removed. */
+	for (f = 0; f < sizeof(of_tenant) / sizeof(of_tenant[0]); f++) {
+		family(o, of_tenant[f].name, "gauge", of_tenant[f].help);
+		for (i = 0; (err = baton_stats_tenant(o->st, i, &o->t, sizeof(o->t))) != -ENOENT; i++)
+			if (!err && o->t.state == 1)
+				prom_tenant(o, f);
+	}
 	for (f = 0; f < sizeof(of_use) / sizeof(of_use[0]); f++) {
 		family(o, of_use[f].name, of_use[f].type, of_use[f].help);
 		for (i = 0; (err = baton_stats_tenant(o->st, i, &o->t, sizeof(o->t))) != -ENOENT; i++)
-			/* Somebody else may have the name of one that is being removed. */
 			for (tier = 0; !err && o->t.state == 1 && tier < o->h.tiers; tier++)
 				prom_use(o, f, tier);
 	}

@@ -46,6 +46,31 @@ def shows():
     assert t.ends() == 0
 
 
+def shows_streams():
+    """Two tasks of alice wait, and the workers of the slot that is idle poll."""
+    streams = subprocess.Popen([f"{O}/selftests/observe/service", "strm", "streams"], stdout=subprocess.PIPE)
+    try:
+        assert streams.stdout.readline() == b"ready\n"
+        t = Terminal("--delay", "0.3", "strm")
+        lines = t.until(lambda l: re.search(r", sorted by CPU, 2 wait for streams, polling \d\.\d\d$", l[0]) and len(tenants(l)) == 3 and
+                        l[23].startswith("q quit"))
+        assert lines[3].split() == "TENANT CPU LOW LEFT ADMIT/s REJ/s DROP/s THRTL P50 P99 STRM".split(), lines[3]
+        assert max(map(len, lines)) <= COLUMNS
+        waits = {l.split()[0]: l.split()[-1] for l in lines[4:7]}
+        assert waits["alice"] == "2" and waits["émile"] == "0", waits
+        t.key("q")
+        assert t.ends() == 0
+        text = subprocess.run([BATON, "stats", "--prometheus", "strm"], capture_output=True, text=True, check=True).stdout
+        assert '\nbaton_tasks_on_streams{service="strm",tenant="alice"} 2\n' in text, text
+        assert '\nbaton_tasks_on_streams{service="strm",tenant="émile"} 0\n' in text, text
+        flies = re.search(r'\nbaton_requests_in_flight\{service="strm",tenant="alice"\} (\d+)\n', text)
+        assert flies and int(flies[1]) >= 2, text
+        assert 'baton_slot_polled_seconds_total{service="strm",slot="0"}' in text, text
+    finally:
+        streams.terminate()
+        assert streams.wait() == 0
+
+
 def says_that_it_died():
     t = Terminal("--delay", "0.1")
     t.until(lambda l: "svc" in l[0])
@@ -87,7 +112,7 @@ def refuses():
 if "built without ncurses" in subprocess.run([BATON, "top"], capture_output=True, text=True).stderr:
     print("1..0 # SKIP mend: built without ncurses (apt-get install libncurses-dev, then make clean)")
     sys.exit(4)
-tests = [refuses, shows, file_cut_short, says_that_it_died]
+tests = [refuses, shows, shows_streams, file_cut_short, says_that_it_died]
 failed = 0
 print(f"1..{len(tests)}", flush=True)
 with tempfile.TemporaryDirectory() as d:

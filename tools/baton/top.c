@@ -35,7 +35,7 @@ struct row {
 	uint64_t id;
 	char name[BATON_STATS_NAME];
 	bool leaving;
-	uint64_t cpu, admitted, rejected, dropped, throttled, in_flight, low_left, low, high;
+	uint64_t cpu, admitted, rejected, dropped, throttled, in_flight, on_streams, low_left, low, high;
 	struct baton_hist wait;
 	/* Since the look before. */
 	double cpu_rate, admitted_rate, rejected_rate, dropped_rate, throttled_rate;
@@ -98,6 +98,7 @@ static void read_row(struct row *r, const struct baton_stats_tenant *t, unsigned
 	memcpy(r->name, t->name, sizeof(r->name));
 	r->leaving = t->state == 2;
 	r->in_flight = t->in_flight;
+	r->on_streams = t->on_streams;
 	r->low = t->tier[BATON_TIER_LOW].quota;
 	r->high = t->tier[BATON_TIER_HIGH].quota;
 	r->low_left = baton_stats_left(&t->tier[BATON_TIER_LOW], now);
@@ -322,7 +323,18 @@ static void draw_stacks(int line, int lines, int columns)
 	}
 }
 
-static void draw_tenants(const struct look *now, int name, int lines)
+/* Tasks that wait for streams, and the CPU of workers that polled for them, at the end of the first line. */
+static void draw_streams(const struct look *now, const struct look *before, uint64_t waiting)
+{
+	double s = (now->at - before->at) / SECOND, polling = 0;
+	unsigned i;
+
+	for (i = 0; i < now->slots && i < before->slots; i++)
+		polling += (double)(now->slot[i].polled - before->slot[i].polled) / SECOND / s;
+	printw(", %llu wait for streams, polling %.2f", (unsigned long long)waiting, polling);
+}
+
+static void draw_tenants(const struct look *now, int name, int lines, bool streams)
 {
 	int line = 4;
 	unsigned i;
@@ -330,6 +342,8 @@ static void draw_tenants(const struct look *now, int name, int lines)
 	attron(A_REVERSE);
 	mvprintw(3, 0, "%-*s %6s %6s %6s %7s %7s %6s %6s %6s %6s", name, "TENANT", "CPU", "LOW", "LEFT", "ADMIT/s",
 		 "REJ/s", "DROP/s", "THRTL", "P50", "P99");
+	if (streams)
+		printw(" %5s", "STRM");
 	attroff(A_REVERSE);
 	for (i = 0; i < now->rows && line < lines - 1; i++, line++) {
 		const struct row *r = &now->row[i];
@@ -340,22 +354,36 @@ static void draw_tenants(const struct look *now, int name, int lines)
 		       100 * r->cpu_rate * SECOND / now->h.capacity, 100.0 * r->low / now->h.capacity,
 		       100.0 * r->low_left / now->h.capacity, r->admitted_rate, r->rejected_rate, r->dropped_rate,
 		       100 * r->throttled_rate, duration(r->p50), duration(r->p99));
+		if (streams)
+			printw(" %5llu", (unsigned long long)r->on_streams);
 	}
 }
 
 static void draw(const struct baton_stats *st, const struct look *now, const struct look *before)
 {
+	/* Streams are shown from when there was one on. */
+	static bool streams;
 	bool alive = baton_stats_alive(st);
-	int lines, columns, name;
+	int lines, columns, name, beside;
+	uint64_t waiting = 0;
+	unsigned i;
 
+	for (i = 0; i < now->rows; i++)
+		waiting += now->row[i].on_streams;
+	streams |= waiting;
+	for (i = 0; i < now->slots; i++)
+		streams |= now->slot[i].polled;
 	getmaxyx(stdscr, lines, columns);
 	/* Columns beside the name take so many. */
-	name = columns - 66 > 8 ? columns - 66 : 8;
+	beside = streams ? 72 : 66;
+	name = columns - beside > 8 ? columns - beside : 8;
 	if (name > BATON_STATS_NAME)
 		name = BATON_STATS_NAME;
 	erase();
 	mvprintw(0, 0, "baton top - %.40s (%llu)%s, sorted by %s", now->h.name, (unsigned long long)now->h.pid,
 		 alive ? "" : " DIED", order->name);
+	if (streams)
+		draw_streams(now, before, waiting);
 	draw_slots(now, before, 1);
 	mvprintw(2, 0, "capacity %.2f CPUs", now->h.capacity / SECOND);
 	/* The part that the machine gives, where it is less and known. */
@@ -369,7 +397,7 @@ static void draw(const struct baton_stats *st, const struct look *now, const str
 	if (show_stacks)
 		draw_stacks(3, lines, columns);
 	else
-		draw_tenants(now, name, lines);
+		draw_tenants(now, name, lines, streams);
 	attron(A_REVERSE);
 	mvprintw(lines - 1, 0, "%-*.*s", columns - 1, columns - 1,
 		 "q quit  b blocking  sort: c CPU r rejected t throttled a admitted w wait n name");
