@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -637,6 +638,56 @@ TEST(arguments)
 	CHECK_EQ(baton_sched_destroy(s), -EBUSY);
 	close_served(st, 1);
 	close(fd);
+	end_sched(s);
+}
+
+static _Atomic int full, accepted;
+
+static void accepts_if_it_can(struct baton_stream *l, int why, void *arg)
+{
+	struct baton_stream *st;
+	int err;
+
+	note_call(why);
+	while (why != -ESHUTDOWN && !(err = baton_stream_accept(l, &st, 0))) {
+		baton_stream_close(st);
+		atomic_fetch_add(&accepted, 1);
+	}
+	if (why != -ESHUTDOWN && err == -EMFILE)
+		atomic_fetch_add(&full, 1);
+}
+
+/* A listener that is served, and no descriptor: the function is called again and again, and its accept waits. */
+TEST(no_descriptor)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	struct rlimit all, few;
+	struct baton_stream *l;
+	uint64_t began;
+	int peer, free;
+
+	open_all(1);
+	atomic_store(&full, 0);
+	atomic_store(&accepted, 0);
+	CHECK_EQ(baton_stream_listen(&l, s, (struct sockaddr *)&sa, sizeof(sa), 8), 0);
+	CHECK_EQ(getsockname(baton_stream_fd(l), (struct sockaddr *)&sa, &len), 0);
+	peer = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK_EQ(connect(peer, (struct sockaddr *)&sa, len), 0);
+	free = dup(peer);
+	close(free);
+	getrlimit(RLIMIT_NOFILE, &all);
+	few = all;
+	few.rlim_cur = (rlim_t)free;
+	setrlimit(RLIMIT_NOFILE, &few);
+	began = baton_clock_now();
+	CHECK_EQ(serve(l, BATON_BATCH, accepts_if_it_can, NULL), 0);
+	await(&full, 5);
+	CHECK((uint64_t)(atomic_load(&full) - 2) * 10 * MS <= baton_clock_now() - began);
+	setrlimit(RLIMIT_NOFILE, &all);
+	await(&accepted, 1);
+	close_served(l, 1);
+	close(peer);
 	end_sched(s);
 }
 

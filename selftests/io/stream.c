@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -1049,6 +1050,78 @@ static void sends_while_it_computes(void *peer)
 	CHECK_ANY(computes_until(1));
 	CHECK_ANY(baton_stream_write(st[1], "b", 1, &n, BATON_FOREVER) == 0);
 	CHECK_ANY(computes_until(2));
+}
+
+#define WAITING	20
+
+static _Atomic int accepted, full;
+static _Atomic uint64_t full_first;
+
+/* Accepts until all are there, and counts the calls for which there was no descriptor. */
+static void accepts_all(void *l)
+{
+	static struct baton_stream *st[WAITING];
+	uint64_t now;
+	int i, err;
+
+	for (i = 0; i < WAITING;) {
+		err = baton_stream_accept(l, &st[i], BATON_FOREVER);
+		now = baton_clock_now();
+		if (!err) {
+			i++;
+			atomic_fetch_add(&accepted, 1);
+			continue;
+		}
+		CHECK_ANY(err == -EMFILE);
+		if (!atomic_load(&full))
+			atomic_store(&full_first, now);
+		atomic_fetch_add(&full, 1);
+	}
+	for (i = 0; i < WAITING; i++)
+		baton_stream_close(st[i]);
+}
+
+/* A call of an accept that finds no descriptor is 10 ms after the last one, and connections are accepted when there are some. */
+TEST(no_descriptor)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int peer[WAITING], none[2], i, n;
+	socklen_t len = sizeof(sa);
+	struct rlimit all, few;
+	struct baton_request *r;
+	struct baton_stream *l, *st;
+
+	open_all(1);
+	atomic_store(&accepted, 0);
+	atomic_store(&full, 0);
+	CHECK_EQ(baton_stream_listen(&l, s, (struct sockaddr *)&sa, sizeof(sa), WAITING), 0);
+	CHECK_EQ(getsockname(baton_stream_fd(l), (struct sockaddr *)&sa, &len), 0);
+	for (i = 0; i < WAITING; i++) {
+		peer[i] = socket(AF_INET, SOCK_STREAM, 0);
+		CHECK_EQ(connect(peer[i], (struct sockaddr *)&sa, len), 0);
+	}
+	CHECK_EQ(pipe(none), 0);
+	CHECK_EQ(baton_stream_open(&st, s, none[0]), 0);
+	close(none[1]);
+	getrlimit(RLIMIT_NOFILE, &all);
+	few = all;
+	/* All descriptors below that are in use; the library's own threads may have one for a while. */
+	few.rlim_cur = (rlim_t)none[1];
+	setrlimit(RLIMIT_NOFILE, &few);
+	r = ask_batch(tenant, accepts_all, l);
+	while (atomic_load(&full) < 5)
+		usleep(1000);
+	n = atomic_load(&full);
+	CHECK((uint64_t)(n - 2) * 10 * MS <= baton_clock_now() - atomic_load(&full_first));
+	CHECK(atomic_load(&accepted) < WAITING);
+	baton_stream_close(st);
+	setrlimit(RLIMIT_NOFILE, &all);
+	end_request(r, 0);
+	CHECK_EQ(atomic_load(&accepted), WAITING);
+	for (i = 0; i < WAITING; i++)
+		close(peer[i]);
+	baton_stream_close(l);
+	end_sched(s);
 }
 
 /* Tasks of the first tenant that wait for streams, as the page has them. */

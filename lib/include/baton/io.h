@@ -74,7 +74,9 @@ BATON_API int baton_stream_listen(struct baton_stream **out, struct baton_sched 
  *
  * *@out belongs to the scheduler of @l. Connections that were given up before they were accepted
  * are passed over. Returns 0 or an error, -EMFILE, -ENFILE, -ENOBUFS and -ENOMEM too, after which
- * the connection is still there: a caller does well to wait before it tries again.
+ * the connection is still there. The next call by a task, whatever its deadline, then waits before it tries: until 10 ms after that
+ * error, and not at all where the process has closed a stream since. So a loop that goes on after such an error, or the function of a
+ * listener that is served, takes no CPU to speak of. Another thread does well to wait itself.
  */
 BATON_API int baton_stream_accept(struct baton_stream *l, struct baton_stream **out, uint64_t deadline);
 
@@ -147,8 +149,7 @@ BATON_API int baton_stream_sendfile(struct baton_stream *st, int file, off_t fro
  * or an accept then returns -ETIMEDOUT at once.
  *
  * The function reads by baton_stream_read(), _readv(), _read_full() or _accept(), as much as it likes: as long as none of them
- * has found that there is no more, it is called again. So a function that returns an error to itself
- * and reads nothing (-EMFILE of an accept) does well to sleep first, and one that does not want to read
+ * has found that there is no more, it is called again. So a function that does not want to read
  * any more closes the stream. After the end of the file it is not called again for that.
  *
  * @why is -EAGAIN, -EDQUOT or -ETIME: a request was refused as by baton_submit(), or dropped

@@ -18,6 +18,11 @@
  * other comes. So from such an event on (btn_half_ends()) each call tries. An event may be still to be seen when
  * a wait is refused, or ends by the deadline: the call then tries before it gives up. The word
  * is a hint that the number confirms, and orders nothing.
+ * [STREAM-4] Where descriptors or memory have run out a connection stays in the kernel's queue, and so the listener stays ready:
+ * a loop of accepts, or a service of the listener's, would do nothing but try. So the next accept of a task waits first, until
+ * FULL_NS after the one that failed, unless this process has closed a stream since. Closed streams are counted before the
+ * try, so one that is closed after the try ends the wait or prevents it. Both words are hints: a late one costs a
+ * try or a wait of FULL_NS.
  */
 #include "stream.h"
 
@@ -44,6 +49,12 @@
 #include "../sched/self.h"
 #include "../sched/wait.h"
 #include "serve.h"
+
+/* Time for which a task does not try to accept, after there was no descriptor or memory for that. */
+#define FULL_NS		10000000
+
+/* Streams whose descriptors this process has closed: a limit of descriptors is a process's. */
+static _Atomic unsigned closes;
 
 /* ---------------------------------------------------------- open and close */
 
@@ -115,6 +126,7 @@ void btn_stream_leave(struct baton_stream *st)
 		return;
 	BTN_POINT("stream:last");
 	close(st->fd);
+	atomic_fetch_add_explicit(&closes, 1, memory_order_relaxed); /* [STREAM-4] */
 	btn_poller_free(s, &st->source);
 	atomic_fetch_sub_explicit(&s->handles, 1, memory_order_release); /* [REQUEST-2] */
 }
@@ -615,18 +627,43 @@ static int accept_one(struct baton_stream *l, uint64_t deadline)
 	}
 }
 
+static inline bool is_want(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM;
+}
+
+static void wait_for_room(struct baton_stream *l)
+{
+	uint64_t until = atomic_load_explicit(&l->full_until, memory_order_relaxed); /* [STREAM-4] */
+
+	if (!until)
+		return;
+	/* Another thread cannot wait here; and a task that has to end is not held up. */
+	if (btn_self_task_of(l->s) && atomic_load_explicit(&l->full_closes, memory_order_relaxed) == /* [STREAM-4] */
+				      atomic_load_explicit(&closes, memory_order_relaxed)) /* [STREAM-4] */
+		baton_sleep_until(until);
+	atomic_store_explicit(&l->full_until, 0, memory_order_relaxed); /* [STREAM-4] */
+}
+
 int baton_stream_accept(struct baton_stream *l, struct baton_stream **out, uint64_t deadline)
 {
+	unsigned before;
 	int fd, err;
 
 	*out = NULL;
 	if (!btn_self_is_here(l->s->process))
 		return -EPERM;
 	btn_stream_enter(l);
+	wait_for_room(l);
+	before = atomic_load_explicit(&closes, memory_order_relaxed); /* [STREAM-4] */
 	fd = accept_one(l, deadline);
 	err = fd < 0 ? fd : baton_stream_open(out, l->s, fd);
 	if (err && fd >= 0)
 		close(fd);
+	if (btn_unlikely(is_want(err))) {
+		atomic_store_explicit(&l->full_closes, before, memory_order_relaxed); /* [STREAM-4] */
+		atomic_store_explicit(&l->full_until, btn_clock_now() + FULL_NS, memory_order_relaxed); /* [STREAM-4] */
+	}
 	btn_stream_leave(l);
 	return err;
 }

@@ -14,6 +14,8 @@ struct baton_stream {
 	_Atomic bool watches_out;	/* [STREAM-2] */
 	_Atomic uint64_t drained;	/* [STREAM-3] */
 	_Atomic unsigned refs;		/* references: the handle, and each call that is under way: [STREAM-1] */
+	_Atomic unsigned full_closes;	/* a listener's: [STREAM-4] */
+	_Atomic uint64_t full_until;	/* 0: no accept failed for want of a descriptor or of memory: [STREAM-4] */
 };
 
 /* A call of st begins, which has st for itself until it ends. */
