@@ -3,6 +3,7 @@
  * lib/src/sched/polls.h: the role of the poller. Two slots, two workers whose tasks wait for one event each, the
  * poller's thread, and the monitor, which looks for events, and lets waits end by their deadlines. Each hold of the scheduler's lock is one step.
  *
+ * A worker whose task waits hands its run to the other task where that is ready, or leaves its slot to dispatch.
  * A worker parks or polls; what it waits for is its permit, and it goes on with a slot alone. The eventfd is
  * readable until somebody in epoll_wait reads it.
  *
@@ -129,9 +130,21 @@ proctype worker(byte me)
 			:: true
 			fi;
 			has_slot[me] = false;
-			idle++;
-			dispatch();
 			mine = false;
+			if
+			:: !idle && ready[1 - me] ->
+				/* pass_slot() of gate.c: the other task goes on in this run, and nothing else follows. */
+				ready[1 - me] = false;
+				has_slot[1 - me] = true;
+				wake[1 - me] = true;
+				named = false
+#ifdef BROKEN_PASS_NO_LOOK
+				; wake[1 - me] = false; permit[1 - me] = true
+#endif
+			:: true ->
+				idle++;
+				dispatch()
+			fi;
 			if
 			:: named && !has_slot[me] ->
 				named = false; role = WORKER; mine = true;
