@@ -49,8 +49,7 @@ check "clocks that are wrong by 8% oversell nothing" right held.h "$bad_clocks"
 caught "clocks have no drift" held.h "$bad_clocks; s/return ns + ns \* 2.*/return ns;/"
 caught "a lease begins with the heartbeat's answer" sim.c 's/beat(&n->session, m->sent,/beat(\&n->session, now,/'
 caught "a node without a lease takes" held.c 's/ || now >= w->until//'
-# Not among them: that a node takes while an old, larger pool still cools (`held + cooling > w->pool` in held.c). The simulation found it only
-# through a fault of its own; without that no seed of 200 s did.
+caught "what an old pool left cooling is taken" held.c 's/held + cooling > w->pool)/false)/'
 caught "a lease does not end" sim.c 's/now < p->until ?/true ?/'
 caught "a fence does not compare the heartbeat" sim.c 's/S.alive\[m->place\].rev == m->alive_rev/true/'
 caught "a heartbeat does not compare the life" sim.c 's/m->ok = S.place\[m->node\].rev == m->node_rev;/m->ok = true;/'
