@@ -3,7 +3,8 @@
  * A node's service for nodes.py and kills.py: a scheduler in the fleet, whose tenant red always has a task that wants CPU.
  *
  *	joined SOCKET	prints each 10 ms: CLOCK_BOOTTIME, red's CPU so far, whether leases hold, CLOCK_BOOTTIME once more, in ns, and whether
- *			red's task is late because the fleet leases quota to other nodes, and the CPU that the process used; until stdin ends
+ *			red's task is late because the fleet leases quota to other nodes, and the CPU that the process used; until stdin ends.
+ *			Until the tenant has quota stderr has why there is no agent, whenever that is another reason
  */
 #include <poll.h>
 #include <stdatomic.h>
@@ -44,14 +45,19 @@ int main(int argc, char **argv)
 	struct baton_fleet *f;
 	struct baton_sched *s;
 	struct baton_why why;
+	const char *said = "";
 	unsigned long long before;
 
 	if (argc < 2 || baton_sched_create(&s, &so) || baton_tenant_add(s, &t, &to) || baton_fleet_join(&f, s, argv[1]))
 		return 1;
 	/* A tenant without any quota is refused. */
-	while (baton_submit(t, &ro, &r))
+	while (baton_submit(t, &ro, &r)) {
 		if (poll(&in, 1, 10))
 			return 1;
+		baton_fleet_stats(f, &fs, sizeof(fs));
+		if (!fs.connected && fs.how != said)
+			fprintf(stderr, "%s\n", said = fs.how);
+	}
 	while (!poll(&in, 1, 10)) {
 		before = clock_ns(CLOCK_BOOTTIME);
 		baton_tenant_stats(t, &st, sizeof(st));

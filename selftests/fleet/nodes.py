@@ -25,7 +25,7 @@ class Service(threading.Thread):
     def __init__(self, path):
         super().__init__(daemon=True)
         self.p = subprocess.Popen([os.path.join(etcd.O, "selftests/fleet/joined"), path], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, text=True)
+                                  stdout=subprocess.PIPE, stderr=open(path + ".says", "a"), text=True)
         self.lines = []
         self.start()
 
@@ -59,6 +59,14 @@ def measure(fleet):
           f"{[round(rate(s, SECOND), 3) for s in services]} CPUs")
     check("a task is late because other nodes have its tenant's quota", etcd.wait_until(lambda: all(s.lines[-1][4] for s in services), 20))
     check("a rate that is more than a machine has ends no connection", all(s.lines[-1][2] for s in services))
+    path = fleet.nodes[0].path
+    second = Service(path)
+    says = etcd.wait_until(lambda: "another scheduler of the node has joined its agent" in open(path + ".says").read(), 20)
+    refused = f"process {second.p.pid} is refused: another scheduler has joined" in open(os.path.join(fleet.folder, "agent0.log")).read()
+    check("a second process of a node has no quota, and both sides say why", says and refused and not second.lines)
+    check("which takes nothing from the first", services[0].lines[-1][2])
+    second.p.kill()
+    second.p.wait()
     fleet.agents[0].kill()
     fleet.agents[0].wait()
     gone = etcd.wait_until(lambda: not services[0].lines[-1][2], 10)

@@ -40,6 +40,7 @@ def measure(fleet):
     check("the next service meets the next agent first", met)
     time.sleep(4)
     check("it has nothing while the old one lives", not new.lines and f"process {new.p.pid} is refused" in log()[began:], f"{new.lines[-1:]}")
+    check("and knows why", "the process that had the node's quota before lives" in open(path + ".says").read())
     check("the old one has all of it again", wait_until(lambda: rate(old, SECOND) > 0.8 * BOUGHT / SECOND, 60), f"{rate(old, SECOND)}")
     old.p.kill()
     old.p.wait()

@@ -403,8 +403,40 @@ TEST(low_limit)
 	close_all();
 }
 
+/* The agent has another scheduler: this one says so, and tries again. */
+TEST(refused)
+{
+	static const char *const words[2] = { "joined", "told" };
+	static const char *const how[2] = { "another scheduler of the node", "the process that had the node's quota" };
+	unsigned i;
+
+	open_all(0);
+	for (i = 0; i < 2; i++) {
+		tell("refused %s", words[i]);
+		close(agent);
+		while (strncmp(stats().how, how[i], strlen(how[i])))
+			usleep(1000);
+		CHECK(!stats().leased);
+		CHECK_EQ(stats().tenants, 0);
+		take_client();
+	}
+	CHECK_EQ(stats().refused, 0);
+	tell("rate 1 red low 10000000 100000000");
+	answer("low", 1);
+	/* A scheduler that ended is in nobody's way. */
+	baton_fleet_leave(f);
+	end_sched(s);
+	CHECK_EQ(baton_sched_create(&s, &(struct baton_sched_opts){ .sz = sizeof(struct baton_sched_opts), .slots = 2, .capacity = 2 * SECOND }), 0);
+	CHECK_EQ(baton_fleet_join(&f, s, path), 0);
+	close(agent);
+	take_client();
+	close_all();
+}
+
 TEST(calls)
 {
+	struct baton_sched_opts so = { .sz = sizeof(so), .slots = 1, .capacity = SECOND };
+	struct baton_sched *second;
 	struct baton_fleet *other;
 	char longer[200];
 
@@ -414,8 +446,14 @@ TEST(calls)
 	memset(longer, 'x', sizeof(longer));
 	longer[sizeof(longer) - 1] = 0;
 	CHECK_EQ(baton_fleet_join(&other, s, longer), -ENAMETOOLONG);
+	CHECK_EQ(baton_sched_create(&second, &so), 0);
+	CHECK_EQ(baton_fleet_join(&other, second, path), -EADDRINUSE);
+	CHECK(!other);
 	baton_fleet_leave(f);
 	close(agent);
+	/* A scheduler that left keeps its base shares. */
+	CHECK_EQ(baton_fleet_join(&other, second, path), -EADDRINUSE);
+	CHECK_EQ(baton_sched_destroy(second), 0);
 	/* The same scheduler joins again; nobody is there. */
 	close(listener);
 	unlink(path);

@@ -8,6 +8,7 @@
  *	agent says	until NS			leases end then, on CLOCK_BOOTTIME
  *			rate SEQ TENANT CLASS BASE RATE BOUGHT
 					from now on: BASE always, RATE before `until`; BOUGHT: of all nodes; ns of CPU in a second
+ *			refused joined|told	another scheduler has joined; or the process that was told before lives. The agent closes the socket then
  *	scheduler says	use SEQ TENANT CLASS SHORT U0 ... U9
  *
  * use: SEQ is that of the last `rate` for it that the scheduler keeps to, SHORT is 1 where tasks wait for quota, U0 what was used in the last

@@ -164,7 +164,7 @@ void agent_accept_client(struct agent *a)
 	int fd = accept4(a->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), size = 1 << 20;
 	socklen_t n = sizeof(struct ucred);
 	struct ucred who;
-	const char *why = NULL;
+	const char *why = NULL, *said = NULL;
 	unsigned i;
 
 	if (fd < 0)
@@ -173,10 +173,13 @@ void agent_accept_client(struct agent *a)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) || (who.uid && who.uid != geteuid()))
 		why = "it is another user's";
 	else if (a->client >= 0)
-		why = "there is one";
+		why = "another scheduler has joined, and one of a node has quota at a time", said = "refused joined";
 	else if (!fleet_client_may_join(&a->may, (uint64_t)who.pid))
-		why = "the process that was told rates before lives on, and may use its base";
+		why = "the process that was told rates before lives on, and may use its base", said = "refused told";
 	if (why) {
+		/* An older scheduler takes that for no agent's, and loses a connection which ends in any case. */
+		if (said)
+			send(fd, said, strlen(said), MSG_DONTWAIT | MSG_NOSIGNAL);
 		/* A process that is refused tries again each second. */
 		if (a->said_refused != who.pid)
 			agent_say(a, "process %d is refused: %s", (int)who.pid, why);

@@ -12,6 +12,11 @@
  * that does not name the tenant leaves it there. A tenant that the fleet is to have should be added without
  * quotas: what it has before its first rate is not counted in the fleet.
  *
+ * A node's agent has one scheduler at a time, of one process. A second one of this process is refused by baton_fleet_join() for as long as the
+ * first one lives, also after baton_fleet_leave(), since it keeps its base shares. One of another process is refused by the agent, which
+ * baton_fleet_stats() says in `how`: while a scheduler is joined, and while the process lives that had quota before. It tries again each second,
+ * and has nothing meanwhile. Several processes of a node that are to share its quota are nodes of their own, each with an agent and a name.
+ *
  * Where the agent is gone, leases end when it said they would, by this machine's clock and whether or not a
  * thread is there to notice: the next slice is given by each tenant's base share. The scheduler goes on with that,
  * and meets the agent that is there next.
@@ -37,7 +42,7 @@ struct baton_sched;
  * Any thread; does not wait for the agent, which may come later. Makes a thread ("baton-fleet") that sleeps
  * while tenants use nothing. Only an agent of root's or of the caller's effective user is listened to.
  *
- * Returns 0; -EBUSY: @s is in a fleet; -ENAMETOOLONG: @socket is no path for a socket; -EPERM: @s is the parent
+ * Returns 0; -EBUSY: @s is in a fleet; -EADDRINUSE: another scheduler of this process, not destroyed yet, has joined at @socket; -ENAMETOOLONG: @socket is no path for a socket; -EPERM: @s is the parent
  * process's; -ENOMEM, -EMFILE, -ENFILE, -EAGAIN: no memory, descriptor or thread.
  */
 BATON_API int baton_fleet_join(struct baton_fleet **out, struct baton_sched *s, const char *socket);

@@ -392,8 +392,19 @@ static bool hear_rate(struct baton_fleet *f, const char *text)
 	return true;
 }
 
+/* The reason for which the agent listens to another scheduler, in words; NULL: the message says no such thing. */
+static const char *refusal_of(const char *text)
+{
+	if (!strcmp(text, "refused joined"))
+		return "another scheduler of the node has joined its agent: one has quota at a time";
+	if (!strcmp(text, "refused told"))
+		return "the process that had the node's quota before lives, and may use its base share";
+	return NULL;
+}
+
 static void hear_agent(struct baton_fleet *f)
 {
+	const char *refusal;
 	char text[256];
 	ssize_t n;
 	bool ok;
@@ -410,8 +421,12 @@ static void hear_agent(struct baton_fleet *f)
 		if (ok) {
 			text[n] = 0;
 			ok = strlen(text) == (size_t)n &&
-			     ((!strncmp(text, "until ", 6) && hear_until(f, text + 6)) ||
+			     (refusal_of(text) || (!strncmp(text, "until ", 6) && hear_until(f, text + 6)) ||
 			      (!strncmp(text, "rate ", 5) && hear_rate(f, text + 5)));
+		}
+		if (ok && (refusal = refusal_of(text))) {
+			lose_agent(f, refusal, false);
+			return;
 		}
 		if (!ok) {
 			lose_agent(f, "what it said is no agent's", true);
@@ -558,6 +573,7 @@ int baton_fleet_join(struct baton_fleet **out, struct baton_sched *s, const char
 {
 	int saved = errno, err = 0, wake;
 	struct baton_fleet *f;
+	bool before;
 
 	*out = NULL;
 	if (!btn_self_is_here(s->process))
@@ -580,10 +596,19 @@ int baton_fleet_join(struct baton_fleet **out, struct baton_sched *s, const char
 		err = -errno;
 	if (!err)
 		err = set_fleet(s, f, &wake);
+	before = *s->fleet_socket;
+	if (!err && !btn_leased_own(s, socket)) {
+		set_fleet(s, NULL, NULL);
+		err = -EADDRINUSE;
+	}
 	if (!err) {
 		err = begin_thread(f);
-		if (err)
+		if (err) {
 			set_fleet(s, NULL, NULL);
+			/* A scheduler that was told nothing has nothing to keep. */
+			if (!before)
+				btn_leased_disown(s);
+		}
 	}
 	let_go(wake);
 	if (err)

@@ -16,6 +16,13 @@
 
 #include "types.h"
 
+/*
+ * The scheduler may be told quotas by the agent at this socket from now on, until btn_leased_disown(). False: another one of this process may, which lives: in
+ * the fleet, or out of it with its base shares. The agent sees processes alone, and would tell both the same base. Takes a lock of the process.
+ */
+bool btn_leased_own(struct baton_sched *s, const char *socket);
+void btn_leased_disown(struct baton_sched *s);
+
 /* Each leased quota is its base from now on. Needs the lock. */
 void btn_leased_end(struct baton_sched *s);
 void btn_leased_wake_now(struct baton_sched *s);

@@ -18,6 +18,7 @@
 #include "../io/poller.h"
 #include "../opts.h"
 #include "gate.h"
+#include "leased.h"
 #include "monitor.h"
 #include "notifier.h"
 #include "pool.h"
@@ -221,6 +222,7 @@ int baton_sched_destroy(struct baton_sched *s)
 	pthread_join(s->monitor, NULL);
 	btn_watch_end(s);
 	btn_poller_stop(s);
+	btn_leased_disown(s);
 	if (s->fleet_wake >= 0)
 		close(s->fleet_wake);
 	/* Idle workers find no task, and end. */

@@ -333,6 +333,9 @@ struct baton_sched {
 	struct btn_prealloc deferred;	/* core.prealloc where no call brings one: only what is to be freed */
 	unsigned epoch;
 	struct baton_fleet *fleet;	/* NULL: in none */
+	/* The agent's socket, once the scheduler has joined ("": never), and the next scheduler of the process that has; with leased.c's lock. */
+	char fleet_socket[108];
+	struct baton_sched *fleet_next;
 	uint64_t lease_end;		/* BTN_NEVER: no lease holds */
 	int fleet_wake;			/* the fleet's thread sleeps on it; -1: never was in a fleet */
 	_Atomic bool fleet_sleeps;	/* [FLEET-1] */
