@@ -21,7 +21,7 @@ struct call {
 	void *arg;
 	char *in, *body;
 	size_t n, room;
-	bool watch, begun;
+	bool watch, begun, too_large;
 	unsigned at;		/* the endpoint that was asked */
 	struct call *next;
 };
@@ -147,8 +147,10 @@ static size_t take_data(char *data, size_t size, size_t n, void *arg)
 	char *in;
 
 	n *= size;
-	if (c->n + n > ANSWER_MAX)
+	if (c->n + n > ANSWER_MAX) {
+		c->too_large = true;
 		return 0;
+	}
 	if (c->n + n + 1 > c->room) {
 		want = 2 * (c->n + n + 1);
 		in = realloc(c->in, want);
@@ -260,7 +262,10 @@ static void finish_call(struct call *c, CURLcode rc)
 
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (rc != CURLE_OK) {
-		snprintf(e->error, sizeof(e->error), "%s: %s", e->url[c->at], curl_easy_strerror(rc));
+		if (c->too_large)
+			snprintf(e->error, sizeof(e->error), "%s: an answer of more than %u MB", e->url[c->at], ANSWER_MAX >> 20);
+		else
+			snprintf(e->error, sizeof(e->error), "%s: %s", e->url[c->at], curl_easy_strerror(rc));
 		next_endpoint(c);
 	} else if (!c->watch) {
 		j = c->n ? json_loadb(c->in, c->n, 0, NULL) : NULL;
@@ -438,6 +443,9 @@ bool etcd_kv(const json_t *kv, char **key, char **value, uint64_t *rev)
 	if (!*key)
 		return false;
 	*value = v ? decode_text(v) : NULL;
+	/* A value that is no text is there all the same, and was not deleted. */
+	if (v && !*value)
+		*value = strdup("");
 	*rev = number_of(json_object_get(kv, "mod_revision"));
 	return true;
 }

@@ -54,6 +54,7 @@ struct agent {
 	void *tree;
 	struct pair **pair;
 	unsigned pairs, room, due;	/* due: of pairs, to be written */
+	unsigned complaints;		/* keys that could not be read, of what came just now */
 	int listener, client;
 	bool hears, told_unseen, said_note;	/* the client is told; it is told, though it cannot be seen */
 	pid_t said_refused;

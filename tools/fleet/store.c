@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define READ_MOST_MS	128000
+#define COMPLAINTS_MOST	20	/* lines about keys, for a read or a message of the watch */
 
 /* An answer to a request that was sent when revision `known` was: later ones are not less. */
 bool agent_trust(struct agent *a, uint64_t revision, uint64_t known)
@@ -41,6 +42,28 @@ void agent_see_held(struct agent *a, struct pair *p, struct fleet_held *h, bool 
 	p->held = h;
 	p->exists = exists;
 	p->active = true;
+}
+
+/* A key may be another program's: of any length, with any bytes, and one of thousands. */
+static void complain(struct agent *a, const char *key, const char *why)
+{
+	char text[120];
+	size_t i;
+
+	if (a->complaints++ >= COMPLAINTS_MOST)
+		return;
+	for (i = 0; key[i] && i < sizeof(text) - 1; i++)
+		text[i] = key[i] < ' ' || key[i] > '~' ? '?' : key[i];
+	text[i] = 0;
+	agent_say(a, "%s%s: %s; what was there before stays", text, key[i] ? "..." : "", why);
+}
+
+/* The end of what came together. */
+static void end_complaints(struct agent *a)
+{
+	if (a->complaints > COMPLAINTS_MOST)
+		agent_say(a, "and %u more keys that are not as they should be", a->complaints - COMPLAINTS_MOST);
+	a->complaints = 0;
 }
 
 static void apply_kv(struct agent *a, const char *key, const char *value, uint64_t rev)
@@ -93,7 +116,7 @@ static void apply_kv(struct agent *a, const char *key, const char *value, uint64
 		}
 	}
 	if (why)
-		agent_say(a, "%s: %s; what was there before stays", key, why);
+		complain(a, key, why);
 }
 
 void agent_apply_json(struct agent *a, const json_t *kv)
@@ -133,6 +156,7 @@ static void watch_said(void *arg, const json_t *m)
 		}
 		free(key);
 	}
+	end_complaints(a);
 	/* After all of the message: a quota and `quotas` change in one revision. */
 	if (saw)
 		fleet_session_saw(&a->session, saw);
@@ -163,6 +187,7 @@ static void all_read(void *arg, const json_t *answer)
 		return;
 	for (i = 0; i < json_array_size(kvs); i++)
 		agent_apply_json(a, json_array_get(kvs, i));
+	end_complaints(a);
 	if (a->alone || !a->watching)
 		agent_say(a, "all is read, at revision %llu", (unsigned long long)rev);
 	a->alone = false;
