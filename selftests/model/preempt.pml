@@ -10,7 +10,22 @@
  * sequentially consistent, and so is a thread with its own signal's handler; inside and
  * parked are read by the monitor a moment before it acts.
  *
- * Wrong: a task made ready twice, or with a slot; a permit given where there is one;
+ * A sleeper loses its slot by a question. The monitor reads the thread's CPU clock with the lock, and gives up the
+ * lock; asks /proc whether the thread sleeps; and takes the slot at its next look if it does and the clock has not
+ * moved. In between any thread may stop the worker, end its slice or give it a slot, and the worker may wake, run, park
+ * and come to the library. That is the last branch of look_at_slot(), slot_asleep(), ask_asleep(), answer_question()
+ * and leave_asleep() in preempt.c. A thread that is parked sleeps as well; its clock stands still until it has taken
+ * its permit, as parked_cpu does (btn_slot_cpu() in slot.c).
+ *
+ * There is one worker, and so one question at a time. The model leaves out
+ *   - the table of questions, and that an answer is found by the worker and its tid;
+ *   - that a worker which waits loses its slot by an answer, too: here it may lose that at any time ("does not hear");
+ *   - the questions of suspect_parked(), and those that tell a stall: no slot is taken by their answers;
+ *   - a parked thread's timeouts after which it parks again;
+ *   - time: whether a sleeper's slot is taken at all.
+ *
+ * Wrong: a task made ready twice, or with a slot; a permit given where there is one; the slot of a thread that ran since
+ * /proc was asked taken as a sleeper's;
  * a slot used that is another's; a worker that waits for ever (an invalid end state).
  * BROKEN_* each make one mistake.
  */
@@ -31,6 +46,11 @@ mtype = { RUNS, OVER, WITHDRAWN, TAKING };
 mtype slice = RUNS;
 bool listed;
 byte timers;			/* that went off */
+/*
+ * The worker's CPU clock is not where it stood when the question was put; and the worker ran since /proc was asked, which only the
+ * assertion knows. Both are true where there is no question.
+ */
+bool ran = true, ran_since = true;
 
 inline acquire() { atomic { !lock -> lock = true } }
 inline release() { lock = false }
@@ -49,11 +69,13 @@ inline end_away()
 }
 inline set_waits() { atomic { given = false; waits = true } }
 
+inline uses_cpu() { atomic { ran = true; ran_since = true } }
+
 inline park()
 {
 	parked = true;
-	atomic { permit -> permit = false };
-	parked = false;
+	atomic { permit -> permit = false; ran_since = true };
+	atomic { parked = false; ran = true };
 	waits = false
 }
 
@@ -78,15 +100,15 @@ inline wait_stopped()
 #endif
 		parked = true;
 		if
-		:: atomic { permit -> permit = false };
-			parked = false;
+		:: atomic { permit -> permit = false; ran_since = true };
+			atomic { parked = false; ran = true };
 			waits = false;
 #ifndef BROKEN_STAYS_OVER
 			withdraw()
 #endif
 		/* Nobody comes: it goes on, and still waits, or has its slot. It calls nobody by itself. */
-		:: atomic { !stalled && !permit -> stalled = true };
-			parked = false;
+		:: atomic { !stalled && !permit -> stalled = true; ran_since = true };
+			atomic { parked = false; ran = true };
 			withdraw();
 			spins = waits;
 			inside = false;
@@ -188,7 +210,7 @@ active proctype worker()
 		interrupted();
 		/* It sleeps in the kernel, or not. */
 		if
-		:: asleep = true; asleep = false
+		:: asleep = true; asleep = false; uses_cpu()
 		:: true
 		fi;
 		interrupted();
@@ -240,15 +262,53 @@ end:	do
 		set_waits();
 		sig = true;
 		release()
-	/* It sleeps. */
-#ifdef BROKEN_TAKES_BEFORE_THE_PERMIT
-	:: atomic { !lock && slot && asleep && !ended -> lock = true };
+	/* Does it sleep? Its clock is read a moment after `inside`, here and at the next look. */
+#ifdef BROKEN_LOOKS_ONCE
+	:: atomic { !lock && slot && !inside && !waits && !ended -> lock = true };
 #else
-	:: atomic { !lock && slot && asleep && !waits && !ended -> lock = true };
+	:: atomic { !lock && slot && !inside && !ended -> lock = true };
 #endif
-		slot = false;
-		slotless = true;
-		release()
+		atomic { ran = false; release() };
+		/* /proc is asked without the lock. */
+		if
+		:: atomic { asleep || parked -> ran_since = false };
+#ifdef BROKEN_CLOCK_READ_LATE
+			ran = false;
+#endif
+			/* The next look. */
+			acquire();
+			if
+#ifdef BROKEN_LOOKS_ONCE
+			:: !inside && !ended ->
+#elif defined(BROKEN_INSIDE_NOT_LOOKED_AT)
+			:: slot && !ended ->
+#else
+			:: slot && !inside && !ended ->
+#endif
+				if
+#ifdef BROKEN_CLOCK_NOT_COMPARED
+				:: atomic { true -> assert(!ran_since) };
+#else
+				:: atomic { !ran -> assert(!ran_since) };
+#endif
+					if
+#if defined(BROKEN_LOOKS_ONCE) || defined(BROKEN_TAKES_BEFORE_THE_PERMIT)
+					:: true ->
+#else
+					:: !waits ->
+#endif
+						/* A thread that wakes just now is seen to run later. */
+						slot = false;
+						slotless = true
+					:: else
+					fi
+				:: else
+				fi
+			:: else
+			fi;
+			atomic { uses_cpu(); release() }
+		:: atomic { !asleep -> uses_cpu() }
+		fi
 	/* It was given a slot again, and does not hear. */
 	:: atomic { !lock && slot && waits && !inside && !ended -> lock = true };
 		slot = false;
