@@ -91,17 +91,28 @@ static void wait_for(_Atomic int *what, int n)
 
 static int waiting;
 
-/* The slots have tasks that do not end, `waiting` more wait, and the thread has memory of its own. */
+/* The slots have tasks that do not end, `waiting` more wait, and the thread has memory of its own. Holds the monitor. */
 static void use_slots(int slots)
 {
+	struct baton_request *r;
 	int i, before;
 
+	/* All at the same time, so that the scheduler has memory of as many. */
+	ask_of(tenant, waits, NULL, &r);
 	for (i = 0; i < 200; i++)
 		ask_of(tenant, nothing, NULL, NULL);
+	goes = true;
+	CHECK_EQ(baton_request_wait(r), 0);
+	baton_request_put(r);
 	wait_for(&begun, 200);
+	here = 0;
+	goes = false;
 	for (i = 0; i < slots; i++)
 		ask_of(tenant, waits, NULL, NULL);
 	wait_for(&here, slots);
+	/* The tasks keep the slots, however late this thread is: the monitor does not end their slices. */
+	holds_monitor = true;
+	usleep(20000);
 	begun = 0;
 	/* The first that waits, and the one that opens its flow. */
 	ask_of(tenant, nothing, NULL, NULL);
@@ -136,6 +147,7 @@ TEST(takes_no_lock)
 		ask_of(tenant, nothing, NULL, NULL);
 	/* Memory of 32 at a time, and a chunk of 16 where there is none. */
 	CHECK(locks - before <= 640 / 8);
+	holds_monitor = false;
 	goes = true;
 	wait_for(&begun, waiting + 24 + 640);
 	for (i = 0; i < 24; i++)
@@ -152,8 +164,6 @@ TEST(waits_since_it_came)
 
 	open_sched(1);
 	use_slots(1);
-	holds_monitor = true;
-	usleep(20000);
 	before = locks;
 	from = now_ns();
 	ask_of(tenant, nothing, NULL, &r);
@@ -178,7 +188,6 @@ TEST(counts_at_once)
 
 	open_sched(1);
 	use_slots(1);
-	holds_monitor = true;
 	ask_of(tenant, nothing, NULL, &r);
 	/* A request has the slot, and another one was pushed. */
 	t.requests_max = waiting + 3;
@@ -278,7 +287,6 @@ TEST(looks_after_the_push)
 	open_sched(1);
 	atomic_store(&btn_inject_hook, at_push);
 	use_slots(1);
-	holds_monitor = true;
 	CHECK_EQ(baton_tenant_find(s, "t", &found), 0);
 	done[0] = 0;
 	stage = 1;
@@ -317,6 +325,7 @@ TEST(is_in_the_air)
 	t.requests_max = 1 + waiting + accepted + 1;
 	CHECK_EQ(baton_tenant_set(tenant, &t), 0);
 	CHECK_EQ(baton_submit(tenant, &o, NULL), -EAGAIN);
+	holds_monitor = false;
 	goes = true;
 	wait_for(&begun, waiting);
 	wait_for(&done[0], accepted);

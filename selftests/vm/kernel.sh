@@ -138,15 +138,20 @@ leaves_nothing_when_interrupted() {
 # SIGKILL to the build and all that it started, as at the end of a machine's memory: no trap runs. The next call, which
 # finds its kernel in the cache and is of another kind, takes the folder away; but not that of a build that goes on.
 takes_away_what_a_killed_build_left() {
+	local session left
 	image unpatched >"$w/one"
 	: >"$MAKELOG" && touch "$MAKELOG.wait"
 	setsid "$w/top/tools/vm/kernel" naive "$w/a.patch" 2>"$w/err" &
 	until [ -s "$MAKELOG" ]; do sleep 0.1; done
 	image unpatched >"$w/two"
 	expect [ -d "$BATON_CACHE/work.naive" ]
-	# The build's make is in a process group of its own, but in the session.
-	# shellcheck disable=SC2046
-	kill -KILL $(ps -o pid= -s $!)
+	session=$!
+	# The build's make is in a process group of its own, but in the session; and what is killed may have started another just before.
+	while left=$(ps -o pid=,stat= -s $session | awk '$2 !~ /^Z/ { print $1 }') && [ -n "$left" ]; do
+		# shellcheck disable=SC2086
+		kill -KILL $left 2>/dev/null
+		sleep 0.1
+	done
 	wait
 	rm "$MAKELOG.wait"
 	expect [ -d "$BATON_CACHE/work.naive" ]
