@@ -40,7 +40,7 @@ static int at_point(const char *point)
 		atomic_fetch_add(&threads, 1);
 	if (!strcmp(point, "sched:preempt:take"))
 		atomic_fetch_add(&taken, 1);
-	if (!strcmp(point, "sched:monitor:unlocked")) {
+	if (!strcmp(point, "sched:monitor:done")) {
 		atomic_fetch_add(&monitored, 1);
 		while (holds_monitor)
 			sched_yield();

@@ -29,7 +29,7 @@ static int at_point(const char *point)
 {
 	if (!strcmp(point, "sched:gate:lock"))
 		locks++;
-	if (!strcmp(point, "sched:monitor:unlocked"))
+	if (!strcmp(point, "sched:monitor:done"))
 		while (holds_monitor)
 			sched_yield();
 	if (delays && !strncmp(point, "sched:door:", 11))

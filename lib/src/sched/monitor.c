@@ -140,6 +140,8 @@ void *btn_monitor_main(void *arg)
 		}
 		if (!due)
 			return NULL;
+		/* Nobody waits for the monitor here: it has woken all that it had to. */
+		BTN_POINT("sched:monitor:done");
 		if (!again)
 			baton_parker_block(s->monitor_parker, due);
 	}
