@@ -97,7 +97,7 @@ static void use_slots(int slots)
 	struct baton_request *r;
 	int i, before;
 
-	/* All at the same time, so that the scheduler has memory of as many. */
+	/* Requests at the same time, so that the scheduler has memory of as many. */
 	ask_of(tenant, waits, NULL, &r);
 	for (i = 0; i < 200; i++)
 		ask_of(tenant, nothing, NULL, NULL);
@@ -279,10 +279,10 @@ static void *pushes_one(void *arg)
 	return NULL;
 }
 
-TEST(looks_after_the_push)
+/* A thread is about to push a request. Returns the tenant that it looked up, whose reference is the thread's. */
+static struct baton_tenant *begin_push(pthread_t *th)
 {
 	struct baton_tenant *found;
-	pthread_t th;
 
 	open_sched(1);
 	atomic_store(&btn_inject_hook, at_push);
@@ -290,11 +290,19 @@ TEST(looks_after_the_push)
 	CHECK_EQ(baton_tenant_find(s, "t", &found), 0);
 	done[0] = 0;
 	stage = 1;
-	CHECK_EQ(pthread_create(&th, NULL, pushes_one, found), 0);
+	CHECK_EQ(pthread_create(th, NULL, pushes_one, found), 0);
 	while (stage != 2)
 		usleep(100);
+	return found;
+}
+
+TEST(looks_after_the_push)
+{
+	pthread_t th;
+
+	begin_push(&th);
 	goes = true;
-	/* All that came before have ended, and the worker is idle. */
+	/* The requests that came before have ended, and the worker is idle. */
 	wait_for(&begun, waiting);
 	wait_for(&done[0], accepted);
 	usleep(20000);
@@ -312,15 +320,7 @@ TEST(is_in_the_air)
 	struct baton_tenant *found, *other;
 	pthread_t th;
 
-	open_sched(1);
-	atomic_store(&btn_inject_hook, at_push);
-	use_slots(1);
-	CHECK_EQ(baton_tenant_find(s, "t", &found), 0);
-	done[0] = 0;
-	stage = 1;
-	CHECK_EQ(pthread_create(&th, NULL, pushes_one, found), 0);
-	while (stage != 2)
-		usleep(100);
+	found = begin_push(&th);
 	/* A request has the slot, some wait, and one is about to be pushed. */
 	t.requests_max = 1 + waiting + accepted + 1;
 	CHECK_EQ(baton_tenant_set(tenant, &t), 0);

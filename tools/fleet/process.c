@@ -9,26 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The 22nd word of its line, the 20th after the name in brackets, which may have blanks of its own. */
-static uint64_t began_at(pid_t pid)
-{
-	char path[40], text[1024], *at;
-	unsigned long long began = 0;
-	size_t n;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = 0;
-	at = strrchr(text, ')');
-	if (!at || sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &began) != 1)
-		return 0;
-	return began;
-}
+#include "../baton/detect_load.h"
 
 int process_open(struct process *p, pid_t pid)
 {
@@ -37,7 +18,7 @@ int process_open(struct process *p, pid_t pid)
 	*p = (struct process){ 0 };
 	if (fd < 0)
 		return -1;
-	*p = (struct process){ pid, began_at(pid) };
+	*p = (struct process){ pid, detect_pid_start(pid) };
 	return fd;
 }
 
